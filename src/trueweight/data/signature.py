@@ -1,0 +1,83 @@
+"""What the data taught us about each column, free of any model."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from trueweight.data.cells import ReadOptions
+from trueweight.errors import VerifyError
+
+__all__ = ["ColumnFacts", "Signature"]
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """One column. ``learnt`` has the keys that the column's type documents, plain JSON values only."""
+
+    name: str
+    type: str
+    """Registered column type."""
+    role: str
+    """"feature", "target", "key", "weight" or "ignored"."""
+    why: str
+    """Why it has this type or role, in plain words."""
+    spec: Mapping[str, Any]
+    """The column type's spec, complete, as plain data (``registry("column")[type].model_validate(spec)``)."""
+    rows: int
+    missing: int
+    learnt: Mapping[str, Any] = field(default_factory=dict)
+    """What the column type's ``learn`` found on training rows."""
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """Counts of dirt, over all rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """All columns, in file order."""
+
+    columns: Mapping[str, ColumnFacts]
+    options: ReadOptions = field(default_factory=ReadOptions)
+    rows: int = 0
+    """Training rows that taught it."""
+
+    def features(self) -> list[ColumnFacts]:
+        """Columns that models read."""
+        return [c for c in self.columns.values() if c.role == "feature"]
+
+    def targets(self) -> list[ColumnFacts]:
+        """Columns that models answer."""
+        return [c for c in self.columns.values() if c.role == "target"]
+
+    def named(self, role: str) -> ColumnFacts | None:
+        """The one column with this role ("key", "weight"), if there is one."""
+        return next((c for c in self.columns.values() if c.role == role), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``signature.json``."""
+        return {
+            "version": VERSION,
+            "rows": self.rows,
+            "options": asdict(self.options) | {"missing_values": list(self.options.missing_values)},
+            "columns": [asdict(column) for column in self.columns.values()],
+        }
+
+    @classmethod
+    def from_json(cls, raw: Any) -> "Signature":
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            VerifyError: Not a signature of this version.
+        """
+        try:
+            if raw["version"] != VERSION:
+                raise VerifyError(f"the signature has version {raw['version']!r}, this version reads {VERSION}")
+            options = raw["options"]
+            return cls(
+                {item["name"]: ColumnFacts(**item) for item in raw["columns"]},
+                ReadOptions(tuple(options["missing_values"]), options["decimal_comma"]),
+                raw["rows"],
+            )
+        except (KeyError, TypeError) as error:
+            raise VerifyError(f"signature.json does not hold a signature: {error!r}") from None

@@ -1,0 +1,80 @@
+"""A table as it was found: named columns over Arrow, cells not yet interpreted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from trueweight.errors import DataError
+
+__all__ = ["Provenance", "Table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a table came from and what reading it cost. Holds no absolute paths and no cells."""
+
+    names: tuple[str, ...] = ()
+    """File names without folders; empty for a frame."""
+    digest: str = ""
+    """Of the content: file bytes and reading options, or the frame's Arrow buffers."""
+    format: str = "frame"
+    encoding: str | None = None
+    delimiter: str | None = None
+    skipped_rows: int = 0
+    """Unreadable rows that were left out."""
+    notes: tuple[str, ...] = ()
+    """What a careful reader would want to know, in plain words."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Table:
+    """Rows as they were read. Text files give string columns (null = empty unquoted cell is *not* assumed:
+    empty cells are ""); Parquet, Arrow and frames keep their types. A column type's ``read`` interprets cells.
+    """
+
+    data: pa.Table
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __len__(self) -> int:
+        return int(self.data.num_rows)
+
+    @property
+    def names(self) -> list[str]:
+        """Column names, in file order, unique."""
+        return list(self.data.column_names)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Raw cells of one column.
+
+        Raises:
+            DataError: There is no such column; names the nearest ones.
+        """
+        if name not in self.data.column_names:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, self.names, n=3) or self.names[:8]
+            raise DataError(f"no column {name!r}", where=self.label, hint=f"there is {', '.join(map(repr, near))}")
+        return self.data.column(name)
+
+    @property
+    def label(self) -> str:
+        """Short name for messages: the first file, or "the table"."""
+        return self.provenance.names[0] if self.provenance.names else "the table"
+
+    def take(self, rows: Sequence[int] | pa.Array) -> "Table":
+        """The rows with these numbers, in this order."""
+        return replace(self, data=self.data.take(rows if isinstance(rows, pa.Array) else pa.array(rows, pa.int64())))
+
+    def select(self, names: Sequence[str]) -> "Table":
+        """Only these columns."""
+        return replace(self, data=self.data.select(list(names)))
+
+    def head(self, rows: int) -> "Table":
+        """The first rows."""
+        return replace(self, data=self.data.slice(0, rows))
+
+    @classmethod
+    def of(cls, columns: Mapping[str, object]) -> "Table":
+        """A small table from Python lists or arrays, for tests and synthetic rows."""
+        return cls(pa.table({name: values for name, values in columns.items()}))

@@ -1,0 +1,69 @@
+"""Every exception this package raises on purpose, and the exit code each becomes.
+
+    TrueweightError                exit code 70
+    ├── SpecError           2   the request is wrong: fix the spec or the command line
+    ├── DataError           3   the data does not fit the request
+    ├── TrainError          4   the run failed: diverged, out of memory or disk, locked, broken checkpoint
+    ├── VerifyError         5   a bundle is changed, cut short, too new, or answers differently
+    └── GateError           6   a gate or a diff says no
+"""
+
+__all__ = ["DataError", "GateError", "SpecError", "TrainError", "TrueweightError", "VerifyError"]
+
+
+class TrueweightError(Exception):
+    """Base class. Says what happened, where, and what to do next.
+
+    Args:
+        problem: One sentence, with the offending value in it.
+        where: Dotted path into the spec, ``file:line:column``, or ``file:row``. Empty if none applies.
+        hint: What the reader can type or change. Empty if we truly do not know.
+    """
+
+    exit_code = 70
+
+    def __init__(self, problem: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(problem, where, hint)  # all three in args: picklable by default
+        self.problem, self.where, self.hint = problem, where, hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process boundaries, so keyword arguments must survive pickling.
+        return _rebuild, (type(self), self.problem, self.where, self.hint)
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.problem}" if self.where else self.problem
+        return f"{head}\n  hint: {self.hint}" if self.hint else head
+
+
+class SpecError(TrueweightError):
+    """The spec or the command line asks for something that cannot be built."""
+
+    exit_code = 2
+
+
+class DataError(TrueweightError):
+    """The data contradicts the request, e.g. a declared column is missing."""
+
+    exit_code = 3
+
+
+class TrainError(TrueweightError):
+    """A run started but could not finish, or could not start where it was told to."""
+
+    exit_code = 4
+
+
+class VerifyError(TrueweightError):
+    """A bundle is not what it says it is."""
+
+    exit_code = 5
+
+
+class GateError(TrueweightError):
+    """A gate or a comparison says no."""
+
+    exit_code = 6
+
+
+def _rebuild(kind: type[TrueweightError], problem: str, where: str, hint: str) -> TrueweightError:
+    return kind(problem, where=where, hint=hint)

@@ -1,0 +1,1 @@
+"""Measured facts: the record, its statuses, the ledger of looks at test rows, and meters."""

@@ -1,0 +1,149 @@
+"""One measured fact, and the list of them that travels with a model (design: evidence, schema 1)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from trueweight.errors import VerifyError
+
+__all__ = ["SCHEMA", "Data", "Entry", "Evidence", "Interval", "Method", "Status"]
+
+SCHEMA = 1
+
+Status = Literal["measured", "estimated", "bounded", "claimed", "not_run", "not_applicable", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Where the value would lie on other data of the same kind."""
+
+    low: float
+    high: float
+    level: float
+    """Share of repetitions that such an interval covers, e.g. 0.95."""
+    method: str
+    """How it was found: "bootstrap", "clopper-pearson", "paired bootstrap"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What computed the value, exactly enough to compute it again."""
+
+    name: str
+    version: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Which rows the value was computed on."""
+
+    digest: str
+    role: str
+    """"train", "validation", "calibration", "test" or "other"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One fact. An estimate has n and an interval; readings and counts have neither and say so by null."""
+
+    id: str
+    """Unique in its list, stable between runs: "quality/fraud/roc_auc/test"."""
+    axis: str
+    """"quality", "baseline", "comparison", "calibration", "data", "honesty", "cost"."""
+    metric: str
+    target: str | None = None
+    slice: str | None = None
+    value: float | int | str | None = None
+    unit: str | None = None
+    interval: Interval | None = None
+    n: int | None = None
+    """Rows (or clusters) that the value rests on."""
+    status: Status = "measured"
+    reason: str | None = None
+    """Why, for statuses other than measured."""
+    method: Method | None = None
+    data: Data | None = None
+    cost: Mapping[str, float] | None = None
+    """Seconds (and joules, where there is a meter) that finding the value took."""
+    reproduce: str | None = None
+    """A command that measures it again."""
+    depends_on: tuple[str, ...] = ()
+    produced_at: str | None = None
+    """UTC, ISO 8601."""
+    code_digest: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.status in ("not_run", "not_applicable", "failed") and not self.reason:
+            raise ValueError(f"{self.id}: status {self.status} needs a reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence(Sequence[Entry]):
+    """The facts of one model, in the order they were found."""
+
+    entries: tuple[Entry, ...] = ()
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for entry in self.entries:
+            if entry.id in seen:
+                raise ValueError(f"two entries are called {entry.id!r}")
+            seen.add(entry.id)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.entries[index]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def find(self, id: str) -> Entry:
+        """The entry with this id.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for entry in self.entries:
+            if entry.id == id:
+                return entry
+        raise KeyError(id)
+
+    def select(self, *, axis: str | None = None, target: str | None = None, metric: str | None = None) -> list[Entry]:
+        """Entries that match everything given."""
+        wanted = {"axis": axis, "target": target, "metric": metric}
+        fixed = {key: value for key, value in wanted.items() if value is not None}
+        return [e for e in self.entries if all(getattr(e, key) == value for key, value in fixed.items())]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``evidence.json``."""
+        return {"schema": SCHEMA, "entries": [_plain(entry) for entry in self.entries]}
+
+    @classmethod
+    def from_json(cls, raw: Any) -> "Evidence":
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            VerifyError: Not evidence of this schema.
+        """
+        try:
+            if raw["schema"] != SCHEMA:
+                raise VerifyError(f"evidence has schema {raw['schema']!r}, this version reads {SCHEMA}")
+            return cls(tuple(_entry(item) for item in raw["entries"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise VerifyError(f"evidence.json does not hold evidence: {error}") from None
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    raw = asdict(entry)
+    raw["depends_on"] = list(entry.depends_on)
+    return raw
+
+
+def _entry(raw: dict[str, Any]) -> Entry:
+    nested = {"interval": Interval, "method": Method, "data": Data}
+    built = {key: kind(**raw[key]) for key, kind in nested.items() if raw.get(key) is not None}
+    return Entry(**{**raw, **built, "depends_on": tuple(raw.get("depends_on", ()))})

@@ -1,0 +1,217 @@
+"""Files that are either whole or not there: atomic writes, digests, safe names, locks, folders of our own."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from trueweight.errors import TrainError, VerifyError
+
+__all__ = [
+    "atomic_folder", "cache_dir", "canonical_json", "digest_bytes", "digest_file", "free_name", "locked",
+    "private_dir", "read_json", "safe_name", "state_dir", "write_atomic", "write_json",
+]  # fmt: skip
+
+_CHUNK = 1 << 20
+
+
+def digest_bytes(*parts: bytes) -> str:
+    """SHA-256 over the parts, each preceded by its length, as ``sha256:<hex>``."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(len(part).to_bytes(8, "big"))
+        total.update(part)
+    return f"sha256:{total.hexdigest()}"
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as ``sha256:<hex>``. Reads in pieces of 1 MiB."""
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            total.update(chunk)
+    return f"sha256:{total.hexdigest()}"
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, two-space indent and a final line break; no NaN, no infinity.
+
+    Raises:
+        ValueError: A float is not finite: JSON has no word for it, so the caller must choose one.
+    """
+    return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write canonical JSON atomically."""
+    write_atomic(path, canonical_json(value).encode())
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file, refusing NaN and infinities.
+
+    Raises:
+        VerifyError: The file is missing, cut short or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise VerifyError(f"{path.name} is missing", where=str(path.parent)) from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise VerifyError(f"{path.name} is not valid JSON: {error}", where=str(path)) from None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not allowed in our JSON")
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace a file in one step: at any moment there is either the old one or the new one.
+
+    Raises:
+        TrainError: The disk is full, or the folder may not be written to.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with disk_errors(path):
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's complaints about writing to ``path`` into ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            hint = "free some space, or choose another place with --out; nothing written so far is lost"
+            raise TrainError(f"no space left for {path.name}", where=str(path.parent), hint=hint) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            hint = "choose a folder you may write to with --out DIR"
+            raise TrainError(f"no permission to write {path.name}", where=str(path.parent), hint=hint) from error
+        raise
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """A new folder that appears at ``target`` complete, by one rename, or not at all.
+
+    Yields a temporary sibling to fill. ``target`` must not exist.
+
+    Raises:
+        TrainError: ``target`` exists, the disk is full, or the parent may not be written to.
+    """
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    with disk_errors(target):
+        if target.exists():
+            raise TrainError(f"{target.name} exists already", where=str(target.parent), hint="choose another --out")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.mkdir()
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    _sync(file)
+            os.rename(temporary, target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def safe_name(text: str, *, fallback: str = "model") -> str:
+    """A short file name made of ASCII letters, digits, dot, dash and underscore."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:60]
+    return name or fallback
+
+
+def free_name(parent: Path, stem: str) -> Path:
+    """The first of ``stem-01``, ``stem-02``, … that does not exist below ``parent`` yet."""
+    number = 1
+    while (path := parent / f"{stem}-{number:02d}").exists():
+        number += 1
+    return path
+
+
+@contextmanager
+def locked(folder: Path, *, purpose: str) -> Iterator[IO[str]]:
+    """Hold a folder for one process. The lock dies with the process, so a kill leaves nothing behind.
+
+    Raises:
+        TrainError: Another process holds it.
+    """
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("a+")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            hint = "wait for it to finish, or choose another folder with --out DIR"
+            raise TrainError(
+                f"another process (pid {holder}) is {purpose} here", where=str(folder), hint=hint
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file
+
+
+def private_dir(path: Path) -> Path:
+    """Make a folder that only its owner can read (mode 0700), and return it."""
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.stat().st_uid == os.getuid():
+            path.chmod(0o700)
+    return path
+
+
+def cache_dir() -> Path:
+    """Where encoded data is kept: ``$TRUEWEIGHT_CACHE``, else ``$XDG_CACHE_HOME/trueweight``."""
+    return private_dir(_own_folder("TRUEWEIGHT_CACHE", "XDG_CACHE_HOME", ".cache"))
+
+
+def state_dir() -> Path:
+    """Where small lasting facts are kept: ``$TRUEWEIGHT_STATE``, else ``$XDG_STATE_HOME/trueweight``."""
+    return private_dir(_own_folder("TRUEWEIGHT_STATE", "XDG_STATE_HOME", ".local/state"))
+
+
+def _own_folder(ours: str, xdg: str, below_home: str) -> Path:
+    if chosen := os.environ.get(ours):
+        return Path(chosen)
+    base = os.environ.get(xdg, "")
+    # The XDG specification says that relative paths are to be ignored.
+    return (Path(base) if base.startswith("/") else Path.home() / below_home) / "trueweight"
+
+
+def finite_or_none(value: float) -> float | None:
+    """A float for JSON: NaN and infinities become null."""
+    return value if math.isfinite(value) else None

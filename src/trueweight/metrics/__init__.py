@@ -1,0 +1,1 @@
+"""NumPy-only: predictions as distributions, metrics with n and interval, paired comparisons."""

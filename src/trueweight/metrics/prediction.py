@@ -1,0 +1,177 @@
+"""What a predictor answers: distributions over columns, decoded last.
+
+Shape suffixes:
+    N  rows    C  classes or labels    D  width of a vector
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+__all__ = ["ClassPrediction", "NumberPrediction", "Prediction", "SetPrediction", "VectorPrediction", "blend"]
+
+Array = np.ndarray
+
+
+class Prediction(Protocol):
+    """Answers for N rows of one target. Frozen; every row-wise array has N rows, in the order asked."""
+
+    def __len__(self) -> int: ...
+
+    def columns(self, name: str) -> dict[str, Array]:
+        """Output columns of the fixed names, each (N,): ``survived``, ``survived.p[1]``, ``cost.low``."""
+        ...
+
+    def take(self, rows: Array) -> "Prediction":
+        """The rows at these positions."""
+        ...
+
+    def scores(self) -> Array:
+        """The numbers that two runs must agree on, (N, K) float64: probabilities, or values."""
+        ...
+
+    def mix(self, others: Sequence["Prediction"], weights: Sequence[float]) -> "Prediction":
+        """The mixture of this one and others of the same kind; ``weights`` starts with this one's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPrediction:
+    """A number per row, perhaps with an interval."""
+
+    value_N: Array
+    """float64, in the target's own unit."""
+    low_N: Array | None = None
+    high_N: Array | None = None
+    coverage: float | None = None
+    """Share of rows whose truth should lie in [low, high]; None without interval."""
+
+    def __len__(self) -> int:
+        return len(self.value_N)
+
+    def columns(self, name: str) -> dict[str, Array]:
+        found = {name: self.value_N}
+        if self.low_N is not None and self.high_N is not None:
+            found |= {f"{name}.low": self.low_N, f"{name}.high": self.high_N}
+        return found
+
+    def take(self, rows: Array) -> "NumberPrediction":
+        low, high = (None if a is None else a[rows] for a in (self.low_N, self.high_N))
+        return replace(self, value_N=self.value_N[rows], low_N=low, high_N=high)
+
+    def scores(self) -> Array:
+        return self.value_N[:, None]
+
+    def mix(self, others: Sequence[Prediction], weights: Sequence[float]) -> "NumberPrediction":
+        return NumberPrediction(_mean([self, *others], weights)[:, 0])
+
+    def with_radius(self, radius: float, coverage: float) -> "NumberPrediction":
+        """The same values with an interval of ``radius`` to both sides."""
+        return NumberPrediction(self.value_N, self.value_N - radius, self.value_N + radius, coverage)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassPrediction:
+    """A probability per class and row; also for yes-no targets, whose positive class is the last."""
+
+    probability_NC: Array
+    """float64; rows sum to 1."""
+    classes: tuple[str, ...]
+    """C labels, as they are written in answers."""
+    binary: bool = False
+    """Whether only the positive class's probability is worth a column."""
+    threshold: float = 0.5
+    """For binary: the positive class is answered from this probability on."""
+
+    def __len__(self) -> int:
+        return len(self.probability_NC)
+
+    def answer_N(self) -> Array:
+        """Index of the class to answer, (N,) int64."""
+        if self.binary:
+            return (self.probability_NC[:, 1] >= self.threshold).astype(np.int64)
+        return np.asarray(self.probability_NC.argmax(1), dtype=np.int64)
+
+    def columns(self, name: str) -> dict[str, Array]:
+        labels = np.array(self.classes, dtype=object)[self.answer_N()]
+        shown = range(len(self.classes) - 1, len(self.classes)) if self.binary else range(len(self.classes))
+        return {name: labels} | {f"{name}.p[{self.classes[c]}]": self.probability_NC[:, c] for c in shown}
+
+    def take(self, rows: Array) -> "ClassPrediction":
+        return replace(self, probability_NC=self.probability_NC[rows])
+
+    def scores(self) -> Array:
+        return self.probability_NC
+
+    def mix(self, others: Sequence[Prediction], weights: Sequence[float]) -> "ClassPrediction":
+        return replace(self, probability_NC=_mean([self, *others], weights))
+
+
+@dataclass(frozen=True, slots=True)
+class SetPrediction:
+    """For each label of a fixed list, the probability that it belongs to the row's set."""
+
+    probability_NC: Array
+    labels: tuple[str, ...]
+    threshold: float = 0.5
+
+    def __len__(self) -> int:
+        return len(self.probability_NC)
+
+    def columns(self, name: str) -> dict[str, Array]:
+        chosen = self.probability_NC >= self.threshold
+        answers = np.empty(len(chosen), dtype=object)
+        for i, row in enumerate(chosen):
+            answers[i] = [label for label, on in zip(self.labels, row, strict=True) if on]
+        return {name: answers} | {f"{name}.p[{label}]": self.probability_NC[:, c] for c, label in enumerate(self.labels)}
+
+    def take(self, rows: Array) -> "SetPrediction":
+        return replace(self, probability_NC=self.probability_NC[rows])
+
+    def scores(self) -> Array:
+        return self.probability_NC
+
+    def mix(self, others: Sequence[Prediction], weights: Sequence[float]) -> "SetPrediction":
+        return replace(self, probability_NC=_mean([self, *others], weights))
+
+
+@dataclass(frozen=True, slots=True)
+class VectorPrediction:
+    """A vector of fixed width per row."""
+
+    value_ND: Array
+
+    def __len__(self) -> int:
+        return len(self.value_ND)
+
+    def columns(self, name: str) -> dict[str, Array]:
+        answers = np.empty(len(self), dtype=object)
+        for i, row in enumerate(self.value_ND):
+            answers[i] = row.tolist()
+        return {name: answers}
+
+    def take(self, rows: Array) -> "VectorPrediction":
+        return VectorPrediction(self.value_ND[rows])
+
+    def scores(self) -> Array:
+        return self.value_ND
+
+    def mix(self, others: Sequence[Prediction], weights: Sequence[float]) -> "VectorPrediction":
+        return VectorPrediction(_mean([self, *others], weights))
+
+
+def blend(predictions: Sequence[Prediction], weights: Sequence[float]) -> Prediction:
+    """The weighted mixture of predictions of one kind, for the same rows.
+
+    Args:
+        predictions: At least one.
+        weights: As many, >= 0, summing to 1.
+    """
+    return predictions[0].mix(predictions[1:], weights)
+
+
+def _mean(predictions: Sequence[Prediction], weights: Sequence[float]) -> Array:
+    total = sum(w * p.scores() for w, p in zip(weights, predictions, strict=True))
+    return np.asarray(total)

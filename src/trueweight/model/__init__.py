@@ -1,0 +1,1 @@
+"""Encoders, fusion, heads, the Network, and predictors: the only inference path."""

@@ -1,0 +1,1 @@
+"""Torch-only building blocks. Knows tensors; knows no tables, specs or files."""

@@ -1,0 +1,58 @@
+"""The waist between reading and answering: encoders give an Encoding, heads take one.
+
+Shape suffixes:
+    B  rows * members, member fastest    L  tokens    D  width
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from torch import Tensor
+from torch.utils import _pytree
+
+__all__ = ["Encoding", "Form", "Tensors"]
+
+Tensors: TypeAlias = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Tokens of B = rows * members."""
+
+    tokens_BLD: Tensor
+    """float. L = 0 is allowed: nothing to read."""
+    mask_BL: Tensor | None = None
+    """bool, True = real; None: all real."""
+    grid: tuple[int, ...] = ()
+    """What L unrolls: () one token, (T,) a sequence, (H, W) an image."""
+    finer: tuple["Encoding", ...] = ()
+    """Pyramid levels for boxes and masks, finest last."""
+    members: int = 1
+    """Networks inside this one (TabM): losses are averaged over them, ``read`` averages probabilities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is known of an Encoding before any data is seen, so that ``check`` can refuse what cannot fit."""
+
+    width: int
+    """D."""
+    grid_rank: int = 0
+    """``len(grid)``."""
+    levels: int = 0
+    """``len(finer)``."""
+    members: int = 1
+
+
+def _flatten(z: Encoding) -> tuple[list[object], tuple[object, ...]]:
+    return [z.tokens_BLD, z.mask_BL, list(z.finer)], (z.grid, z.members)
+
+
+def _unflatten(leaves: "list[object]", context: tuple[object, ...]) -> Encoding:
+    tokens, mask, finer = leaves
+    grid, members = context
+    return Encoding(tokens, mask, grid, tuple(finer), members)  # type: ignore[arg-type]
+
+
+_pytree.register_pytree_node(Encoding, _flatten, _unflatten, serialized_type_name="trueweight.nn.encoding.Encoding")  # type: ignore[arg-type]

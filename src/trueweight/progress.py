@@ -1,0 +1,52 @@
+"""Progress as plain events, so that the library never prints: whoever wants a bar listens.
+
+``cli`` installs a listener that draws; without one, an event costs a function call.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+__all__ = ["Progress", "advance", "listen"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a long piece of work stands."""
+
+    task: str
+    """What is being done, in the user's words: "reading claims.csv", "training mlp"."""
+    done: float
+    total: float | None
+    """In units; None when the end is not known."""
+    unit: str = "rows"
+    note: str = ""
+    """A few words that change as the work goes on, e.g. "validation log_loss 0.412"."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the work is complete."""
+        return self.total is not None and self.done >= self.total
+
+
+Listener = Callable[[Progress], None]
+
+_LISTENER: ContextVar[Listener | None] = ContextVar("trueweight_progress", default=None)
+
+
+def advance(task: str, done: float, total: float | None, *, unit: str = "rows", note: str = "") -> None:
+    """Tell the listener, if there is one, how far a piece of work has come."""
+    listener = _LISTENER.get()
+    if listener is not None:
+        listener(Progress(task, done, total, unit, note))
+
+
+@contextmanager
+def listen(listener: Listener) -> Iterator[None]:
+    """Send the progress of everything inside the ``with`` block to ``listener``."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)

@@ -1,0 +1,357 @@
+"""The run spec: everything a user can ask of one training run.
+
+A field that a recipe decides is ``None`` until asked for, so that a wish and a default can be told apart.
+"""
+
+from datetime import date, datetime
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from trueweight.spec.base import Spec, part_field
+from trueweight.spec.units import Bytes, Duration, Share
+
+__all__ = [
+    "BudgetSpec", "BundleSpec", "CardSpec", "ConformalSpec", "DataSpec", "EvaluateSpec", "FromDate", "IntervalSpec",
+    "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec", "TrainSpec",
+]  # fmt: skip
+
+MISSING_MARKERS = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "none", "?", "-", "#N/A")
+"""Cells that mean "no value", after trimming. ``unknown`` is left to the user: it may be a category."""
+
+
+class DataSpec(Spec):
+    """Where the rows come from and how their cells are read."""
+
+    source: str | list[str] | None = None
+    """A file, a glob, or a list of them; relative to the spec's folder. Null when a frame is given in Python."""
+
+    format: Literal["csv", "tsv", "parquet", "arrow", "jsonl", "excel"] | None = None
+    """Null reads it off the file's name and first bytes."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """Between the cells of a CSV file. Null finds it among comma, semicolon, tab and pipe."""
+
+    encoding: Literal["utf-8", "latin-1"] | None = None
+    """Of text files. Null tries UTF-8, then Latin-1, and says which."""
+
+    missing_values: list[str] = Field(default_factory=lambda: list(MISSING_MARKERS))
+    """Cells that mean "no value", compared after trimming spaces."""
+
+    decimal_comma: bool | None = None
+    """Whether ``1,5`` is one and a half. Null decides per column, from the cells."""
+
+    primary_key: str | None = None
+    """Column that names a row. Copied to predictions, never learnt from."""
+
+    sample_weight: str | None = None
+    """Column with each row's weight, >= 0, in losses and metrics. Never learnt from."""
+
+    max_bad_rows: Share = 0.01
+    """Share of rows that may be unreadable and skipped (and counted) before the run is refused."""
+
+    drop_duplicates: bool = False
+    """Drop rows that repeat an earlier row in every column. Off: they are counted and reported."""
+
+
+class FromDate(Spec):
+    """A split boundary in time: rows from this moment on."""
+
+    start: Annotated[date | datetime, Field(alias="from")]
+    """First moment that belongs to the part."""
+
+
+class SplitSpec(Spec):
+    """Which rows train, which select, which judge."""
+
+    method: Literal["random", "stratified", "group", "time", "column", "files"] | None = None
+    """Null lets the recipe choose: stratified when the first target has classes, else random."""
+
+    validation: Share | FromDate = 0.2
+    """Share of all rows, or where they begin in time. Half of them select, half calibrate."""
+
+    test: Share | FromDate = 0.2
+    """Share of all rows, or where they begin in time. 0 keeps no test rows: nothing is then proven."""
+
+    group: str | None = None
+    """Column whose rows stay on one side together, e.g. a customer."""
+
+    time_column: str | None = None
+    """Column that orders the rows for ``method: time``."""
+
+    gap: Duration | None = None
+    """Time left out before each boundary of ``method: time``, in seconds."""
+
+    column: str | None = None
+    """Column that says ``train``, ``validation`` or ``test``, for ``method: column``."""
+
+    validation_source: str | None = None
+    """File of validation rows, for ``method: files``. Null takes a share of the training file."""
+
+    test_source: str | None = None
+    """File of test rows, for ``method: files``."""
+
+    @model_validator(mode="after")
+    def _each_method_has_what_it_needs(self) -> Self:
+        needs = {"group": ("group",), "time": ("time_column",), "column": ("column",), "files": ("test_source",)}
+        for field in needs.get(self.method or "", ()):
+            if getattr(self, field) is None:
+                raise ValueError(f"method {self.method!r} needs '{field}'")
+        if self.method != "time" and (isinstance(self.validation, FromDate) or isinstance(self.test, FromDate)):
+            raise ValueError("a boundary with 'from' needs method 'time'")
+        if not isinstance(self.validation, FromDate) and not isinstance(self.test, FromDate):
+            if self.validation + self.test >= 1:
+                raise ValueError(f"validation {self.validation} and test {self.test} leave nothing to train on")
+            if self.validation == 0 and self.validation_source is None and self.method != "column":
+                raise ValueError("validation 0 leaves nothing to select on; 0.1 is the least we would use")
+        return self
+
+
+class MemberSpec(Spec):
+    """One model of a blend: what it reads with, how it is fitted."""
+
+    name: str
+    """Shown in tables; unique within the run."""
+
+    encoder: part_field("encoder")
+    """Turns feature columns into numbers of the network's width."""
+
+    fusion: part_field("fusion")
+    """Joins the encoders' outputs."""
+
+    fitter: part_field("fitter")
+    """How the weights are found: by gradients, or solved."""
+
+
+class ModelSpec(Spec):
+    """What is trained. Everything null: a blend chosen by the recipe."""
+
+    preset: Literal["fast", "standard", "best"] = "standard"
+    """How much of the budget quality may cost: fast is the solved linear model alone."""
+
+    encoder: part_field("encoder") | None = None
+    """One model with this encoder, instead of the preset's blend."""
+
+    fusion: part_field("fusion") | None = None
+    """How several encoders' outputs are joined. Null: concat."""
+
+    members: list[MemberSpec] | None = None
+    """The models to blend, spelled out. Null lets ``preset`` or ``encoder`` decide."""
+
+    @model_validator(mode="after")
+    def _members_are_asked_for_once(self) -> Self:
+        if self.members is not None:
+            if self.encoder is not None or self.fusion is not None:
+                raise ValueError("'members' already names encoders: leave out 'encoder' and 'fusion' beside it")
+            names = [member.name for member in self.members]
+            if not names or len(set(names)) != len(names):
+                raise ValueError("'members' needs at least one member, each with a name of its own")
+        return self
+
+
+class BudgetSpec(Spec):
+    """How long fitting may take. The first limit reached ends it; a recipe adds limits that are null."""
+
+    time: Duration | None = None
+    """Wall seconds of fitting, validation included. Written ``20m``, ``90s`` or ``1h``."""
+
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimiser steps of each member fitted by gradients."""
+
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    """Passes over the training rows of each member fitted by gradients."""
+
+    memory: Bytes | None = None
+    """Most memory that fitting may be predicted to need. Written ``8GB``."""
+
+
+class ScheduleSpec(Spec):
+    """Learning rate over a run whose end is known: warm-up, stable, linear cooldown to zero."""
+
+    type: Literal["warmup_stable_decay"] = "warmup_stable_decay"
+    """The one schedule there is."""
+
+    warmup: Share = 0.02
+    """Share of all steps spent raising the rate from zero."""
+
+    decay: Share = 0.5
+    """Share of all steps spent lowering it to zero."""
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> Self:
+        if self.warmup + self.decay > 1:
+            raise ValueError(f"warmup {self.warmup} and decay {self.decay} are more than the whole run")
+        return self
+
+
+class SelectionSpec(Spec):
+    """What validation rows are asked, to choose between steps and members."""
+
+    target: str
+    """One of the spec's targets."""
+
+    metric: str
+    """Name of a metric of that target, e.g. ``roc_auc``."""
+
+
+class StoppingSpec(Spec):
+    """When more training has stopped helping."""
+
+    patience: Annotated[int, Field(ge=1)] = 16
+    """Validation looks without a better score before the cooldown starts. It does not cut the run."""
+
+
+class TrainSpec(Spec):
+    """Budget, optimiser and safety limits of one training run."""
+
+    budget: BudgetSpec = Field(default_factory=BudgetSpec)
+    """Limits on time, steps, epochs and memory."""
+
+    selection_metric: SelectionSpec | None = None
+    """Null: the summed loss of all targets on validation rows."""
+
+    batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Rows per optimiser step."""
+
+    optimizer: part_field("optimizer") | None = None
+    """Null lets the recipe choose."""
+
+    lr_schedule: ScheduleSpec = Field(default_factory=ScheduleSpec)
+    """Learning rate over the run."""
+
+    max_grad_norm: Annotated[float, Field(gt=0)] | None = None
+    """Largest L2 norm of the gradients of all parameters together; longer ones are shortened. Null: the recipe decides."""
+
+    early_stopping: StoppingSpec | None = Field(default_factory=StoppingSpec)
+    """Null runs the whole budget at full rate before cooling down."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where tensors live. auto: cuda when there is one, else cpu."""
+
+
+class IntervalSpec(Spec):
+    """How the uncertainty of a metric is found."""
+
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Share of repetitions that the interval should cover."""
+
+    method: Literal["auto", "bootstrap", "exact"] = "auto"
+    """auto: exact (Clopper-Pearson) for shares of rows, else bootstrap."""
+
+    n_resamples: Annotated[int, Field(ge=100)] = 1000
+    """Draws of the bootstrap."""
+
+    cluster: str | None = None
+    """Column whose rows are drawn together; null draws rows (or the split's groups)."""
+
+
+class ConformalSpec(Spec):
+    """Prediction intervals with a coverage that calibration rows guarantee on average."""
+
+    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """Share of new rows whose true value should lie in the interval."""
+
+
+class EvaluateSpec(Spec):
+    """What is measured on the test rows."""
+
+    metrics: dict[str, list[str]] | None = None
+    """Target to names of metrics. Null: the recipe's for the target's type."""
+
+    interval: IntervalSpec = Field(default_factory=IntervalSpec)
+    """How uncertain each number is."""
+
+    conformal: ConformalSpec | None = Field(default_factory=ConformalSpec)
+    """Intervals around predicted numbers; null gives none."""
+
+    baselines: list[Literal["constant", "linear"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
+    """Simple models fitted beside ours, kept as bundles, and compared on the same rows."""
+
+
+class BundleSpec(Spec):
+    """What may be written into the bundle."""
+
+    golden_rows: Literal["synthetic", "real"] = "synthetic"
+    """Rows with answers that every load must reproduce. Real ones are people's data: the card says so."""
+
+    min_group: Annotated[int, Field(ge=1)] = 10
+    """Categories with fewer rows are pooled and never named. Target classes are kept."""
+
+
+class CardSpec(Spec):
+    """What the model card says that no data can tell."""
+
+    owner: str = ""
+    """Who answers for the model."""
+
+    intended_use: str = ""
+    """What it is for."""
+
+    limits: str = ""
+    """What it is not for."""
+
+
+class RunSpec(Spec):
+    """One run: data, split, columns, model, training, evaluation."""
+
+    version: Literal[1] = 1
+    """Of this format."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "model"
+    """Names the bundle and the run folder."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Of every random choice in the run."""
+
+    data: DataSpec = Field(default_factory=DataSpec)
+    """Where the rows come from."""
+
+    split: SplitSpec = Field(default_factory=SplitSpec)
+    """Which rows train, select and judge."""
+
+    features: dict[str, part_field("column")] = Field(default_factory=dict)
+    """Columns to learn from, by name."""
+
+    other_features: Literal["guess", "ignore"] = "guess"
+    """What happens to columns that are not named."""
+
+    targets: Annotated[dict[str, part_field("head")], Field(min_length=1)]
+    """Columns to predict, by name. A row without one label still trains the others."""
+
+    model: ModelSpec = Field(default_factory=ModelSpec)
+    """What is trained."""
+
+    train: TrainSpec = Field(default_factory=TrainSpec)
+    """How it is trained."""
+
+    evaluate: EvaluateSpec = Field(default_factory=EvaluateSpec)
+    """What is measured."""
+
+    bundle: BundleSpec = Field(default_factory=BundleSpec)
+    """What may be kept."""
+
+    card: CardSpec = Field(default_factory=CardSpec)
+    """What only a person can say."""
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _name_is_not_a_path(cls, value: Any) -> Any:
+        if isinstance(value, str) and PurePosixPath(value).name != value:
+            raise ValueError(f"a name, not a path: {PurePosixPath(value).name!r} would do")
+        return value
+
+    @model_validator(mode="after")
+    def _columns_have_one_role(self) -> Self:
+        for name in self.targets:
+            if name in self.features and self.features[name].type != "ignore":
+                raise ValueError(f"{name!r} is both a feature and a target")
+            if name in (self.data.primary_key, self.data.sample_weight):
+                raise ValueError(f"{name!r} is a target and cannot be the key or the weight too")
+        chosen = self.train.selection_metric
+        if chosen and chosen.target not in self.targets:
+            raise ValueError(f"selection_metric names {chosen.target!r}, which is no target")
+        for name in self.evaluate.metrics or {}:
+            if name not in self.targets:
+                raise ValueError(f"evaluate.metrics names {name!r}, which is no target")
+        return self
