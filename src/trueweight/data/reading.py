@@ -1,0 +1,34 @@
+"""Cells of a table's columns, interpreted once per table however many models read them."""
+
+from weakref import WeakKeyDictionary
+
+import pyarrow as pa
+
+from trueweight.data.cells import Cells, ReadOptions
+from trueweight.data.signature import ColumnFacts
+from trueweight.data.table import Table
+from trueweight.registry import registry
+
+__all__ = ["cells_of", "column_part"]
+
+_Key = tuple[str, str, ReadOptions]
+_KNOWN: WeakKeyDictionary[Table, dict[_Key, Cells]] = WeakKeyDictionary()
+
+
+def column_part(facts: ColumnFacts) -> object:
+    """The column type that a column was learnt with, rebuilt from its facts."""
+    kind = "head" if facts.role == "target" else "column"
+    return registry(kind)[facts.type].model_validate(dict(facts.spec))  # type: ignore[attr-defined]
+
+
+def cells_of(table: Table, facts: ColumnFacts, options: ReadOptions) -> Cells:
+    """Interpreted cells of one column, remembered for as long as the table lives.
+
+    A column that the table lacks is all missing values: models have an answer for those.
+    """
+    known = _KNOWN.setdefault(table, {})
+    key = (facts.name, repr(sorted(facts.spec.items(), key=lambda item: item[0])), options)
+    if key not in known:
+        raw = table.data.column(facts.name) if facts.name in table.names else pa.chunked_array([pa.nulls(len(table))])
+        known[key] = column_part(facts).read(raw, options)  # type: ignore[attr-defined]
+    return known[key]
