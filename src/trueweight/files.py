@@ -159,8 +159,13 @@ def free_name(parent: Path, stem: str) -> Path:
 
 
 @contextmanager
-def locked(folder: Path, *, purpose: str) -> Iterator[IO[str]]:
+def locked(folder: Path, *, purpose: str, wait: bool = False) -> Iterator[IO[str]]:
     """Hold a folder for one process. The lock dies with the process, so a kill leaves nothing behind.
+
+    Args:
+        folder: Made if it is not there.
+        purpose: What the holder is doing, for the other's message: "training".
+        wait: Wait for the other process rather than raise.
 
     Raises:
         TrainError: Another process holds it.
@@ -170,7 +175,7 @@ def locked(folder: Path, *, purpose: str) -> Iterator[IO[str]]:
         file = (folder / ".lock").open("a+")
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
             file.seek(0)
             holder = file.read().strip() or "unknown"

@@ -15,39 +15,40 @@ __all__ = ["Feed", "epoch_order"]
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """N encoded cases, as tensors over memory-mapped blocks."""
+    """N of all encoded cases, as tensors over memory-mapped blocks. Nothing is copied until a batch is asked for."""
 
     rows: Tensor
-    """(N,) int64 case numbers."""
+    """(N,) int64 case numbers of this feed: positions on the first axis of every other tensor here."""
     inputs: Mapping[str, Tensors]
-    """By field; first axes N."""
+    """By field; first axes run over all cases, of this feed or not."""
     targets: Mapping[str, Tensors]
-    """By target; first axes N, ``present`` among them. Empty for prediction."""
+    """By target; first axes as above, ``present`` among them. Empty for prediction."""
     weight_N: Tensor | None = None
+    """Of all cases."""
 
     def __len__(self) -> int:
         return int(self.rows.shape[0])
 
     def batch(self, index: Tensor) -> Batch:
-        """The cases at these positions, (B,) int64."""
-        pick = lambda tensors: {name: t.index_select(0, index) for name, t in tensors.items()}  # noqa: E731
-        return Batch(
-            self.rows.index_select(0, index),
-            {name: pick(tensors) for name, tensors in self.inputs.items()},
-            {name: pick(tensors) for name, tensors in self.targets.items()},
-            None if self.weight_N is None else self.weight_N.index_select(0, index),
-        )
+        """The cases at these positions of the feed, (B,) int64 from 0 to N - 1."""
+        return self._gather(self.rows.index_select(0, index))
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """All cases in order, ``size`` at a time, as views where the memory allows."""
+        """All cases of the feed in order, ``size`` at a time."""
         for start in range(0, len(self), size):
-            cut = slice(start, start + size)
-            yield Batch(
-                self.rows[cut],
-                {name: {key: t[cut] for key, t in tensors.items()} for name, tensors in self.inputs.items()},
-                {name: {key: t[cut] for key, t in tensors.items()} for name, tensors in self.targets.items()},
-                None if self.weight_N is None else self.weight_N[cut],
-            )
+            yield self._gather(self.rows[start : start + size])
+
+    def _gather(self, rows: Tensor) -> Batch:
+        return Batch(
+            rows,
+            {name: _pick(tensors, rows) for name, tensors in self.inputs.items()},
+            {name: _pick(tensors, rows) for name, tensors in self.targets.items()},
+            None if self.weight_N is None else self.weight_N.index_select(0, rows),
+        )
+
+
+def _pick(tensors: Tensors, rows: Tensor) -> Tensors:
+    return {name: t.index_select(0, rows) for name, t in tensors.items()}
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> Tensor:

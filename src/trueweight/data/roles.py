@@ -1,0 +1,94 @@
+"""What each column is for: feature, target, key, weight, or left alone, and why."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from trueweight.data.cells import ReadOptions
+from trueweight.data.guess import guess_feature
+from trueweight.data.table import Table
+from trueweight.errors import DataError
+from trueweight.registry import registry
+from trueweight.spec.base import PartSpec
+from trueweight.spec.run import RunSpec
+
+__all__ = ["Role", "assign_roles", "read_options"]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One column's part in the run."""
+
+    name: str
+    role: str
+    """"feature", "target", "key", "weight" or "ignored"."""
+    part: PartSpec
+    """Column type; for a target its head."""
+    why: str
+
+
+def read_options(spec: RunSpec) -> ReadOptions:
+    """How cells are read, as the spec says."""
+    return ReadOptions(tuple(spec.data.missing_values), spec.data.decimal_comma)
+
+
+def assign_roles(table: Table, spec: RunSpec) -> list[Role]:
+    """A role for every column of the table, in file order.
+
+    Raises:
+        DataError: A column that the spec names is not there, or nothing is left to learn from by mistake.
+    """
+    reserved = _reserved(spec)
+    for name in [*spec.features, *spec.targets, *reserved]:
+        table.column(name)
+    return [_role(table, name, spec, reserved) for name in table.names]
+
+
+def _reserved(spec: RunSpec) -> dict[str, tuple[str, str, str]]:
+    """Columns with a job of their own: name to (role, column type, why)."""
+    split, found = spec.split, dict[str, tuple[str, str, str]]()
+    if spec.evaluate.interval.cluster:
+        found[spec.evaluate.interval.cluster] = ("ignored", "ignore", "says which rows belong together")
+    if split.group:
+        found[split.group] = ("ignored", "ignore", "keeps rows of one group on one side of the split")
+    if split.column:
+        found[split.column] = ("ignored", "ignore", "says which rows train and which judge")
+    if spec.data.primary_key:
+        found[spec.data.primary_key] = ("key", "id", "names the row")
+    if spec.data.sample_weight:
+        found[spec.data.sample_weight] = ("weight", "number", "weighs the row")
+    return found
+
+
+def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str, str, str]]) -> Role:
+    if name in spec.targets:
+        return Role(name, "target", spec.targets[name], "asked for")
+    if name in spec.features:
+        part = spec.features[name]
+        ignored = part.type in ("ignore", "id")
+        why = str(part.model_dump().get("reason") or "asked to be left out") if ignored else "asked for"
+        return Role(name, "ignored" if ignored else "feature", part, why)
+    if name in reserved:
+        role, kind, why = reserved[name]
+        return Role(name, role, _part(kind), why)
+    if spec.other_features == "ignore":
+        return Role(name, "ignored", _part("ignore"), "not named, and other_features is ignore")
+    guess = guess_feature(name, table.data.column(name), read_options(spec))
+    role = "ignored" if guess.type in ("ignore", "id") else "feature"
+    return Role(name, role, _part(guess.type, **guess.spec), guess.why)
+
+
+def _part(kind: str, **options: Any) -> PartSpec:
+    part: PartSpec = registry("column")[kind].model_validate({"type": kind, **options})  # type: ignore[attr-defined]
+    return part
+
+
+def require_features(roles: list[Role]) -> None:
+    """Refuse a run that has columns but learns from none of them.
+
+    Raises:
+        DataError: Lists why each column was left out.
+    """
+    if any(role.role == "feature" for role in roles) or not any(role.role == "ignored" for role in roles):
+        return
+    reasons = "; ".join(f"{role.name}: {role.why}" for role in roles if role.role == "ignored")
+    raise DataError("no column is left to learn from", where="features", hint=f"left out: {reasons}")

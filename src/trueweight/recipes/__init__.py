@@ -1,0 +1,1 @@
+"""Defaults as data, torch-free: (RunSpec, Facts) -> RunSpec with every choice made."""

@@ -1,0 +1,102 @@
+"""Fills every field that the user left to us. The result is what ``resolved.yaml`` holds."""
+
+from typing import Any
+
+from trueweight.errors import SpecError
+from trueweight.recipes.facts import Facts
+from trueweight.recipes.tables import METRICS, PRESETS, Preset
+from trueweight.registry import registry
+from trueweight.spec.base import PartSpec
+from trueweight.spec.run import EvaluateSpec, MemberSpec, ModelSpec, RunSpec, SplitSpec, TrainSpec
+
+__all__ = ["linear_member", "resolve"]
+
+
+def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
+    """The spec with every default made explicit.
+
+    Args:
+        spec: As asked for. Not changed.
+        facts: Counts and types of the data.
+
+    Raises:
+        SpecError: A wish that the data's types rule out.
+    """
+    preset = PRESETS[spec.model.preset]
+    model = _model(spec.model, preset)
+    return spec.model_copy(
+        update={
+            "split": _split(spec.split, facts),
+            "model": model,
+            "train": _train(spec.train, preset),
+            "evaluate": _evaluate(spec.evaluate, facts),
+        }
+    )
+
+
+def linear_member() -> MemberSpec:
+    """The solved linear model: member of the default blend, and the baseline of every table."""
+    return _member("linear", {"type": "linear"}, "solve")
+
+
+def _member(name: str, encoder: Any, fitter: str, fusion: Any = None) -> MemberSpec:
+    return MemberSpec.model_validate(
+        {"name": name, "encoder": encoder, "fusion": fusion or {"type": "concat"}, "fitter": {"type": fitter}}
+    )
+
+
+def _split(split: SplitSpec, facts: Facts) -> SplitSpec:
+    if split.method is not None:
+        return split
+    if split.group:
+        method = "group"
+    elif split.time_column:
+        method = "time"
+    elif split.test_source:
+        method = "files"
+    elif split.column:
+        method = "column"
+    else:
+        classes = next(iter(facts.targets.values())) in ("binary", "category")
+        method = "stratified" if classes else "random"
+    return SplitSpec.model_validate(split.model_dump(by_alias=True) | {"method": method})
+
+
+def _model(model: ModelSpec, preset: Preset) -> ModelSpec:
+    if model.members is not None:
+        return model
+    if model.encoder is not None:
+        fitter = "solve" if model.encoder.type == "linear" else "gradient"
+        return model.model_copy(update={"members": [_member(model.encoder.type, model.encoder, fitter, model.fusion)]})
+    built = {"linear": linear_member(), "mlp": _member("mlp", preset.encoder, "gradient", model.fusion)}
+    return model.model_copy(update={"members": [built[name] for name in preset.members]})
+
+
+def _train(train: TrainSpec, preset: Preset) -> TrainSpec:
+    budget, asked = train.budget, train.budget.model_fields_set
+    if not asked & {"time", "steps", "epochs"}:
+        budget = budget.model_copy(update={"time": preset.seconds, "epochs": preset.epochs})
+    elif not asked & {"steps", "epochs"}:
+        # More time than the default buys more passes too, or a bigger budget would change nothing on small tables.
+        more = max(1.0, (budget.time or preset.seconds) / preset.seconds)
+        budget = budget.model_copy(update={"epochs": round(preset.epochs * more)})
+    changes: dict[str, Any] = {"budget": budget}
+    if train.optimizer is None:
+        changes["optimizer"] = _optimizer(preset)
+    if train.max_grad_norm is None:
+        changes["max_grad_norm"] = preset.max_grad_norm
+    return train.model_copy(update=changes)
+
+
+def _optimizer(preset: Preset) -> PartSpec:
+    kind: Any = registry("optimizer")[preset.optimizer["type"]]
+    part: PartSpec = kind.model_validate(preset.optimizer)
+    return part
+
+
+def _evaluate(evaluate: EvaluateSpec, facts: Facts) -> EvaluateSpec:
+    asked = evaluate.metrics or {}
+    if unknown := set(asked) - set(facts.targets):
+        raise SpecError(f"metrics are asked for {sorted(unknown)[0]!r}, which is no target", where="evaluate.metrics")
+    metrics = {name: asked.get(name) or METRICS[kind] for name, kind in facts.targets.items()}
+    return evaluate.model_copy(update={"metrics": metrics})

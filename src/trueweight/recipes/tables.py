@@ -1,0 +1,59 @@
+"""The recipe for tables: a solved linear model blended with one MLP.
+
+Each constant names where it comes from. They were chosen on the calibration list of
+``benchmarks/lists.py`` and never on the benchmark list.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["CLASS_METRICS", "METRICS", "PRESETS", "Preset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One answer to "how much time may quality cost?"."""
+
+    members: tuple[str, ...]
+    """Which models are blended."""
+    seconds: float
+    """Default budget of fitting."""
+    epochs: int
+    """Most passes over the training rows: small tables are done long before the seconds are."""
+    encoder: dict[str, Any]
+    """Options of the ``mlp`` encoder."""
+    optimizer: dict[str, Any]
+    max_grad_norm: float | None
+
+
+# TabM-mini with piecewise-linear embeddings: Gorishniy et al. 2024 (arXiv:2410.24210), the backbone with the best
+# mean rank there. k = 32 and d = 512 in the paper; 8 and 256 here, because two laptop cores must finish in a minute.
+_MLP = {
+    "type": "mlp",
+    "hidden_sizes": [256, 256],
+    "dropout": 0.1,  # AutoGluon's shipped TabM
+    "numerical_embedding": "piecewise_linear",
+    "embedding_size": 8,
+    "members": 8,
+}
+
+# AutoGluon's shipped TabM: learning rate 2e-3, weight decay 3e-4, clip 1.0.
+_ADAMW = {"type": "adamw", "learning_rate": 2e-3, "weight_decay": 3e-4}
+
+PRESETS: dict[str, Preset] = {
+    "fast": Preset(("linear",), 30.0, 1, _MLP, _ADAMW, 1.0),
+    "standard": Preset(("linear", "mlp"), 60.0, 40, _MLP, _ADAMW, 1.0),
+    "best": Preset(("linear", "mlp"), 600.0, 100, _MLP | {"members": 16, "embedding_size": 16}, _ADAMW, 1.0),
+}
+
+METRICS: dict[str, list[str]] = {
+    "number": ["rmse", "mae", "r2", "mape"],
+    "binary": ["roc_auc", "average_precision", "accuracy", "balanced_accuracy", "f1", "log_loss", "brier_score"],
+    "category": ["accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "log_loss", "brier_score"],
+    "set": ["f1_macro", "f1_micro", "log_loss"],
+    "vector": ["rmse", "mae", "r2"],
+}
+"""What is measured when nothing is asked for, the most telling first."""
+
+CLASS_METRICS = ("precision", "recall", "f1")
+"""Measured per class as well."""
