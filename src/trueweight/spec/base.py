@@ -1,14 +1,18 @@
 """The base of every spec, and fields that hold a part chosen by name."""
 
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializeAsAny
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import PydanticCustomError, core_schema
 
 from trueweight.errors import SpecError
 from trueweight.registry import registry
 
-__all__ = ["PartSpec", "Spec", "part_field"]
+__all__ = [
+    "ColumnPart", "EncoderPart", "FitterPart", "FusionPart", "HeadPart", "OptimizerPart", "Part", "PartSpec", "Spec",
+]  # fmt: skip
 
 
 class Spec(BaseModel):
@@ -35,28 +39,58 @@ class PartSpec(Spec):
     """Registered name of the part."""
 
 
-def _choose(kind: str, value: Any) -> Any:
-    """Turn ``"mlp"`` or ``{"type": "mlp", …}`` into the part's own spec object."""
-    if isinstance(value, PartSpec):
-        return value
-    if isinstance(value, str):
-        value = {"type": value}
-    if not isinstance(value, dict):
-        raise PydanticCustomError("part", "expected the name of a {kind}, or a mapping with 'type'", {"kind": kind})
-    name = value.get("type")
-    if not isinstance(name, str):
-        raise PydanticCustomError("part", "a {kind} needs a 'type'", {"kind": kind})
-    try:
-        part = registry(kind)[name]
-    except SpecError as error:
-        message = f"{error.problem}; {error.hint}"
-        raise PydanticCustomError("part", "{message}", {"message": message}) from None
-    try:
-        return part.model_validate(value)  # type: ignore[attr-defined]  # parts of these kinds are PartSpecs
-    except ValidationError as error:
-        raise error
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Marks a field that holds a part, chosen by its registered name.
+
+    The field reads ``"mlp"`` or ``{"type": "mlp", …}`` and holds the part's own spec object. Its JSON
+    Schema lists every registered part of the kind, so that an editor knows plugins too.
+    """
+
+    kind: str
+    """One of :data:`trueweight.registry.KINDS`."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self.choose, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, _schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        names = list(registry(self.kind))
+        specs = [cast(type[PartSpec], registry(self.kind)[name]) for name in names]
+        choices = [handler(spec.__pydantic_core_schema__) for spec in specs]
+        return {"anyOf": [{"type": "string", "enum": names}, *choices]}
+
+    def choose(self, value: Any) -> Any:
+        """Turn a name or a mapping into the part's own spec object."""
+        if isinstance(value, PartSpec):
+            return value
+        if isinstance(value, str):
+            value = {"type": value}
+        if not isinstance(value, dict):
+            raise PydanticCustomError(
+                "part_form", "expected the name of a {kind}, or a mapping with 'type'", {"kind": self.kind}
+            )
+        name = value.get("type")
+        if not isinstance(name, str):
+            raise PydanticCustomError("part_type", "a {kind} needs a 'type'", {"kind": self.kind})
+        try:
+            part = cast(type[PartSpec], registry(self.kind)[name])
+        except SpecError as error:
+            facts = {"problem": error.problem, "remedy": error.hint}
+            raise PydanticCustomError("part_name", "{problem}; {remedy}", facts) from None
+        return part.model_validate(value)  # its mistakes join those of the whole spec
 
 
-def part_field(kind: str) -> Any:
-    """The type of a field that holds a part of ``kind``: ``encoder: part_field("encoder") | None``."""
-    return Annotated[SerializeAsAny[PartSpec], BeforeValidator(lambda value: _choose(kind, value))]
+ColumnPart = Annotated[SerializeAsAny[PartSpec], Part("column")]
+"""A column type."""
+EncoderPart = Annotated[SerializeAsAny[PartSpec], Part("encoder")]
+"""An encoder."""
+FitterPart = Annotated[SerializeAsAny[PartSpec], Part("fitter")]
+"""A fitter."""
+FusionPart = Annotated[SerializeAsAny[PartSpec], Part("fusion")]
+"""A fusion."""
+HeadPart = Annotated[SerializeAsAny[PartSpec], Part("head")]
+"""A head: the type of a target."""
+OptimizerPart = Annotated[SerializeAsAny[PartSpec], Part("optimizer")]
+"""An optimiser."""

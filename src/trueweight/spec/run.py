@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from trueweight.spec.base import Spec, part_field
+from trueweight.spec.base import ColumnPart, EncoderPart, FitterPart, FusionPart, HeadPart, OptimizerPart, Spec
 from trueweight.spec.units import Bytes, Duration, Share
 
 __all__ = [
@@ -114,13 +114,13 @@ class MemberSpec(Spec):
     name: str
     """Shown in tables; unique within the run."""
 
-    encoder: part_field("encoder")
+    encoder: EncoderPart
     """Turns feature columns into numbers of the network's width."""
 
-    fusion: part_field("fusion")
+    fusion: FusionPart
     """Joins the encoders' outputs."""
 
-    fitter: part_field("fitter")
+    fitter: FitterPart
     """How the weights are found: by gradients, or solved."""
 
 
@@ -130,10 +130,10 @@ class ModelSpec(Spec):
     preset: Literal["fast", "standard", "best"] = "standard"
     """How much of the budget quality may cost: fast is the solved linear model alone."""
 
-    encoder: part_field("encoder") | None = None
+    encoder: EncoderPart | None = None
     """One model with this encoder, instead of the preset's blend."""
 
-    fusion: part_field("fusion") | None = None
+    fusion: FusionPart | None = None
     """How several encoders' outputs are joined. Null: concat."""
 
     members: list[MemberSpec] | None = None
@@ -214,14 +214,14 @@ class TrainSpec(Spec):
     batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Rows per optimiser step."""
 
-    optimizer: part_field("optimizer") | None = None
+    optimizer: OptimizerPart | None = None
     """Null lets the recipe choose."""
 
     lr_schedule: ScheduleSpec = Field(default_factory=ScheduleSpec)
     """Learning rate over the run."""
 
     max_grad_norm: Annotated[float, Field(gt=0)] | None = None
-    """Largest L2 norm of the gradients of all parameters together; longer ones are shortened. Null: the recipe decides."""
+    """Largest L2 norm of all gradients together; longer ones are shortened. Null: the recipe decides."""
 
     early_stopping: StoppingSpec | None = Field(default_factory=StoppingSpec)
     """Null runs the whole budget at full rate before cooling down."""
@@ -310,13 +310,13 @@ class RunSpec(Spec):
     split: SplitSpec = Field(default_factory=SplitSpec)
     """Which rows train, select and judge."""
 
-    features: dict[str, part_field("column")] = Field(default_factory=dict)
+    features: dict[str, ColumnPart] = Field(default_factory=dict)
     """Columns to learn from, by name."""
 
     other_features: Literal["guess", "ignore"] = "guess"
     """What happens to columns that are not named."""
 
-    targets: Annotated[dict[str, part_field("head")], Field(min_length=1)]
+    targets: Annotated[dict[str, HeadPart], Field(min_length=1)]
     """Columns to predict, by name. A row without one label still trains the others."""
 
     model: ModelSpec = Field(default_factory=ModelSpec)

@@ -1,0 +1,55 @@
+"""What is declared and what is pinned agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (ROOT / "requirements" / name).read_text().splitlines()
+    found = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonical(package): version for package, version in found}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared(lines: list[str]) -> dict[str, str]:
+    matches = [re.match(r"([A-Za-z0-9._-]+)(?:\[.*\])?(?:>=)?(.*)", line) for line in lines]
+    return {canonical(match[1]): match[2] for match in matches if match}
+
+
+def test_every_dependency_is_pinned_to_a_version_it_allows() -> None:
+    for name, least in declared(PROJECT["dependencies"]).items():
+        pinned = [int(n) for n in pins("core.txt")[name].split(".")]
+        assert pinned >= [int(n) for n in least.split(".")], name
+
+
+def test_every_extra_is_pinned() -> None:
+    extras = {k: v for k, v in PROJECT["optional-dependencies"].items() if k != "all"}
+    for lines in extras.values():
+        assert declared(lines).keys() <= pins("test.txt").keys()
+    assert PROJECT["optional-dependencies"]["all"] == [f"trueweight[{','.join(extras)}]"]
+
+
+def test_pins_do_not_contradict_each_other() -> None:
+    together: dict[str, str] = {}
+    for name in ("core.txt", "test.txt", "bench.txt"):
+        for package, version in pins(name).items():
+            assert together.setdefault(package, version) == version
+
+
+def test_every_call_of_pip_in_the_makefile_pins_torch() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert makefile.count("pip ") == 1  # all go through one variable …
+    assert re.search(r"^TORCH := torch==" + re.escape(pins("core.txt")["torch"]) + "$", makefile, re.MULTILINE)
+    assert re.search(r"^PIP := .* \$\(TORCH\)$", makefile, re.MULTILINE)  # … that names torch
+
+
+def test_only_python_versions_that_were_tested_are_claimed() -> None:
+    claimed = [c for c in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+", c)]
+    assert claimed == ["Programming Language :: Python :: 3.11"]
