@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-__all__ = ["Cells", "DateCells", "LevelCells", "NumberCells", "ReadOptions", "SetCells", "VectorCells"]
+__all__ = ["Cells", "DateCells", "LevelCells", "NumberCells", "ReadOptions", "SetCells", "VectorCells", "cut"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +79,22 @@ class SetCells(_Cells):
 
 
 Cells: TypeAlias = NumberCells | LevelCells | DateCells | VectorCells | SetCells
+
+
+def cut(cells: Cells, start: int, end: int) -> Cells:
+    """The cells of rows from ``start`` to ``end``, as views."""
+    part = slice(start, end)
+    missing = cells.missing_N[part]
+    match cells:
+        case NumberCells():
+            return NumberCells(missing_N=missing, value_N=cells.value_N[part])
+        case LevelCells():
+            return LevelCells(missing_N=missing, code_N=cells.code_N[part], levels=cells.levels)
+        case DateCells():
+            return DateCells(missing_N=missing, micros_N=cells.micros_N[part])
+        case VectorCells():
+            return VectorCells(missing_N=missing, value_ND=cells.value_ND[part])
+        case SetCells():
+            starts = cells.start_N1[start : end + 1]
+            members = cells.code_M[starts[0] : starts[-1]]
+            return SetCells(missing_N=missing, start_N1=starts - starts[0], code_M=members, levels=cells.levels)

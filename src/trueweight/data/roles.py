@@ -9,9 +9,9 @@ from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
-from trueweight.spec.run import RunSpec
+from trueweight.spec.run import DataSpec, RunSpec
 
-__all__ = ["Role", "assign_roles", "read_options"]
+__all__ = ["Role", "assign_roles", "read_options_of", "require_features"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Role:
     why: str
 
 
-def read_options(spec: RunSpec) -> ReadOptions:
+def read_options_of(data: DataSpec) -> ReadOptions:
     """How cells are read, as the spec says."""
-    return ReadOptions(tuple(spec.data.missing_values), spec.data.decimal_comma)
+    return ReadOptions(tuple(data.missing_values), data.decimal_comma)
 
 
 def assign_roles(table: Table, spec: RunSpec) -> list[Role]:
@@ -72,7 +72,7 @@ def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str,
         return Role(name, role, _part(kind), why)
     if spec.other_features == "ignore":
         return Role(name, "ignored", _part("ignore"), "not named, and other_features is ignore")
-    guess = guess_feature(name, table.data.column(name), read_options(spec))
+    guess = guess_feature(name, table.data.column(name), read_options_of(spec.data))
     role = "ignored" if guess.type in ("ignore", "id") else "feature"
     return Role(name, role, _part(guess.type, **guess.spec), guess.why)
 

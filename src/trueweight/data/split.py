@@ -111,14 +111,16 @@ def _finish(
 ) -> Split:
     """Set half of the validation units apart for calibration, and check that no part is empty."""
     validation = np.flatnonzero(part == 1)
-    cross = len(validation) < CROSS_FIT_BELOW
+    units = np.unique(unit[validation])
+    cross = len(validation) < CROSS_FIT_BELOW or len(units) < 2
     notes: tuple[str, ...] = ()
     if cross:
         notes = (f"{len(validation)} validation rows are too few to halve: calibration is cross-fitted on them",)
         calibration = validation
     else:
-        # Another bit of the same hash, so that halves are independent of the cut above.
-        late = (hashes[unit[validation]] & np.uint64(1)).astype(bool)
+        # Every other unit in another order of hashes than the cut's, so that both halves get their share.
+        order = np.argsort(row_hashes(stream_seed(0, "calibration"), hashes[units].view(np.int64)), kind="stable")
+        late = np.isin(unit[validation], units[order[1::2]])
         calibration, validation = validation[late], validation[~late]
     return _checked(
         Split(

@@ -1,0 +1,182 @@
+"""The golden path: one short function per verb. The command line and Python users call the same ones."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trueweight.spec.run import RunSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from trueweight.api.describe import CheckReport
+    from trueweight.bundle.bundle import Bundle
+    from trueweight.bundle.verify import Verification
+    from trueweight.evidence.record import Evidence
+
+__all__ = ["check", "evaluate", "init", "load", "predict", "show", "train", "verify"]
+
+
+def train(
+    data: Any = None, *, target: str | Sequence[str] | None = None,
+    spec: RunSpec | Mapping[str, Any] | str | Path | None = None, budget: str | float | None = None,
+    seed: int | None = None, name: str | None = None, out: str | Path | None = None, resume: bool = False,
+    plan: str | Path | None = None, sealed: bool = False, settings: Sequence[str] = (), base: Path | None = None,
+) -> "Bundle":  # fmt: skip
+    """Train a model and measure it; everything is kept in a bundle.
+
+    Args:
+        data: A file, a glob, a list of them, or a frame (pandas, Polars, Arrow, a dict of arrays). May be left out
+            when the spec names its source.
+        target: Column or columns to predict, their types guessed. Needed unless ``spec`` names targets.
+        spec: A RunSpec, the same as plain data, or the path of a YAML file.
+        budget: Time for fitting, such as ``"2m"`` or seconds.
+        seed: Of every random choice.
+        name: Of the bundle.
+        out: Folder of the run; ``runs/<name>-01`` by default.
+        resume: Take up the unfinished run instead of starting one.
+        plan: A ``plan.json`` to replay: no clock decides anything.
+        sealed: Do not open the test rows: report validation only.
+        settings: Changes to the spec, ``"train.budget.time=2m"``; recorded.
+        base: Folder that relative sources in the spec start from; the spec's own by default.
+
+    Returns:
+        The bundle, on disk.
+
+    Raises:
+        SpecError: The request cannot be built; all mistakes at once.
+        DataError: The data does not fit it.
+        TrainError: The run could not finish.
+    """
+    from trueweight.api.request import make_request
+    from trueweight.api.run import run
+
+    changes = {"train.budget.time": budget, "seed": seed, "name": name}
+    request = make_request(data, target, spec, changes, settings, base)
+    folder, replay = (None if p is None else Path(p) for p in (out, plan))
+    return run(request, out=folder, resume=resume, plan=replay, sealed=sealed)
+
+
+def load(path: str | Path, *, allow: Sequence[str] = ()) -> "Bundle":
+    """Open a bundle, checking every digest and that its golden rows still get the same answers.
+
+    Args:
+        path: The bundle's folder.
+        allow: Distributions, beside trueweight, whose parts may be imported.
+
+    Raises:
+        VerifyError: It is changed, cut short, too new, or answers differently.
+    """
+    from trueweight.bundle.bundle import Bundle
+
+    return Bundle.load(Path(path), allow=allow)
+
+
+def predict(bundle: "Bundle | str | Path", source: Any) -> "dict[str, np.ndarray]":
+    """Answers for every row of a source, in its order.
+
+    Args:
+        bundle: A bundle or its path.
+        source: A file, ``"-"`` for standard input, or a frame.
+
+    Returns:
+        Columns by name, each (N,): the key column if there is one, then the answers with their fixed names.
+
+    Raises:
+        DataError: The source cannot be read, or lacks all of the model's columns.
+    """
+    opened = load(bundle) if isinstance(bundle, str | Path) else bundle
+    return opened.predict_columns(_read_like(opened, source))
+
+
+def evaluate(bundle: "Bundle | str | Path", source: Any, *, keep: bool = True) -> "Evidence":
+    """Measure a bundle on rows that came later.
+
+    Args:
+        bundle: A bundle or its path.
+        source: A file or a frame with at least one target column.
+        keep: Write the facts beside the bundle, into ``NAME.evidence/``.
+
+    Raises:
+        DataError: The source cannot be read, or holds no true values.
+    """
+    from trueweight.bundle.bundle import add_detached
+    from trueweight.evaluate.measure import evaluate_table
+
+    opened = load(bundle) if isinstance(bundle, str | Path) else bundle
+    found = evaluate_table(opened.predictor, _read_like(opened, source), opened.resolved)
+    if keep:
+        add_detached(opened.path, found, by="trueweight evaluate")
+    return found
+
+
+def verify(
+    path: str | Path, *, recompute: bool = False, data: Any = None, trusted: Sequence[str] = (),
+    allow: Sequence[str] = (),
+) -> "Verification":  # fmt: skip
+    """Say whether a bundle is unchanged, who signed it, and whether its numbers come out again.
+
+    Args:
+        path: The bundle's folder.
+        recompute: Measure again on ``data``.
+        data: What it was trained from; the split is drawn again from the bundle's own spec.
+        trusted: Keys whose signatures count.
+        allow: Distributions, beside trueweight, whose parts may be imported.
+
+    Raises:
+        VerifyError: It cannot be opened at all.
+        DataError: ``data`` cannot be read.
+    """
+    from trueweight.api.recompute import verify_path
+
+    return verify_path(Path(path), recompute=recompute, data=data, trusted=trusted, allow=allow)
+
+
+def init(source: Any, target: str | Sequence[str], *, name: str | None = None) -> str:
+    """A first spec for a data set, as commented YAML.
+
+    Args:
+        source: A file or a frame.
+        target: Column or columns to predict.
+        name: Of the run; from the file's name by default.
+
+    Raises:
+        DataError: The source cannot be read, or has no such column.
+    """
+    from trueweight.api.propose import propose
+
+    return propose(source, [target] if isinstance(target, str) else list(target), name=name)
+
+
+def check(spec: str | Path, *, settings: Sequence[str] = ()) -> "CheckReport":
+    """Say whether a spec would run, without running it. Reads at most the first 1,000 rows.
+
+    Raises:
+        SpecError: Every mistake at once, each with file, line and column.
+        DataError: The data does not fit the spec.
+    """
+    from trueweight.api.describe import check_spec
+
+    return check_spec(Path(spec), settings)
+
+
+def show(path: str | Path) -> dict[str, Any]:
+    """The facts of a bundle as plain data: columns, model, evidence, and a ``predict`` line with a made-up row.
+
+    Raises:
+        VerifyError: It is no bundle.
+    """
+    from trueweight.api.describe import show_bundle
+
+    return show_bundle(load(path))
+
+
+def _read_like(bundle: "Bundle", source: Any) -> Any:
+    """Read new rows by the spec the bundle was trained with."""
+    from trueweight.data.read import read_table
+    from trueweight.data.table import Table
+
+    if isinstance(source, Table):
+        return source
+    spec = bundle.resolved.data.model_copy(update={"source": None, "format": None, "delimiter": None, "encoding": None})
+    return read_table(source, spec)

@@ -1,0 +1,111 @@
+"""``check`` and ``show``: what a run would do, and what a bundle holds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trueweight.api.request import asked_spec, read_source
+from trueweight.bundle.bundle import Bundle
+from trueweight.data.reading import column_part
+from trueweight.data.roles import Role, assign_roles, require_features
+from trueweight.data.table import Table
+from trueweight.recipes.facts import Facts
+from trueweight.recipes.resolve import resolve
+from trueweight.seeds import stream
+from trueweight.spec.run import RunSpec
+from trueweight.spec.units import describe_seconds
+
+__all__ = ["CHECK_ROWS", "CheckReport", "check_spec", "show_bundle"]
+
+CHECK_ROWS = 1000
+"""Most rows that ``check`` reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a run of a spec would do."""
+
+    spec: RunSpec
+    """Resolved on the rows that were read."""
+    lines: list[str]
+    """Plain sentences: columns with their types and why, split, model, budget."""
+
+
+def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
+    """Read a spec and the first rows of its data, and say what a run would do.
+
+    Raises:
+        SpecError: Every mistake of the spec at once.
+        DataError: The data does not fit it.
+    """
+    asked = asked_spec(path, settings)
+    table, _ = read_source(asked, None, path.parent, rows=CHECK_ROWS)
+    roles = assign_roles(table, asked)
+    require_features(roles)
+    features = {role.name: role.part.type for role in roles if role.role == "feature"}
+    targets = {name: head.type for name, head in asked.targets.items()}
+    resolved = resolve(asked, Facts(len(table), features, targets))
+    return CheckReport(resolved, _lines(resolved, table, roles))
+
+
+def _lines(spec: RunSpec, table: Table, roles: Sequence[Role]) -> list[str]:
+    at_least = "at least " if len(table) >= CHECK_ROWS else ""
+    lines = [f"{table.label}: {at_least}{len(table):,} rows, {len(table.names)} columns"]
+    lines += [f"  {role.role:<8} {role.name}: {role.part.type} ({role.why})" for role in roles]
+    budget = spec.train.budget
+    limits = [f"{describe_seconds(budget.time)}" if budget.time else "", f"{budget.epochs} epochs" if budget.epochs else ""]
+    limits.append(f"{budget.steps} steps" if budget.steps else "")
+    members = " + ".join(member.name for member in spec.model.members or [])
+    lines.append(f"split: {spec.split.method}; model: {members}; at most {', '.join(x for x in limits if x)}")
+    return lines
+
+
+def show_bundle(bundle: Bundle) -> dict[str, Any]:
+    """A bundle's facts as plain data."""
+    columns = []
+    for facts in bundle.signature.columns.values():
+        part: Any = column_part(facts)
+        known = part.summary(facts.learnt) if facts.learnt else ""
+        columns.append({"name": facts.name, "role": facts.role, "type": facts.type, "why": facts.why, "summary": known})
+    return {
+        "name": bundle.name,
+        "path": str(bundle.path),
+        "created": bundle.manifest.created,
+        "version": bundle.manifest.version,
+        "digest": bundle.manifest.digest,
+        "rows": bundle.signature.rows,
+        "columns": columns,
+        "evidence": bundle.evidence.to_json()["entries"],
+        "plan": bundle.plan,
+        "predict": predict_line(bundle),
+    }
+
+
+def predict_line(bundle: Bundle) -> str:
+    """A shell line that asks the bundle about one made-up row."""
+    import csv
+    import io
+    import shlex
+
+    rng, row = stream(0, "show"), {}
+    for facts in bundle.signature.features():
+        part: Any = column_part(facts)
+        value = part.synthetic(facts.learnt, rng, 8).drop_null()
+        row[facts.name] = "" if len(value) == 0 else _cell(value[0].as_py())
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\\n")
+    writer.writerow(row)
+    writer.writerow(row.values())
+    made_up = text.getvalue().removesuffix("\\n")
+    return f"printf {shlex.quote(made_up.replace('%', '%%') + chr(92) + 'n')} | trueweight predict {shlex.quote(str(bundle.path))} -"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list | np.ndarray):
+        import json
+
+        return json.dumps(list(value))
+    return str(value)

@@ -1,0 +1,119 @@
+"""``init``: a first spec guessed from the data, commented, each guess explained."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trueweight.api.request import name_of
+from trueweight.data.cells import DateCells, LevelCells
+from trueweight.data.guess import Guess, guess_feature, guess_target
+from trueweight.data.read import read_table
+from trueweight.data.reading import cells_of
+from trueweight.data.roles import read_options_of
+from trueweight.data.signature import ColumnFacts
+from trueweight.data.table import Table
+from trueweight.spec.run import DataSpec
+
+__all__ = ["propose"]
+
+REPEATS = 1.5
+"""Rows per distinct value from which an identifier names groups rather than rows."""
+
+
+def propose(source: Any, targets: Sequence[str], *, name: str | None = None) -> str:
+    """Commented YAML with a guess for every column.
+
+    Args:
+        source: A file or a frame.
+        targets: Columns to predict.
+        name: Of the run.
+
+    Raises:
+        DataError: The source cannot be read, or lacks a target.
+    """
+    table = read_table(source)
+    options = read_options_of(DataSpec())
+    heads = {target: guess_target(target, table.column(target), options) for target in targets}
+    guesses = {n: guess_feature(n, table.data.column(n), options) for n in table.names if n not in heads}
+    lines = [
+        f"# A first spec for {table.label}: {len(table):,} rows, {len(table.names)} columns. Guesses are marked why.",
+        "version: 1",
+        f"name: {_scalar(name or name_of(source, table))}",
+    ]
+    if table.provenance.names:
+        lines.append(f"data: {{source: {_source(source)}}}")
+    lines += _split_lines(table, guesses)
+    lines += ["targets:", *(_column(n, guess) for n, guess in heads.items())]
+    lines += ["features:", *(_column(n, guess) for n, guess in guesses.items())]
+    lines += ["other_features: ignore", "train: {budget: {time: 60s}}"]
+    return "\n".join(lines) + "\n"
+
+
+def _source(source: Any) -> str:
+    if isinstance(source, str | Path):
+        return _scalar(str(source))
+    return "[" + ", ".join(_scalar(str(item)) for item in source) + "]"
+
+
+def _column(name: str, guess: Guess) -> str:
+    kind, extra = guess.type, dict(guess.spec)
+    if kind in ("id", "ignore"):
+        kind, extra = "ignore", {"reason": guess.why}
+        return f"  {_scalar(name)}: {_flow({'type': kind, **extra})}"
+    return f"  {_scalar(name)}: {_flow({'type': kind, **extra})}  # {guess.why}"
+
+
+def _flow(value: dict[str, Any]) -> str:
+    return "{" + ", ".join(f"{key}: {_scalar(item)}" for key, item in value.items()) + "}"
+
+
+def _scalar(value: Any) -> str:
+    """A value as YAML 1.2: plain where nothing can be mistaken, else quoted as JSON is."""
+    if isinstance(value, str):
+        plain = value.replace("_", "a").replace("-", "a").replace("/", "a").replace(".", "a")
+        if plain.isalnum() and plain.isascii() and plain[0].isalpha() and value not in ("null", "true", "false"):
+            return value
+        return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _split_lines(table: Table, guesses: dict[str, Guess]) -> list[str]:
+    """A group or time split where the data asks for one."""
+    for name in guesses:
+        if (groups := _groups(table, name)) is not None:
+            return [
+                f"split: {{method: group, group: {_scalar(name)}}}"
+                f"  # {groups:,} values name {len(table):,} rows: rows of one stay together"
+            ]
+    for name, guess in guesses.items():
+        if guess.type == "date" and _ordered(table, name):
+            return [f"split: {{method: time, time_column: {_scalar(name)}}}  # rows are in the order of this column"]
+    return []
+
+
+def _groups(table: Table, name: str) -> int | None:
+    """Number of groups, if a column's name and repeats say that it identifies them."""
+    words = name.lower().replace("-", "_").replace(" ", "_").split("_")
+    if not (words[-1] in ("id", "key", "no", "nr", "number", "code", "uuid") or name.endswith(("Id", "ID"))):
+        return None
+    cells = cells_of(table, _as("id", name, table), read_options_of(DataSpec()))
+    if not isinstance(cells, LevelCells) or cells.missing_N.mean() > 0.1:
+        return None
+    levels = len(cells.levels)
+    many = levels >= 20 and levels * REPEATS <= len(table)
+    return levels if many and levels >= 0.01 * len(table) else None
+
+
+def _ordered(table: Table, name: str) -> bool:
+    cells = cells_of(table, _as("date", name, table), read_options_of(DataSpec()))
+    if not isinstance(cells, DateCells) or cells.missing_N.any() or len(cells) < 3:
+        return False
+    steps = np.diff(cells.micros_N)
+    return bool((steps >= 0).all() and (steps > 0).mean() > 0.01)
+
+
+def _as(kind: str, name: str, table: Table) -> ColumnFacts:
+    return ColumnFacts(name, kind, "ignored", "", {"type": kind}, len(table), 0)

@@ -1,0 +1,57 @@
+"""``verify``: three separate words about a bundle, the last by measuring again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trueweight.api.request import read_source
+from trueweight.bundle.bundle import Bundle
+from trueweight.bundle.verify import Verification, compare_evidence, verify_bundle
+from trueweight.data.digest import digest_rows
+from trueweight.errors import DataError
+from trueweight.evaluate.measure import measure
+from trueweight.evaluate.quality import Ask
+from trueweight.evidence.record import Data, Entry, Evidence
+from trueweight.train.prepare import prepare
+
+__all__ = ["verify_path"]
+
+
+def verify_path(
+    path: Path, *, recompute: bool, data: Any, trusted: Sequence[str], allow: Sequence[str]
+) -> Verification:  # fmt: skip
+    """See :func:`trueweight.api.verify`."""
+    if recompute and data is None:
+        raise DataError("nothing to measure on", where="--data", hint="give the file the model was trained from: --data FILE")
+    again = None if not recompute else lambda bundle: _measure_again(bundle, data)
+    return verify_bundle(path, recompute=again, allow=allow)
+
+
+def _measure_again(bundle: Bundle, data: Any) -> Evidence:
+    """Scores of the bundle on the rows that its own spec sets apart from the data.
+
+    Raises:
+        DataError: The data gives other test rows than those that were measured.
+    """
+    stored = [e for e in bundle.evidence if e.axis == "quality" and e.data is not None]
+    if not stored:
+        raise DataError("the bundle holds no scores to measure again", where=str(bundle.path))
+    claimed = stored[0].data
+    assert claimed is not None  # noqa: S101  # by the filter above
+    table, labels = read_source(bundle.resolved, data, None)
+    ready = prepare(table, bundle.resolved, labels=labels)
+    rows = ready.split.test if claimed.role == "test" else ready.split.validation
+    judged = ready.table.take(rows)
+    digest = digest_rows(judged)
+    if digest != claimed.digest:
+        raise DataError(
+            f"these are not the rows that were measured: their digest is {digest[:19]}…, not {claimed.digest[:19]}…",
+            where=table.label,
+            hint="give the very file the model was trained from",
+        )
+    ask = Ask(bundle.resolved.evaluate, bundle.resolved.seed, Data(digest, claimed.role))
+    cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
+    entries: list[Entry] = measure(bundle.predictor, {}, judged, ask, cluster, np.isin(rows, ready.twins))
+    return Evidence(tuple(entries))

@@ -1,0 +1,141 @@
+"""From what a caller gives (a file, a frame, a spec, a target, options) to a spec and a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from trueweight.data.guess import guess_target
+from trueweight.data.read import read_table
+from trueweight.data.roles import read_options_of
+from trueweight.data.table import Table
+from trueweight.errors import DataError, SpecError
+from trueweight.files import digest_bytes, safe_name
+from trueweight.spec.load import load_spec, parse_spec
+from trueweight.spec.run import DataSpec, RunSpec
+
+__all__ = ["Request", "asked_spec", "make_request", "read_source"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A spec with its data, ready to be prepared."""
+
+    spec: RunSpec
+    """As asked for, options included."""
+    table: Table
+    labels: list[str | None] | None
+    """For ``split.method: files``: the part that each row's file belongs to."""
+    settings: list[str]
+    """Options that changed the spec, as they were given."""
+
+
+def make_request(
+    data: Any, target: str | Sequence[str] | None, spec: RunSpec | Mapping[str, Any] | str | Path | None,
+    changes: Mapping[str, Any], settings: Sequence[str], base: Path | None,
+) -> Request:  # fmt: skip
+    """Read the data and settle the spec.
+
+    Args:
+        data: File, glob, list or frame; None when the spec names its source.
+        target: Columns to predict, when the spec names none.
+        spec: A spec in any form, or None.
+        changes: Dotted path to value, None for no change; stronger than the spec.
+        settings: ``"a.b=c"`` texts, stronger still.
+        base: Folder of relative sources.
+
+    Raises:
+        SpecError: Neither spec nor target, or a mistake in them.
+        DataError: The data cannot be read, or has no such target.
+    """
+    given = [f"{path}={value}" for path, value in changes.items() if value is not None]
+    applied = [*given, *settings]
+    if spec is not None:
+        asked = asked_spec(spec, applied)
+        folder = base or (Path(spec).parent if isinstance(spec, str | Path) else None)
+        table, labels = read_source(asked, data, folder)
+        return Request(asked, table, labels, list(applied))
+    targets = [target] if isinstance(target, str) else list(target or ())
+    if data is None or not targets:
+        raise SpecError("nothing to train for", hint="give a spec file, or data and the name of a target column")
+    table = read_table(data, base=base)
+    return Request(_guessed(data, table, targets, applied), table, None, list(applied))
+
+
+def asked_spec(spec: RunSpec | Mapping[str, Any] | str | Path, settings: Sequence[str]) -> RunSpec:
+    """The spec in any of its forms, with settings applied.
+
+    Raises:
+        SpecError: Every mistake at once.
+    """
+    if isinstance(spec, str | Path):
+        return load_spec(Path(spec), settings=settings)
+    if isinstance(spec, RunSpec):
+        if not settings:
+            return spec
+        spec = spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return parse_spec(spec, settings=settings)
+
+
+def _guessed(data: Any, table: Table, targets: Sequence[str], settings: Sequence[str]) -> RunSpec:
+    """A spec made of guesses: the short way."""
+    options = read_options_of(DataSpec())
+    heads = {}
+    for name in targets:
+        guess = guess_target(name, table.column(name), options)
+        if guess.type in ("id", "ignore", "date"):
+            raise DataError(
+                f"column {name!r} cannot be a target: {guess.why}", where=table.label, hint="choose another --target"
+            )
+        heads[name] = {"type": guess.type, **guess.spec}
+    raw: dict[str, Any] = {"version": 1, "name": name_of(data, table), "targets": heads}
+    if table.provenance.names:
+        raw["data"] = {"source": table.provenance.names[0] if len(table.provenance.names) == 1 else list(table.provenance.names)}
+    return parse_spec(raw, settings=settings)
+
+
+def name_of(data: Any, table: Table) -> str:
+    """A run's name from its data: the first file's, without endings."""
+    stem = table.provenance.names[0].split(".")[0] if table.provenance.names else "model"
+    return safe_name(stem.replace("*", "")) if isinstance(data, str | Path | list | tuple) else "model"
+
+
+def read_source(spec: RunSpec, data: Any, base: Path | None, *, rows: int | None = None) -> tuple[Table, list[str | None] | None]:
+    """The table a spec asks for, and the part of each row when files say so.
+
+    Args:
+        spec: With ``data`` and ``split``.
+        data: Stronger than ``spec.data.source``; None to use that.
+        base: Folder of relative sources.
+        rows: Read at most so many of each file.
+
+    Raises:
+        SpecError: Neither names any data.
+        DataError: A file cannot be read, or files do not agree.
+    """
+    source = data if data is not None else spec.data.source
+    if source is None:
+        raise SpecError("no data: the spec names no source and none was given", where="data.source")
+    main = read_table(source, spec.data, base=base, rows=rows)
+    extra = {"validation": spec.split.validation_source, "test": spec.split.test_source}
+    parts = {name: read_table(path, spec.data, base=base, rows=rows) for name, path in extra.items() if path}
+    if not parts:
+        return main, None
+    tables = {"train": main, **parts}
+    labels: list[str | None] = [name for name, table in tables.items() for _ in range(len(table))]
+    return _stack(tables), labels
+
+
+def _stack(tables: Mapping[str, Table]) -> Table:
+    """All files as one table; each must have the training file's columns."""
+    first = tables["train"]
+    for name, table in tables.items():
+        if lost := [column for column in first.names if column not in table.names]:
+            raise DataError(f"the {name} file lacks column {lost[0]!r}", where=table.label)
+    stacked = pa.concat_tables([t.data.select(first.names) for t in tables.values()], promote_options="permissive")
+    digest = digest_bytes(*(t.provenance.digest.encode() for t in tables.values()))
+    names = tuple(name for t in tables.values() for name in t.provenance.names)
+    skipped = sum(t.provenance.skipped_rows for t in tables.values())
+    return Table(stacked, replace(first.provenance, digest=digest, names=names, skipped_rows=skipped))

@@ -1,0 +1,151 @@
+"""``train`` from end to end: folder, preparation, fitting, baselines, evidence, bundles."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trueweight.api.request import Request
+from trueweight.bundle.bundle import Bundle
+from trueweight.bundle.card import card_text
+from trueweight.bundle.golden import make_golden
+from trueweight.bundle.save import Contents, save_bundle
+from trueweight.data.digest import digest_rows
+from trueweight.evaluate.honesty import data_entries, reading
+from trueweight.evaluate.measure import measure
+from trueweight.evaluate.quality import Ask, now
+from trueweight.evidence.ledger import record_look
+from trueweight.evidence.meters import Meter
+from trueweight.evidence.record import Data, Entry, Evidence
+from trueweight.files import safe_name
+from trueweight.model.predictors.constant import ConstantPredictor
+from trueweight.model.protocols import Predictor
+from trueweight.recipes.resolve import linear_member
+from trueweight.spec.load import dump_resolved, dump_spec
+from trueweight.spec.run import RunSpec
+from trueweight.train.build import Fitted, fit, fit_linear
+from trueweight.train.plan import Plan
+from trueweight.train.prepare import Prepared, prepare
+from trueweight.train.runs import Run, open_run
+
+__all__ = ["run"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Models with what was measured of them."""
+
+    entries: list[Entry]
+    """Of the model: scores, and how it compares."""
+    baselines: Mapping[str, list[Entry]]
+    """Of each baseline: its own scores."""
+
+
+def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, sealed: bool) -> Bundle:
+    """One whole run; see :func:`trueweight.api.train`."""
+    spec = request.spec
+    with ExitStack() as stack:
+        the_run = stack.enter_context(open_run(spec.name, out, resume=resume))
+        meter = stack.enter_context(Meter())
+        ready = prepare(request.table, spec, labels=request.labels)
+        digest = request.table.provenance.digest
+        the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest)
+        replay = Plan.load(plan).replayed() if plan else None
+        fitted = fit(ready, the_run.folder, replay)
+        baselines = _baselines(ready, fitted)
+        judged = _judge(ready, fitted, baselines, the_run, sealed)
+        entries = [*judged.entries, *data_entries(ready, digest), *_fit_entries(fitted), *meter.entries()]
+        _save_baselines(ready, request, fitted, baselines, judged, the_run)
+        bundle = _save(spec.name, request, ready.spec, fitted.plan, ready, fitted.predictor, entries, the_run)
+        the_run.finish("partial" if fitted.partial else "finished", bundle, {})
+    return Bundle.load(bundle)
+
+
+def _baselines(ready: Prepared, fitted: Fitted) -> dict[str, Predictor]:
+    """The simple models that were asked for, unless the model itself is one."""
+    found: dict[str, Predictor] = {}
+    for name in ready.spec.evaluate.baselines:
+        if name == "constant":
+            found[name] = ConstantPredictor(ready.signature)
+        elif [member.encoder.type for member in ready.spec.model.members or []] != ["linear"]:
+            found[name] = fit_linear(ready, fitted)
+    return found
+
+
+def _judge(
+    ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], the_run: Run, sealed: bool
+) -> _Judged:
+    rows, role = (ready.split.test, "test") if len(ready.split.test) and not sealed else (ready.split.validation, "validation")
+    table = ready.table.take(rows)
+    digest = digest_rows(table)
+    reproduce = "trueweight verify BUNDLE --recompute --data SOURCE"
+    ask = Ask(ready.spec.evaluate, ready.spec.seed, Data(digest, role), reproduce)
+    cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
+    entries = measure(fitted.predictor, baselines, table, ask, cluster, np.isin(rows, ready.twins))
+    if role == "test":
+        look = record_look(the_run.folder.parent, digest, by=ready.spec.name, purpose="train")
+        entries.append(reading("data/test/look", "look", look, "looks", ask.data))
+    else:
+        why = "the test rows stay sealed" if sealed and len(ready.split.test) else "no test rows were kept: split.test is 0"
+        entries.append(Entry(id="quality/test", axis="quality", metric="all", status="not_run", reason=why, produced_at=now()))
+    own = {name: [_as_own(e, name) for e in entries if e.id.startswith(f"baseline/{name}/")] for name in baselines}
+    return _Judged(entries, own)
+
+
+def _as_own(entry: Entry, baseline: str) -> Entry:
+    """A baseline's score as its own bundle tells it."""
+    return replace(entry, id=entry.id.replace(f"baseline/{baseline}/", "quality/", 1), axis="quality")
+
+
+def _fit_entries(fitted: Fitted) -> list[Entry]:
+    """Members, their weights in the blend, seconds, steps; and whether the run was cut short."""
+    entries = []
+    for member in fitted.members:
+        start = f"fit/{safe_name(member.name)}"
+        entries.append(reading(f"{start}/seconds", f"seconds of {member.name}", round(member.seconds, 3), "s"))
+        entries.append(reading(f"{start}/steps", f"steps of {member.name}", member.steps, "steps"))
+        for target, weight in member.weights.items():
+            entries.append(reading(f"{start}/weight/{target}", f"weight of {member.name}", weight, "share"))
+        entries += [
+            reading(f"{start}/event/{place}", f"event of {member.name}", text, None)
+            for place, text in enumerate(member.events, 1)
+        ]
+    if fitted.partial:
+        entries.append(reading("fit/partial", "partial", "stopped before its end: the best weights so far are kept", None))
+    return entries
+
+
+def _save_baselines(
+    ready: Prepared, request: Request, fitted: Fitted, baselines: Mapping[str, Predictor], judged: _Judged, the_run: Run
+) -> None:
+    for name, predictor in baselines.items():
+        model = ready.spec.model.model_copy(update={"members": [linear_member()]})
+        spec = ready.spec.model_copy(update={"model": model, "name": name}) if name == "linear" else ready.spec
+        _save(name, request, spec, Plan(), ready, predictor, judged.baselines[name], the_run)
+
+
+def _save(
+    name: str, request: Request, resolved: RunSpec, plan: Plan, ready: Prepared, predictor: Predictor,
+    entries: list[Entry], the_run: Run,
+) -> Path:  # fmt: skip
+    evidence = Evidence(tuple(entries))
+    golden = make_golden(predictor, real=_real_rows(ready), seed=ready.spec.seed)
+    card = card_text(name, resolved, ready.signature, evidence)
+    contents = Contents(
+        name=name, spec_yaml=dump_spec(request.spec), resolved_yaml=dump_resolved(resolved), plan=plan.to_json(),
+        signature=ready.signature, predictor=predictor, evidence=evidence, card=card, golden=golden,
+        settings=request.settings,
+    )  # fmt: skip
+    return save_bundle(the_run.folder / f"{safe_name(name)}.bundle", contents)
+
+
+def _real_rows(ready: Prepared) -> Any:
+    """Rows of people, only when the spec asks for them."""
+    if ready.spec.bundle.golden_rows == "synthetic":
+        return None
+    used = [c.name for c in ready.signature.features()]
+    return ready.table.select(used).take(ready.split.validation[:16])
+

@@ -1,0 +1,73 @@
+"""Measures a predictor on a table: what ``train`` does with test rows and ``evaluate`` with later ones."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from trueweight.data.digest import digest_rows
+from trueweight.data.table import Table
+from trueweight.evaluate.quality import Ask, quality
+from trueweight.evaluate.truths import truths_of
+from trueweight.evaluate.verdict import comparisons
+from trueweight.evidence.record import Data, Entry, Evidence
+from trueweight.metrics.prediction import Prediction
+from trueweight.metrics.truth import Truth
+from trueweight.model.protocols import Predictor
+from trueweight.spec.run import EvaluateSpec, RunSpec
+
+__all__ = ["evaluate_table", "measure"]
+
+
+def evaluate_table(predictor: Predictor, table: Table, spec: RunSpec, *, role: str = "other") -> Evidence:
+    """Scores on rows that came later.
+
+    Args:
+        predictor: What answers.
+        table: Rows with at least one known target.
+        spec: The bundle's resolved spec.
+        role: What the rows are called in the entries.
+
+    Raises:
+        DataError: No target column is there.
+    """
+    ask = Ask(_for_targets(spec.evaluate, table), spec.seed, Data(digest_rows(table), role))
+    truths = truths_of(predictor.signature, table)
+    return Evidence(tuple(quality(predictor.predict(table), truths, ask)))
+
+
+def _for_targets(evaluate: EvaluateSpec, table: Table) -> EvaluateSpec:
+    kept = {name: names for name, names in (evaluate.metrics or {}).items() if name in table.names}
+    return evaluate.model_copy(update={"metrics": kept})
+
+
+def measure(
+    predictor: Predictor, baselines: Mapping[str, Predictor], table: Table, ask: Ask, cluster_N: np.ndarray | None,
+    twins_N: np.ndarray,
+) -> list[Entry]:  # fmt: skip
+    """Scores of a model and its baselines on the same rows, and what the difference means.
+
+    Args:
+        predictor: The model.
+        baselines: By name.
+        table: The rows to judge by.
+        ask: What to measure.
+        cluster_N: Groups of these rows, or None.
+        twins_N: bool, rows whose features were seen in training: scores without them are added where there are some.
+    """
+    truths = truths_of(predictor.signature, table, cluster_N)
+    ours = predictor.predict(table)
+    entries = quality(ours, truths, ask)
+    if 0 < twins_N.sum() < len(twins_N):
+        entries += _without_twins(ours, {name: t.take(~twins_N) for name, t in truths.items()}, ask, ~twins_N)
+    for name, baseline in baselines.items():
+        theirs = baseline.predict(table)
+        entries += quality(theirs, truths, ask, prefix=f"baseline/{name}")
+        entries += comparisons(ours, theirs, truths, ask, name)
+    return entries
+
+
+def _without_twins(
+    ours: Mapping[str, Prediction], truths: Mapping[str, Truth], ask: Ask, keep: np.ndarray
+) -> list[Entry]:
+    kept = {name: prediction.take(np.flatnonzero(keep)) for name, prediction in ours.items()}
+    return quality(kept, truths, ask, slice="without twins")

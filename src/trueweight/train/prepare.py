@@ -1,0 +1,233 @@
+"""Everything before the first step: roles, cases, the resolved spec, the split and the Signature."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+
+import numpy as np
+
+from trueweight.data.cases import Cases, fingerprints, repeats_of_earlier_rows
+from trueweight.data.cells import DateCells, LevelCells, NumberCells, ReadOptions
+from trueweight.data.learn import blank_signature, learn_signature
+from trueweight.data.reading import cells_of
+from trueweight.data.roles import Role, assign_roles, read_options_of, require_features
+from trueweight.data.signature import ColumnFacts, Signature
+from trueweight.data.split import Shares, Split, Units, count_twins, cut_by_label, cut_by_share, cut_by_time, merge_groups
+from trueweight.data.table import Table
+from trueweight.errors import DataError
+from trueweight.recipes.facts import Facts
+from trueweight.recipes.resolve import resolve
+from trueweight.registry import registry
+from trueweight.spec.run import FromDate, RunSpec, SplitSpec
+
+__all__ = ["Prepared", "prepare"]
+
+TWINS_STAY_TOGETHER = 0.9
+"""Share of distinct feature rows from which identical rows are taken for copies, not for coincidence."""
+
+_COPIED = ("text", "image", "audio", "video", "timeseries", "vector")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that is ready for its first step."""
+
+    spec: RunSpec
+    """Resolved: every field has a value."""
+    cases: Cases
+    split: Split
+    signature: Signature
+    weight_N: np.ndarray | None
+    """float64 weights of all table rows."""
+    cluster_N: np.ndarray | None
+    """int64 groups of all table rows, for intervals."""
+    twins: np.ndarray
+    """Test cases whose features equal those of a row that trained or selected."""
+    repeats: int
+    """Cases that repeat an earlier row in every column that is used."""
+
+    @property
+    def table(self) -> Table:
+        """All rows."""
+        return self.cases.table
+
+
+def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None = None) -> Prepared:
+    """Settle everything that can be settled before training.
+
+    Args:
+        table: All rows.
+        spec: As asked for.
+        labels: For ``split.method: files``: which part each row's file belongs to.
+
+    Raises:
+        SpecError: A wish that the data's types rule out.
+        DataError: The data cannot carry the run.
+    """
+    if len(table) == 0:
+        raise DataError("there are no rows, only a header", where=table.label, hint="bring a file with data below it")
+    options = read_options_of(spec.data)
+    roles = assign_roles(table, spec)
+    blank = blank_signature(table, roles, options, np.arange(len(table)))
+    cases, prints, repeats = _cases(table, blank, spec)
+    resolved = _resolved(spec, roles, len(cases))
+    group = _codes(table, resolved.split.group, options)
+    split = _split(cases, blank, resolved, prints, group, labels)
+    min_group = resolved.bundle.min_group
+    signature = learn_signature(blank, table, split.train, min_group=min_group)
+    require_features([r for r in roles])
+    cluster = _codes(table, resolved.evaluate.interval.cluster, options)
+    return Prepared(
+        resolved, cases, split, signature, _weights(table, blank), group if cluster is None else cluster,
+        count_twins(prints, split), repeats,
+    )  # fmt: skip
+
+
+def _cases(table: Table, blank: Signature, spec: RunSpec) -> tuple[Cases, np.ndarray, int]:
+    """Rows that have at least one label; fingerprints of all rows' features; repeats among the cases."""
+    options, notes = blank.options, []
+    features = [cells_of(table, facts, options) for facts in blank.features()]
+    targets = [cells_of(table, facts, options) for facts in blank.targets()]
+    labelled = ~np.logical_and.reduce([cells.missing_N for cells in targets])
+    if not labelled.any():
+        names = ", ".join(repr(facts.name) for facts in blank.targets())
+        raise DataError(f"target {names} has no value in any row", where=table.label, hint="check data.missing_values")
+    if gaps := int((~labelled).sum()):
+        notes.append(f"{gaps:,} rows without any label left out")
+    prints = fingerprints(features) if features else np.arange(len(table)).astype(np.uint64)
+    rows = np.flatnonzero(labelled)
+    repeated = repeats_of_earlier_rows(fingerprints([*features, *targets])[rows])
+    if spec.data.drop_duplicates and repeated.any():
+        notes.append(f"{int(repeated.sum()):,} rows that repeat an earlier one dropped")
+        rows, repeated = rows[~repeated], repeated[:0]
+    return Cases(table, rows.astype(np.int64), tuple(notes)), prints, int(repeated.sum())
+
+
+def _resolved(spec: RunSpec, roles: Sequence[Role], rows: int) -> RunSpec:
+    """The spec with columns and recipe filled in."""
+    features = {r.name: r.part.type for r in roles if r.role == "feature"}
+    facts = Facts(rows, features, {name: part.type for name, part in spec.targets.items()})
+    columns = {r.name: _with_reason(r) for r in roles if r.role in ("feature", "ignored")}
+    return resolve(spec, facts).model_copy(update={"features": columns, "other_features": "ignore"})
+
+
+def _with_reason(role: Role) -> object:
+    if role.role == "feature":
+        return role.part
+    kind = registry("column")["ignore"]
+    return kind.model_validate({"type": "ignore", "reason": role.why})  # type: ignore[attr-defined]
+
+
+def _codes(table: Table, name: str | None, options: ReadOptions) -> np.ndarray | None:
+    """A column as group numbers; a missing group is a group of its own row."""
+    if name is None:
+        return None
+    facts = ColumnFacts(name, "id", "ignored", "", {"type": "id"}, len(table), 0)
+    cells = cells_of(table, facts, options)
+    if not isinstance(cells, LevelCells):
+        raise DataError(f"column {name!r} cannot name groups", where="split.group")
+    alone = len(cells.levels) + np.arange(len(table))
+    return np.where(cells.missing_N, alone, cells.code_N).astype(np.int64)
+
+
+def _weights(table: Table, blank: Signature) -> np.ndarray | None:
+    facts = blank.named("weight")
+    if facts is None:
+        return None
+    cells = cells_of(table, facts, blank.options)
+    if not isinstance(cells, NumberCells) or cells.missing_N.any() or (cells.value_N < 0).any():
+        raise DataError(
+            f"column {facts.name!r} has weights that are missing or below 0",
+            where="data.sample_weight",
+            hint="every row needs a weight of 0 or more",
+        )
+    if not cells.value_N.any():
+        raise DataError(f"every weight in column {facts.name!r} is 0", where="data.sample_weight")
+    return cells.value_N
+
+
+def _split(
+    cases: Cases, blank: Signature, spec: RunSpec, prints: np.ndarray, group: np.ndarray | None,
+    labels: Sequence[str | None] | None,
+) -> Split:  # fmt: skip
+    wish, rows, seed = spec.split, cases.rows, spec.seed
+    shares = Shares(_share(wish.validation), _share(wish.test))
+    if wish.method in ("column", "files"):
+        chosen = labels if labels is not None else _words(cases.table, wish.column, blank.options)
+        return cut_by_label(Units(rows), [chosen[r] for r in rows], shares, seed, wish.method)
+    if wish.method == "time":
+        micros = _micros(cases.table, wish.time_column or "", blank.options)[rows]
+        return cut_by_time(Units(rows), micros, shares, _starts(wish), round((wish.gap or 0) * 1e6), seed)
+    together = None if group is None else group[rows]
+    if _twins_stay_together(blank, prints[rows]):
+        together = prints[rows].view(np.int64) if together is None else merge_groups(together, prints[rows])
+    stratum = _strata(blank, cases) if wish.method == "stratified" else None
+    return cut_by_share(Units(rows, together, stratum), shares, seed, wish.method or "random")
+
+
+def _twins_stay_together(blank: Signature, prints: np.ndarray) -> bool:
+    if not blank.features():
+        return False
+    if any(facts.type in _COPIED for facts in blank.features()):
+        return True
+    distinct = len(np.unique(prints))
+    return TWINS_STAY_TOGETHER * len(prints) <= distinct < len(prints)
+
+
+def _share(wish: float | FromDate) -> float:
+    return 0.2 if isinstance(wish, FromDate) else wish
+
+
+def _starts(wish: SplitSpec) -> dict[str, int]:
+    found = {}
+    for name, value in (("validation", wish.validation), ("test", wish.test)):
+        if isinstance(value, FromDate):
+            found[name] = _moment(value.start)
+    return found
+
+
+def _moment(value: date | datetime) -> int:
+    stamp = value if isinstance(value, datetime) else datetime.combine(value, time())
+    stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+    return round(stamp.timestamp() * 1e6)
+
+
+def _micros(table: Table, name: str, options: ReadOptions) -> np.ndarray:
+    """Times of all rows; a column of plain numbers orders rows as well as dates do."""
+    table.column(name)
+    for kind in ("date", "number"):
+        facts = ColumnFacts(name, kind, "ignored", "", {"type": kind}, len(table), 0)
+        cells = cells_of(table, facts, options)
+        if cells.missing_N.any():
+            continue
+        if isinstance(cells, DateCells):
+            return cells.micros_N
+        if isinstance(cells, NumberCells):
+            return np.round(cells.value_N * 1e6).astype(np.int64)
+    raise DataError(
+        f"column {name!r} has cells that are neither dates nor numbers",
+        where="split.time_column",
+        hint="every row needs a time",
+    )
+
+
+def _words(table: Table, name: str | None, options: ReadOptions) -> list[str | None]:
+    facts = ColumnFacts(name or "", "category", "ignored", "", {"type": "category"}, len(table), 0)
+    table.column(name or "")
+    cells = cells_of(table, facts, options)
+    if not isinstance(cells, LevelCells):
+        raise DataError(f"column {name!r} has no words", where="split.column")
+    return [None if code < 0 else cells.levels[code] for code in cells.code_N]
+
+
+def _strata(blank: Signature, cases: Cases) -> np.ndarray | None:
+    """Classes of the first target that has some; a missing label is a class of its own."""
+    for facts in blank.targets():
+        cells = cells_of(cases.table, facts, blank.options)
+        if isinstance(cells, LevelCells):
+            return cells.code_N[cases.rows].astype(np.int64)
+    raise DataError(
+        "a stratified split needs a target with classes",
+        where="split.method",
+        hint="use random, or leave the method out",
+    )
