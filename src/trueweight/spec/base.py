@@ -1,5 +1,6 @@
 """The base of every spec, and fields that hold a part chosen by name."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, cast
 
@@ -39,6 +40,10 @@ class PartSpec(Spec):
     """Registered name of the part."""
 
 
+_IN_WORDS = {"column": "column type", "head": "target type"}
+_A = {"encoder": "an", "optimizer": "an"}
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Marks a field that holds a part, chosen by its registered name.
@@ -57,29 +62,38 @@ class Part:
         self, _schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         names = list(registry(self.kind))
-        specs = [cast(type[PartSpec], registry(self.kind)[name]) for name in names]
-        choices = [handler(spec.__pydantic_core_schema__) for spec in specs]
+        choices = [handler(part.__pydantic_core_schema__) for part in _importable(self.kind)]
         return {"anyOf": [{"type": "string", "enum": names}, *choices]}
 
     def choose(self, value: Any) -> Any:
         """Turn a name or a mapping into the part's own spec object."""
+        words = {"a": _A.get(self.kind, "a"), "kind": _IN_WORDS.get(self.kind, self.kind)}
         if isinstance(value, PartSpec):
             return value
         if isinstance(value, str):
             value = {"type": value}
         if not isinstance(value, dict):
             raise PydanticCustomError(
-                "part_form", "expected the name of a {kind}, or a mapping with 'type'", {"kind": self.kind}
+                "part_form", "expected the name of {a} {kind}, or a mapping with 'type'", words
             )
         name = value.get("type")
         if not isinstance(name, str):
-            raise PydanticCustomError("part_type", "a {kind} needs a 'type'", {"kind": self.kind})
+            raise PydanticCustomError("part_type", "{a} {kind} needs a 'type'", words)
         try:
             part = cast(type[PartSpec], registry(self.kind)[name])
         except SpecError as error:
-            facts = {"problem": error.problem, "remedy": error.hint}
+            problem = error.problem.replace(self.kind, words["kind"], 1)
+            facts = {"problem": problem, "remedy": error.hint}
             raise PydanticCustomError("part_name", "{problem}; {remedy}", facts) from None
         return part.model_validate(value)  # its mistakes join those of the whole spec
+
+
+def _importable(kind: str) -> Iterator[type[PartSpec]]:
+    for name in registry(kind):
+        try:
+            yield cast(type[PartSpec], registry(kind)[name])
+        except ImportError:  # a broken plugin must not take everybody's schema with it
+            continue
 
 
 ColumnPart = Annotated[SerializeAsAny[PartSpec], Part("column")]

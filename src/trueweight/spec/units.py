@@ -71,11 +71,15 @@ def describe_bytes(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=10 * 365 * 86400)]
+_LONGEST = 10 * 365 * 86400
+
+Duration = Annotated[
+    float, BeforeValidator(parse_duration, json_schema_input_type=float | str), Field(gt=0, le=_LONGEST)
+]
 """Seconds, more than 0."""
 
-Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=int | str), Field(gt=0)]
 """Bytes, more than 0."""
 
-Share = Annotated[float, BeforeValidator(_parse_share), Field(ge=0, lt=1)]
+Share = Annotated[float, BeforeValidator(_parse_share, json_schema_input_type=float | str), Field(ge=0, lt=1)]
 """A share of the whole, from 0 to just under 1; ``1%`` is 0.01."""
