@@ -1,0 +1,174 @@
+"""What a kind of file is: the protocol that every part of kind ``source`` keeps, and the file it is given."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Protocol, cast
+
+import pyarrow as pa
+
+from trueweight.errors import DataError
+from trueweight.progress import advance
+from trueweight.spec.run import DataSpec
+
+__all__ = ["HEAD_BYTES", "Piece", "Source", "SourceFile", "Tap"]
+
+HEAD_BYTES = 1 << 20
+"""How much of a file is looked at to find out what it is."""
+
+_GZIP = b"\x1f\x8b"
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file, or what came through a pipe. Gzip is undone on the way, whatever the name says."""
+
+    name: str
+    """Without folders, for messages."""
+    size: int
+    """Bytes as :meth:`open` gives them; for a gzip file that is not inflated yet, bytes on disk."""
+    head: bytes
+    """First bytes of the content, at most ``HEAD_BYTES``, gzip undone."""
+    path: Path | None = None
+    content: bytes | None = None
+    """In memory, instead of ``path``."""
+    gzipped: bool = False
+
+    @classmethod
+    def at(cls, path: Path) -> "SourceFile":
+        """A file on disk.
+
+        Raises:
+            DataError: It cannot be opened, or is a gzip file that is broken at its very start.
+            OSError: Left to the caller, who knows how the user named the file.
+        """
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+        file = cls(path.name, path.stat().st_size, head, path=path, gzipped=head.startswith(_GZIP))
+        return file._look_inside() if file.gzipped else file
+
+    @classmethod
+    def held(cls, name: str, content: bytes) -> "SourceFile":
+        """Bytes that are in memory already, e.g. from standard input."""
+        file = cls(name, len(content), content[:HEAD_BYTES], content=content, gzipped=content.startswith(_GZIP))
+        return file._look_inside() if file.gzipped else file
+
+    def open(self) -> BinaryIO:
+        """A new stream over the content from its start, gzip undone."""
+        raw = io.BytesIO(self.content) if self.content is not None else cast(Path, self.path).open("rb")
+        if not self.gzipped:
+            return raw
+        return cast(BinaryIO, _Guarded(gzip.GzipFile(fileobj=raw), self.name))
+
+    def inflated(self) -> "SourceFile":
+        """This file, with gzip undone once and for all in memory."""
+        if not self.gzipped:
+            return self
+        with self.open() as stream:
+            content = stream.read()
+        return replace(self, content=content, size=len(content), path=None, gzipped=False)
+
+    def bytes(self) -> bytes:
+        """The whole content."""
+        with self.open() as stream:
+            return stream.read()
+
+    def _look_inside(self) -> "SourceFile":
+        with self.open() as stream:
+            return replace(self, head=stream.read(HEAD_BYTES))
+
+
+class _Guarded(io.RawIOBase):
+    """A gzip stream whose breakage is our error."""
+
+    def __init__(self, stream: gzip.GzipFile, name: str) -> None:
+        self._stream, self._name = stream, name
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._stream.read(size)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            hint = "download or copy it again: its end is missing or damaged"
+            raise DataError(f"the gzip file is cut short or damaged: {error}", where=self._name, hint=hint) from None
+
+    def readinto(self, buffer: Any) -> int:
+        return _fill(buffer, self.read(len(buffer)))
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _fill(buffer: Any, chunk: bytes) -> int:
+    buffer[: len(chunk)] = chunk
+    return len(chunk)
+
+
+class Tap(io.RawIOBase):
+    """A stream that reports progress as it is read, from whatever thread reads it."""
+
+    def __init__(self, stream: BinaryIO, name: str, total: int | None) -> None:
+        self._stream, self._task, self._total, self._done = stream, f"reading {name}", total, 0
+        # Arrow reads in threads of its own, where the listener's context variable is not set.
+        self._run: Callable[..., None] = copy_context().run
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._stream.read(_CHUNK if size < 0 else size)
+        self._done += len(chunk)
+        self._run(advance, self._task, self._done, self._total, unit="bytes")
+        return chunk
+
+    def readinto(self, buffer: Any) -> int:
+        return _fill(buffer, self.read(len(buffer)))
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one file gave."""
+
+    data: pa.Table
+    """Column names as found; the caller tidies names and types."""
+    encoding: str | None = None
+    delimiter: str | None = None
+    skipped_rows: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """A part of kind ``source``. Its file must import neither torch nor what an extra installs."""
+
+    suffixes: ClassVar[tuple[str, ...]]
+    """Lower-case ends of file names, dot included; ``.gz`` after them is understood."""
+
+    type: str
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether the first bytes alone show that a file is of this kind."""
+        ...
+
+    def read(self, file: SourceFile, spec: DataSpec, rows: int | None) -> Piece:
+        """Read a file; with ``rows``, at most that many rows, and hardly more of the file than they need.
+
+        Raises:
+            DataError: The file is not what it should be; says what and where.
+        """
+        ...
+
+    def example(self) -> bytes:
+        """A small file with the columns ``name`` (a, b, c) and ``count`` (1, 2, 3), for the contract suite."""
+        ...

@@ -1,0 +1,1 @@
+"""Kinds of files that tables are read from: one part per format."""
