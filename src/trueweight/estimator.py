@@ -1,0 +1,177 @@
+"""Trueweight as scikit-learn estimators: in memory, no files, the same preparation, fitting and Predictor.
+
+Needs scikit-learn: ``pip install 'trueweight[sklearn]'``.
+"""
+
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from trueweight.data.frames import from_frame
+from trueweight.data.table import Table
+from trueweight.errors import TrueweightError
+from trueweight.metrics.prediction import ClassPrediction, NumberPrediction
+from trueweight.model.protocols import Predictor
+from trueweight.spec.load import parse_spec
+from trueweight.spec.run import RunSpec
+from trueweight.train.build import fit
+from trueweight.train.prepare import prepare
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.utils import Tags
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+except ImportError as missing:  # pragma: no cover  # the extra is installed wherever tests run
+    raise ImportError("trueweight.Estimator needs scikit-learn: pip install 'trueweight[sklearn]'") from missing
+
+__all__ = ["Estimator", "Regressor"]
+
+ANSWER = "target of this estimator"  # a column name that no frame has by accident
+
+
+class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """What classifier and regressor share. See :class:`Estimator` for the parameters."""
+
+    def __init__(
+        self, target: str | None = None, *, preset: Literal["fast", "standard", "best"] = "standard",
+        budget: str | float | None = None, random_state: int = 0, spec: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.target = target
+        self.preset = preset
+        self.budget = budget
+        self.random_state = random_state
+        self.spec = spec
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = False  # arrays of numbers; texts come in frames
+        tags.target_tags.required = True
+        return tags
+
+    def _take_target(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Split the target column off a frame when y is not given apart."""
+        if y is not None or self.target is None:
+            return X, y
+        return X.drop(columns=[self.target]), X[self.target]
+
+    def _checked(self, X: Any, y: Any = None) -> Any:
+        """X as scikit-learn wants it checked: a frame as it is, anything else as a float array."""
+        reset = y is not None
+        if _is_frame(X):
+            validate_data(self, X, skip_check_array=True, reset=reset)
+            return X
+        options: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": "allow-nan", "reset": reset}
+        if reset:
+            return validate_data(self, X, y, ensure_min_samples=2, multi_output=True, **options)[0]
+        return validate_data(self, X, **options)
+
+    def _fit(self, X: Any, label: Any, head: dict[str, Any]) -> Self:
+        table = _table(X)
+        table = Table(table.data.append_column(ANSWER, [label.tolist()]), table.provenance)
+        spec = self._run_spec(table, head, numeric=not _is_frame(X))
+        try:
+            ready = prepare(table, spec)
+            self.predictor_: Predictor = fit(ready, None, None).predictor.with_runtime("double")
+        except TrueweightError as error:
+            raise ValueError(str(error)) from error
+        self.n_iter_ = 1
+        return self
+
+    def _run_spec(self, table: Table, head: dict[str, Any], *, numeric: bool) -> RunSpec:
+        raw: dict[str, Any] = dict(self.spec or {})
+        raw["seed"] = int(self.random_state or 0)
+        raw["targets"] = {ANSWER: head}
+        raw.setdefault("split", {"test": 0})
+        raw.setdefault("model", {})
+        raw["model"] = {"preset": self.preset} | raw["model"]
+        if self.budget is not None:
+            raw["train"] = {"budget": {"time": self.budget}} | raw.get("train", {})
+        if numeric:
+            numbers = {name: {"type": "number"} for name in table.names if name != ANSWER}
+            raw["features"] = numbers | raw.get("features", {})
+        return parse_spec(raw)
+
+    def _answers(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return self.predictor_.predict(_table(self._checked(X)))[ANSWER]
+
+
+class Estimator(ClassifierMixin, _TableEstimator):  # type: ignore[misc]
+    """A classifier with scikit-learn's interface.
+
+    Args:
+        target: Name of the target column, when ``fit`` is given one frame and no ``y``.
+        preset: fast (the solved linear model), standard (a validated blend), best.
+        budget: Time for fitting, seconds or ``"2m"``; None: the preset's.
+        random_state: Seed of every random choice.
+        spec: Any other part of a run spec, as plain data.
+
+    Attributes:
+        classes_: Labels, sorted.
+        predictor_: The fitted Predictor.
+        n_features_in_: Columns seen by ``fit``.
+    """
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit on rows X (N, F) and labels y (N,).
+
+        Raises:
+            ValueError: The data cannot carry a model; says why and what to do.
+        """
+        X, y = self._take_target(X, y)
+        X = self._checked(X, y)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        self.classes_, code = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"there is only one class in y: {self.classes_[0]!r}; a classifier needs two")
+        head = {"type": "category"} if len(self.classes_) > 2 else {"type": "binary", "positive_class": "1"}
+        return self._fit(X, code.astype(str), head)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each class, (N, classes), in the order of ``classes_``."""
+        prediction = self._answers(X)
+        assert isinstance(prediction, ClassPrediction)  # noqa: S101
+        order = np.argsort([int(label) for label in prediction.classes])
+        known = np.sort([int(label) for label in prediction.classes])
+        full = np.zeros((len(prediction), len(self.classes_)))
+        full[:, known] = prediction.probability_NC[:, order]
+        return full
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each row, (N,)."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])
+
+
+class Regressor(RegressorMixin, _TableEstimator):  # type: ignore[misc]
+    """A regressor with scikit-learn's interface; parameters as :class:`Estimator`."""
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit on rows X (N, F) and values y (N,).
+
+        Raises:
+            ValueError: The data cannot carry a model; says why and what to do.
+        """
+        X, y = self._take_target(X, y)
+        X = self._checked(X, y)
+        y = np.asarray(column_or_1d(y, warn=True), dtype=np.float64)
+        if not np.isfinite(y).all():
+            raise ValueError("y contains NaN or infinity: drop those rows")
+        return self._fit(X, y, {"type": "number"})
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The expected value of each row, (N,) float64."""
+        prediction = self._answers(X)
+        assert isinstance(prediction, NumberPrediction)  # noqa: S101
+        return prediction.value_N
+
+
+def _is_frame(X: Any) -> bool:
+    return type(X).__module__.split(".")[0] in ("pandas", "polars", "pyarrow")
+
+
+def _table(X: Any) -> Table:
+    return from_frame(X)

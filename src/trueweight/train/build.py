@@ -1,0 +1,243 @@
+"""Fits every member of the model, weighs them on validation rows, and puts the tree together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from torch import nn
+
+from trueweight.data.feed import Feed
+from trueweight.data.reading import column_part
+from trueweight.metrics.prediction import NumberPrediction, Prediction, blend
+from trueweight.metrics.select import greedy_blend
+from trueweight.metrics.truth import Truth
+from trueweight.model.network import build_network
+from trueweight.model.predictors.blend import BlendPredictor
+from trueweight.model.predictors.conformal import ConformalPredictor, conformal_radius
+from trueweight.model.predictors.network import NetworkPredictor
+from trueweight.model.protocols import Predictor
+from trueweight.recipes.resolve import linear_member
+from trueweight.seeds import row_hashes, stream_seed
+from trueweight.spec.run import MemberSpec
+from trueweight.train.encoded import Encoded, encode, encoders_of
+from trueweight.train.job import FitResult, FitterPart, Job, fit_member
+from trueweight.train.plan import Plan, record_member
+from trueweight.train.prepare import Prepared
+from trueweight.train.selection import run_truths, selection_score, target_loss
+
+__all__ = ["Fitted", "MemberReport", "fit", "fit_linear"]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberReport:
+    """What fitting one member came to."""
+
+    name: str
+    seconds: float
+    steps: int
+    weights: Mapping[str, float]
+    """Its share in the blend, by target."""
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fitted model, and how it came about."""
+
+    predictor: Predictor
+    members: tuple[MemberReport, ...]
+    plan: Plan
+    partial: bool
+    """Stopped by Ctrl-C before its end."""
+    encoded: Encoded
+    leaves: Mapping[str, NetworkPredictor] = field(default_factory=dict)
+    """By member name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What every member needs."""
+
+    ready: Prepared
+    encoded: Encoded
+    truths: Mapping[str, Truth]
+    """Of all rows of the table."""
+    folder: Path | None
+    replay: Plan | None
+
+    def feed(self, rows: np.ndarray) -> Feed:
+        return self.encoded.feed(rows)
+
+    def truth_of(self, name: str, rows: np.ndarray) -> Truth:
+        return self.truths[name].take(rows)
+
+
+def fit(ready: Prepared, folder: Path | None, replay: Plan | None) -> Fitted:
+    """Fit the model that the resolved spec describes.
+
+    Args:
+        ready: The prepared run.
+        folder: Where checkpoints and ``plan.json`` go; None: in memory only.
+        replay: A plan to follow without a clock; None: measured.
+
+    Raises:
+        TrainError: A member diverged, or there is no space.
+    """
+    encoded = encode(ready, keep=folder is not None)
+    work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
+    leaves, results = _fit_members(work)
+    weights = _weigh(work, leaves)
+    tree = _tree(work, leaves, weights)
+    reports = tuple(_report(place, *pair, weights) for place, pair in enumerate(results.items()))
+    plan = Plan()
+    for result in results.values():
+        plan = plan if result.plan is None else plan.with_member(result.plan)
+    stopped = any(result.stopped == "interrupted" for result in results.values())
+    return Fitted(tree, reports, plan, stopped, encoded, leaves)
+
+
+def fit_linear(ready: Prepared, fitted: Fitted) -> Predictor:
+    """The solved linear model on the same rows; the member itself where the blend has it."""
+    work = _Work(ready, fitted.encoded, run_truths(ready.signature, ready.table, ready.weight_N), None, None)
+    twins = [m.name for m in ready.spec.model.members or [] if m.model_dump() == linear_member().model_dump()]
+    if twins and twins[0] in fitted.leaves:
+        leaf = fitted.leaves[twins[0]]
+    else:
+        leaf, _ = _fit_one(work, linear_member(), None)
+    return _with_intervals(work, leaf, [leaf], {t.name: [1.0] for t in ready.signature.targets()})
+
+
+def _fit_members(work: _Work) -> tuple[dict[str, NetworkPredictor], dict[str, FitResult]]:
+    """Solved members first: what they leave of the budget is shared by those that descend."""
+    members = work.ready.spec.model.members or []
+    solved = [m for m in members if _solves(m)]
+    descended = [m for m in members if not _solves(m)]
+    leaves, results = {}, {}
+    left = work.ready.spec.train.budget.time
+    for place, member in enumerate([*solved, *descended]):
+        waiting = len(members) - place
+        share = None if left is None else left / (1 if member in solved else waiting)
+        if any(result.stopped == "interrupted" for result in results.values()):
+            break
+        leaves[member.name], results[member.name] = _fit_one(work, member, share)
+        left = None if left is None else max(left - results[member.name].seconds, 0.05 * left)
+    return leaves, results
+
+
+def _solves(member: MemberSpec) -> bool:
+    return cast(FitterPart, member.fitter).solving
+
+
+def _fit_one(work: _Work, member: MemberSpec, seconds: float | None) -> tuple[NetworkPredictor, FitResult]:
+    ready, fields, fitter = work.ready, work.encoded.fields, cast(FitterPart, member.fitter)
+    encoders = encoders_of(ready, fields, member.encoder)
+    targets = {facts.name: (column_part(facts), facts.learnt) for facts in ready.signature.targets()}
+    seed = stream_seed(ready.spec.seed, f"init {member.name}") % 2**31
+    network = build_network(
+        encoders, member.fusion, fields, targets, solving=fitter.solving, seed=seed
+    )
+    leaf = NetworkPredictor(
+        ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=fitter.solving
+    )
+    validation = work.feed(ready.split.validation)
+    job = Job(
+        name=member.name, network=network, train=work.feed(ready.split.train), validation=validation,
+        spec=ready.spec.train, seed=ready.spec.seed, score=_scorer(work, leaf, validation), folder=work.folder,
+        seconds=seconds, plan=None if work.replay is None else work.replay.member(member.name),
+        **_recording(work.folder),
+    )  # fmt: skip
+    return leaf, fit_member(job, fitter)
+
+
+def _recording(folder: Path | None) -> dict[str, Callable[[Any], None]]:
+    return {} if folder is None else {"on_plan": partial(record_member, folder / "plan.json")}
+
+
+def _scorer(work: _Work, leaf: NetworkPredictor, feed: Feed) -> Callable[[nn.Module], float]:
+    rows = work.ready.split.validation
+    truths = {name: work.truth_of(name, rows) for name in work.truths}
+
+    def score(_: nn.Module) -> float:
+        return selection_score(work.ready.spec, work.ready.signature, leaf.predict_feed(feed), truths)
+
+    return score
+
+
+def _weigh(work: _Work, leaves: Mapping[str, NetworkPredictor]) -> dict[str, list[float]]:
+    """Weights of the members for each target, by greedy selection on validation rows."""
+    return _weigh_on(work, list(leaves.values()), work.ready.split.validation)
+
+
+def _weigh_on(work: _Work, leaves: Sequence[NetworkPredictor], rows: np.ndarray) -> dict[str, list[float]]:
+    answers = [leaf.predict_feed(work.feed(rows)) for leaf in leaves]
+    weights = {}
+    for facts in work.ready.signature.targets():
+        truth = work.truth_of(facts.name, rows)
+        options = [answer[facts.name] for answer in answers]
+        if len(leaves) == 1 or not truth.present_N.any():
+            weights[facts.name] = [1.0 / len(leaves)] * len(leaves)
+        else:
+            weights[facts.name] = greedy_blend(options, truth, partial(target_loss, facts))
+    return weights
+
+
+def _tree(work: _Work, leaves: Mapping[str, NetworkPredictor], weights: Mapping[str, list[float]]) -> Predictor:
+    members: list[NetworkPredictor] = list(leaves.values())
+    top: Predictor = members[0]
+    if len(members) > 1:
+        top = BlendPredictor(work.ready.signature, members, weights, names=list(leaves))
+    return _with_intervals(work, top, members, weights)
+
+
+def _with_intervals(
+    work: _Work, top: Predictor, members: Sequence[Any], weights: Mapping[str, list[float]]
+) -> Predictor:
+    """Add conformal intervals for targets that are numbers, when asked for and possible."""
+    wish = work.ready.spec.evaluate.conformal
+    numbers = [facts for facts in work.ready.signature.targets() if facts.type == "number"]
+    if wish is None or not numbers:
+        return top
+    residuals = _residuals(work, members, weights, [facts.name for facts in numbers])
+    radii = {name: conformal_radius(found, wish.coverage) for name, found in residuals.items()}
+    known = {name: radius for name, radius in radii.items() if np.isfinite(radius)}
+    return ConformalPredictor(work.ready.signature, top, known, wish.coverage) if known else top
+
+
+def _residuals(
+    work: _Work, members: Sequence[Any], weights: Mapping[str, list[float]], names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Absolute errors on calibration rows. Where those also select, each half is judged by the other's weights."""
+    split = work.ready.split
+    if not split.cross_fitted or len(members) == 1:
+        return _errors(work, members, weights, names, split.calibration)
+    late = (row_hashes(stream_seed(0, "cross-fit"), split.calibration) & np.uint64(1)).astype(bool)
+    halves = [split.calibration[late], split.calibration[~late]]
+    if min(map(len, halves)) == 0:
+        return _errors(work, members, weights, names, split.calibration)
+    found = [
+        _errors(work, members, _weigh_on(work, members, other), names, half)
+        for half, other in (halves, halves[::-1])
+    ]
+    return {name: np.concatenate([part[name] for part in found]) for name in names}
+
+
+def _errors(
+    work: _Work, members: Sequence[Any], weights: Mapping[str, list[float]], names: Sequence[str], rows: np.ndarray
+) -> dict[str, np.ndarray]:
+    answers: list[Mapping[str, Prediction]] = [leaf.predict_feed(work.feed(rows)) for leaf in members]
+    found = {}
+    for name in names:
+        mixed = blend([answer[name] for answer in answers], weights[name])
+        truth = work.truth_of(name, rows)
+        assert isinstance(mixed, NumberPrediction)  # noqa: S101  # only numbers are asked for
+        found[name] = np.abs(mixed.value_N - truth.value)[truth.present_N]
+    return found
+
+
+def _report(place: int, name: str, result: FitResult, weights: Mapping[str, list[float]]) -> MemberReport:
+    events = tuple(f"{event.kind} at step {event.step}: {event.note}" for event in result.events)
+    shares = {target: found[place] for target, found in weights.items()}
+    return MemberReport(name, result.seconds, result.steps, shares, events)

@@ -1,0 +1,109 @@
+"""Encodes the columns of a prepared run into feeds, once for all members."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from trueweight.data.batch import Tensors
+from trueweight.data.blocks import block_address, open_block, write_block
+from trueweight.data.cells import cut
+from trueweight.data.column import Arrays
+from trueweight.data.feed import Feed
+from trueweight.data.field import Field
+from trueweight.data.reading import cells_of, column_part
+from trueweight.spec.base import PartSpec
+from trueweight.train.prepare import Prepared
+
+__all__ = ["TABLE", "Encoded", "encode", "encoders_of", "fields_of"]
+
+TABLE = "table"
+"""The field of all columns that have no encoder of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """All cases of a run as tensors."""
+
+    fields: Mapping[str, Field]
+    inputs: Mapping[str, Tensors]
+    targets: Mapping[str, Tensors]
+    weight_N: torch.Tensor | None
+
+    def feed(self, rows: np.ndarray) -> Feed:
+        """Some of the cases, by number."""
+        return Feed(torch.from_numpy(rows), self.inputs, self.targets, self.weight_N)
+
+
+def fields_of(ready: Prepared) -> dict[str, Field]:
+    """Feature columns grouped by the encoder that reads them: one field for all without one of their own."""
+    grouped: dict[str, list[str]] = {TABLE: []}
+    for facts in ready.signature.features():
+        own = _own_encoder(column_part(facts))
+        grouped.setdefault(facts.name if own else TABLE, []).append(facts.name)
+    columns = ready.signature.columns
+    fields = {}
+    for place, (name, members) in enumerate(grouped.items()):
+        if members or len(grouped) == 1:
+            codecs = {n: column_part(columns[n]).codec(n, columns[n].learnt) for n in members}  # type: ignore[attr-defined]
+            fields[name if name == TABLE else f"column {place}"] = Field(name, codecs, {n: columns[n].type for n in members})
+    return fields
+
+
+def encoders_of(ready: Prepared, fields: Mapping[str, Field], shared: PartSpec) -> dict[str, PartSpec]:
+    """The encoder of each field: its column's own, or the member's."""
+    found = {}
+    for key, field in fields.items():
+        own = None if key == TABLE else _own_encoder(column_part(ready.signature.columns[field.name]))
+        found[key] = own or shared
+    return found
+
+
+def _own_encoder(part: Any) -> PartSpec | None:
+    encoder: PartSpec | None = part.encoder
+    return encoder
+
+
+def encode(ready: Prepared, *, keep: bool) -> Encoded:
+    """Encode every case.
+
+    Args:
+        ready: The prepared run.
+        keep: Put blocks into the cache, so that other runs and members share them; else only in memory.
+
+    Raises:
+        TrainError: The cache has no space or may not be written to.
+    """
+    fields = fields_of(ready)
+    inputs = {name: _tensors(_encode_field(ready, field, keep)) for name, field in fields.items()}
+    targets = {facts.name: _tensors(_encode_target(ready, facts.name)) for facts in ready.signature.targets()}
+    weight = None if ready.weight_N is None else torch.from_numpy(ready.weight_N.astype(np.float32))
+    return Encoded(fields, inputs, targets, weight)
+
+
+def _encode_field(ready: Prepared, field: Field, keep: bool) -> Arrays:
+    cells = {name: cells_of(ready.table, ready.signature.columns[name], ready.signature.options) for name in field.codecs}
+    count = len(ready.table)
+    if not field.codecs:
+        return {}
+    if not keep:
+        return field.encode(cells)
+    digest = ready.table.provenance.digest
+    address = block_address(digest, count, field.to_json())
+    some = lambda start, end: field.encode({name: cut(c, start, end) for name, c in cells.items()})  # noqa: E731
+    return open_block(write_block(address, count, some, task="encoding columns"))
+
+
+def _encode_target(ready: Prepared, name: str) -> Arrays:
+    facts = ready.signature.columns[name]
+    part: Any = column_part(facts)
+    arrays: Arrays = part.encode(cells_of(ready.table, facts, ready.signature.options), facts.learnt)
+    return arrays
+
+
+def _tensors(arrays: Arrays) -> Tensors:
+    return {name: torch.from_numpy(np.asarray(array)) for name, array in arrays.items()}
+
+
