@@ -1,0 +1,1 @@
+"""Training: the loop, what fits a member, optimisers, the plan of a run, checkpoints."""

@@ -1,0 +1,92 @@
+"""Which weights decay, which are matrices, and several optimisers as one."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Several", "decay_groups", "hidden_matrices"]
+
+_TABLES = (nn.Embedding, nn.EmbeddingBag)
+_HEADS = "heads."
+
+
+def decay_groups(
+    network: nn.Module, weight_decay: float, *, without: Sequence[nn.Parameter] = ()
+) -> list[dict[str, Any]]:
+    """Parameter groups for an optimiser: matrices decay; biases, norms, scalars and embedding tables do not.
+
+    Args:
+        network: Whose trainable parameters are grouped.
+        weight_decay: For the group that decays.
+        without: Parameters that another optimiser takes.
+    """
+    taken = {id(p) for p in without}
+    tables = {id(p) for p in _table_weights(network)}
+    left = [p for p in network.parameters() if p.requires_grad and id(p) not in taken]
+    decaying = [p for p in left if p.ndim >= 2 and id(p) not in tables]
+    others = [p for p in left if p.ndim < 2 or id(p) in tables]
+    groups = [{"params": decaying, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
+    """Two-dimensional weights between inputs and heads: no embedding tables, nothing below ``heads``."""
+    tables = {id(p) for p in _table_weights(network)}
+    below = [p for name, p in network.named_parameters() if not name.startswith(_HEADS)]
+    return [p for p in below if p.requires_grad and p.ndim == 2 and id(p) not in tables]
+
+
+def _table_weights(network: nn.Module) -> Iterator[Tensor]:
+    for module in network.modules():
+        if isinstance(module, _TABLES):
+            yield module.weight
+
+
+class Several:
+    """Optimisers of different parameters, as one. States are numbered through."""
+
+    def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
+        self._all = optimizers
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Groups of all, in order; their ``lr`` may be set."""
+        return [group for optimizer in self._all for group in optimizer.param_groups]
+
+    def step(self) -> None:
+        """One step of each."""
+        for optimizer in self._all:
+            optimizer.step()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+        for optimizer in self._all:
+            optimizer.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's, with parameters numbered over all."""
+        state: dict[int, Any] = {}
+        groups: list[dict[str, Any]] = []
+        for start, optimizer in self._numbered():
+            part = optimizer.state_dict()
+            state |= {start + number: values for number, values in part["state"].items()}
+            groups += [{**group, "params": [start + n for n in group["params"]]} for group in part["param_groups"]]
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """The inverse of :meth:`state_dict`."""
+        groups = list(state["param_groups"])
+        for start, optimizer in self._numbered():
+            mine = [groups.pop(0) for _ in optimizer.param_groups]
+            numbers = [n for group in mine for n in group["params"]]
+            part = {n - start: state["state"][n] for n in numbers if n in state["state"]}
+            shifted = [{**group, "params": [n - start for n in group["params"]]} for group in mine]
+            optimizer.load_state_dict({"state": part, "param_groups": shifted})
+
+    def _numbered(self) -> Iterator[tuple[int, torch.optim.Optimizer]]:
+        start = 0
+        for optimizer in self._all:
+            yield start, optimizer
+            start += sum(len(group["params"]) for group in optimizer.param_groups)

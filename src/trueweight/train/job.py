@@ -1,0 +1,154 @@
+"""A job: one member, the data to fit it on, and what the fit came to."""
+
+import logging
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from torch import nn
+
+from trueweight.data.feed import Feed
+from trueweight.seeds import stream_seed
+from trueweight.spec.run import TrainSpec
+from trueweight.train.loop import Backward, Optimizer, Step, plain_backward
+from trueweight.train.plan import Event, MemberPlan
+from trueweight.train.watch import interrupts
+
+__all__ = ["FitResult", "FitterPart", "Job", "Look", "OptimizerPart", "Score", "fit_member"]
+
+_LOG = logging.getLogger("trueweight.train")
+
+Score = Callable[[nn.Module], float]
+"""How good a network is on the validation rows; lower is better. It is called with the network in evaluation
+mode, without gradients, and on the plan's device: move batches there with ``loop.to_device``."""
+
+
+def _unheard(_: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One member to be fitted."""
+
+    name: str
+    network: nn.Module
+    """Changed in place. ``gradient`` calls ``network(batch, rng)`` for one scalar loss; for ``solve`` see ``Solvable``."""
+    train: Feed
+    validation: Feed
+    spec: TrainSpec
+    """Resolved: the optimiser and the budget's limits are set."""
+    seed: int
+    """The run's seed. Each member's random streams depend on its name too."""
+    score: Score
+    folder: Path | None = None
+    """The run's folder, for checkpoints. If it holds any of this member, the fit goes on from there.
+    None: kept in memory only."""
+    seconds: float | None = None
+    """This member's share of the time budget. None: the whole of ``spec.budget.time``."""
+    plan: MemberPlan | None = None
+    """What to do, from ``plan.json``; None: decided by measuring."""
+    on_plan: Callable[[MemberPlan], None] = _unheard
+    """Called with the plan before the first step, and again before anything that a clock decides takes effect.
+    Must have stored it when it returns: see ``plan.record_member``."""
+    on_event: Callable[[Event], None] = _unheard
+    """Called with everything that changes the course of the run."""
+    backward: Backward = plain_backward
+
+    @property
+    def member_seed(self) -> int:
+        """Seed of this member's own streams."""
+        return stream_seed(self.seed, f"fit {self.name}")
+
+    @property
+    def limit(self) -> float | None:
+        """Seconds that the fit may take; None: no limit."""
+        return self.seconds if self.seconds is not None else self.spec.budget.time
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the validation rows."""
+
+    step: int
+    score: float | None
+    """Of the weights as they were; None if it was not finite."""
+    averaged: float | None = None
+    """Of their running average; None if there is none, or its score was not finite."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitResult:
+    """What a fit came to. The network holds the best weights found, in evaluation mode, on the CPU."""
+
+    steps: int
+    """Steps taken (points of the path, for ``solve``)."""
+    best_step: int
+    best_score: float
+    """On validation rows; lower is better."""
+    averaged: bool = False
+    """Whether the best weights are a running average."""
+    history: tuple[Look, ...] = ()
+    stopped: Literal["finished", "interrupted"] = "finished"
+    events: tuple[Event, ...] = ()
+    seconds: float = 0.0
+    """Wall time, that of killed processes up to their last checkpoint included."""
+    plan: MemberPlan | None = None
+    """With all that was decided on the way: replaying it gives the same weights. None for ``solve``."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What else is worth keeping, as plain JSON: the strengths that ``solve`` tried."""
+
+
+class OptimizerPart(Protocol):
+    """A part of kind ``optimizer``. Its class is a ``PartSpec``, torch-free to import."""
+
+    type: str
+    states_per_weight: int
+    """Numbers of memory per weight, for predicting the need of memory."""
+
+    def build(self, network: nn.Module, *, steps: int | None = None) -> Optimizer:
+        """An optimiser of the network's parameters, with the peak rate in each group's ``lr``."""
+        ...
+
+
+class FitterPart(Protocol):
+    """A part of kind ``fitter``. Its class is a ``PartSpec``, torch-free to import."""
+
+    type: str
+    solving: bool
+    """Whether the network must be built of ``Solving`` heads."""
+
+    def fit(self, job: Job) -> Generator[Step, None, FitResult]:
+        """Fit the job's network, yielding each step. Its return value is the result.
+
+        A KeyboardInterrupt thrown in at a yield asks it to stop with the best found so far.
+        """
+        ...
+
+
+def fit_member(job: Job, fitter: FitterPart) -> FitResult:
+    """Fit one member to the end, or until Ctrl-C.
+
+    The first Ctrl-C ends the fit after the current step, with the best weights so far; the second one raises.
+
+    Raises:
+        TrainError: Training diverged, does not fit the memory, or its checkpoints are broken.
+        KeyboardInterrupt: Pressed twice, or before there was anything to keep.
+    """
+    with interrupts() as heard:
+        steps = fitter.fit(job)
+        try:
+            while True:
+                if heard.count:
+                    steps.throw(KeyboardInterrupt())
+                else:
+                    next(steps)
+        except StopIteration as end:
+            result: FitResult = end.value
+    if heard.count > 1:
+        raise KeyboardInterrupt
+    if result.stopped == "interrupted":
+        text = "%s: stopped at step %d, keeping the best so far (step %d)"
+        _LOG.warning(text, job.name, result.steps, result.best_step)
+    return result

@@ -1,0 +1,187 @@
+"""The training loop, as a stream of facts.
+
+``train_steps`` yields what happened and leaves reacting to its caller, so logging, checkpoints and
+stopping are ordinary ``for`` bodies rather than loop features. How gradients come about, and what is
+then done to them, are arguments.
+"""
+
+import gc
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Protocol
+
+import torch
+from torch import Generator, Tensor, nn
+
+from trueweight.data.batch import Batch
+from trueweight.data.feed import Feed, epoch_order
+from trueweight.seeds import stream_seed
+from trueweight.train.plan import MemberPlan
+
+__all__ = [
+    "Backward", "GradientRule", "Optimizer", "Step", "Streams", "batches_from", "clip_to", "plain_backward",
+    "quiet", "to_device", "train_steps",
+]  # fmt: skip
+
+Backward = Callable[[nn.Module, Batch, Generator], Tensor]
+"""Leaves the gradients of one batch in ``.grad`` and returns its loss, detached."""
+
+GradientRule = Callable[[Sequence[nn.Parameter]], None]
+"""Edits ``.grad`` in place before the step: clipping, freezing, averaging over workers."""
+
+
+class Optimizer(Protocol):
+    """What the loop needs of an optimiser; every ``torch.optim.Optimizer`` has it."""
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]: ...
+    def step(self) -> Any: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any], /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one optimiser step did."""
+
+    number: int
+    """Counts from 1 over the whole run, not the epoch."""
+    rows: int
+    loss: Tensor
+    """Mean loss per row, a scalar still on its device: reading it waits for the device."""
+
+
+class Streams:
+    """Random numbers of each step, from seed and step alone: resuming needs no stored state.
+
+    Args:
+        seed: The member's own seed.
+        device: Where the network lives.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self.seed = seed
+        self.explicit = Generator(device)
+        # Modules such as nn.Dropout draw from their device's default generator.
+        self._implicit = [torch.default_generator, *_device_generators(device)]
+
+    def at(self, step: int) -> Generator:
+        """Seed the default generators for one step; returns a second, independent generator for the heads."""
+        seed = stream_seed(self.seed, "step", step)
+        for generator in self._implicit:
+            generator.manual_seed(seed)
+        return self.explicit.manual_seed(seed ^ 0x5DEECE66D)
+
+
+def _device_generators(device: torch.device) -> list[Generator]:
+    if device.type != "cuda":
+        return []
+    torch.cuda.init()  # type: ignore[no-untyped-call]
+    return [torch.cuda.default_generators[device.index or 0]]
+
+
+def plain_backward(network: nn.Module, batch: Batch, rng: Generator) -> Tensor:
+    """Gradients of the mean loss: what training does unless told otherwise."""
+    loss: Tensor = network(batch, rng)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
+
+
+def clip_to(max_norm: float) -> GradientRule:
+    """A rule that shortens gradients whose L2 norm, over all parameters together, exceeds ``max_norm``.
+
+    Source: Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063, algorithm 1.
+    """
+
+    def clip(parameters: Sequence[nn.Parameter]) -> None:
+        # The same sums as torch.nn.utils.clip_grad_norm_, without its sorting by device at each step.
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp_(max=1.0))
+
+    return clip
+
+
+def train_steps(
+    network: nn.Module,
+    optimizer: Optimizer,
+    batches: Iterable[Batch],
+    streams: Streams,
+    rate: Callable[[int], Sequence[float]],
+    *,
+    after: int = 0,
+    backward: Backward = plain_backward,
+    rules: Sequence[GradientRule] = (),
+) -> Iterator[Step]:
+    """Take one optimiser step per batch, yielding each as it is issued.
+
+    Nothing happens until the iterator is consumed, and it ends only with ``batches``: its consumer stops it.
+
+    Args:
+        network: In training mode, on the batches' device.
+        optimizer: Of the network's parameters.
+        batches: Batches on the network's device.
+        streams: Random streams by step.
+        rate: Learning rate of each of the optimiser's groups, by step.
+        after: Steps already taken.
+        backward: How gradients are obtained.
+        rules: What is done to them before the step, in this order.
+    """
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    for number, batch in enumerate(batches, after + 1):
+        for parameter in parameters:
+            parameter.grad = None
+        loss = backward(network, batch, streams.at(number))
+        for rule in rules:
+            rule(parameters)
+        for group, value in zip(optimizer.param_groups, rate(number), strict=True):
+            group["lr"] = value
+        optimizer.step()
+        yield Step(number, len(batch.rows), loss)
+
+
+def batches_from(feed: Feed, plan: MemberPlan, seed: int, *, after: int = 0) -> Iterator[Batch]:
+    """Batches without end, from step ``after + 1`` on: a pure function of (seed, step).
+
+    All batches have the same size. The permutations of all epochs are laid end to end and cut evenly, so
+    each row comes once per epoch and a batch may hold the end of one and the start of the next.
+    """
+    rows, size, device = len(feed), min(plan.batch_size, len(feed)), torch.device(plan.device)
+    epoch, order, following = -1, torch.empty(0, dtype=torch.int64), None
+    for step in count(after):
+        here, start = divmod(step * size, rows)
+        if here != epoch:
+            order = following if here == epoch + 1 and following is not None else epoch_order(rows, seed, here)
+            epoch, following = here, None
+        index = order[start : start + size]
+        if len(index) < size:
+            following = epoch_order(rows, seed, epoch + 1)
+            index = torch.cat([index, following[: size - len(index)]])
+        batch = feed.batch(index)
+        yield batch if device.type == "cpu" else to_device(batch, device)
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The same batch on another device."""
+    return Batch(
+        batch.rows.to(device),
+        {name: {key: t.to(device) for key, t in tensors.items()} for name, tensors in batch.inputs.items()},
+        {name: {key: t.to(device) for key, t in tensors.items()} for name, tensors in batch.targets.items()},
+        None if batch.weight_B is None else batch.weight_B.to(device),
+    )
+
+
+@contextmanager
+def quiet(device: torch.device) -> Iterator[None]:
+    """No pauses of the garbage collector inside; torch's random state is as before afterwards."""
+    collecting = gc.isenabled()
+    indices = [device.index or 0] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=indices):
+        gc.disable()
+        try:
+            yield
+        finally:
+            if collecting:
+                gc.enable()

@@ -1,0 +1,61 @@
+"""The ``adamw`` optimiser."""
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from trueweight.spec.base import PartSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from trueweight.train.loop import Optimizer
+
+__all__ = ["AdamW"]
+
+_AUTO = 2e-3
+
+
+class AdamW(PartSpec):
+    """Adam with weight decay beside the gradient rather than in it.
+
+        w = w - learning_rate * weight_decay * w
+        w = w - learning_rate * M / (sqrt(V) + eps)        M and V as in ``adam``
+
+    Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2, with the decay scaled by the rate as in torch.
+
+    Example:
+        ``optimizer: {type: adamw, learning_rate: 0.002, weight_decay: 0.01}``
+    """
+
+    search_space: ClassVar[dict[str, list[Any]]] = {
+        "learning_rate": [5e-4, 1e-3, 2e-3, 4e-3, 8e-3],
+        "betas": [(0.9, 0.95), (0.9, 0.99), (0.9, 0.999)],
+        "weight_decay": [0.0, 3e-4, 1e-2, 5e-2],
+    }
+    states_per_weight: ClassVar[int] = 2
+
+    type: Literal["adamw"] = "adamw"
+    """Name of the part."""
+
+    learning_rate: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    """Peak step size, reached at the end of warm-up. auto: 0.002."""
+
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    """Shares that the running mean and the running mean square keep from one step to the next."""
+
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    """Keeps the division away from zero."""
+
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Pull towards zero, times the learning rate. Biases, norms and embedding tables are spared."""
+
+    def build(self, network: "nn.Module", *, steps: int | None = None) -> "Optimizer":  # noqa: ARG002  # of the protocol
+        """An optimiser of the network's trainable parameters."""
+        import torch
+
+        from trueweight.train.groups import decay_groups
+
+        rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
+        groups = decay_groups(network, self.weight_decay)
+        return torch.optim.AdamW(groups, lr=rate, betas=self.betas, eps=self.eps, fused=True)

@@ -1,0 +1,163 @@
+"""The plan of a run: everything that a clock decided, so that it can be replayed without one.
+
+``plan.json`` is written before the first step. A run that reads it back takes the same steps in the same
+order on the same batches, and so ends at the same weights.
+"""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from trueweight.errors import SpecError
+from trueweight.files import read_json, write_json
+
+__all__ = ["SCHEMA", "Event", "MemberPlan", "Plan", "record_member"]
+
+SCHEMA = 1
+"""Version of ``plan.json``."""
+
+EventKind = Literal["slow", "plateau", "diverged", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that changed the course of a run."""
+
+    kind: EventKind
+    """slow: the clock ended the run early. plateau: validation stopped improving. diverged: weights were put
+    back and the rate halved. stop: somebody pressed Ctrl-C."""
+    step: int
+    """The last step before it took effect."""
+    length: int = 0
+    """Steps left after it, for ``slow`` and ``plateau``."""
+    note: str = ""
+    """For people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberPlan:
+    """What one member's fit will do. Decided once, before its first step."""
+
+    name: str
+    steps: int
+    """Optimiser steps, if no event ends the run early."""
+    batch_size: int
+    """Rows per step."""
+    epochs: float
+    """``steps * batch_size / training rows``."""
+    validate_every: int
+    """Steps from one validation look to the next."""
+    checkpoint_every: int
+    """Steps from one checkpoint to the next. Changes nothing but what a kill costs."""
+    seconds: float | None = None
+    """Wall time that the fit was given; None: no limit."""
+    seconds_per_step: float = 0.0
+    """Measured before the first step."""
+    seconds_per_look: float = 0.0
+    """Measured before the first step; two networks are looked at, the raw and the averaged one."""
+    memory_bytes: int = 0
+    """Predicted need of weights, optimiser, copies, activations and the rows themselves."""
+    limited_by: str = ""
+    """Which limit set ``steps``: "time", "steps", "epochs"."""
+    threads: int = 1
+    dtype: str = "float32"
+    device: str = "cpu"
+    layout: str = "contiguous"
+    compile: bool = False
+    clock: bool = True
+    """Whether a machine that turns slow may still end the run early. A replay reads no clock."""
+    events: tuple[Event, ...] = ()
+    """What the clock (or Ctrl-C) decided on the way, in order; a replay obeys them."""
+
+    @classmethod
+    def from_json(cls, raw: Any) -> "MemberPlan":
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            SpecError: A key is missing, unknown, or of the wrong type.
+        """
+        known = {f.name for f in fields(cls)}
+        where = "plan.members"
+        if not isinstance(raw, dict):
+            raise SpecError(f"a member's plan must be a mapping, not {raw!r}", where=where)
+        if unknown := sorted(raw.keys() - known):
+            raise SpecError(f"unknown key {unknown[0]!r} in the plan of {raw.get('name')!r}", where=where)
+        try:
+            plan = cls(**{**raw, "events": tuple(Event(**event) for event in raw.get("events", ()))})
+            counts = (plan.steps, plan.batch_size, plan.validate_every, plan.checkpoint_every)
+            whole = all(isinstance(count, int) and count >= 1 for count in counts)
+        except TypeError as error:
+            raise SpecError(f"the plan of {raw.get('name')!r} is incomplete: {error}", where=where) from None
+        if not whole:
+            raise SpecError(f"the plan of {plan.name!r} needs whole numbers of at least 1, got {counts}", where=where)
+        return plan
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+    def with_event(self, event: Event) -> "MemberPlan":
+        """The plan, one event later."""
+        return replace(self, events=(*self.events, event))
+
+    def replayed(self) -> "MemberPlan":
+        """The plan to follow again, without a clock."""
+        return replace(self, clock=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole run: one plan per member fitted by gradients."""
+
+    members: tuple[MemberPlan, ...] = field(default=())
+
+    def member(self, name: str) -> MemberPlan | None:
+        """A member's plan; None if it has none yet."""
+        return next((plan for plan in self.members if plan.name == name), None)
+
+    def with_member(self, member: MemberPlan) -> "Plan":
+        """The plan with one member's part added or replaced."""
+        others = tuple(plan for plan in self.members if plan.name != member.name)
+        return Plan(tuple(sorted((*others, member), key=lambda plan: plan.name)))
+
+    def replayed(self) -> "Plan":
+        """The plan to follow again, without a clock."""
+        return Plan(tuple(member.replayed() for member in self.members))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON: ``{"schema": 1, "members": [...]}``."""
+        return {"schema": SCHEMA, "members": [member.to_json() for member in self.members]}
+
+    @classmethod
+    def from_json(cls, raw: Any) -> "Plan":
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            SpecError: Not a plan, or of a version we do not know.
+        """
+        if not isinstance(raw, dict) or not isinstance(raw.get("members"), list):
+            raise SpecError("this is not a plan: no list of members", where="plan", hint="give a run's plan.json")
+        if raw.get("schema") != SCHEMA:
+            hint = "use the version of trueweight that wrote it"
+            raise SpecError(f"plan of schema {raw.get('schema')!r}, we read {SCHEMA}", where="plan.schema", hint=hint)
+        return cls(tuple(MemberPlan.from_json(member) for member in raw["members"]))
+
+    @classmethod
+    def read(cls, path: Path) -> "Plan":
+        """Read ``plan.json``.
+
+        Raises:
+            VerifyError: The file is missing or not JSON.
+            SpecError: It is not a plan.
+        """
+        return cls.from_json(read_json(path))
+
+    def write(self, path: Path) -> None:
+        """Write ``plan.json`` atomically."""
+        write_json(path, self.to_json())
+
+
+def record_member(path: Path, member: MemberPlan) -> None:
+    """Add a member's plan to ``plan.json``, or replace it there. What ``Job.on_plan`` is usually bound to."""
+    plan = Plan.read(path) if path.exists() else Plan()
+    plan.with_member(member).write(path)

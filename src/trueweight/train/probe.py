@@ -1,0 +1,222 @@
+"""Decides a member's plan by measuring: a few steps and one validation look, on a copy that is thrown away."""
+
+import copy
+import logging
+from statistics import median
+from time import perf_counter
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from trueweight.data.feed import Feed
+from trueweight.errors import TrainError
+from trueweight.spec.units import describe_bytes
+from trueweight.train.job import Job, OptimizerPart
+from trueweight.train.loop import Streams, batches_from, quiet, train_steps
+from trueweight.train.plan import MemberPlan
+from trueweight.train.watch import Stopwatch
+
+__all__ = ["batch_size_for", "choose_device", "decide_plan", "looks_for", "predicted_bytes"]
+
+_LOG = logging.getLogger("trueweight.train")
+
+CHECKPOINT_SECONDS = 10.0
+"""About how much work a kill may cost."""
+MAX_EPOCHS = 100
+"""When no limit is given at all."""
+
+_SHARE = 0.02
+_UNLIMITED_PROBE = 0.5
+_WARM, _MEASURED = 3, 12
+_MARGIN = 0.97
+_LOOK_SHARE = 0.25
+_BATCHES = ((1_000, 32), (6_400, 128), (32_000, 256), (108_000, 512))
+_LARGEST_BATCH = 1024
+
+
+def batch_size_for(rows: int) -> int:
+    """Rows per step for a table of ``rows`` training rows.
+
+    Source: the table of AutoGluon's RealMLP and TabM defaults (32 rows up to 2.8K, … 1024 above 108K), but no
+    fewer than 128 from 1,000 rows on: on a CPU, smaller steps cost nearly as much time each.
+    """
+    return next((size for limit, size in _BATCHES if rows < limit), _LARGEST_BATCH)
+
+
+def choose_device(asked: str) -> torch.device:
+    """The device to train on: what was asked, or for "auto" a CUDA device where there is one, else the CPU.
+
+    Raises:
+        TrainError: The device asked for is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if asked == "auto":
+        return torch.device("cuda" if there["cuda"] else "cpu")
+    if not there[asked]:
+        raise TrainError(f"there is no device {asked!r} here", where="train.device", hint="set it to auto")
+    return torch.device(asked)
+
+
+def looks_for(steps: int, batch_size: int, rows: int, validation_rows: int) -> int:
+    """Validation looks in a run: about one per epoch, 20 to 100, and fewer where they would cost too much.
+
+    No clock is read: runs limited by steps or epochs are the same on every machine without a plan.
+    """
+    trained = steps * batch_size
+    looks = min(max(trained // max(rows, 1), 20), 100)
+    # A look costs a third of a training pass per row, and two networks are looked at.
+    affordable = max(5, int(0.3 * trained / max(validation_rows, 1)))
+    return max(1, min(looks, affordable, steps))
+
+
+def predicted_bytes(job: Job, batch_size: int) -> int:
+    """Bytes that fitting will need at most: weights and copies, optimiser, activations, and the rows.
+
+    Activations are counted on a batch of a few rows, from what autograd keeps, and scaled.
+    """
+    part = cast(OptimizerPart, job.spec.optimizer)
+    weights = sum(p.numel() * p.element_size() for p in job.network.parameters())
+    # Weight, gradient, average, best; snapshot of weight, average and optimiser; the optimiser itself.
+    copies = 6 + 2 * part.states_per_weight
+    few = min(32, len(job.train))
+    # Twice, for what the backward pass makes of what the forward pass kept.
+    return weights * copies + 2 * _kept_bytes(job, few) * batch_size // few + _feed_bytes(job.train)
+
+
+def _kept_bytes(job: Job, rows: int) -> int:
+    owned = {p.untyped_storage().data_ptr() for p in job.network.parameters()}
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in owned:
+            kept[storage.data_ptr()] = tensor.numel() * tensor.element_size()
+        return tensor
+
+    network = copy.deepcopy(job.network).cpu().train()
+    owned |= {p.untyped_storage().data_ptr() for p in network.parameters()}
+    batch = job.train.batch(torch.arange(rows))
+    cpu = torch.device("cpu")
+    with quiet(cpu), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        loss = network(batch, Streams(job.member_seed, cpu).at(1))
+    del loss
+    return sum(kept.values())
+
+
+def _feed_bytes(feed: Feed) -> int:
+    groups = [*feed.inputs.values(), *feed.targets.values()]
+    return sum(t.numel() * t.element_size() for group in groups for t in group.values())
+
+
+def _fitting_batch(job: Job) -> tuple[int, int]:
+    """(batch size, predicted bytes); "auto" shrinks to fit the memory, a size asked for does not."""
+    asked = job.spec.batch_size
+    size = min(batch_size_for(len(job.train)) if asked == "auto" else asked, len(job.train))
+    limit = job.spec.budget.memory
+    need = predicted_bytes(job, size)
+    while limit is not None and need > limit:
+        if asked != "auto" or size <= 8:
+            raise TrainError(
+                f"fitting {job.name} needs about {describe_bytes(need)}, and {describe_bytes(limit)} are allowed",
+                where="train.budget.memory",
+                hint="allow more, or make the model or train.batch_size smaller",
+            )
+        size = max(8, size // 2)
+        need = predicted_bytes(job, size)
+    return size, need
+
+
+def _measure(job: Job, plan: MemberPlan, allowed: float) -> tuple[float, float]:
+    """(seconds per step, seconds per look) of a copy of the network."""
+    device = torch.device(plan.device)
+    network = copy.deepcopy(job.network).to(device).train()
+    optimizer = cast(OptimizerPart, job.spec.optimizer).build(network, steps=plan.steps)
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    batches = batches_from(job.train, plan, job.member_seed)
+    streams = Streams(job.member_seed, device)
+    times: list[float] = []
+    with quiet(device):
+        start = last = perf_counter()
+        steps = train_steps(network, optimizer, batches, streams, lambda _: peaks, backward=job.backward)
+        for step in steps:
+            step.loss.item()  # waits for the device, so that the step is timed and not its launch
+            now = perf_counter()
+            times.append(now - last)
+            last = now
+            if len(times) >= _WARM + _MEASURED or (len(times) > _WARM and now - start > allowed):
+                break
+        look = min(_seconds_to_look(job, network) for _ in range(1 if allowed < sum(times) else 2))
+    return median(times[_WARM:] or times), look
+
+
+def _seconds_to_look(job: Job, network: nn.Module) -> float:
+    network.eval()
+    start = perf_counter()
+    with torch.no_grad():
+        job.score(network)
+    return perf_counter() - start
+
+
+def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
+    """Measure, and decide everything that the run will do.
+
+    The random state and the network are as before afterwards.
+
+    Args:
+        job: What is to be fitted.
+        watch: Started when the fit began; measuring counts.
+
+    Raises:
+        TrainError: It cannot fit the memory, or the device is not there.
+    """
+    device = choose_device(job.spec.device)
+    size, need = _fitting_batch(job)
+    limits = _counted_limits(job, size)
+    most = min(limits.values(), default=10_000)
+    draft = MemberPlan(
+        name=job.name, steps=most, batch_size=size, epochs=0.0, validate_every=1, checkpoint_every=1,
+        seconds=job.limit, memory_bytes=need, threads=torch.get_num_threads(), device=str(device),
+    )  # fmt: skip
+    allowed = _UNLIMITED_PROBE if job.limit is None else _SHARE * job.limit
+    per_step, per_look = _measure(job, draft, allowed)
+    if job.limit is not None:
+        left = _MARGIN * (job.limit - watch.seconds())
+        limits["time"] = _steps_within(left, per_step, 2 * per_look, job, size)
+    limited_by, steps = min(limits.items(), key=lambda limit: limit[1])
+    every = _look_every(steps, size, job, per_step, 2 * per_look)
+    pace = per_step + 2 * per_look / every
+    return MemberPlan(
+        name=job.name, steps=steps, batch_size=size, epochs=steps * size / len(job.train), validate_every=every,
+        checkpoint_every=max(1, round(CHECKPOINT_SECONDS / pace)), seconds=job.limit, seconds_per_step=per_step,
+        seconds_per_look=per_look, memory_bytes=need, limited_by=limited_by, threads=draft.threads,
+        device=draft.device,
+    )  # fmt: skip
+
+
+def _counted_limits(job: Job, size: int) -> dict[str, int]:
+    """Limits that need no clock, in steps."""
+    budget = job.spec.budget
+    epochs = budget.epochs
+    if epochs is None and budget.steps is None and job.limit is None:
+        epochs = MAX_EPOCHS
+    limits = {} if budget.steps is None else {"steps": budget.steps}
+    return limits if epochs is None else limits | {"epochs": max(1, -(-epochs * len(job.train) // size))}
+
+
+def _steps_within(seconds: float, per_step: float, per_look: float, job: Job, size: int) -> int:
+    steps = max(1, int(seconds / per_step))
+    for _ in range(3):  # looks depend on steps, and steps on what looks leave: settles at once
+        every = _look_every(steps, size, job, per_step, per_look)
+        steps = max(1, int((seconds - per_look) / (per_step + per_look / every)))
+    return steps
+
+
+def _look_every(steps: int, size: int, job: Job, per_step: float, per_look: float) -> int:
+    every = max(1, steps // looks_for(steps, size, len(job.train), len(job.validation)))
+    # Only a run that a clock limits anyway looks at it here; doubling makes the answer the same most times.
+    while job.limit is not None and per_look > _LOOK_SHARE * every * per_step and every < steps:
+        every = min(2 * every, steps)
+    return every
+
+
