@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from numbers import Real
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -275,7 +274,7 @@ def _absent(value: Any) -> bool:
     return (
         value is None
         or type(value).__name__ in ("NAType", "NaTType")
-        or (isinstance(value, Real | Decimal) and math.isnan(value))
+        or (isinstance(value, float | np.floating | Decimal) and math.isnan(value))
     )
 
 

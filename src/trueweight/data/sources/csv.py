@@ -50,7 +50,7 @@ class CsvSource(PartSpec):
     type: Literal["csv"] = "csv"
     """Registered name."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".txt", ".psv")
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".psv")
 
     def recognises(self, head: bytes) -> bool:  # noqa: ARG002  # part of the protocol
         """Never: text of other kinds must have its turn first. CSV is what a file is if it is nothing else."""
