@@ -1,0 +1,5 @@
+"""``python -m trueweight``: the same as the command ``trueweight``."""
+
+from trueweight.cli.main import main
+
+main()

@@ -1,0 +1,93 @@
+"""Progress on standard error: a bar on a terminal, now and then a line elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from trueweight.cli.console import draws, note
+from trueweight.progress import Listener, Progress, listen
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+__all__ = ["showing_progress"]
+
+SECONDS_BETWEEN_FRAMES = 0.1
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextmanager
+def showing_progress() -> Iterator[None]:
+    """Show the progress of everything inside the ``with`` block."""
+    if not draws(sys.stderr):
+        with listen(_Lines()):
+            yield
+        return
+    with _drawing() as listener, listen(listener):
+        yield
+
+
+class _Lines:
+    """A plain line for work that takes long, every ten seconds."""
+
+    def __init__(self) -> None:
+        self.began: dict[str, float] = {}
+        self.told = time.monotonic()
+
+    def __call__(self, event: Progress) -> None:
+        now = time.monotonic()
+        began = self.began.setdefault(event.task, now)
+        if now - self.told < SECONDS_BETWEEN_LINES:
+            return
+        self.told = now
+        from trueweight.spec.units import describe_seconds  # pydantic: not wanted for --help
+
+        note(f"{event.task}: {amount(event)} after {describe_seconds(now - began)}{_left(event, now - began)}")
+
+
+def amount(event: Progress) -> str:
+    """How far: ``400 of 1,000 steps`` or ``400 steps``, with the note."""
+    total = f" of {event.total:,.0f}" if event.total is not None else ""
+    words = f"{event.done:,.0f}{total} {event.unit}"
+    return f"{words}, {event.note}" if event.note else words
+
+
+def _left(event: Progress, seconds: float) -> str:
+    if not event.total or event.done <= 0 or event.finished:
+        return ""
+    from trueweight.spec.units import describe_seconds
+
+    return f", {describe_seconds(seconds * (event.total - event.done) / event.done)} left"
+
+
+@contextmanager
+def _drawing() -> Iterator[Listener]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    words = TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[amount]}")
+    times = TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
+    tasks: dict[str, TaskID] = {}
+    drawn: dict[str, float] = {}
+    began: dict[str, float] = {}
+
+    def update(event: Progress) -> None:
+        now = time.monotonic()
+        if now - drawn.get(event.task, 0.0) < SECONDS_BETWEEN_FRAMES and not event.finished:
+            return
+        drawn[event.task] = now
+        if event.task not in tasks:
+            began[event.task] = now
+            tasks[event.task] = bars.add_task(event.task, total=event.total, amount="", rate="")
+        seconds = now - began[event.task]
+        rate = f"{event.done / seconds:,.0f} {event.unit}/s" if seconds > 0.5 else ""
+        bars.update(
+            tasks[event.task], completed=event.done, total=event.total, amount=amount(event), rate=rate,
+            visible=not event.finished,
+        )  # fmt: skip
+
+    with Bars(*words, *times, console=Console(stderr=True), transient=True, refresh_per_second=8) as bars:
+        yield update

@@ -1,0 +1,124 @@
+"""The command line: one group, one error handler."""
+
+import errno
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from trueweight.cli.cache import cache
+from trueweight.cli.check import check
+from trueweight.cli.completion import completion
+from trueweight.cli.console import complain, debugging, discard_output
+from trueweight.cli.crash import report_crash
+from trueweight.cli.doctor import doctor
+from trueweight.cli.evaluate import evaluate
+from trueweight.cli.init import init
+from trueweight.cli.parts import parts
+from trueweight.cli.predict import predict
+from trueweight.cli.schema import schema
+from trueweight.cli.show import show
+from trueweight.cli.train import train
+from trueweight.cli.verify import verify
+from trueweight.errors import TrueweightError
+
+__all__ = ["cli", "main", "run"]
+
+PROGRAM = "trueweight"
+
+SECTIONS = {
+    "Make": (init, check, train),
+    "Ask": (predict,),
+    "Judge": (evaluate, verify, show),
+    "Help": (parts, schema, doctor, cache, completion),
+}
+
+EXIT_INTERRUPTED, EXIT_USAGE, EXIT_FAILED = 130, 2, 4
+
+_DISK = (
+    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.EIO, errno.ENAMETOOLONG,
+)  # fmt: skip
+"""What the operating system may refuse without anybody being wrong."""
+
+
+class GroupedHelp(click.Group):
+    """A group whose help lists commands by what they are for."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
+        """Write one section for each purpose."""
+        width = max(len(name) for name in self.commands)
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                rows = [(command.name or "", command.get_short_help_str(80)) for command in commands]
+                formatter.write_dl([(name.ljust(width), text) for name, text in rows])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; a reader that has had enough, as ``head`` does, is no error."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            discard_output()
+            return 0
+
+
+@click.group(cls=GroupedHelp, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="trueweight")
+@click.option("-v", "--verbose", is_flag=True, help="Also say what is being done.")
+def cli(verbose: bool) -> None:
+    """Train a model. Get the evidence with it.
+
+    \b
+    trueweight train claims.csv --target fraud
+    trueweight predict runs/claims-01/claims.bundle new.csv
+    """
+    level = logging.DEBUG if debugging() else logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("trueweight").setLevel(level)
+
+
+for _commands in SECTIONS.values():
+    for _command in _commands:
+        cli.add_command(_command)
+
+
+def main() -> NoReturn:
+    """Entry point of the command ``trueweight``."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; says what went wrong on standard error."""
+    try:
+        code = cli.main(args=list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except TrueweightError as error:
+        complain(str(error))
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        complain("interrupted")
+        return EXIT_INTERRUPTED
+    except MemoryError:
+        complain("not enough memory\n  hint: lower train.batch_size, or set train.budget.memory")
+        return EXIT_FAILED
+    except SystemExit as end:  # click gives up so when nobody reads its help text
+        return 0 if isinstance(end.__context__, BrokenPipeError) else int(end.code or 0)
+    except Exception as error:  # the last line of defence: whatever it is, it is ours
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno in _DISK:
+        complain(f"{error.strerror}{f': {os.fsdecode(error.filename)}' if error.filename else ''}")
+        return EXIT_FAILED
+    return report_crash(error)

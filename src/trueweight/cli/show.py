@@ -1,0 +1,50 @@
+"""``trueweight show``: what a bundle holds, and a line to try it with."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trueweight.cli.console import print_json
+
+__all__ = ["show"]
+
+_FACTS = ("name", "path", "created", "version", "digest", "rows", "status")
+
+
+@click.command(short_help="Show what a bundle holds, and a line to try it with.")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def show(path: Path, as_json: bool) -> None:
+    """Show the facts of the bundle at PATH: columns, evidence, and a predict line with a made-up row.
+
+    \b
+    Example:
+        trueweight show runs/claims-01/claims.bundle
+    """
+    from trueweight import api
+
+    facts = api.show(path)
+    if as_json:
+        print_json(facts)
+        return
+    click.echo("\n".join(_lines(facts)))
+
+
+def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    from trueweight.cli.tables import aligned, evidence_table
+    from trueweight.evidence.record import SCHEMA, Evidence
+
+    known = [(name, f"{facts[name]:,}" if isinstance(facts[name], int) else str(facts[name]))
+             for name in _FACTS if facts.get(name) not in (None, "")]  # fmt: skip
+    yield from aligned(known, left=2)
+    columns = [("column", "role", "type", "")]
+    columns += [(c["name"], c["role"], c["type"], c.get("summary") or c.get("why") or "") for c in facts["columns"]]
+    yield ""
+    yield from (line.rstrip() for line in aligned(columns, left=4))
+    if facts.get("evidence"):
+        yield ""
+        yield evidence_table(Evidence.from_json({"schema": SCHEMA, "entries": facts["evidence"]}))
+    if facts.get("predict"):
+        yield from ("", "Try it on a made-up row:", facts["predict"])

@@ -1,0 +1,86 @@
+"""Evidence as a table on a terminal: scores with intervals, the simple models beside them, a verdict in words."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from trueweight.evidence.record import Entry, Evidence
+from trueweight.metrics.words import digits_for, plain, shown
+
+__all__ = ["aligned", "evidence_table"]
+
+_ROLES = {"test": "Test", "validation": "Validation", "calibration": "Calibration", "train": "Training"}
+
+
+def evidence_table(evidence: Evidence, *, kept: Mapping[str, Path] | None = None) -> str:
+    """The end of ``train``, and what ``evaluate`` and ``show`` print.
+
+    Args:
+        evidence: With entries of the axes quality, baseline and verdict, as far as there are any.
+        kept: Bundles of simple models, by name, worth mentioning.
+    """
+    scores = [e for e in evidence if e.axis == "quality" and e.slice is None and "[" not in e.metric and e.target]
+    if not scores:
+        return "\n".join(_not_run(evidence)) or "no scores"
+    baselines = list(dict.fromkeys(e.id.split("/")[1] for e in evidence.select(axis="baseline")))
+    targets = list(dict.fromkeys(e.target for e in scores if e.target))
+    rows: list[Sequence[str]] = [("", "", _level(scores), *baselines)]
+    breaks: dict[int, str] = {}
+    for target in targets:
+        if len(targets) > 1:
+            breaks[len(rows)] = f"  {target}"
+        rows += [_score(entry, baselines, evidence) for entry in scores if entry.target == target]
+    lines = aligned(rows, left=1, first="  ")
+    head = _heading(evidence, scores)
+    width = len(aligned([row[:2] for row in rows], left=1, first="  ")[0])
+    lines[0] = head.ljust(width) + lines[0][width:] if len(head) <= width else f"{head}\n{lines[0]}"
+    for place, line in sorted(breaks.items(), reverse=True):
+        lines.insert(place, line)
+    lines += [f"  {e.value}" for e in evidence.select(axis="verdict") if isinstance(e.value, str)]
+    lines += [f"  The {name} model is kept too: {path}" for name, path in (kept or {}).items()]
+    return "\n".join(line.rstrip() for line in [*lines, *_not_run(evidence)])
+
+
+def aligned(rows: Sequence[Sequence[str]], *, left: int = 1, first: str = "", between: str = "   ") -> list[str]:
+    """Rows of cells as lines: the first ``left`` columns flush left, the others flush right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [c.ljust(w) if n < left else c.rjust(w) for n, (c, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append(first + between.join(cells))
+    return lines
+
+
+def _heading(evidence: Evidence, scores: Sequence[Entry]) -> str:
+    role = scores[0].data.role if scores[0].data else "other"
+    rows = max((entry.n or 0 for entry in scores), default=0)
+    looks = [e.value for e in evidence if e.metric == "look" and e.value is not None]
+    return f"{_ROLES.get(role, "Data")}: {rows:,} rows" + (f", look {looks[0]}" if looks else "")
+
+
+def _level(scores: Sequence[Entry]) -> str:
+    levels = [entry.interval.level for entry in scores if entry.interval]
+    return f"{100 * levels[0]:g} % interval" if levels else ""
+
+
+def _score(entry: Entry, baselines: Sequence[str], evidence: Evidence) -> Sequence[str]:
+    if isinstance(entry.value, str | None):
+        return (entry.metric, entry.status.replace("_", " "), entry.reason or "", *[""] * len(baselines))
+    low, high = (entry.interval.low, entry.interval.high) if entry.interval else (None, None)
+    value, interval = shown(float(entry.value), low, high)
+    half = None if low is None or high is None else (high - low) / 2
+    decimals = digits_for(half, float(entry.value))
+    others = [_rival(evidence, name, entry, decimals) for name in baselines]
+    return (entry.metric, value, interval, *others)
+
+
+def _rival(evidence: Evidence, name: str, entry: Entry, decimals: int) -> str:
+    for other in evidence.select(axis="baseline", target=entry.target, metric=entry.metric):
+        if other.id.split("/")[1] == name and isinstance(other.value, float | int):
+            return plain(float(other.value), decimals)
+    return ""
+
+
+def _not_run(evidence: Evidence) -> list[str]:
+    """What was asked for and not done: visible, never silent."""
+    missing = [e for e in evidence if e.status in ("not_run", "failed") and e.target is None]
+    return [f"  {e.id}: {e.status.replace('_', ' ')}: {e.reason}" for e in missing]
