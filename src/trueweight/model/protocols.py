@@ -1,21 +1,29 @@
 """The protocols that every model is made of. Changing one is dear: every part keeps them.
 
+Imports without torch, because predictors are parts and parts are listed without it.
+
 Shape suffixes:
     B  rows * members, member fastest    L  tokens    D  width    R  rows
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-from torch import Generator, Tensor
-
-from trueweight.data.batch import Batch
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.metrics.prediction import Prediction
-from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.decoding import GREEDY, Context, Decoding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from torch import Generator, Tensor
+
+    from trueweight.data.batch import Batch
+    from trueweight.nn.encoding import Encoding, Form, Tensors
 
 __all__ = [
     "GREEDY", "Again", "Context", "Decoding", "Encoder", "Fusion", "Head", "Predictor", "Runtime", "Solving",
@@ -23,28 +31,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How answers are drawn from distributions. The default takes the most probable."""
-
-    temperature: float = 0.0
-    """0 is greedy."""
-    max_steps: int = 256
-    """For heads that answer step by step."""
-
-
-GREEDY = Decoding()
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What ``read`` may need beside the outputs: which rows these are."""
-
-    rows_R: np.ndarray
-    """Case numbers, (R,) int64."""
-
-
-Again: TypeAlias = Callable[[], Iterable[tuple[Encoding, Tensors, Tensor | None]]]
+Again: TypeAlias = "Callable[[], Iterable[tuple[Encoding, Tensors, Tensor | None]]]"
 """Starts another pass over the data: (encoding, one target's tensors, weight or None) batch by batch."""
 
 
@@ -121,7 +108,7 @@ class State:
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     codecs: Any = None
     """Plain JSON for ``codecs.json``; None for nodes."""
-    members: tuple["State", ...] = ()
+    members: tuple[State, ...] = ()
 
 
 class Predictor(Protocol):
@@ -133,12 +120,12 @@ class Predictor(Protocol):
         """Answers by target, rows in the table's order. Columns missing from the table are all missing values."""
         ...
 
-    def members(self) -> Sequence["Predictor"]: ...
+    def members(self) -> Sequence[Predictor]: ...
 
     def state(self) -> State: ...
 
     @classmethod
-    def from_state(cls, state: State, signature: Signature) -> "Predictor":
+    def from_state(cls, state: State, signature: Signature) -> Predictor:
         """The inverse of :meth:`state`."""
         ...
 

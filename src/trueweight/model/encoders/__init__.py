@@ -1,0 +1,1 @@
+"""Parts of kind encoder, one file each; they import without torch."""

@@ -1,0 +1,50 @@
+"""The featuriser of linear models: numbers, flags and one-hot codes side by side, without weights."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from trueweight.data.field import Layout
+from trueweight.spec.base import PartSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["LinearEncoder"]
+
+
+class LinearEncoder(PartSpec):
+    """Joins all columns to one vector and learns nothing: with any head on top, a linear model.
+
+    Missing and rare codes get a place of their own, and no level is dropped: the solver's penalty, not the choice
+    of a reference level, settles what the data leaves open.
+
+    Example:
+        ``encoder: {type: linear}``
+    """
+
+    type: Literal["linear"] = "linear"
+    """Name of this part."""
+
+    max_width: Annotated[int, Field(ge=1)] = 2048
+    """Most places for one-hot codes together. Where columns have more levels, those of most levels are cut to their
+    first (most frequent) ones, the others counting as rare. Solving costs the cube of this."""
+
+    def build(self, layout: Layout) -> "nn.Module":
+        """A ``nn.tabular.Featurizer``."""
+        from trueweight.nn.tabular import Featurizer
+
+        levels = _cut(layout.cardinalities, self.max_width)
+        return Featurizer(layout.width("number"), layout.width("flag"), levels)
+
+
+def _cut(levels: Sequence[int], most: int) -> list[int]:
+    """The same counts, the largest lowered to a common cap until they sum to ``most``; never below 2."""
+    if sum(levels) <= most:
+        return list(levels)
+    low, high = 2, max(levels)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if sum(min(n, middle) for n in levels) <= most else (low, middle - 1)
+    return [min(n, low) for n in levels]

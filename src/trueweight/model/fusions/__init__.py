@@ -1,0 +1,1 @@
+"""Parts of kind fusion, one file each; they import without torch."""

@@ -1,0 +1,1 @@
+"""Parts of kind head, one file each; they import without torch."""

@@ -1,0 +1,141 @@
+"""A target that is a number: regression."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from trueweight.data.cells import Cells, NumberCells, ReadOptions
+from trueweight.data.column import Arrays
+from trueweight.data.sample import BottomK
+from trueweight.errors import DataError
+from trueweight.metrics.prediction import NumberPrediction, Prediction
+from trueweight.metrics.truth import Truth
+from trueweight.model.heads.labels import read_as
+from trueweight.recipes.tables import METRICS
+from trueweight.spec.base import PartSpec
+
+if TYPE_CHECKING:
+    from trueweight.model.protocols import Head, Solving
+    from trueweight.nn.encoding import Form
+
+__all__ = ["NumberHead"]
+
+
+class NumberHead(PartSpec):
+    """Predicts a number, standardised (after ``transform``) while learning.
+
+    Example:
+        ``cost: {type: number, unit: EUR, transform: log1p, loss: huber}``
+    """
+
+    search_space: ClassVar[dict[str, list[Any]]] = {"loss": ["mse", "mae", "huber"], "transform": ["none", "log1p"]}
+
+    type: Literal["number"] = "number"
+    """Name of this part."""
+
+    unit: str = ""
+    """Shown beside the numbers, e.g. "EUR"."""
+
+    transform: Literal["none", "log1p"] = "none"
+    """log1p learns the logarithm of 1 + the number: for amounts that span powers of ten. Answers are turned back."""
+
+    loss: Literal["mse", "mae", "huber"] = "mse"
+    """mse answers with the mean, mae with the median, huber in between. A solved model always minimises mse."""
+
+    huber_delta: Annotated[float, Field(gt=0)] = 1.0
+    """Error from which huber grows linearly, in standard deviations of the target."""
+
+    loss_weight: Annotated[float, Field(ge=0)] = 1.0
+    """Share of this target in the summed loss of all."""
+
+    def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> Cells:
+        """Interpret raw label cells as the number column does."""
+        return read_as("number", raw, options)
+
+    def learn(self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str) -> dict[str, Any]:
+        """``{"mean", "std"}`` after the transform, ``{"average", "low", "high"}`` (0.1 and 99.9 %) before it.
+
+        Raises:
+            DataError: No label, one value alone, or a number that the transform has no answer for.
+        """
+        where = f"targets.{name}"
+        values = _numbers(cells).value_N[rows]
+        values = values[~np.isnan(values)]
+        if not len(values):
+            hint = "is it the right column, and are its cells numbers?"
+            raise DataError(f"all {len(rows)} training rows of {name!r} have no number", where=where, hint=hint)
+        if values.min() == values.max():
+            said = f"{name!r} is {values[0]:g} in all {len(values)} labelled training rows: there is nothing to learn"
+            raise DataError(said, where=where, hint="choose another target")
+        if self.transform == "log1p" and values.min() <= -1:
+            said = f"transform 'log1p' has no answer for {values.min():g}, a value of {name!r}"
+            raise DataError(said, where=f"{where}.transform", hint="use transform: none")
+        seen = _numbers(cells).value_N[np.intersect1d(sample.rows, rows)]
+        seen = seen[~np.isnan(seen)]
+        if not len(seen) or seen.min() == seen.max():
+            seen = values
+        inner = self._forward(seen)
+        low, high = np.quantile(seen, [0.001, 0.999])
+        facts = {"mean": inner.mean(), "std": inner.std(), "average": seen.mean(), "low": low, "high": high}
+        return {key: float(value) for key, value in facts.items()} | {"transform": self.transform}
+
+    def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> Arrays:
+        """ "value" (N, 1) and "present"; numbers that the transform has no answer for are absent."""
+        value_N = _numbers(cells).value_N
+        present_N = ~np.isnan(value_N)
+        if self.transform == "log1p":
+            present_N &= np.nan_to_num(value_N) > -1
+        inner_N = self._forward(np.where(present_N, value_N, 0.0))
+        inner_N = np.where(present_N, (inner_N - learnt["mean"]) / learnt["std"], 0.0)
+        return {"present": present_N, "value": inner_N.astype(np.float32)[:, None]}
+
+    def truth(self, cells: Cells, learnt: Mapping[str, Any]) -> Truth:  # noqa: ARG002
+        """Values in the target's own unit."""
+        value_N = _numbers(cells).value_N
+        return Truth(np.nan_to_num(value_N), ~np.isnan(value_N))
+
+    def build(self, form: "Form", learnt: Mapping[str, Any]) -> "Head":  # noqa: ARG002
+        """A linear layer with the loss asked for."""
+        from trueweight.nn.answers import Values
+
+        return Values(form, 1, loss=self.loss, huber_delta=self.huber_delta, reader=_read)
+
+    def build_solving(self, form: "Form", learnt: Mapping[str, Any]) -> "Solving":  # noqa: ARG002
+        """The same layer, solved as ridge regression."""
+        from trueweight.nn.answers import Values
+
+        return Values(form, 1, loss=self.loss, huber_delta=self.huber_delta, reader=_read).requires_grad_(False)
+
+    def constant(self, learnt: Mapping[str, Any], n: int) -> Prediction:
+        """The mean in the target's own unit."""
+        return NumberPrediction(np.full(n, learnt["average"]))
+
+    def metrics(self, learnt: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
+        """Default metrics."""
+        return list(METRICS[self.type])
+
+    def summary(self, learnt: Mapping[str, Any]) -> str:
+        """Mean and range, in its unit."""
+        unit = f" {self.unit}" if self.unit else ""
+        return f"mean {learnt['average']:.4g}{unit}, mostly {learnt['low']:.4g} to {learnt['high']:.4g}"
+
+    def _forward(self, values: np.ndarray) -> np.ndarray:
+        return np.log1p(values) if self.transform == "log1p" else values
+
+
+def _numbers(cells: Cells) -> NumberCells:
+    if not isinstance(cells, NumberCells):
+        raise TypeError(f"labels must be NumberCells, not {type(cells).__name__}")
+    return cells
+
+
+def _read(value_ND: np.ndarray, facts: Mapping[str, Any]) -> Prediction:
+    value_N = value_ND[:, 0] * facts["std"] + facts["mean"]
+    if facts["transform"] == "log1p":
+        # Far outside what was seen, the exponential would turn a small mistake into an absurd answer.
+        low, high = np.log1p([facts["low"], facts["high"]])
+        value_N = np.expm1(np.clip(value_N, 2 * low - high, 2 * high - low))
+    return NumberPrediction(value_N)

@@ -1,0 +1,138 @@
+"""The network: encoders, fusion, heads. The only thing that is optimised, wrapped or compiled.
+
+Shape suffixes:
+    R  rows    B  rows * members
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import Generator, Tensor, nn
+
+from trueweight.data.batch import Batch
+from trueweight.data.field import Field
+from trueweight.errors import SpecError
+from trueweight.model.protocols import Encoder, Fusion, Head
+from trueweight.model.target import HeadType
+from trueweight.nn.decoding import Decoding
+from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.spec.base import PartSpec
+
+__all__ = ["Network", "build_network"]
+
+
+class Network(nn.Module):
+    """Fields in, answers for every target out.
+
+    Inside, fields and targets are numbered (``encoders.f0``, ``heads.t0``): their names are the user's and may
+    hold anything, dots included.
+
+    Args:
+        encoders: Modules that keep the ``Encoder`` protocol, by field.
+        fusion: A module that keeps the ``Fusion`` protocol.
+        heads: Modules that keep the ``Head`` protocol, by target.
+        loss_weights: Share of each target in the loss; 1 where absent.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, nn.Module],
+        fusion: nn.Module,
+        heads: Mapping[str, nn.Module],
+        loss_weights: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.fields, self.targets = tuple(encoders), tuple(heads)
+        self.encoders = nn.ModuleDict({f"f{i}": module for i, module in enumerate(encoders.values())})
+        self.fusion = fusion
+        self.heads = nn.ModuleDict({f"t{i}": module for i, module in enumerate(heads.values())})
+        self.loss_weights = {name: (loss_weights or {}).get(name, 1.0) for name in heads}
+
+    @property
+    def form(self) -> Form:
+        """Of the fused encoding, which all heads read."""
+        return cast(Fusion, self.fusion).form
+
+    def head(self, target: str) -> Head:
+        """The head of a target."""
+        return cast(Head, self.heads[f"t{self.targets.index(target)}"])
+
+    def encode(self, batch: Batch) -> Encoding:
+        """The fused encoding of a batch."""
+        parts: dict[str, Encoding] = {}
+        for i, name in enumerate(self.fields):
+            encoder = cast(Encoder, self.encoders[f"f{i}"])
+            parts[name] = encoder(batch.inputs[name])
+        return cast(Fusion, self.fusion)(parts, batch.rows.shape[0])
+
+    def forward(self, batch: Batch, rng: Generator) -> Tensor:
+        """The loss of a batch, one scalar: the targets' losses by their weights."""
+        z = self.encode(batch)
+        losses = [
+            self.loss_weights[name] * self.head(name).loss(z, batch.targets[name], batch.weight_B, rng)
+            for name in self.targets
+        ]
+        return torch.stack(losses).sum()
+
+    def answer(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors]) -> Mapping[str, Tensors]:
+        """Every head's outputs, by target. ``noise`` is from :meth:`noise`."""
+        z = self.encode(batch)
+        return {name: self.head(name).outputs(z, how, noise.get(name, {})) for name in self.targets}
+
+    def noise(self, rows_R: Tensor, seed: int) -> Mapping[str, Tensors]:
+        """What heads that draw samples need for these rows, by target."""
+        return {name: self.head(name).noise(rows_R, seed) for name in self.targets}
+
+
+def build_network(
+    encoders: Mapping[str, PartSpec],
+    fusion: PartSpec,
+    fields: Mapping[str, Field],
+    targets: Mapping[str, tuple[HeadType, Mapping[str, Any]]],
+    *,
+    solving: bool,
+    seed: int,
+) -> Network:
+    """A network with its first weights, the same for the same seed whatever was drawn before.
+
+    Fields without a single array (no columns, or only such that give nothing) get no encoder.
+
+    Args:
+        encoders: By field.
+        fusion: Joins what the encoders give.
+        fields: Columns with their codecs, by field.
+        targets: Head part and what it learnt, by target.
+        solving: Whether the heads' weights are solved for; the body then must have none to train.
+        seed: Of the first weights.
+
+    Raises:
+        SpecError: Parts that do not fit together.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layouts = {name: layout for name, field in fields.items() if sum((layout := field.layout()).shapes.values())}
+        bodies: dict[str, nn.Module] = {n: cast(Any, encoders[n]).build(layout) for n, layout in layouts.items()}
+        forms = {name: cast(Encoder, body).form for name, body in bodies.items()}
+        try:
+            joined: nn.Module = cast(Any, fusion).build(forms)
+        except ValueError as error:
+            raise SpecError(str(error), where="model.fusion") from None
+        form = cast(Fusion, joined).form
+        if solving:
+            _refuse_unsolvable(bodies, joined, form)
+        heads = {
+            name: cast(nn.Module, (part.build_solving if solving else part.build)(form, learnt))
+            for name, (part, learnt) in targets.items()
+        }
+        return Network(bodies, joined, heads, {name: part.loss_weight for name, (part, _) in targets.items()})
+
+
+def _refuse_unsolvable(bodies: Mapping[str, nn.Module], fusion: nn.Module, form: Form) -> None:
+    trainable = [name for name, body in bodies.items() if any(True for _ in body.parameters())]
+    if trainable or any(True for _ in fusion.parameters()) or form.members > 1:
+        raise SpecError(
+            f"fitter 'solve' needs encoders without weights; that of {', '.join(trainable) or 'the fusion'} has some",
+            where="model.members.fitter",
+            hint="use encoder: linear, or fitter: gradient",
+        )

@@ -1,0 +1,1 @@
+"""Parts of kind predictor, one file each; they import without torch."""

@@ -1,0 +1,67 @@
+"""The weighted mixture of several predictors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trueweight.data.signature import Signature
+from trueweight.data.table import Table
+from trueweight.errors import VerifyError
+from trueweight.metrics.prediction import Prediction, blend
+from trueweight.model.predictors.tree import predictor_from_state
+from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+
+__all__ = ["BlendPredictor"]
+
+
+@dataclass(frozen=True)
+class BlendPredictor:
+    """A node that mixes its members' distributions, with weights of each target's own.
+
+    Raises:
+        ValueError: Weights that are not one per member, negative, or do not sum to 1.
+    """
+
+    signature: Signature
+    parts: tuple[Predictor, ...]
+    weights: Mapping[str, tuple[float, ...]]
+    """By target, one for each member, >= 0, summing to 1."""
+    names: tuple[str, ...] = ()
+    """Of the members, for tables; () numbers them."""
+
+    def __post_init__(self) -> None:
+        for target, weights in self.weights.items():
+            if len(weights) != len(self.parts) or min(weights) < 0 or abs(sum(weights) - 1) > 1e-9:
+                raise ValueError(f"weights of {target!r} must be {len(self.parts)}, >= 0, with sum 1, got {weights}")
+
+    def predict(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
+        """Mix. Members that no target uses are not asked."""
+        asked = [i for i in range(len(self.parts)) if any(weights[i] > 0 for weights in self.weights.values())]
+        answers = {i: self.parts[i].predict(table, how=how, seed=seed) for i in asked}
+        found: dict[str, Prediction] = {}
+        for target, weights in self.weights.items():
+            used = [i for i in asked if weights[i] > 0]
+            found[target] = blend([answers[i][target] for i in used], [weights[i] for i in used])
+        return found
+
+    def members(self) -> Sequence[Predictor]:
+        """In the order of the weights."""
+        return self.parts
+
+    def state(self) -> State:
+        """Weights and members."""
+        facts = {"weights": {name: list(w) for name, w in self.weights.items()}, "names": list(self.names)}
+        return State("blend", facts, members=tuple(part.state() for part in self.parts))
+
+    @classmethod
+    def from_state(cls, state: State, signature: Signature) -> "BlendPredictor":
+        """The inverse of :meth:`state`.
+
+        Raises:
+            VerifyError: Facts of another shape.
+        """
+        try:
+            weights = {name: tuple(w) for name, w in state.facts["weights"].items()}
+            parts = tuple(predictor_from_state(member, signature) for member in state.members)
+            return cls(signature, parts, weights, tuple(state.facts["names"]))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise VerifyError(f"not the facts of a blend: {error}") from None

@@ -1,0 +1,156 @@
+"""The leaf that holds a network: table in, encoded, answered in chunks, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from trueweight.data.field import Field
+from trueweight.data.reading import cells_of, column_part
+from trueweight.data.signature import Signature
+from trueweight.data.table import Table
+from trueweight.errors import VerifyError
+from trueweight.model.protocols import GREEDY, Context, Decoding, Predictor, State
+from trueweight.registry import registry
+from trueweight.spec.base import PartSpec
+
+if TYPE_CHECKING:
+    from trueweight.data.feed import Feed
+    from trueweight.metrics.prediction import Prediction
+    from trueweight.model.network import Network
+    from trueweight.model.protocols import Runtime
+    from trueweight.model.target import HeadType
+    from trueweight.nn.encoding import Tensors
+
+__all__ = ["NetworkPredictor", "learnt_targets"]
+
+CHUNK_ROWS = 4096
+"""Rows times members that are answered at once."""
+
+
+def learnt_targets(signature: Signature) -> dict[str, tuple[HeadType, Mapping[str, Any]]]:
+    """Head part and learnt facts of every target, as ``build_network`` takes them."""
+    return {facts.name: (cast("HeadType", column_part(facts)), facts.learnt) for facts in signature.targets()}
+
+
+@dataclass(frozen=True)
+class NetworkPredictor:
+    """A leaf. The network is put into evaluation mode while it answers."""
+
+    signature: Signature
+    fields: Mapping[str, Field]
+    network: Network
+    encoders: Mapping[str, PartSpec]
+    fusion: PartSpec
+    solving: bool
+    runtime: str = "eager"
+    """Name in ``model.runtimes.RUNTIMES``."""
+
+    def with_runtime(self, name: str) -> NetworkPredictor:
+        """The same leaf, run in another way.
+
+        Raises:
+            ValueError: No such runtime.
+        """
+        from trueweight.model.runtimes import RUNTIMES
+
+        if name not in RUNTIMES:
+            raise ValueError(f"unknown runtime {name!r}, choose from {', '.join(RUNTIMES)}")
+        return replace(self, runtime=name)
+
+    def predict(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
+        """Read, encode, answer."""
+        return self.predict_feed(self.feed(table), how=how, seed=seed)
+
+    def feed(self, table: Table) -> Feed:
+        """The table's rows as this leaf's network takes them, without targets."""
+        import torch
+
+        from trueweight.data.feed import Feed
+
+        columns, options = self.signature.columns, self.signature.options
+        inputs: dict[str, Tensors] = {}
+        for name in self.network.fields:
+            field = self.fields[name]
+            arrays = field.encode({column: cells_of(table, columns[column], options) for column in field.codecs})
+            inputs[name] = {key: torch.from_numpy(array) for key, array in arrays.items()}
+        return Feed(torch.arange(len(table)), inputs, {})
+
+    def predict_feed(self, feed: Feed, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
+        """Answers for rows that are encoded already: the one path that all predictions of this leaf take."""
+        import torch
+
+        from trueweight.model.runtimes import RUNTIMES
+
+        training = self.network.training
+        self.network.eval()
+        try:
+            run: Runtime = RUNTIMES[self.runtime](self.network)
+            parts: dict[str, list[Tensors]] = {name: [] for name in self.network.targets}
+            size = max(1, CHUNK_ROWS // self.network.form.members)
+            empty = len(feed) == 0
+            for batch in [feed.batch(torch.arange(0))] if empty else feed.batches(size):
+                answers = run(batch, how, self.network.noise(batch.rows, seed))
+                for name, out in answers.items():
+                    parts[name].append(out)
+        finally:
+            self.network.train(training)
+        joined = {name: {key: torch.cat([p[key] for p in found]) for key in found[0]} for name, found in parts.items()}
+        context = Context(np.asarray(feed.rows.numpy()))
+        learnt = {facts.name: facts.learnt for facts in self.signature.targets()}
+        return {name: self.network.head(name).read(out, learnt[name], context) for name, out in joined.items()}
+
+    def members(self) -> Sequence[Predictor]:
+        """None: a leaf."""
+        return ()
+
+    def state(self) -> State:
+        """Weights, codecs, and the parts by name."""
+        facts = {
+            "encoders": {name: part.model_dump(mode="json") for name, part in self.encoders.items()},
+            "fusion": self.fusion.model_dump(mode="json"),
+            "targets": list(self.network.targets),
+            "solving": self.solving,
+        }
+        tensors = {name: t.detach().clone().contiguous() for name, t in self.network.state_dict().items()}
+        return State("network", facts, tensors, [field.to_json() for field in self.fields.values()])
+
+    @classmethod
+    def from_state(cls, state: State, signature: Signature) -> NetworkPredictor:
+        """The inverse of :meth:`state`.
+
+        Raises:
+            SpecError: A part that is not installed.
+            VerifyError: Facts, codecs or tensors that do not fit together.
+        """
+        from trueweight.model.network import build_network
+
+        try:
+            encoders = {name: _part("encoder", raw) for name, raw in state.facts["encoders"].items()}
+            fusion = _part("fusion", state.facts["fusion"])
+            solving = bool(state.facts["solving"])
+            fields = {raw["name"]: _field(raw) for raw in state.codecs}
+            known = learnt_targets(signature)
+            targets = {name: known[name] for name in state.facts["targets"]}
+            network = build_network(encoders, fusion, fields, targets, solving=solving, seed=0)
+            network.load_state_dict(dict(state.tensors), strict=True)
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            raise VerifyError(f"the network's facts, codecs and weights do not fit together: {error}") from None
+        return cls(signature, fields, network.eval(), encoders, fusion, solving)
+
+
+def _part(kind: str, raw: Mapping[str, Any]) -> PartSpec:
+    chosen: Any = registry(kind)[raw["type"]]
+    part: PartSpec = chosen.model_validate(dict(raw))
+    return part
+
+
+def _field(raw: Mapping[str, Any]) -> Field:
+    codecs = []
+    for column in raw["columns"]:
+        kind: Any = registry("column")[column["type"]]
+        codecs.append(kind.model_validate({"type": column["type"]}).codec_from_json(column["codec"]))
+    return Field.from_json(raw, codecs)

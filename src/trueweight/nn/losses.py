@@ -1,0 +1,83 @@
+"""Losses by name, one number per row and member, and how rows are averaged.
+
+Shape suffixes in this file:
+    R  rows    K  members    C  classes or labels    D  width of a target vector
+"""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["binary_loss", "category_loss", "mean_over_rows", "regression_loss"]
+
+
+def mean_over_rows(loss_RK: Tensor, present_R: Tensor, weight_R: Tensor | None) -> Tensor:
+    """The weighted mean over present rows and all members: a scalar, 0 when no row is present.
+
+    Args:
+        loss_RK: Finite also where absent.
+        present_R: bool.
+        weight_R: >= 0; None for 1 each.
+    """
+    share_R = present_R.to(loss_RK.dtype)
+    if weight_R is not None:
+        share_R = share_R * weight_R.to(loss_RK.dtype)
+    return (loss_RK.mean(1) * share_R).sum() / share_R.sum().clamp_min(1e-12)
+
+
+def regression_loss(z_RKD: Tensor, y_RD: Tensor, loss: str, huber_delta: float) -> Tensor:
+    """Squared, absolute or Huber error of standardised values, averaged over D: (R, K).
+
+    Huber 1964: ``e^2 / 2`` up to ``huber_delta``, then ``delta * (|e| - delta / 2)``.
+
+    Args:
+        z_RKD: Predicted.
+        y_RD: True.
+        loss: "mse", "mae" or "huber".
+        huber_delta: In standard deviations of the target.
+    """
+    error_RKD = z_RKD - y_RD.unsqueeze(1)
+    if loss == "mse":
+        return error_RKD.square().mean(2)
+    if loss == "mae":
+        return error_RKD.abs().mean(2)
+    return nn.functional.huber_loss(error_RKD, torch.zeros_like(error_RKD), reduction="none", delta=huber_delta).mean(2)
+
+
+def binary_loss(z_RKC: Tensor, hot_RC: Tensor, *, gamma: float, label_smoothing: float) -> Tensor:
+    """Cross entropy of independent yes-no answers, (R, K, C).
+
+    ``gamma`` > 0 gives focal loss, ``(1 - p_true)^gamma`` times cross entropy: Lin et al. 2017, arXiv:1708.02002,
+    equation 4.
+
+    Args:
+        z_RKC: Logits.
+        hot_RC: 0 or 1.
+        gamma: 0 is plain cross entropy.
+        label_smoothing: s in ``y * (1 - s) + s / 2``: Szegedy et al. 2015, arXiv:1512.00567, section 7.
+    """
+    y_RKC = hot_RC.unsqueeze(1).expand_as(z_RKC).to(z_RKC.dtype)
+    smooth_RKC = y_RKC * (1 - label_smoothing) + label_smoothing / 2 if label_smoothing else y_RKC
+    loss_RKC = nn.functional.binary_cross_entropy_with_logits(z_RKC, smooth_RKC, reduction="none")
+    if gamma:
+        doubt_RKC = torch.sigmoid(torch.where(y_RKC > 0.5, -z_RKC, z_RKC))
+        loss_RKC = loss_RKC * doubt_RKC**gamma
+    return loss_RKC
+
+
+def category_loss(z_RKC: Tensor, index_R: Tensor, *, gamma: float, label_smoothing: float) -> Tensor:
+    """Cross entropy of one class among C, (R, K); focal with ``gamma`` > 0 as in :func:`binary_loss`.
+
+    Args:
+        z_RKC: Logits.
+        index_R: Class numbers.
+        gamma: 0 is plain cross entropy.
+        label_smoothing: s: the true class gets ``1 - s + s / C``, the others ``s / C``.
+    """
+    log_RKC = torch.log_softmax(z_RKC, dim=2)
+    picked_RK = log_RKC.gather(2, index_R[:, None, None].expand(-1, z_RKC.shape[1], 1)).squeeze(2)
+    loss_RK = -picked_RK
+    if label_smoothing:
+        loss_RK = (1 - label_smoothing) * loss_RK - label_smoothing * log_RKC.mean(2)
+    if gamma:
+        loss_RK = loss_RK * (1 - picked_RK.exp()) ** gamma
+    return loss_RK

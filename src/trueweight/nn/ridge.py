@@ -1,0 +1,78 @@
+"""Ridge regression along a path of strengths, from one pass over the rows.
+
+Shape suffixes in this file:
+    R  rows of one chunk    P  places of the encoding    O  outputs    S  strengths
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from trueweight.nn.design import Design
+
+__all__ = ["STRENGTHS", "Fit", "ridge_path"]
+
+STRENGTHS = (0.0, 1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0)
+"""Per row: scikit-learn's ``alpha`` divided by the sum of weights. 0 is least squares."""
+
+Fit = tuple[float, float, Tensor, Tensor]
+"""(strength, validation loss, weight (P, O) float64, bias (O,) float64)."""
+
+
+def ridge_path(train: Design, validation: Design, strengths: tuple[float, ...] = STRENGTHS) -> Iterator[Fit]:
+    """Minimise ``sum w (y - x b - c)^2 / sum w + strength * |b|^2`` for each strength.
+
+    One pass accumulates the normal equations in float64; their eigenvectors serve the whole path. The intercept
+    is not penalised. With strength 0, directions in which the rows do not differ get weight 0 (the pseudo-inverse).
+    Source: Hastie, Tibshirani and Friedman 2009, "The Elements of Statistical Learning", section 3.4.1.
+
+    Args:
+        train: Rows to fit.
+        validation: Rows to judge each strength by. Without any, the loss is NaN.
+        strengths: >= 0.
+    """
+    mean_P, mean_O, gram_PP, cross_PO = _moments(train)
+    value_P, vector_PP = torch.linalg.eigh(gram_PP)
+    turned_PO = vector_PP.t() @ cross_PO
+    floor = float(value_P.max().clamp_min(0.0)) * len(value_P) * torch.finfo(torch.float64).eps if len(value_P) else 0.0
+    weights = []
+    for strength in strengths:
+        inverse_P = torch.where(value_P > floor, 1.0 / (value_P.clamp_min(floor) + strength), 0.0)
+        weights.append(vector_PP @ (inverse_P.unsqueeze(1) * turned_PO))
+    weight_SPO = torch.stack(weights)
+    bias_SO = mean_O - mean_P @ weight_SPO
+    losses = _losses(validation, weight_SPO, bias_SO)
+    for s, strength in enumerate(strengths):
+        yield strength, float(losses[s]), weight_SPO[s], bias_SO[s]
+
+
+def _moments(design: Design) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weighted means of x and y, and covariances of x with x and with y."""
+    # Sums are taken about the first chunk's means, so that nothing cancels when a column is far from zero.
+    total, first = 0.0, next(iter(design))
+    shift_P, shift_O = first.x_RP.mean(0), first.y_RO.mean(0)
+    sum_P, sum_O = torch.zeros_like(shift_P), torch.zeros_like(shift_O)
+    gram_PP = sum_P.new_zeros(len(sum_P), len(sum_P))
+    cross_PO = sum_P.new_zeros(len(sum_P), len(sum_O))
+    for chunk in design:
+        x_RP, y_RO = chunk.x_RP - shift_P, chunk.y_RO - shift_O
+        weighted_RP = x_RP * chunk.weight_R.unsqueeze(1)
+        total += float(chunk.weight_R.sum())
+        sum_P += weighted_RP.sum(0)
+        sum_O += (y_RO * chunk.weight_R.unsqueeze(1)).sum(0)
+        gram_PP += weighted_RP.t() @ x_RP
+        cross_PO += weighted_RP.t() @ y_RO
+    mean_P, mean_O = sum_P / total, sum_O / total
+    gram_PP = gram_PP / total - torch.outer(mean_P, mean_P)
+    return mean_P + shift_P, mean_O + shift_O, gram_PP, cross_PO / total - torch.outer(mean_P, mean_O)
+
+
+def _losses(design: Design, weight_SPO: Tensor, bias_SO: Tensor) -> Tensor:
+    """Weighted mean squared error of each fit, (S,), averaged over outputs; NaN without rows."""
+    total, sums_S = 0.0, weight_SPO.new_zeros(len(weight_SPO))
+    for chunk in design:
+        error_SRO = chunk.x_RP @ weight_SPO + bias_SO.unsqueeze(1) - chunk.y_RO
+        sums_S += (error_SRO.square().mean(2) * chunk.weight_R).sum(1)
+        total += float(chunk.weight_R.sum())
+    return sums_S / total if total else sums_S * torch.nan

@@ -1,0 +1,113 @@
+"""Encoders of table columns: the fixed featuriser of linear models, and the perceptron with embeddings.
+
+Shape suffixes in this file:
+    R  rows    B  rows * members    C  numeric columns    F  flags    K  columns of codes    P  places
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from trueweight.nn.category import CodeEmbedding, OneHot
+from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.members import MemberScale
+
+__all__ = ["Featurizer", "PerceptronEncoder", "TableEmbedding"]
+
+ONE_HOT_LEVELS = 9
+"""Most codes (missing and rare included) for which one-hot is not wider than a learnt embedding would be."""
+
+
+class Featurizer(nn.Module):
+    """Numbers, flags and one-hot codes side by side, without weights: one token of width P.
+
+    Args:
+        numbers: C.
+        flags: F.
+        levels: For each column of codes, how many codes get a place; codes beyond count as rare.
+    """
+
+    def __init__(self, numbers: int, flags: int, levels: Sequence[int]) -> None:
+        super().__init__()
+        self.names = [name for name, width in (("number", numbers), ("flag", flags)) if width]
+        self.one_hot = OneHot(range(len(levels)), levels) if levels else None
+        self.form = Form(width=numbers + flags + sum(levels))
+
+    def forward(self, x: Tensors) -> Encoding:
+        """Join the arrays."""
+        parts = [x[name] for name in self.names]
+        if self.one_hot is not None:
+            parts.append(self.one_hot(x["code"]))
+        return Encoding(torch.cat(parts, dim=1).unsqueeze(1))
+
+
+class TableEmbedding(nn.Module):
+    """All columns of a table as one vector: embedded numbers, flags, one-hot and embedded codes.
+
+    Args:
+        number: Embeds the number array, (R, C) -> (R, C * width); None when there are no numbers.
+        number_chunks: Widths that ``number`` gives to each column.
+        flags: F.
+        cardinalities: Codes of each column of ``code``.
+        category_width: Width of a learnt embedding; None: by the rule ``4 * levels^(1/4)``, from 8 to 32, for the
+            largest column, and one-hot for columns of up to nine codes.
+    """
+
+    def __init__(
+        self,
+        number: nn.Module | None,
+        number_chunks: Sequence[int],
+        flags: int,
+        cardinalities: Sequence[int],
+        category_width: int | None,
+    ) -> None:
+        super().__init__()
+        limit = ONE_HOT_LEVELS if category_width is None else 0
+        few = [k for k, count in enumerate(cardinalities) if count <= limit]
+        many = [k for k, count in enumerate(cardinalities) if count > limit]
+        width = category_width or _embedding_width(max(cardinalities, default=0))
+        self.number = number
+        self.has_flags = flags > 0
+        self.one_hot = OneHot(few, [cardinalities[k] for k in few]) if few else None
+        self.embedding = CodeEmbedding(many, [cardinalities[k] for k in many], width) if many else None
+        self.chunks = [*number_chunks, *[1] * flags, *(cardinalities[k] for k in few), *[width] * len(many)]
+
+    def forward(self, x: Tensors) -> Tensor:
+        """(R, sum of chunks)."""
+        parts = [] if self.number is None else [self.number(x["number"])]
+        if self.has_flags:
+            parts.append(x["flag"])
+        if self.one_hot is not None:
+            parts.append(self.one_hot(x["code"]))
+        if self.embedding is not None:
+            parts.append(self.embedding(x["code"]))
+        return torch.cat(parts, dim=1)
+
+
+class PerceptronEncoder(nn.Module):
+    """Embedding, adapters of the members, trunk: one token per row and member.
+
+    Args:
+        embedding: Gives (R, D).
+        trunk: (B, D) -> (B, width).
+        width: Of the trunk's output.
+        members: Networks inside this one; 1 has no adapters and is a plain perceptron.
+    """
+
+    def __init__(self, embedding: TableEmbedding, trunk: nn.Module, width: int, members: int) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.adapter = MemberScale(members, embedding.chunks) if members > 1 else nn.Identity()
+        self.trunk = trunk
+        self.form = Form(width=width, members=members)
+
+    def forward(self, x: Tensors) -> Encoding:
+        """Encode."""
+        tokens_BD = self.trunk(self.adapter(self.embedding(x)))
+        return Encoding(tokens_BD.unsqueeze(1), members=self.form.members)
+
+
+def _embedding_width(levels: int) -> int:
+    return min(32, max(8, round(4 * math.sqrt(math.sqrt(levels)))))
