@@ -1,0 +1,168 @@
+"""A bundle in memory, as people use it from Python."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from trueweight.bundle.format import Manifest
+from trueweight.bundle.load import Loaded, load_bundle
+from trueweight.bundle.summary import interval_words, number_words, results, verdicts
+from trueweight.data.signature import Signature
+from trueweight.data.table import Table
+from trueweight.evidence.record import Evidence
+from trueweight.model.protocols import GREEDY, Decoding, Predictor
+from trueweight.spec.run import RunSpec
+
+__all__ = ["Bundle", "open_bundle"]
+
+
+def open_bundle(path: Path | str, *, allow: Sequence[str] = (), check: Literal["full", "digests"] = "full") -> "Bundle":
+    """Load a bundle, or refuse it; see :func:`trueweight.bundle.load.load_bundle`."""
+    return Bundle(load_bundle(path, allow=allow, check=check))
+
+
+class Bundle:
+    """A trained model with its evidence. Read-only: a bundle is never edited.
+
+    Args:
+        loaded: From :func:`trueweight.bundle.load.load_bundle`; or use :func:`open_bundle`.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._loaded.path
+
+    @property
+    def name(self) -> str:
+        """As the spec names the model."""
+        return self._loaded.manifest.name
+
+    @property
+    def manifest(self) -> Manifest:
+        """Files, parts, digest."""
+        return self._loaded.manifest
+
+    @property
+    def spec(self) -> RunSpec:
+        """What was asked for."""
+        return self._loaded.spec
+
+    @property
+    def resolved(self) -> RunSpec:
+        """What was asked for, with every default."""
+        return self._loaded.resolved
+
+    @property
+    def plan(self) -> Mapping[str, Any]:
+        """What a clock decided: steps, batch size, threads."""
+        return self._loaded.plan
+
+    @property
+    def signature(self) -> Signature:
+        """What the data taught about each column."""
+        return self._loaded.signature
+
+    @property
+    def predictor(self) -> Predictor:
+        """The model; the only way from rows to answers."""
+        return self._loaded.predictor
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was measured when the bundle was made."""
+        return self._loaded.evidence
+
+    @property
+    def card(self) -> str:
+        """The model card, as Markdown."""
+        return self._loaded.card
+
+    @property
+    def loaded(self) -> Loaded:
+        """Everything, for those who verify or derive bundles."""
+        return self._loaded
+
+    def predict(self, frame: Any) -> Any:
+        """Answer rows.
+
+        Args:
+            frame: Anything with columns: pandas, Polars, Arrow, a dict of lists, a Hugging Face data set, or our
+                Table. Columns the model reads may be missing; they then count as missing values.
+
+        Returns:
+            The same kind of frame with the primary key (if the spec named one and it is there) and, for each
+            target, its answer and what goes with it: ``survived``, ``survived.p[1]``, ``cost.low``. Rows keep
+            their order.
+
+        Raises:
+            DataError: Not a frame.
+        """
+        from trueweight.data.frames import from_frame, like_frame
+
+        if isinstance(frame, Table):
+            return Table.of(self.predict_columns(frame))
+        return like_frame(self.predict_columns(from_frame(frame)), frame)
+
+    def predict_columns(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> dict[str, np.ndarray]:
+        """Answers as named arrays, each with one value per row of the table, the key column first.
+
+        Args:
+            table: Rows to answer.
+            how: How answers are drawn from distributions.
+            seed: Of whatever is drawn.
+        """
+        columns = self._key(table)
+        for target, prediction in self.predictor.predict(table, how=how, seed=seed).items():
+            columns |= prediction.columns(target)
+        return columns
+
+    def _key(self, table: Table) -> dict[str, np.ndarray]:
+        facts = self.signature.named("key")
+        if facts is None or facts.name not in table.names:
+            return {}
+        raw = table.column(facts.name)
+        if raw.null_count:
+            # As objects: a null among whole numbers would otherwise turn them all into floats.
+            return {facts.name: np.array(raw.to_pylist(), dtype=object)}
+        return {facts.name: np.asarray(raw.to_numpy())}
+
+    def evaluate(self, frame: Any) -> Evidence:
+        """Measure the model on other rows, whose targets are known.
+
+        Args:
+            frame: As for :meth:`predict`, with the target columns.
+
+        Raises:
+            DataError: A target column is missing.
+        """
+        from trueweight.data.frames import from_frame
+        from trueweight.evaluate.measure import evaluate_table
+
+        table = frame if isinstance(frame, Table) else from_frame(frame)
+        return evaluate_table(self.predictor, table, self.resolved)
+
+    def __repr__(self) -> str:
+        lines = [f"Bundle {self.name!r} at {self.path}"]
+        for entry in results(self.evidence):
+            interval = f" ({interval_words(entry.interval)})" if entry.interval else ""
+            lines.append(f"  {entry.target} {entry.metric} {number_words(entry.value)}{interval}, n = {entry.n}")
+        return "\n".join([*lines, *(f"  {verdict}" for verdict in verdicts(self.evidence))])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(entry.target or '')}</td><td>{escape(entry.metric)}</td>"
+            f"<td>{number_words(entry.value)}</td><td>{interval_words(entry.interval)}</td>"
+            f"<td>{entry.n or ''}</td></tr>"
+            for entry in results(self.evidence)
+        )
+        head = "<tr><th>target</th><th>metric</th><th>test</th><th>interval</th><th>rows</th></tr>"
+        table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>" if rows else "<p>No test rows.</p>"
+        words = "".join(f"<p>{escape(verdict)}</p>" for verdict in verdicts(self.evidence))
+        return f"<div><p><b>{escape(self.name)}</b></p>{table}{words}</div>"

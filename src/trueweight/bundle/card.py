@@ -1,0 +1,135 @@
+"""The model card: what somebody should know before using the model, in plain English, from facts alone."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from trueweight.bundle.summary import by_target, interval_words, number_words, results, verdicts
+from trueweight.data.reading import column_part
+from trueweight.data.signature import ColumnFacts, Signature
+from trueweight.evidence.record import Entry, Evidence
+from trueweight.spec.run import RunSpec
+
+__all__ = ["model_card"]
+
+
+def model_card(spec: RunSpec, signature: Signature, evidence: Evidence) -> str:
+    """Write ``MODEL_CARD.md``.
+
+    Args:
+        spec: Resolved; its ``card`` and ``bundle`` fields say what no data can.
+        signature: What the data taught.
+        evidence: What was measured.
+
+    Returns:
+        Markdown. Holds no value of a column that the Signature does not hold.
+    """
+    sections = [
+        (f"# Model card: {spec.name}", _what(spec, signature)),
+        ("## Results", _results(evidence)),
+        ("## What it reads", _columns(signature)),
+        ("## Limits", _limits(spec, signature)),
+        ("## Privacy", _privacy(spec)),
+        ("## Use it", _use(spec)),
+    ]
+    return "\n\n".join(f"{title}\n\n" + "\n".join(lines) for title, lines in sections) + "\n"
+
+
+def _what(spec: RunSpec, signature: Signature) -> Iterator[str]:
+    targets = ", ".join(f"**{_cell(facts.name)}** ({facts.type})" for facts in signature.targets())
+    reads = _count(len(signature.features()), "column")
+    yield f"This model predicts {targets} from {reads}. It was trained on {_count(signature.rows, 'row')}."
+    for facts in signature.targets():
+        if summary := _summary(facts):
+            yield f"\nIn training, {_cell(facts.name)} was: {_cell(summary)}."
+    if spec.card.intended_use:
+        yield f"\nIntended use: {spec.card.intended_use}."
+    if spec.card.owner:
+        yield f"\nOwner: {spec.card.owner}."
+
+
+def _results(evidence: Evidence) -> Iterator[str]:
+    found = by_target(results(evidence))
+    if not found:
+        yield "No test rows were measured: how good this model is on new rows is not known."
+    else:
+        yield from _table(["target", "metric", "value", "interval", "rows"], _result_rows(found))
+        level = next((e.interval.level for entries in found.values() for e in entries if e.interval), None)
+        if level is not None:
+            yield "\nMeasured on test rows that took no part in training."
+            yield f"Intervals: where the value would lie on other rows like these, {100 * level:g} % of the time."
+    for verdict in verdicts(evidence):
+        yield f"\n{verdict}"
+    for entry in evidence:
+        if entry.status in ("failed", "not_run"):
+            yield f"\nNot shown: {entry.metric} ({entry.status.replace('_', ' ')}): {entry.reason}."
+
+
+def _result_rows(found: dict[str, list[Entry]]) -> Iterator[Sequence[str]]:
+    for target, entries in found.items():
+        for e in entries:
+            yield target, e.metric, number_words(e.value), interval_words(e.interval), str(e.n or "")
+
+
+def _columns(signature: Signature) -> Iterator[str]:
+    rows = [(f.name, f.type, _missing(f), _summary(f)) for f in signature.features()]
+    yield from _table(["column", "type", "missing", "in training"], rows) if rows else ["No columns."]
+    left = [f"{_cell(c.name)} ({_cell(c.why)})" for c in signature.columns.values() if c.role == "ignored"]
+    if left:
+        yield f"\nLeft out: {', '.join(left)}."
+
+
+def _limits(spec: RunSpec, signature: Signature) -> Iterator[str]:
+    if spec.card.limits:
+        yield f"- {spec.card.limits}"
+    yield "- The results hold for rows like those it was trained on. Measure it again on yours: `trueweight evaluate`."
+    yield "- It has learnt what goes together, not what causes what."
+    if signature.rows < 1000:
+        yield f"- {_count(signature.rows, 'training row')} is few: mind the width of the intervals."
+
+
+def _privacy(spec: RunSpec) -> Iterator[str]:
+    if spec.bundle.golden_rows == "real":
+        yield "- **The bundle holds real rows** of the training data as golden rows, because the spec asked for it."
+    else:
+        yield "- The bundle holds no rows of the training data; its golden rows are made up."
+    if spec.bundle.min_group > 1:
+        yield f"- Values of a category are named only if at least {spec.bundle.min_group} training rows have them."
+    else:
+        yield "- **Values of a category are named even if a single row has them**, because the spec asked for it."
+    yield "- Classes of a target are always named, since the model must say them. No smallest or largest value is kept."
+
+
+def _use(spec: RunSpec) -> Iterator[str]:
+    yield "```console"
+    yield f"$ trueweight predict {spec.name}.bundle new.csv -o answers.csv"
+    yield f"$ trueweight verify {spec.name}.bundle --recompute --data DATA"
+    yield "```\n"
+    yield "```python"
+    yield f'trueweight.load("{spec.name}.bundle").predict(frame)'
+    yield "```"
+
+
+def _table(head: Sequence[str], rows: Any) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(_cell(value) for value in row)} |"
+
+
+def _cell(text: str) -> str:
+    """Text that cannot break out of a Markdown table."""
+    plain = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return plain if len(plain) <= 120 else f"{plain[:119]}…"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def _missing(facts: ColumnFacts) -> str:
+    return f"{100 * facts.missing / facts.rows:.3g} %" if facts.missing and facts.rows else "none"
+
+
+def _summary(facts: ColumnFacts) -> str:
+    part: Any = column_part(facts)
+    return str(part.summary(facts.learnt))
