@@ -7,7 +7,6 @@ Prints microseconds per step of both, on a tiny network where overhead shows mos
 
 import gc
 import sys
-from statistics import median
 from time import perf_counter
 
 import torch
@@ -31,7 +30,7 @@ class Tiny(nn.Module):
         self.body = nn.Sequential(nn.Linear(FEATURES, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU())
         self.heads = nn.ModuleDict({"y": nn.Linear(WIDTH, 1)})
 
-    def forward(self, batch: Batch, rng: Generator) -> Tensor:
+    def forward(self, batch: Batch, rng: Generator) -> Tensor:  # noqa: ARG002  # this loss draws nothing
         answer = self.heads["y"](self.body(batch.inputs["table"]["number"]))
         return (answer - batch.targets["y"]["value"]).square().mean()
 
@@ -46,7 +45,9 @@ def rows() -> Feed:
 
 def by_hand(network: Tiny, feed: Feed, steps: int) -> None:
     """The same batches, loss, clipping and optimiser, as a researcher would write them."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
+    matrices, others = [p for p in network.parameters() if p.ndim > 1], [p for p in network.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / (steps + 1))
     rng, parameters, taken = Generator(), list(network.parameters()), 0
     while taken < steps:
@@ -86,7 +87,7 @@ def main() -> None:
             start = perf_counter()
             fit(Tiny(), feed, steps)
             times[name].append((perf_counter() - start) / steps * 1e6)
-    hand, ours = median(times["by hand"]), median(times["trueweight"])
+    hand, ours = min(times["by hand"]), min(times["trueweight"])  # the least disturbed of seven
     print(f"by hand {hand:.0f} us, trueweight {ours:.0f} us per step: {ours - hand:+.0f} us, ratio {hand / ours:.2f}")
 
 

@@ -67,9 +67,9 @@ def load(path: str | Path, *, allow: Sequence[str] = ()) -> "Bundle":
     Raises:
         VerifyError: It is changed, cut short, too new, or answers differently.
     """
-    from trueweight.bundle.bundle import Bundle
+    from trueweight.bundle.bundle import open_bundle
 
-    return Bundle.load(Path(path), allow=allow)
+    return open_bundle(Path(path), allow=allow)
 
 
 def predict(bundle: "Bundle | str | Path", source: Any) -> "dict[str, np.ndarray]":
@@ -100,7 +100,7 @@ def evaluate(bundle: "Bundle | str | Path", source: Any, *, keep: bool = True) -
     Raises:
         DataError: The source cannot be read, or holds no true values.
     """
-    from trueweight.bundle.bundle import add_detached
+    from trueweight.bundle.detached import add_detached
     from trueweight.evaluate.measure import evaluate_table
 
     opened = load(bundle) if isinstance(bundle, str | Path) else bundle

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from trueweight.api.request import read_source
-from trueweight.bundle.bundle import Bundle
-from trueweight.bundle.verify import Verification, compare_evidence, verify_bundle
+from trueweight.bundle.load import Loaded
+from trueweight.bundle.verify import Verification, verify_bundle
 from trueweight.data.digest import digest_rows
 from trueweight.errors import DataError
 from trueweight.evaluate.measure import measure
@@ -18,6 +18,9 @@ from trueweight.train.prepare import prepare
 
 __all__ = ["verify_path"]
 
+NOT_AGAIN = ("cost", "baseline", "comparison", "verdict", "fit")
+"""Axes that are not measured again: seconds never come out twice, baselines have bundles of their own."""
+
 
 def verify_path(
     path: Path, *, recompute: bool, data: Any, trusted: Sequence[str], allow: Sequence[str]
@@ -26,10 +29,10 @@ def verify_path(
     if recompute and data is None:
         raise DataError("nothing to measure on", where="--data", hint="give the file the model was trained from: --data FILE")
     again = None if not recompute else lambda bundle: _measure_again(bundle, data)
-    return verify_bundle(path, recompute=again, allow=allow)
+    return verify_bundle(path, recompute=again, allow=allow, not_again=NOT_AGAIN)
 
 
-def _measure_again(bundle: Bundle, data: Any) -> Evidence:
+def _measure_again(bundle: Loaded, data: Any) -> Evidence:
     """Scores of the bundle on the rows that its own spec sets apart from the data.
 
     Raises:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from trueweight.api.request import Request
-from trueweight.bundle.bundle import Bundle
-from trueweight.bundle.card import card_text
+from trueweight.bundle.bundle import Bundle, open_bundle
+from trueweight.bundle.card import model_card
 from trueweight.bundle.golden import make_golden
 from trueweight.bundle.save import Contents, save_bundle
 from trueweight.data.digest import digest_rows
@@ -53,15 +53,15 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
         ready = prepare(request.table, spec, labels=request.labels)
         digest = request.table.provenance.digest
         the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest)
-        replay = Plan.load(plan).replayed() if plan else None
+        replay = Plan.read(plan).replayed() if plan else None
         fitted = fit(ready, the_run.folder, replay)
         baselines = _baselines(ready, fitted)
         judged = _judge(ready, fitted, baselines, the_run, sealed)
-        entries = [*judged.entries, *data_entries(ready, digest), *_fit_entries(fitted), *meter.entries()]
+        entries = [*judged.entries, *data_entries(ready, digest), *_fit_entries(fitted), *meter.reading().entries("train")]
         _save_baselines(ready, request, fitted, baselines, judged, the_run)
         bundle = _save(spec.name, request, ready.spec, fitted.plan, ready, fitted.predictor, entries, the_run)
         the_run.finish("partial" if fitted.partial else "finished", bundle, {})
-    return Bundle.load(bundle)
+    return open_bundle(bundle)
 
 
 def _baselines(ready: Prepared, fitted: Fitted) -> dict[str, Predictor]:
@@ -133,11 +133,11 @@ def _save(
 ) -> Path:  # fmt: skip
     evidence = Evidence(tuple(entries))
     golden = make_golden(predictor, real=_real_rows(ready), seed=ready.spec.seed)
-    card = card_text(name, resolved, ready.signature, evidence)
+    card = model_card(resolved, ready.signature, evidence)
     contents = Contents(
         name=name, spec_yaml=dump_spec(request.spec), resolved_yaml=dump_resolved(resolved), plan=plan.to_json(),
         signature=ready.signature, predictor=predictor, evidence=evidence, card=card, golden=golden,
-        settings=request.settings,
+        settings=request.settings, min_group=ready.spec.bundle.min_group,
     )  # fmt: skip
     return save_bundle(the_run.folder / f"{safe_name(name)}.bundle", contents)
 

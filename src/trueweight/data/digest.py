@@ -42,5 +42,9 @@ def _bytes(cells: pa.Array) -> bytes:
     """Lengths and letters of all cells; a missing cell has length -1."""
     lengths = pc.fill_null(pc.binary_length(cells), -1).cast(pa.int64()).to_numpy(zero_copy_only=False)
     letters = pc.fill_null(cells, "")
-    joined = pc.binary_join(pa.LargeListArray.from_arrays([0, len(letters)], letters), "")[0].as_py() if len(cells) else ""
-    return bytes(np.ascontiguousarray(lengths).tobytes()) + joined.encode()
+    if len(letters) == 0:
+        return b""
+    _, ends, text = letters.buffers()
+    places = np.frombuffer(ends, np.int64)[letters.offset : letters.offset + len(letters) + 1]
+    joined = b"" if text is None else memoryview(text)[places[0] : places[-1]]
+    return np.ascontiguousarray(lengths).tobytes() + bytes(joined)

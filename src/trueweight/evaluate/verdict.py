@@ -59,6 +59,6 @@ def _entry(found: Difference, target: str, name: str, baseline: str, ask: Ask) -
 def _verdict(found: Difference, target: str, name: str, baseline: str, ask: Ask) -> Entry:
     return Entry(
         id=f"verdict/{target}/{baseline}", axis="verdict", metric=name, target=target,
-        value=verdict(found, metric_name=name, baseline=baseline), n=found.n, data=ask.data, produced_at=now(),
+        value=verdict(found, baseline), n=found.n, data=ask.data, produced_at=now(),
         depends_on=(f"comparison/{target}/{name}/{baseline}",),
     )  # fmt: skip

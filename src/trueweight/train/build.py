@@ -188,7 +188,8 @@ def _tree(work: _Work, leaves: Mapping[str, NetworkPredictor], weights: Mapping[
     members: list[NetworkPredictor] = list(leaves.values())
     top: Predictor = members[0]
     if len(members) > 1:
-        top = BlendPredictor(work.ready.signature, members, weights, names=list(leaves))
+        shares = {name: tuple(found) for name, found in weights.items()}
+        top = BlendPredictor(work.ready.signature, tuple(members), shares, tuple(leaves))
     return _with_intervals(work, top, members, weights)
 
 
@@ -202,8 +203,7 @@ def _with_intervals(
         return top
     residuals = _residuals(work, members, weights, [facts.name for facts in numbers])
     radii = {name: conformal_radius(found, wish.coverage) for name, found in residuals.items()}
-    known = {name: radius for name, radius in radii.items() if np.isfinite(radius)}
-    return ConformalPredictor(work.ready.signature, top, known, wish.coverage) if known else top
+    return ConformalPredictor(work.ready.signature, top, radii)
 
 
 def _residuals(

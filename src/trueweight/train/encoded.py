@@ -42,13 +42,12 @@ def fields_of(ready: Prepared) -> dict[str, Field]:
     grouped: dict[str, list[str]] = {TABLE: []}
     for facts in ready.signature.features():
         own = _own_encoder(column_part(facts))
-        grouped.setdefault(facts.name if own else TABLE, []).append(facts.name)
-    columns = ready.signature.columns
-    fields = {}
-    for place, (name, members) in enumerate(grouped.items()):
-        if members or len(grouped) == 1:
-            codecs = {n: column_part(columns[n]).codec(n, columns[n].learnt) for n in members}  # type: ignore[attr-defined]
-            fields[name if name == TABLE else f"column {place}"] = Field(name, codecs, {n: columns[n].type for n in members})
+        grouped.setdefault(f"column {facts.name}" if own else TABLE, []).append(facts.name)
+    columns, fields = ready.signature.columns, {}
+    for key, names in grouped.items():
+        if names or len(grouped) == 1:
+            codecs = {n: column_part(columns[n]).codec(n, columns[n].learnt) for n in names}  # type: ignore[attr-defined]
+            fields[key] = Field(key, codecs, {n: columns[n].type for n in names})
     return fields
 
 
@@ -56,7 +55,7 @@ def encoders_of(ready: Prepared, fields: Mapping[str, Field], shared: PartSpec) 
     """The encoder of each field: its column's own, or the member's."""
     found = {}
     for key, field in fields.items():
-        own = None if key == TABLE else _own_encoder(column_part(ready.signature.columns[field.name]))
+        own = None if key == TABLE else _own_encoder(column_part(ready.signature.columns[next(iter(field.codecs))]))
         found[key] = own or shared
     return found
 

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Sequence
 from typing import Protocol, cast
 
 import torch
@@ -28,7 +28,9 @@ class Solvable(Protocol):
     """What a job's network must be to be solved: a body without weights, and heads that solve."""
 
     @property
-    def heads(self) -> Mapping[str, Solving]: ...
+    def targets(self) -> Sequence[str]: ...
+
+    def head(self, target: str) -> Solving: ...
 
     def encode(self, batch: Batch) -> Encoding: ...
 
@@ -47,7 +49,8 @@ def solve(job: Job) -> Generator[Step, None, FitResult]:
     facts: dict[str, list[tuple[float, float]]] = {}
     stopped = False
     job.network.eval()
-    for name, head in network.heads.items():
+    for name in network.targets:
+        head = network.head(name)
         path = iter(head.solve(_again(network, job.train, name), _again(network, job.validation, name)))
         facts[name] = []
         for strength, loss in path:
