@@ -41,6 +41,8 @@ class _Fit:
     columns: int
     share: float
     """Of the sampled rows, with as many cells as the header."""
+    usual: int
+    """What most sampled rows have."""
 
     @property
     def score(self) -> float:
@@ -123,7 +125,8 @@ def _fit(text: str, delimiter: str) -> _Fit:
     # The last record may be cut by the end of the sample.
     rows = records[1:-1] if len(records) > 2 else records[1:]
     columns = records[0] if records else 1
-    return _Fit(columns, sum(count == columns for count in rows) / len(rows) if rows else 1.0)
+    share = sum(count == columns for count in rows) / len(rows) if rows else 1.0
+    return _Fit(columns, share, max(set(rows), key=rows.count) if rows else columns)
 
 
 def _found(text: str, likely: str | None) -> str:
@@ -133,6 +136,9 @@ def _found(text: str, likely: str | None) -> str:
     best = max(fits, key=lambda delimiter: fits[delimiter].score)
     if fits[best].columns > 1 and fits[best].share > 0:
         return best
+    splitting = [delimiter for delimiter, fit in fits.items() if fit.columns > 1 and fit.usual > 1]
+    if splitting:  # header and rows disagree about their number: the reader will say so
+        return max(splitting, key=lambda delimiter: fits[delimiter].usual)
     # One column. Any delimiter will do that does not occur in its texts; a comma if none does.
     return max(reversed(_RARITY), key=lambda delimiter: (fits[delimiter].columns == 1, fits[delimiter].share))
 
@@ -150,12 +156,12 @@ def _checked(name: str, text: str, delimiter: str) -> str:
     return delimiter
 
 
-def first_lines(content: bytes, texts: Sequence[str], encoding: str, limit: int) -> list[int]:
+def first_lines(content: bytes, texts: Sequence[str], limit: int) -> list[int]:
     """Line numbers (from 1) at which the first of these broken records begin, ascending, at most ``limit``."""
     places = set()
     for text in texts[:1000]:
-        raw = text.encode(encoding, "replace")
-        found = re.search(rb"(?:^|[\r\n])(" + re.escape(raw) + rb")", content)
+        raw = text.encode()
+        found = re.search(rb"(?:^|[\r\n])(" + re.escape(raw) + rb")(?=[\r\n]|\Z)", content)
         if found:
             places.add(found.start(1))
     return [content.count(b"\n", 0, place) + 1 for place in sorted(places)[:limit]]

@@ -3,10 +3,12 @@
 import gzip
 import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, BinaryIO, ClassVar, Protocol, cast
 
 import pyarrow as pa
@@ -15,13 +17,12 @@ from trueweight.errors import DataError
 from trueweight.progress import advance
 from trueweight.spec.run import DataSpec
 
-__all__ = ["HEAD_BYTES", "Piece", "Source", "SourceFile", "Tap"]
+__all__ = ["HEAD_BYTES", "Piece", "Source", "SourceFile", "ticking"]
 
 HEAD_BYTES = 1 << 20
 """How much of a file is looked at to find out what it is."""
 
 _GZIP = b"\x1f\x8b"
-_CHUNK = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class SourceFile:
         raw = io.BytesIO(self.content) if self.content is not None else cast(Path, self.path).open("rb")
         if not self.gzipped:
             return raw
-        return cast(BinaryIO, _Guarded(gzip.GzipFile(fileobj=raw), self.name))
+        return cast(BinaryIO, _Unzipped(raw, self.name))
 
     def inflated(self) -> "SourceFile":
         """This file, with gzip undone once and for all in memory."""
@@ -83,11 +84,11 @@ class SourceFile:
             return replace(self, head=stream.read(HEAD_BYTES))
 
 
-class _Guarded(io.RawIOBase):
+class _Unzipped(io.RawIOBase):
     """A gzip stream whose breakage is our error."""
 
-    def __init__(self, stream: gzip.GzipFile, name: str) -> None:
-        self._stream, self._name = stream, name
+    def __init__(self, raw: BinaryIO, name: str) -> None:
+        self._raw, self._stream, self._name = raw, gzip.GzipFile(fileobj=raw), name
 
     def readable(self) -> bool:
         return True
@@ -104,6 +105,7 @@ class _Guarded(io.RawIOBase):
 
     def close(self) -> None:
         self._stream.close()
+        self._raw.close()  # which GzipFile leaves open
         super().close()
 
 
@@ -112,29 +114,30 @@ def _fill(buffer: Any, chunk: bytes) -> int:
     return len(chunk)
 
 
-class Tap(io.RawIOBase):
-    """A stream that reports progress as it is read, from whatever thread reads it."""
+@contextmanager
+def ticking(task: str, place: Callable[[], int], total: int) -> Iterator[None]:
+    """Report progress in bytes, ten times a second, while something reads that cannot report itself.
 
-    def __init__(self, stream: BinaryIO, name: str, total: int | None) -> None:
-        self._stream, self._task, self._total, self._done = stream, f"reading {name}", total, 0
-        # Arrow reads in threads of its own, where the listener's context variable is not set.
-        self._run: Callable[..., None] = copy_context().run
+    Args:
+        task: In the user's words.
+        place: Tells how many bytes have been read; called from another thread.
+        total: Bytes in all.
+    """
+    over = Event()
+    report = copy_context().run  # a thread does not inherit the listener's context variable
 
-    def readable(self) -> bool:
-        return True
+    def tick() -> None:
+        while not over.wait(0.1):
+            report(advance, task, place(), total, unit="bytes")
 
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._stream.read(_CHUNK if size < 0 else size)
-        self._done += len(chunk)
-        self._run(advance, self._task, self._done, self._total, unit="bytes")
-        return chunk
-
-    def readinto(self, buffer: Any) -> int:
-        return _fill(buffer, self.read(len(buffer)))
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
+    ticker = Thread(target=tick, daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        ticker.join()
+    advance(task, total, total, unit="bytes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ reach the column types as they stand.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import pyarrow as pa
 
 from trueweight.data.plain import tidy_names
 from trueweight.data.sniff import Layout, first_lines, layout_of
-from trueweight.data.source import HEAD_BYTES, Piece, SourceFile, Tap
+from trueweight.data.source import HEAD_BYTES, Piece, SourceFile, ticking
 from trueweight.errors import DataError
 from trueweight.spec.base import PartSpec
 from trueweight.spec.run import DataSpec
@@ -23,6 +23,7 @@ __all__ = ["CsvSource"]
 _BLOCK = 1 << 22
 _LARGEST_BLOCK = (1 << 31) - (1 << 20)
 _SCAN = 1 << 22
+_LEAST_HEAD = 1 << 18
 _SHOWN = 3
 
 _OTHER_KINDS = {
@@ -120,8 +121,9 @@ def _scan(file: SourceFile) -> _Scan:
 class _Attempt:
     """How the next try reads: what failed before is changed, the rest is kept."""
 
-    file: SourceFile
     encoding: str
+    recode: Callable[[bytes], bytes] | None = None
+    """Makes UTF-8 of the bytes; None where they are."""
     block: int = _BLOCK
     notes: tuple[str, ...] = ()
 
@@ -134,11 +136,11 @@ class _Reading:
         self.names, self.name_notes = tidy_names(layout.names, file.name)
         self.bad: list[tuple[int, str]] = []
         """Cell count and text of rows that were skipped."""
+        self.head = b""
+        """What was read of the file when only its first rows are wanted."""
 
     def piece(self) -> Piece:
-        attempt = _Attempt(self.file, self.spec.encoding or self.layout.encoding)
-        if attempt.encoding == "latin-1" and self.spec.encoding is None:
-            attempt = replace(attempt, notes=(f"{self.file.name} is not UTF-8 and was read as Latin-1",))
+        attempt = self._begin()
         while True:
             self.bad.clear()
             try:
@@ -146,18 +148,24 @@ class _Reading:
                 break
             except pa.ArrowInvalid as error:
                 attempt = self._next(attempt, str(error))
-        self._refuse_unclosed_quote(attempt, data)
+        if self.rows is None:
+            self._refuse_unclosed_quote(attempt, data)
         self._refuse_many_bad(attempt, data.num_rows)
         if not data.num_rows:
             raise _no_rows(self.file.name, len(self.names))
         notes = (*self.layout.notes, *self.name_notes, *attempt.notes)
         return Piece(data, attempt.encoding, self.layout.delimiter, len(self.bad), notes)
 
+    def _begin(self) -> _Attempt:
+        if (self.spec.encoding or self.layout.encoding) == "utf-8":
+            return _Attempt("utf-8")
+        notes = () if self.spec.encoding else ("read as Latin-1: the column names are not UTF-8",)
+        return _Attempt("latin-1", _from_latin_1, notes=notes)
+
     def _parse(self, attempt: _Attempt) -> pa.Table:
         from pyarrow import csv
 
-        reading = csv.ReadOptions(column_names=self.names, block_size=attempt.block, encoding=_arrow(attempt.encoding))
-        # One column: an empty line is an empty cell only if it is quoted, as everywhere.
+        reading = csv.ReadOptions(column_names=self.names, block_size=attempt.block)
         parsing = csv.ParseOptions(
             delimiter=self.layout.delimiter,
             newlines_in_values=self.scan.quotes > 0,
@@ -166,20 +174,46 @@ class _Reading:
         converting = csv.ConvertOptions(
             column_types=dict.fromkeys(self.names, pa.string()), strings_can_be_null=False, include_columns=self.names
         )
-        with attempt.file.open() as raw:
-            raw.read(self.layout.start)
-            total = None if attempt.file.gzipped else attempt.file.size - self.layout.start
-            with Tap(raw, self.file.name, total) as stream:
-                if self.rows is None:
-                    return csv.read_csv(stream, reading, parsing, converting)
-                # Small blocks, because Arrow reads ahead: the first rows should cost little.
-                reading.block_size = min(attempt.block, 1 << 20) if attempt.block == _BLOCK else attempt.block
-                with csv.open_csv(stream, reading, parsing, converting) as reader:
-                    return _first(reader, self.rows)
+
+        def parse(raw: pa.NativeFile) -> pa.Table:
+            return csv.read_csv(raw, reading, parsing, converting)
+
+        if self.rows is not None:
+            return self._parse_head(attempt, parse, self.rows)
+        if attempt.recode:
+            return parse(pa.BufferReader(attempt.recode(self.file.bytes()[self.layout.start :])))
+        with _native(self.file) as raw, ticking(f"reading {self.file.name}", raw.tell, self.file.size):
+            raw.seek(self.layout.start)
+            return parse(raw)
+
+    def _parse_head(self, attempt: _Attempt, parse: Callable[[pa.NativeFile], pa.Table], rows: int) -> pa.Table:
+        """The first rows, from as few bytes as will do. (Arrow's streaming reader reads far ahead.)"""
+        size, ended, data = self.layout.start + max(_LEAST_HEAD, 64 * rows), False, None
+        self.head = b""
+        with self.file.open() as stream:
+            # One row more than wanted, because the last may be cut, and an open quote may have swallowed others.
+            while not ended and (data is None or data.num_rows <= rows):
+                self.head += stream.read(size - len(self.head))
+                ended = len(self.head) < size
+                whole = len(self.head) if ended else max(self.head.rfind(b"\n"), self.head.rfind(b"\r")) + 1
+                content = self.head[self.layout.start : whole]
+                size *= 4
+                self.bad.clear()
+                if content or ended:
+                    data = parse(pa.BufferReader(attempt.recode(content) if attempt.recode else content))
+        if not ended:
+            tail = content.rstrip()
+            self.bad = [(count, text) for count, text in self.bad if not tail.endswith(text.encode().rstrip())]
+        return cast(pa.Table, data).slice(0, rows)
 
     def _skip(self, row: Any) -> str:
         self.bad.append((row.actual_columns, row.text))
         return "skip"
+
+    def _content(self, attempt: _Attempt) -> bytes:
+        """All that was looked at, in UTF-8, for finding lines in."""
+        content = self.file.bytes() if self.rows is None else self.head
+        return attempt.recode(content) if attempt.recode else content
 
     def _next(self, attempt: _Attempt, problem: str) -> _Attempt:
         """What to try after Arrow gave up.
@@ -191,36 +225,33 @@ class _Reading:
             raise _no_rows(self.file.name, len(self.names)) from None
         if "straddl" in problem and attempt.block < _LARGEST_BLOCK:
             return replace(attempt, block=min(attempt.block * 16, _LARGEST_BLOCK))
-        if "UTF8" in problem or "UTF-8" in problem:
+        if "UTF8" in problem and attempt.recode is None:
             return self._other_encoding(attempt)
         raise DataError(f"the file cannot be read: {problem}", where=self.file.name, hint="is it really CSV?") from None
 
     def _other_encoding(self, attempt: _Attempt) -> _Attempt:
-        content = attempt.file.bytes()
-        try:
-            content.decode("utf-8")
-            place = 0
-        except UnicodeDecodeError as error:
-            place = error.start
+        content = self._content(attempt)
+        repaired = content.decode("utf-8", "replace")
+        place = _first_broken(content)
         line = content.count(b"\n", 0, place) + 1
         found = f"byte 0x{content[place]:02X} in line {line} is not UTF-8"
         if self.spec.encoding is not None:
             hint = "set data.encoding to latin-1, or leave it out"
             raise DataError(found, where=f"{self.file.name}:{line}", hint=hint) from None
-        repaired = content.decode("utf-8", "replace")
         broken = repaired.count("\ufffd")
         # Texts that are UTF-8 nearly everywhere would become gibberish as Latin-1.
         if broken * 10 < sum(1 for letter in repaired if letter > "\x7f"):
-            file = SourceFile.held(self.file.name, repaired.encode())
-            note = f"{broken} broken characters were replaced ({found})"
-            return replace(attempt, file=file, notes=(*attempt.notes, note))
-        return replace(attempt, encoding="latin-1", notes=(*attempt.notes, f"read as Latin-1: {found}"))
+            what = "character was" if broken == 1 else "characters were"
+            note = f"{broken:,} broken {what} replaced: {found}"
+            return replace(attempt, recode=_repaired, notes=(*attempt.notes, note))
+        notes = (*attempt.notes, f"read as Latin-1: {found}")
+        return replace(attempt, encoding="latin-1", recode=_from_latin_1, notes=notes)
 
     def _refuse_many_bad(self, attempt: _Attempt, good: int) -> None:
         bad = len(self.bad)
         if bad <= self.spec.max_bad_rows * (bad + good):
             return
-        lines = first_lines(attempt.file.bytes(), [text for _, text in self.bad], attempt.encoding, _SHOWN)
+        lines = first_lines(self._content(attempt), [text for _, text in self.bad], _SHOWN)
         cells, often = Counter(count for count, _ in self.bad).most_common(1)[0]
         where = f"{self.file.name}:{lines[0]}" if lines else self.file.name
         listed = f" (lines {', '.join(map(str, lines))}{', …' if bad > len(lines) else ''})" if len(lines) > 1 else ""
@@ -231,36 +262,40 @@ class _Reading:
 
     def _refuse_unclosed_quote(self, attempt: _Attempt, data: pa.Table) -> None:
         """A quote that is never closed makes one cell of all that follows: rows would vanish in silence."""
-        if self.scan.quotes % 2 == 0 or self.rows is not None:
+        if self.scan.quotes % 2 == 0:
             return
-        content = attempt.file.bytes()
-        end = content.rstrip()
+        end = self._content(attempt).rstrip()
         if end.endswith(b'"'):
             return
         last = data.column(data.num_columns - 1)[-1].as_py() if data.num_rows else ""
         for text in (last, *(text for _, text in self.bad)):
             lines = text.rstrip().count("\n")
-            if lines and end.endswith(text.rstrip().split("\n")[-1].encode(attempt.encoding, "replace")):
+            if lines and end.endswith(text.rstrip().split("\n")[-1].encode()):
                 line = end.count(b"\n") + 1 - lines
                 hint = "close it, or write a quote that belongs to the text twice, inside quotes"
                 problem = f"a quote opened in line {line} is never closed: {lines + 1:,} lines became one cell"
                 raise DataError(problem, where=f"{self.file.name}:{line}", hint=hint)
 
 
-def _arrow(encoding: str) -> str:
-    return "utf8" if encoding == "utf-8" else encoding
+def _native(file: SourceFile) -> pa.NativeFile:
+    """A stream that Arrow's threads read without Python, which may be shutting down while they are still at it."""
+    return pa.BufferReader(file.content) if file.path is None else pa.OSFile(str(file.path))
 
 
-def _first(reader: Any, rows: int) -> pa.Table:
-    batches, count = [], 0
-    take: Callable[[], pa.RecordBatch] = reader.read_next_batch
-    while count < rows:
-        try:
-            batches.append(take())
-        except StopIteration:
-            break
-        count += batches[-1].num_rows
-    return pa.Table.from_batches(batches, reader.schema).slice(0, rows)
+def _from_latin_1(content: bytes) -> bytes:
+    return content.decode("latin-1").encode()
+
+
+def _repaired(content: bytes) -> bytes:
+    return content.decode("utf-8", "replace").encode()
+
+
+def _first_broken(content: bytes) -> int:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return 0
 
 
 def _no_rows(name: str, columns: int) -> DataError:

@@ -4,14 +4,15 @@ import io
 import json
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import pyarrow as pa
 
 from trueweight.data.frames import arrow_array
-from trueweight.data.source import Piece, SourceFile, Tap
+from trueweight.data.source import Piece, SourceFile
 from trueweight.data.sources.csv import refuse_other_kinds
 from trueweight.errors import DataError
+from trueweight.progress import advance
 from trueweight.spec.base import PartSpec
 from trueweight.spec.run import DataSpec
 
@@ -51,11 +52,16 @@ class JsonlSource(PartSpec):
 
 def _lines(file: SourceFile, rows: int | None) -> bytes:
     """The content, or its first ``rows`` lines."""
-    with file.open() as raw, Tap(raw, file.name, None if file.gzipped else file.size) as stream:
-        if rows is None:
-            return b"".join(iter(lambda: stream.read(_BLOCK), b"")).removeprefix(_BOM)
-        with io.BufferedReader(stream, _BLOCK) as lines:
-            return b"".join(islice((line for line in lines if line.strip()), rows)).removeprefix(_BOM)
+    with file.open() as raw:
+        if rows is not None:
+            with io.BufferedReader(cast(io.RawIOBase, raw), _BLOCK) as lines:
+                return b"".join(islice((line for line in lines if line.strip()), rows)).removeprefix(_BOM)
+        pieces, place = [], 0
+        while piece := raw.read(_BLOCK):
+            pieces.append(piece)
+            place += len(piece)
+            advance(f"reading {file.name}", place, None if file.gzipped else file.size, unit="bytes")
+    return b"".join(pieces).removeprefix(_BOM)
 
 
 def _by_arrow(content: bytes) -> pa.Table | None:
@@ -74,7 +80,7 @@ def _by_arrow(content: bytes) -> pa.Table | None:
             if "straddl" not in str(error):
                 return None
         else:
-            return data
+            return data if data.num_columns else None
     return None
 
 
