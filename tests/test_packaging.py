@@ -53,3 +53,13 @@ def test_every_call_of_pip_in_the_makefile_pins_torch() -> None:
 def test_only_python_versions_that_were_tested_are_claimed() -> None:
     claimed = [c for c in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+", c)]
     assert claimed == ["Programming Language :: Python :: 3.11"]
+
+
+def test_the_citation_names_this_version() -> None:
+    assert f"version: {PROJECT['version']}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_every_target_of_the_makefile_that_people_are_told_of_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    told = set(re.findall(r"`?make ([a-z-]+)", (ROOT / "CONTRIBUTING.md").read_text()))
+    assert told <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)) | {"it"}

@@ -1,5 +1,6 @@
 """What the command line knows of the terminal it speaks to."""
 
+import io
 import json
 import os
 import sys
@@ -7,7 +8,7 @@ from typing import Any, TextIO
 
 import click
 
-__all__ = ["complain", "debugging", "discard_output", "draws", "note", "print_json", "styled"]
+__all__ = ["complain", "debugging", "discard_output", "draws", "note", "print_json", "speak_any_language", "styled"]
 
 
 def debugging() -> bool:
@@ -38,6 +39,14 @@ def note(message: str = "") -> None:
 def print_json(value: Any) -> None:
     """A result for programs, on standard output."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def speak_any_language() -> None:
+    """A terminal that lacks a sign gets a question mark, not a crash; odd bytes in file names stay as they are."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            utf8 = stream.encoding.lower().replace("-", "") == "utf8"
+            stream.reconfigure(errors="surrogateescape" if utf8 else "replace")
 
 
 def discard_output() -> None:

@@ -12,7 +12,7 @@ import click
 from trueweight.cli.cache import cache
 from trueweight.cli.check import check
 from trueweight.cli.completion import completion
-from trueweight.cli.console import complain, debugging, discard_output
+from trueweight.cli.console import complain, debugging, discard_output, speak_any_language
 from trueweight.cli.crash import report_crash
 from trueweight.cli.doctor import doctor
 from trueweight.cli.evaluate import evaluate
@@ -86,6 +86,7 @@ for _commands in SECTIONS.values():
 
 def main() -> NoReturn:
     """Entry point of the command ``trueweight``."""
+    speak_any_language()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

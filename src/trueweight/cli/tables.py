@@ -29,10 +29,11 @@ def evidence_table(evidence: Evidence, *, kept: Mapping[str, Path] | None = None
         if len(targets) > 1:
             breaks[len(rows)] = f"  {target}"
         rows += [_score(entry, baselines, evidence) for entry in scores if entry.target == target]
-    lines = aligned(rows, left=1, first="  ")
     head = _heading(evidence, scores)
-    width = len(aligned([row[:2] for row in rows], left=1, first="  ")[0])
-    lines[0] = head.ljust(width) + lines[0][width:] if len(head) <= width else f"{head}\n{lines[0]}"
+    values = max(len(row[1]) for row in rows)
+    rows[0] = (" " * (len(head) - values - 5), *rows[0][1:])  # the heading spans the names and the values
+    lines = aligned(rows, first="  ")
+    lines[0] = head + lines[0][len(head) :]
     for place, line in sorted(breaks.items(), reverse=True):
         lines.insert(place, line)
     lines += [f"  {e.value}" for e in evidence.select(axis="verdict") if isinstance(e.value, str)]
@@ -54,7 +55,7 @@ def _heading(evidence: Evidence, scores: Sequence[Entry]) -> str:
     role = scores[0].data.role if scores[0].data else "other"
     rows = max((entry.n or 0 for entry in scores), default=0)
     looks = [e.value for e in evidence if e.metric == "look" and e.value is not None]
-    return f"{_ROLES.get(role, "Data")}: {rows:,} rows" + (f", look {looks[0]}" if looks else "")
+    return f"{_ROLES.get(role, 'Data')}: {rows:,} rows" + (f", look {looks[0]}" if looks else "")
 
 
 def _level(scores: Sequence[Entry]) -> str:

@@ -1,0 +1,432 @@
+"""What the commands say and return, with a stand-in for ``api``."""
+
+import importlib
+import json
+import logging
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import trueweight
+from trueweight.cli.main import SECTIONS, cli, run
+from trueweight.errors import DataError, GateError, SpecError, TrainError, VerifyError
+from trueweight.evidence.record import Data, Entry, Evidence, Interval
+from trueweight.progress import advance
+from trueweight.registry import KINDS, registry
+
+EVIDENCE = Evidence(
+    (
+        Entry(
+            id="quality/fraud/roc_auc/test", axis="quality", metric="roc_auc", target="fraud", value=0.8312,
+            interval=Interval(0.79, 0.87, 0.95, "bootstrap"), n=442, data=Data("sha256:0", "test"),
+        ),
+    )
+)  # fmt: skip
+
+
+@dataclass
+class FakeBundle:
+    path: Path = Path("runs/claims-01/claims.bundle")
+    name: str = "claims"
+    evidence: Evidence = EVIDENCE
+
+
+@dataclass
+class FakeVerification:
+    unchanged: bool = True
+    signed_by: str | None = None
+    reproduced: bool | None = None
+    lines: list[str] = field(default_factory=lambda: ["unchanged: yes", "signed by: nobody", "reproduced: not asked"])
+
+    @property
+    def ok(self) -> bool:
+        return self.unchanged and self.reproduced is not False
+
+
+class FakeApi(ModuleType):
+    """Remembers calls; ``answers`` says what comes back, or is raised."""
+
+    def __init__(self) -> None:
+        super().__init__("trueweight.api")
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.answers: dict[str, Any] = {"train": FakeBundle(), "load": FakeBundle(), "verify": FakeVerification()}
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.calls.append((name, arguments, options))
+            answer = self.answers[name]
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer() if callable(answer) else answer
+
+        return call
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
+    fake = FakeApi()
+    monkeypatch.setitem(sys.modules, "trueweight.api", fake)
+    monkeypatch.setattr(trueweight, "api", fake, raising=False)
+    for command in ("train", "predict", "evaluate"):  # threads of this process are not theirs to set
+        monkeypatch.setattr(importlib.import_module(f"trueweight.cli.{command}"), "prepare_torch", lambda: None)
+    level = logging.getLogger("trueweight").level
+    yield fake
+    logging.getLogger("trueweight").setLevel(level)
+
+
+def test_help_groups_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert [line[:-1] for line in told.splitlines() if line in ("Make:", "Ask:", "Judge:", "Help:")] == list(SECTIONS)
+    assert {c.name for commands in SECTIONS.values() for c in commands} == set(cli.commands)
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "trueweight " in told.split("Options:")[0].split("\n", 1)[1] or name == "doctor"
+    for parameter in cli.commands[name].params:
+        assert parameter.param_type_name == "argument" or parameter.help or parameter.name == "help"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nope"], "No such command 'nope'"),
+        (["train"], "Missing argument 'SOURCE'"),
+        (["train", "x.csv"], "Say --target COLUMN"),
+        (["train", "x.yaml", "--target", "y"], "names its targets itself"),
+        (["train", "x.csv", "--target", "y", "--seed", "-1"], "--seed"),
+        (["train", "x.csv", "--target", "y", "--plan", "nowhere.json"], "nowhere.json"),
+        (["predict", "b", "x.csv", "--format", "xml"], "'xml' is not one of"),
+        (["verify", "b", "--recompute"], "add --data SOURCE"),
+        (["verify", "b", "--data", "x"], "--data is for --recompute"),
+        (["parts", "wheel"], "'wheel' is not one of"),
+        (["init", "x.csv"], "Missing option"),
+        (["cache", "burn"], "'burn' is not one of"),
+        (["check", "x.yaml", "--nope"], "No such option"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_exits_with_2(
+    arguments: list[str], words: str, api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    told = capsys.readouterr()
+    assert words in told.err
+    assert not told.out
+    assert not api.calls
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(SpecError("x"), 2), (DataError("x"), 3), (TrainError("x"), 4), (VerifyError("x"), 5), (GateError("x"), 6),
+     (KeyboardInterrupt(), 130), (MemoryError(), 4), (OSError(28, "No space left on device", "/disk"), 4),
+     (RuntimeError("x"), 70), (KeyError("x"), 70), (OSError("odd"), 70)],
+    ids=repr,
+)  # fmt: skip
+def test_errors_become_exit_codes(
+    error: BaseException, code: int, api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answers["train"] = error
+    assert run(["train", "x.csv", "--target", "y"]) == code
+    told = capsys.readouterr()
+    assert not told.out
+    assert "error: " in told.err
+    assert "Traceback" not in told.err
+
+
+def test_our_errors_are_told_as_they_are(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers["check"] = SpecError("no such option", where="a.yaml:3:1", hint="did you mean 'train'?")
+    assert run(["check", "a.yaml"]) == 2
+    assert capsys.readouterr().err == "error: a.yaml:3:1: no such option\n  hint: did you mean 'train'?\n"
+
+
+def test_a_fault_of_ours_is_kept_in_a_file(
+    api: FakeApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.answers["train"] = ZeroDivisionError("division by zero")
+    assert run(["train", "x.csv", "--target", "y"]) == 70
+    told = capsys.readouterr().err
+    assert told.startswith("error: unexpected ZeroDivisionError: division by zero\n  This is a fault of trueweight")
+    [file] = (Path(os.environ["TRUEWEIGHT_STATE"]) / "crashes").iterdir()
+    assert str(file) in told
+    assert "Traceback" in file.read_text()
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+    monkeypatch.setenv("TRUEWEIGHT_DEBUG", "1")
+    assert run(["train", "x.csv", "--target", "y"]) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_fault_is_told_even_when_nothing_can_be_written(
+    api: FakeApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TRUEWEIGHT_STATE", str(tmp_path / "file" / "below"))
+    api.answers["train"] = ZeroDivisionError("division by zero")
+    assert run(["train", "x.csv", "--target", "y"]) == 70
+    assert "TRUEWEIGHT_DEBUG=1" in capsys.readouterr().err
+
+
+def test_the_last_line_of_train_is_the_path_alone(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "claims.csv", "--target", "fraud"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "runs/claims-01/claims.bundle\n"
+    assert told.err.startswith("Test: 442 rows")
+
+
+def test_train_passes_everything_on(api: FakeApi, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text("{}")
+    arguments = ["train", "c.csv", "--target", "a", "--predict", "b", "--budget", "2m", "--out", "o", "--seed", "3"]
+    arguments += ["--name", "n", "--resume", "--plan", str(plan), "--sealed", "--set", "a.b=c", "--set", "d=1"]
+    assert run(arguments) == 0
+    [(name, positional, options)] = api.calls
+    assert (name, positional) == ("train", ())
+    assert options == {
+        "data": "c.csv", "target": ["a", "b"], "budget": "2m", "out": Path("o"), "seed": 3, "name": "n",
+        "resume": True, "plan": plan, "sealed": True, "settings": ["a.b=c", "d=1"],
+    }  # fmt: skip
+
+
+def test_train_takes_a_spec(api: FakeApi) -> None:
+    assert run(["train", "claims.yaml"]) == 0
+    [(_, _, options)] = api.calls
+    assert options["spec"] == "claims.yaml"
+    assert "data" not in options
+
+
+def test_train_for_programs(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "claims.yaml", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["bundle"] == "runs/claims-01/claims.bundle"
+    assert found["evidence"][0]["id"] == "quality/fraud/roc_auc/test"
+
+
+def test_a_run_that_was_stopped_keeps_its_bundle_and_says_so(
+    api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    partial = Entry(id="fit/partial", axis="cost", metric="partial", value="stopped before its end")
+    api.answers["train"] = FakeBundle(evidence=Evidence((*EVIDENCE.entries, partial)))
+    assert run(["train", "claims.yaml"]) == 130
+    told = capsys.readouterr()
+    assert told.out == "runs/claims-01/claims.bundle\n"
+    assert "partial" in told.err
+
+
+def test_the_linear_model_beside_the_bundle_is_mentioned(
+    api: FakeApi, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "linear.bundle").mkdir()
+    api.answers["train"] = FakeBundle(path=tmp_path / "claims.bundle")
+    assert run(["train", "claims.yaml"]) == 0
+    assert f"The linear model is kept too: {tmp_path / 'linear.bundle'}" in capsys.readouterr().err
+
+
+COLUMNS = {"id": np.array(["a", "b"]), "fraud": np.array(["no", "yes"]), "fraud.p[yes]": np.array([0.25, 0.75])}
+
+
+@pytest.mark.parametrize("option", [["-o", "answers.csv"], ["--format", "csv", "-o", "answers.csv"]])
+def test_predict_writes_a_file(
+    option: Sequence[str], api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    api.answers["predict"] = COLUMNS
+    assert run(["predict", "b", "x.csv", *option]) == 0
+    assert Path("answers.csv").read_text().splitlines() == ["id,fraud,fraud.p[yes]", "a,no,0.25", "b,yes,0.75"]
+
+
+def test_predict_takes_the_format_from_the_name(api: FakeApi, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    api.answers["predict"] = COLUMNS
+    assert run(["predict", "b", "-", "-o", str(tmp_path / "a.parquet")]) == 0
+    assert pq.read_table(tmp_path / "a.parquet").column_names == list(COLUMNS)
+    assert run(["predict", "b", "-", "-o", str(tmp_path / "a.jsonl")]) == 0
+    assert json.loads((tmp_path / "a.jsonl").read_text().splitlines()[0])["fraud"] == "no"
+    assert api.calls[-1][1][1] == "-"
+
+
+def test_predict_writes_to_standard_output(api: FakeApi, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    api.answers["predict"] = COLUMNS
+    assert run(["predict", "b", "x.csv"]) == 0
+    assert capfdbinary.readouterr().out.startswith(b"id,fraud,fraud.p[yes]\n")
+
+
+def test_parts_of_others_must_be_allowed(api: FakeApi, tmp_path: Path) -> None:
+    api.answers["predict"] = COLUMNS
+    assert run(["predict", "b", "x", "--allow", "theirs", "-o", str(tmp_path / "a.csv")]) == 0
+    assert api.calls[0][2] == {"allow": ("theirs",)}
+
+
+def test_evaluate_prints_the_table_or_json(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers["evaluate"] = EVIDENCE
+    assert run(["evaluate", "runs/c.bundle", "later.csv"]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("Test: 442 rows")
+    assert "runs/c.evidence" in told.err
+    assert run(["evaluate", "runs/c.bundle", "later.csv", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["schema"] == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [(FakeVerification(), 0), (FakeVerification(unchanged=False), 5), (FakeVerification(reproduced=False), 5)],
+)
+def test_verify_says_three_words(
+    found: FakeVerification, code: int, api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answers["verify"] = found
+    assert run(["verify", "b"]) == code
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "unchanged", "signed by", "reproduced",
+    ]  # fmt: skip
+    assert run(["verify", "b", "--json"]) == code
+    assert json.loads(capsys.readouterr().out)["unchanged"] is found.unchanged
+
+
+def test_show_prints_facts_evidence_and_a_line_to_try(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers["show"] = {
+        "name": "claims", "path": "runs/claims.bundle", "rows": 12345,
+        "columns": [{"name": "age", "role": "feature", "type": "number", "why": "x", "summary": "mean 29.6"}],
+        "evidence": EVIDENCE.to_json()["entries"],
+        "predict": "printf 'age\\n3\\n' | trueweight predict runs/claims.bundle -",
+    }  # fmt: skip
+    assert run(["show", "runs/claims.bundle"]) == 0
+    told = capsys.readouterr().out
+    for words in ("12,345", "mean 29.6", "Test: 442 rows", "printf 'age"):
+        assert words in told
+    assert run(["show", "runs/claims.bundle", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == api.answers["show"]
+
+
+def test_check_prints_its_lines(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclass
+    class Report:
+        lines: list[str]
+
+    api.answers["check"] = Report(["claims.csv: 3 rows", "split: random"])
+    assert run(["check", "claims.yaml", "--set", "seed=3"]) == 0
+    assert capsys.readouterr().out == "claims.csv: 3 rows\nsplit: random\n"
+    assert api.calls == [("check", (Path("claims.yaml"),), {"settings": ("seed=3",)})]
+
+
+def test_init_prints_or_writes_but_never_over_a_file(
+    api: FakeApi, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("specs").mkdir()
+    api.answers["init"] = "version: 1\n"
+    assert run(["init", "claims.csv", "--target", "fraud"]) == 0
+    assert capsys.readouterr().out == "version: 1\n"
+    assert run(["init", "claims.csv", "--target", "fraud", "-o", "specs/c.yaml"]) == 0
+    assert Path("specs/c.yaml").read_text() == "version: 1\n"
+    assert api.calls[-1][1] == ("../claims.csv", ["fraud"])  # as seen from the spec
+    assert "next: trueweight check specs/c.yaml" in capsys.readouterr().err
+    api.answers["init"] = "version: 2\n"
+    assert run(["init", "claims.csv", "--target", "fraud", "-o", "specs/c.yaml"]) == 2
+    assert Path("specs/c.yaml").read_text() == "version: 1\n"
+    assert run(["init", "claims.csv", "--target", "fraud", "-o", "specs/c.yaml", "--force"]) == 0
+    assert Path("specs/c.yaml").read_text() == "version: 2\n"
+    assert run(["init", "claims.csv", "--target", "fraud", "-o", "nowhere/c.yaml"]) == 2
+
+
+def test_parts_lists_every_part_with_its_origin(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["parts", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["kind"] for row in rows} == set(KINDS)
+    assert [row["name"] for row in rows if row["kind"] == "head"] == list(registry("head"))
+    assert all(row["origin"].startswith("trueweight ") for row in rows)
+    broken = [row for row in rows if row["doc"].startswith("cannot be loaded") or not row["doc"]]
+    assert not broken
+    assert run(["parts", "fusion"]) == 0
+    assert capsys.readouterr().out.split()[:2] == ["fusion", "concat"]
+
+
+def test_a_broken_plugin_breaks_only_its_own_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def __getitem__(self, name: str) -> Any:
+            raise ImportError("no module named numpie")
+
+    class Listing:
+        def __iter__(self) -> Iterator[str]:
+            return iter(["fine", "wrong"])
+
+        def origin(self, name: str) -> str:
+            return "theirs 1.0"
+
+        def __getitem__(self, name: str) -> Any:
+            return FakeApi if name == "fine" else Broken()[name]
+
+    monkeypatch.setattr(importlib.import_module("trueweight.cli.parts"), "registry", lambda kind: Listing())
+    assert run(["parts", "fusion"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "Remembers calls" in lines[0]
+    assert "cannot be loaded: ImportError: no module named numpie" in lines[1]
+
+
+def test_the_cache_can_be_listed_and_cleared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["cache", "path"]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    (folder / "blocks").mkdir()
+    (folder / "blocks" / "a").write_bytes(b"x" * 1500)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "keep").write_text("mine")
+    (folder / "link").symlink_to(outside)
+    assert run(["cache"]) == 0
+    assert "1.5 KB  blocks" in capsys.readouterr().out
+    assert run(["cache", "clear"]) == 0
+    assert list(folder.iterdir()) == []
+    assert (outside / "keep").exists()  # a link is removed, never followed
+
+
+def test_doctor_says_what_is_there(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("trueweight.cli.doctor"), "prepare_torch", lambda: None)
+    assert run(["doctor", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["packages"]["torch"] != "missing"
+    assert "mode 0700" in facts["cache"]
+    assert run(["doctor"]) == 0
+    assert "physical cores" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", shell]) == 0
+    told = capsys.readouterr().out
+    assert f"_TRUEWEIGHT_COMPLETE={shell}_complete" in told
+
+
+def test_progress_of_long_work_is_told_in_plain_lines(
+    api: FakeApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bar = importlib.import_module("trueweight.cli.bar")
+    clock = iter(float(5 * n) for n in range(100))
+    monkeypatch.setattr(bar.time, "monotonic", lambda: next(clock))
+
+    def work() -> FakeBundle:
+        for step in range(5):
+            advance("training mlp", 100 * step, 1000, unit="steps", note="log_loss 0.4")
+        return FakeBundle()
+
+    api.answers["train"] = work
+    assert run(["train", "claims.yaml"]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "training mlp: 100 of 1,000 steps, log_loss 0.4 after 5.0 s, 45 s left"
+    assert len([line for line in told if line.startswith("training")]) == 2

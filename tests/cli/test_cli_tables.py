@@ -1,0 +1,82 @@
+"""The table at the end of ``train``, against the one that design promises."""
+
+from pathlib import Path
+from typing import Any
+
+from trueweight.cli.tables import aligned, evidence_table
+from trueweight.evidence.record import Data, Entry, Evidence, Interval
+
+TEST = Data("sha256:0", "test")
+
+
+def score(axis: str, target: str, metric: str, value: float, low: float, high: float, **more: Any) -> Entry:
+    name = f"{axis}/{target}/{metric}/test"
+    bounds = Interval(low, high, 0.95, "bootstrap")
+    plain = {"id": name, "axis": axis.split("/")[0], "n": 442, "data": TEST} | more
+    return Entry(metric=metric, target=target, value=value, interval=bounds, **plain)
+
+
+def titanic() -> list[Entry]:
+    rows = [
+        ("roc_auc", 0.8312, 0.79, 0.87, 0.8203, 0.5),
+        ("accuracy", 0.8101, 0.77, 0.85, 0.8, 0.68),
+        ("log_loss", 0.4402, 0.39, 0.49, 0.45, 0.63),
+    ]
+    entries = []
+    for metric, value, low, high, linear, constant in rows:
+        entries.append(score("quality", "survived", metric, value, low, high))
+        entries.append(score("baseline/linear", "survived", metric, linear, 0, 1))
+        entries.append(score("baseline/constant", "survived", metric, constant, 0, 1))
+    entries.append(score("quality", "survived", "f1[1]", 0.7, 0.6, 0.8))  # one class of many: not in the short table
+    words = "Better than linear?  Not shown: roc_auc +0.01 (−0.01 … +0.03), same rows."
+    said = {"id": "verdict/survived/linear", "axis": "verdict", "metric": "roc_auc", "target": "survived"}
+    entries.append(Entry(value=words, **said))
+    entries.append(Entry(id="data/test/look", axis="data", metric="look", value=1))
+    return entries
+
+
+def test_the_end_of_train_is_as_promised() -> None:
+    told = evidence_table(Evidence(tuple(titanic())), kept={"linear": Path("runs/titanic-01/linear.bundle")})
+    assert told == (
+        "Test: 442 rows, look 1   95 % interval   linear   constant\n"
+        "  roc_auc        0.831   0.790 … 0.870    0.820      0.500\n"
+        "  accuracy       0.810   0.770 … 0.850    0.800      0.680\n"
+        "  log_loss       0.440   0.390 … 0.490    0.450      0.630\n"
+        "  Better than linear?  Not shown: roc_auc +0.01 (−0.01 … +0.03), same rows.\n"
+        "  The linear model is kept too: runs/titanic-01/linear.bundle"
+    )
+
+
+def test_several_targets_stand_under_their_names() -> None:
+    entries = [*titanic(), score("quality", "fare", "rmse", 1234.5, 1100.0, 1400.0, n=440)]
+    lines = evidence_table(Evidence(tuple(entries))).splitlines()
+    assert lines[1] == "  survived"
+    assert lines[5] == "  fare"
+    assert lines[6].split() == ["rmse", "1,230", "1,100", "…", "1,400"]
+
+
+def test_what_was_not_run_is_said() -> None:
+    sealed = Entry(
+        id="quality/test", axis="quality", metric="all", status="not_run", reason="the test rows stay sealed"
+    )
+    look = Data("sha256:0", "validation")
+    lines = evidence_table(Evidence((score("quality", "y", "r2", 0.5, 0.4, 0.6, data=look), sealed))).splitlines()
+    assert lines[0].startswith("Validation: 442 rows")
+    assert lines[-1] == "  quality/test: not run: the test rows stay sealed"
+    assert evidence_table(Evidence((sealed,))) == lines[-1]
+    assert evidence_table(Evidence()) == "no scores"
+
+
+def test_a_score_that_cannot_be_had_says_why() -> None:
+    failed = Entry(
+        id="quality/y/roc_auc/test", axis="quality", metric="roc_auc", target="y", status="not_applicable",
+        reason="only one class among these rows", data=TEST, n=3,
+    )  # fmt: skip
+    told = evidence_table(Evidence((failed,)))
+    assert "roc_auc" in told
+    assert "not applicable" in told
+    assert "only one class among these rows" in told
+
+
+def test_cells_are_aligned() -> None:
+    assert aligned([("a", "1"), ("bcd", "1000")]) == ["a        1", "bcd   1000"]
