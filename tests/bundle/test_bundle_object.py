@@ -61,10 +61,10 @@ def test_a_table_comes_out_as_a_table(bundle: Bundle) -> None:
 
 def test_words_for_people(bundle: Bundle) -> None:
     text = repr(bundle)
-    assert "bought roc_auc 0.83 (0.79 … 0.87), n = 442" in text
+    assert "bought roc_auc 0.830 (0.790 … 0.870), n = 442" in text
     assert "Better than linear? Not shown." in text
     html = bundle._repr_html_()
-    assert "<td>roc_auc</td><td>0.83</td><td>0.79 … 0.87</td><td>442</td>" in html
+    assert "<td>roc_auc</td><td>0.830</td><td>0.790 … 0.870</td><td>442</td>" in html
 
 
 def test_html_is_escaped(tmp_path: Path, contents: Contents) -> None:
@@ -118,7 +118,7 @@ def test_the_card_says_what_matters(signature, evidence: Evidence) -> None:
         "# Model card: shop",
         "predicts **bought** (fake_yes_no), **cost** (fake_amount) from 2 columns",
         "trained on 400 rows",
-        "| bought | roc_auc | 0.83 | 0.79 … 0.87 | 442 |",
+        "| bought | roc_auc | 0.830 | 0.790 … 0.870 | 442 |",
         "95 % of the time",
         "Better than linear? Not shown.",
         "| colour | fake_level | 0.75 % | red, green |",

@@ -9,7 +9,7 @@ import numpy as np
 
 from trueweight.bundle.format import Manifest
 from trueweight.bundle.load import Loaded, load_bundle
-from trueweight.bundle.summary import interval_words, number_words, results, verdicts
+from trueweight.bundle.summary import results, value_words, verdicts
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.evidence.record import Evidence
@@ -151,15 +151,16 @@ class Bundle:
     def __repr__(self) -> str:
         lines = [f"Bundle {self.name!r} at {self.path}"]
         for entry in results(self.evidence):
-            interval = f" ({interval_words(entry.interval)})" if entry.interval else ""
-            lines.append(f"  {entry.target} {entry.metric} {number_words(entry.value)}{interval}, n = {entry.n}")
+            value, interval = value_words(entry)
+            lines.append(
+                f"  {entry.target} {entry.metric} {value}{f' ({interval})' if interval else ''}, n = {entry.n}"
+            )
         return "\n".join([*lines, *(f"  {verdict}" for verdict in verdicts(self.evidence))])
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{escape(entry.target or '')}</td><td>{escape(entry.metric)}</td>"
-            f"<td>{number_words(entry.value)}</td><td>{interval_words(entry.interval)}</td>"
-            f"<td>{entry.n or ''}</td></tr>"
+            f"{''.join(f'<td>{escape(words)}</td>' for words in value_words(entry))}<td>{entry.n or ''}</td></tr>"
             for entry in results(self.evidence)
         )
         head = "<tr><th>target</th><th>metric</th><th>test</th><th>interval</th><th>rows</th></tr>"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from trueweight.bundle.summary import by_target, interval_words, number_words, results, verdicts
+from trueweight.bundle.summary import by_target, results, value_words, verdicts
 from trueweight.data.reading import column_part
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.evidence.record import Entry, Evidence
@@ -67,7 +67,7 @@ def _results(evidence: Evidence) -> Iterator[str]:
 def _result_rows(found: dict[str, list[Entry]]) -> Iterator[Sequence[str]]:
     for target, entries in found.items():
         for e in entries:
-            yield target, e.metric, number_words(e.value), interval_words(e.interval), str(e.n or "")
+            yield target, e.metric, *value_words(e), str(e.n or "")
 
 
 def _columns(signature: Signature) -> Iterator[str]:

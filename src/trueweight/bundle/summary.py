@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from trueweight.evidence.record import Entry, Evidence, Interval
+from trueweight.evidence.record import Entry, Evidence
+from trueweight.metrics.words import shown
 
-__all__ = ["by_target", "interval_words", "number_words", "results", "verdicts"]
+__all__ = ["by_target", "results", "value_words", "verdicts"]
 
 
 def results(evidence: Evidence, role: str = "test") -> list[Entry]:
@@ -14,7 +15,8 @@ def results(evidence: Evidence, role: str = "test") -> list[Entry]:
 
 def verdicts(evidence: Evidence) -> list[str]:
     """The comparisons with simple models, in words."""
-    return [str(entry.value) for entry in evidence.select(axis="comparison") if isinstance(entry.value, str)]
+    told = [*evidence.select(axis="comparison"), *evidence.select(axis="verdict")]
+    return [entry.value for entry in told if isinstance(entry.value, str)]
 
 
 def by_target(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
@@ -25,15 +27,9 @@ def by_target(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     return found
 
 
-def number_words(value: float | int | str | None) -> str:
-    """A value as people read it: four significant digits, no exponent where none is needed."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
-    return str(value)
-
-
-def interval_words(interval: Interval | None) -> str:
-    """``0.79 … 0.87``, or nothing."""
-    return f"{number_words(interval.low)} … {number_words(interval.high)}" if interval else ""
+def value_words(entry: Entry) -> tuple[str, str]:
+    """An entry's value and interval as people read them: ("0.83", "0.79 … 0.87"); an interval may be empty."""
+    if entry.value is None or isinstance(entry.value, int | str):
+        return "–" if entry.value is None else str(entry.value), ""
+    bounds = (entry.interval.low, entry.interval.high) if entry.interval else (None, None)
+    return shown(entry.value, *bounds)
