@@ -21,6 +21,7 @@ def smooth_clip(x: Tensor) -> Tensor:
 
     Source: RealMLP, Holzmueller et al. 2024, "Better by Default", arXiv:2407.04491, section 3.1.
     """
+    x = x.clamp(-1e9, 1e9)  # the square of more would not fit float32, and infinity times zero is no answer
     return x * torch.rsqrt(1.0 + (x / BOUND).square())
 
 

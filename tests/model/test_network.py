@@ -1,0 +1,115 @@
+"""The network as a whole: names, seeds, losses, and what it refuses."""
+
+import numpy as np
+import pytest
+import torch
+
+from trueweight.data.batch import Batch
+from trueweight.errors import SpecError
+from trueweight.nn.decoding import GREEDY
+
+MLP = {"type": "mlp", "hidden_sizes": [16, 16], "embedding_size": 4}
+
+
+def test_names_in_the_state_are_numbers(mixed):
+    names = set(mixed.network(MLP).state_dict())
+    assert "heads.t0.linear.weight_KDO" in names
+    assert not any("fraud" in name or "dotted" in name for name in names)
+
+
+def test_first_weights_depend_on_the_seed_alone(mixed):
+    one = mixed.network(MLP, seed=3).state_dict()
+    before = torch.get_rng_state()
+    torch.manual_seed(99)
+    two = mixed.network(MLP, seed=3).state_dict()
+    torch.set_rng_state(before)
+    other = mixed.network(MLP, seed=4).state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_building_leaves_the_callers_generator_alone(mixed):
+    before = torch.get_rng_state()
+    mixed.network(MLP)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_loss_is_the_weighted_sum_of_the_targets(mixed):
+    network, batch = mixed.network(MLP).eval(), next(iter(mixed.feed().batches(300)))
+    rng = torch.Generator()
+    z = network.encode(batch)
+    parts = {t: network.head(t).loss(z, batch.targets[t], None, rng) for t in network.targets}
+    torch.testing.assert_close(network(batch, rng), sum(parts.values()))
+    network.loss_weights["cost"] = 0.25
+    torch.testing.assert_close(network(batch, rng), sum(parts.values()) - 0.75 * parts["cost"])
+
+
+def test_missing_labels_mask_their_own_target_only(mixed):
+    network, batch = mixed.network(MLP).eval(), next(iter(mixed.feed().batches(300)))
+    absent = {**batch.targets["fraud"], "present": torch.zeros(300, dtype=torch.bool)}
+    without = Batch(batch.rows, batch.inputs, {**batch.targets, "fraud": absent})
+    rng, z = torch.Generator(), network.encode(batch)
+    fraud = network.head("fraud").loss(z, batch.targets["fraud"], None, rng)
+    torch.testing.assert_close(network(without, rng), network(batch, rng) - fraud)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_training_lowers_the_loss_of_every_target(mixed, members):
+    network, batch = mixed.network({**MLP, "members": members}), next(iter(mixed.feed().batches(300)))
+    rng = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    losses = []
+    for _ in range(60):
+        z = network.encode(batch)
+        each = {t: network.head(t).loss(z, batch.targets[t], None, rng) for t in network.targets}
+        losses.append({t: loss.item() for t, loss in each.items()})
+        optimizer.zero_grad()
+        network(batch, rng).backward()
+        optimizer.step()
+    assert all(losses[-1][t] < losses[0][t] for t in network.targets)
+
+
+def test_members_made_equal_are_one_plain_network(mixed):
+    one, three = mixed.network(MLP).eval(), mixed.network({**MLP, "members": 3}).eval()
+    state = {n: t for n, t in one.state_dict().items() if "heads" not in n}
+    three.load_state_dict(state, strict=False)
+    with torch.no_grad():
+        three.encoders["f0"].adapter.scale_KD.fill_(1.0)
+        for i, name in enumerate(one.targets):
+            mine, theirs = one.head(name).linear, three.heads[f"t{i}"].linear
+            theirs.weight_KDO.copy_(mine.weight_KDO.expand_as(theirs.weight_KDO))
+            theirs.bias_KO.copy_(mine.bias_KO.expand_as(theirs.bias_KO))
+        batch = next(iter(mixed.feed().batches(50)))
+        for name, out in one.answer(batch, GREEDY, {}).items():
+            for key, tensor in out.items():
+                torch.testing.assert_close(three.answer(batch, GREEDY, {})[name][key], tensor)
+        torch.testing.assert_close(three(batch, torch.Generator()), one(batch, torch.Generator()))
+
+
+def test_probabilities_not_logits_are_averaged_over_members(mixed):
+    network = mixed.network({**MLP, "members": 4}).eval()
+    batch = next(iter(mixed.feed().batches(20)))
+    z = network.encode(batch)
+    logits = network.head("fraud").linear(z.tokens_BLD[:, 0])
+    expected = torch.sigmoid(logits).mean(1)[:, 0]
+    torch.testing.assert_close(network.answer(batch, GREEDY, {})["fraud"]["probability"][:, 1], expected)
+
+
+def test_several_fields_are_joined(make_problem):
+    rng = np.random.default_rng(0)
+    columns = {"a": rng.normal(size=50), "b": rng.normal(size=50)}
+    columns["y"] = columns["a"] - columns["b"]
+    problem = make_problem(columns, {"a": "number", "b": "number"}, {"y": "number"}, per_field=True)
+    assert problem.network("linear").form.width == 2
+    answer = problem.solved().predict(problem.table)["y"]
+    np.testing.assert_allclose(answer.value_N, columns["y"], atol=1e-5)
+
+
+def test_solving_refuses_bodies_with_weights(mixed):
+    with pytest.raises(SpecError, match="fitter 'solve' needs encoders without weights"):
+        mixed.network(MLP, solving=True)
+
+
+def test_solving_heads_have_nothing_to_train(mixed):
+    assert not any(p.requires_grad for p in mixed.network("linear", solving=True).parameters())
+    assert any(p.requires_grad for p in mixed.network("linear").parameters())
