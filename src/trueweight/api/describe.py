@@ -74,7 +74,7 @@ def show_bundle(bundle: Bundle) -> dict[str, Any]:
         "name": bundle.name,
         "path": str(bundle.path),
         "created": bundle.manifest.created,
-        "version": bundle.manifest.version,
+        "version": bundle.manifest.trueweight,
         "digest": bundle.manifest.digest,
         "rows": bundle.signature.rows,
         "columns": columns,

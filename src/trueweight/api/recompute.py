@@ -11,6 +11,8 @@ from trueweight.bundle.load import Loaded
 from trueweight.bundle.verify import Verification, verify_bundle
 from trueweight.data.digest import digest_rows
 from trueweight.errors import DataError
+from trueweight.evaluate.baselines import fit_baselines
+from trueweight.evaluate.honesty import data_entries
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask
 from trueweight.evidence.record import Data, Entry, Evidence
@@ -18,8 +20,8 @@ from trueweight.train.prepare import prepare
 
 __all__ = ["verify_path"]
 
-NOT_AGAIN = ("cost", "baseline", "comparison", "verdict", "fit")
-"""Axes that are not measured again: seconds never come out twice, baselines have bundles of their own."""
+NOT_AGAIN = ("cost", "fit", "ledger")
+"""Axes that are not measured again: seconds never come out twice, and looks add up."""
 
 
 def verify_path(
@@ -56,5 +58,5 @@ def _measure_again(bundle: Loaded, data: Any) -> Evidence:
         )
     ask = Ask(bundle.resolved.evaluate, bundle.resolved.seed, Data(digest, claimed.role))
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
-    entries: list[Entry] = measure(bundle.predictor, {}, judged, ask, cluster, np.isin(rows, ready.twins))
-    return Evidence(tuple(entries))
+    entries: list[Entry] = measure(bundle.predictor, fit_baselines(ready), judged, ask, cluster, np.isin(rows, ready.twins))
+    return Evidence((*entries, *data_entries(ready, table.provenance.digest)))

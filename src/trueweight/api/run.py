@@ -14,6 +14,7 @@ from trueweight.bundle.card import model_card
 from trueweight.bundle.golden import make_golden
 from trueweight.bundle.save import Contents, save_bundle
 from trueweight.data.digest import digest_rows
+from trueweight.evaluate.baselines import fit_baselines
 from trueweight.evaluate.honesty import data_entries, reading
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask, now
@@ -21,12 +22,11 @@ from trueweight.evidence.ledger import record_look
 from trueweight.evidence.meters import Meter
 from trueweight.evidence.record import Data, Entry, Evidence
 from trueweight.files import safe_name
-from trueweight.model.predictors.constant import ConstantPredictor
 from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
 from trueweight.spec.load import dump_resolved, dump_spec
 from trueweight.spec.run import RunSpec
-from trueweight.train.build import Fitted, fit, fit_linear
+from trueweight.train.build import Fitted, fit
 from trueweight.train.plan import Plan
 from trueweight.train.prepare import Prepared, prepare
 from trueweight.train.runs import Run, open_run
@@ -55,24 +55,13 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
         the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest)
         replay = Plan.read(plan).replayed() if plan else None
         fitted = fit(ready, the_run.folder, replay)
-        baselines = _baselines(ready, fitted)
+        baselines = fit_baselines(ready, fitted)
         judged = _judge(ready, fitted, baselines, the_run, sealed)
         entries = [*judged.entries, *data_entries(ready, digest), *_fit_entries(fitted), *meter.reading().entries("train")]
         _save_baselines(ready, request, fitted, baselines, judged, the_run)
         bundle = _save(spec.name, request, ready.spec, fitted.plan, ready, fitted.predictor, entries, the_run)
         the_run.finish("partial" if fitted.partial else "finished", bundle, {})
     return open_bundle(bundle)
-
-
-def _baselines(ready: Prepared, fitted: Fitted) -> dict[str, Predictor]:
-    """The simple models that were asked for, unless the model itself is one."""
-    found: dict[str, Predictor] = {}
-    for name in ready.spec.evaluate.baselines:
-        if name == "constant":
-            found[name] = ConstantPredictor(ready.signature)
-        elif [member.encoder.type for member in ready.spec.model.members or []] != ["linear"]:
-            found[name] = fit_linear(ready, fitted)
-    return found
 
 
 def _judge(
@@ -87,7 +76,7 @@ def _judge(
     entries = measure(fitted.predictor, baselines, table, ask, cluster, np.isin(rows, ready.twins))
     if role == "test":
         look = record_look(the_run.folder.parent, digest, by=ready.spec.name, purpose="train")
-        entries.append(reading("data/test/look", "look", look, "looks", ask.data))
+        entries.append(reading("ledger/test/look", "look", look, "looks", ask.data))
     else:
         why = "the test rows stay sealed" if sealed and len(ready.split.test) else "no test rows were kept: split.test is 0"
         entries.append(Entry(id="quality/test", axis="quality", metric="all", status="not_run", reason=why, produced_at=now()))

@@ -99,12 +99,18 @@ def fit(ready: Prepared, folder: Path | None, replay: Plan | None) -> Fitted:
     return Fitted(tree, reports, plan, stopped, encoded, leaves)
 
 
-def fit_linear(ready: Prepared, fitted: Fitted) -> Predictor:
-    """The solved linear model on the same rows; the member itself where the blend has it."""
-    work = _Work(ready, fitted.encoded, run_truths(ready.signature, ready.table, ready.weight_N), None, None)
-    twins = [m.name for m in ready.spec.model.members or [] if m.model_dump() == linear_member().model_dump()]
-    if twins and twins[0] in fitted.leaves:
-        leaf = fitted.leaves[twins[0]]
+def fit_linear(ready: Prepared, fitted: Fitted | None = None) -> Predictor:
+    """The solved linear model on the same rows; the member itself where the blend has it.
+
+    Args:
+        ready: The prepared run.
+        fitted: The model, if it is at hand: spares encoding, and perhaps solving.
+    """
+    encoded = encode(ready, keep=False) if fitted is None else fitted.encoded
+    work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), None, None)
+    same = [m.name for m in ready.spec.model.members or [] if m.model_dump() == linear_member().model_dump()]
+    if fitted is not None and same and same[0] in fitted.leaves:
+        leaf = fitted.leaves[same[0]]
     else:
         leaf, _ = _fit_one(work, linear_member(), None)
     return _with_intervals(work, leaf, [leaf], {t.name: [1.0] for t in ready.signature.targets()})
