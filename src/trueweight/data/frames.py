@@ -80,7 +80,7 @@ def _arrow(obj: object) -> pa.Table:
     if isinstance(obj, _ArrowBatch):
         return pa.Table.from_batches([pa.record_batch(obj)])
     if isinstance(obj, Mapping):
-        return _columns({str(name): values for name, values in obj.items()})
+        return _columns([str(name) for name in obj], list(obj.values()))
     if isinstance(obj, np.ndarray):
         return _numpy(obj)
     if isinstance(obj, Sequence) and not isinstance(obj, str | bytes):
@@ -106,6 +106,8 @@ def _pandas(obj: Any) -> pa.Table:
 
 
 def _pandas_column(series: Any) -> pa.Array:
+    if series.dtype == object and any(isinstance(value, set | frozenset) for value in series):
+        return _from_list(series.where(series.notna(), None).tolist())
     try:
         array = pa.Array.from_pandas(series)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
@@ -168,24 +170,23 @@ def _mixes(rows: Sequence[Any]) -> bool:
 
 def _numpy(array: np.ndarray) -> pa.Table:
     if array.dtype.names is not None and array.ndim == 1:
-        return _columns({name: array[name] for name in array.dtype.names})
+        return _columns(list(array.dtype.names), [array[name] for name in array.dtype.names])
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2:
         hint = "reshape it to (rows, columns), or give a dict of arrays"
         raise DataError(f"an array of shape {array.shape} is no table", hint=hint)
-    return _columns({f"x{place}": array[:, place] for place in range(array.shape[1])})
+    return _columns([f"x{place}" for place in range(array.shape[1])], list(array.T))
 
 
-def _columns(columns: Mapping[str, object]) -> pa.Table:
-    arrays = {name: arrow_array(values) for name, values in columns.items()}
-    lengths = {name: len(array) for name, array in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        (first, most), *rest = lengths.items()
-        other = next(name for name, length in rest if length != most)
-        problem = f"columns differ in length: {first!r} has {most} rows, {other!r} has {lengths[other]}"
-        raise DataError(problem, hint="every column needs one value a row; use None or NaN for missing ones")
-    return _table(list(arrays.values()), list(arrays), 0)
+def _columns(names: list[str], columns: Sequence[object]) -> pa.Table:
+    arrays = [arrow_array(values) for values in columns]
+    other = next((place for place, array in enumerate(arrays) if len(array) != len(arrays[0])), None)
+    if other is not None:
+        facts = f"{names[0]!r} has {len(arrays[0])} rows, {names[other]!r} has {len(arrays[other])}"
+        hint = "every column needs one value a row; use None or NaN for missing ones"
+        raise DataError(f"columns differ in length: {facts}", hint=hint)
+    return _table(arrays, names, 0)
 
 
 def _table(arrays: list[pa.Array], names: list[str], rows: int) -> pa.Table:
@@ -239,6 +240,8 @@ def _from_array(array: np.ndarray) -> pa.Array:
 
 
 def _from_list(values: list[Any]) -> pa.Array:
+    if any(isinstance(value, set | frozenset) for value in values):
+        return _mixed(values)  # Arrow would keep a set in an order that changes from run to run
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -75,6 +76,7 @@ def _opens(kind: pa.DataType) -> bool:
     return bool(pa.types.is_struct(kind)) and kind.num_fields > 0 and kind.get_field_index("bytes") < 0
 
 
+@lru_cache(256)
 def _plain(kind: pa.DataType) -> pa.DataType:
     if isinstance(kind, pa.BaseExtensionType):
         return _plain(kind.storage_type)

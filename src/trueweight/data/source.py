@@ -66,6 +66,11 @@ class SourceFile:
             return raw
         return cast(BinaryIO, _Unzipped(raw, self.name))
 
+    @property
+    def local(self) -> Path | None:
+        """Where a reader of its own may open the file; None if its bytes must come from :meth:`bytes`."""
+        return None if self.gzipped else self.path
+
     def inflated(self) -> "SourceFile":
         """This file, with gzip undone once and for all in memory."""
         if not self.gzipped:

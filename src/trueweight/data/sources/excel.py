@@ -27,7 +27,7 @@ class ExcelSource(PartSpec):
     suffixes: ClassVar[tuple[str, ...]] = (".xlsx", ".xlsm", ".xls")
 
     def recognises(self, head: bytes) -> bool:
-        return head.startswith(b"PK\x03\x04") and b"[Content_Types].xml" in head[:2000]
+        return head.startswith(b"PK\x03\x04") and b"xl/" in head
 
     def read(self, file: SourceFile, spec: DataSpec, rows: int | None) -> Piece:  # noqa: ARG002  # the protocol
         openpyxl = _openpyxl(file.name)

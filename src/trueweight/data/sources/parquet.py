@@ -29,7 +29,7 @@ class ParquetSource(PartSpec):
         from pyarrow import parquet
 
         try:
-            with parquet.ParquetFile(file.path or pa.BufferReader(file.bytes())) as opened:
+            with parquet.ParquetFile(file.local or pa.BufferReader(file.bytes())) as opened:
                 return Piece(_all(opened, file.name) if rows is None else _first(opened, rows))
         except (pa.ArrowException, OSError) as error:
             hint = "was it copied whole? A Parquet file begins and ends with PAR1"
