@@ -78,7 +78,9 @@ def test_rows_without_labels_give_nan_and_a_reason(case):
     nothing = replace(truth, present_N=np.zeros(N, dtype=bool))
     assert np.isnan(metric.compute(prediction, nothing))
     found = estimate(metric, prediction, nothing)
-    assert found.interval() is None and found.n == 0 and found.reason == "no row has a known label"
+    assert found.interval() is None
+    assert found.n == 0
+    assert found.reason == "no row has a known label"
 
 
 def test_contributions_of_rows_average_to_the_metric(case):
@@ -98,7 +100,8 @@ def test_interval_holds_the_value_and_is_repeatable(case, grouped: bool):
     metric, prediction, truth = case
     truth = replace(truth, cluster_N=np.arange(N) // 3) if grouped else truth
     found = estimate(metric, prediction, truth, seed=4, n_resamples=200)
-    assert found.low is not None and found.high is not None
+    assert found.low is not None
+    assert found.high is not None
     assert found.low <= found.value <= found.high
     assert found.value == pytest.approx(metric.compute(prediction, truth), rel=1e-12)
     assert (found.n, found.clusters) == (N, N // 3 if grouped else None)
@@ -126,7 +129,8 @@ def test_pooled_groups_are_scored_as_their_rows(case):
 def test_a_model_is_not_better_than_itself(case):
     metric, prediction, truth = case
     same = paired(metric, prediction, prediction, truth, n_resamples=100)
-    assert same.better == "not shown" and same.value == 0
+    assert same.better == "not shown"
+    assert same.value == 0
 
 
 def test_the_truth_is_better_than_a_guess(case):

@@ -36,7 +36,9 @@ def test_weight_two_is_a_row_twice(case: tuple[ClassPrediction, Truth]):
     twice = np.repeat(np.arange(len(truth)), truth.weight_N.astype(int))
     repeated = Truth(truth.value[twice], truth.present_N[twice])
     for name in NAMES:
-        assert same(metric(name).compute(prediction, truth), metric(name).compute(prediction.take(twice), repeated)), name
+        assert same(metric(name).compute(prediction, truth), metric(name).compute(prediction.take(twice), repeated)), (
+            name
+        )
 
 
 @QUICK

@@ -258,7 +258,8 @@ def test_asking_for_what_does_not_exist():
 
 
 def test_metrics_for_a_kind_of_prediction():
-    assert "roc_auc" in metrics_for(ClassPrediction) and "rmse" not in metrics_for(ClassPrediction)
+    assert "roc_auc" in metrics_for(ClassPrediction)
+    assert "rmse" not in metrics_for(ClassPrediction)
     assert metrics_for(VectorPrediction) == ["mae", "r2", "rmse"]
     assert set(metrics_for(NumberPrediction)) >= {"mae", "rmse", "r2", "mape", "coverage", "interval_width"}
     assert all(METRICS[name].name == name and METRICS[name].summary for name in METRICS)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trueweight.metrics.labels import EPS, Area, Score, index_of, one_label
+from trueweight.metrics.labels import EPS, Score, index_of, one_label
 from trueweight.metrics.metric import known_rows
 from trueweight.metrics.prediction import ClassPrediction
-from trueweight.metrics.ranking import Curve, mean_over_labels
+from trueweight.metrics.ranking import Area, mean_area
 from trueweight.metrics.statistic import Array, LabelSums, Statistic, Weighted, mean_of, ratio, share_of
 from trueweight.metrics.truth import Truth
 
@@ -83,12 +83,12 @@ def curve(area: Area, label: str | None, prediction: ClassPrediction, truth: Tru
 
     A class that does not occur has no curve and is left out of the mean. Unseen labels belong to "the rest".
     """
-    found: list[Curve] = []
-    for index in _indices(prediction, label):
-        positive_N = truth.value == index
-        if positive_N.any():
-            found.append(area(prediction.probability_NC[:, index].astype(np.float64), positive_N))
-    return Weighted(mean_over_labels(found), truth.weight_N)
+    found = [
+        (prediction.probability_NC[:, index].astype(np.float64), positive_N)
+        for index in _indices(prediction, label)
+        if (positive_N := truth.value == index).any()
+    ]
+    return mean_area(area, found, truth.weight_N)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,19 +6,15 @@ from difflib import get_close_matches
 import numpy as np
 
 from trueweight.errors import SpecError
-from trueweight.metrics.ranking import Curve
 from trueweight.metrics.statistic import Array, Sums, ratio, share_of
 
-__all__ = ["EPS", "Area", "Score", "f1", "index_of", "one_label", "precision", "recall"]
+__all__ = ["EPS", "Score", "f1", "index_of", "one_label", "precision", "recall"]
 
 EPS = float(np.finfo(np.float64).eps)
 """Probabilities are kept this far from 0 and 1 before their logarithm is taken, as scikit-learn does."""
 
 Score = Callable[[Array, Array, Array], Array]
 """Hits, answers and true occurrences (sums of weights) to a score, element by element."""
-
-Area = Callable[[Array, Array], Curve]
-"""Scores (N,) and which rows are positive (N,) bool, to the area under a curve."""
 
 
 def precision(hits: Array, answered: Array, actual: Array) -> Array:  # noqa: ARG001 - every score has the same form

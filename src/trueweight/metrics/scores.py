@@ -6,7 +6,7 @@ from functools import partial
 from trueweight.metrics import classes, labels, numbers, sets
 from trueweight.metrics.metric import Form, Metric
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, SetPrediction, VectorPrediction
-from trueweight.metrics.ranking import average_precision_curve, roc_curve_area
+from trueweight.metrics.ranking import AVERAGE_PRECISION, ROC_AUC, Area
 
 __all__ = ["PER_LABEL", "SCORES"]
 
@@ -15,9 +15,9 @@ _HALVES: Mapping[str, tuple[labels.Score, str]] = {
     "recall": (labels.recall, "share of true occurrences that are found"),
     "f1": (labels.f1, "harmonic mean of precision and recall"),
 }
-_AREAS: Mapping[str, tuple[labels.Area, str]] = {
-    "roc_auc": (roc_curve_area, "probability that a positive row scores above a negative one"),
-    "average_precision": (average_precision_curve, "area under the precision-recall curve"),
+_AREAS: Mapping[str, tuple[Area, str]] = {
+    "roc_auc": (ROC_AUC, "probability that a positive row scores above a negative one"),
+    "average_precision": (AVERAGE_PRECISION, "area under the precision-recall curve"),
 }
 
 
@@ -36,7 +36,7 @@ def _averages(name: str, score: labels.Score, words: str) -> list[Metric]:
     ]
 
 
-def _area(name: str, area: labels.Area, words: str) -> Metric:
+def _area(name: str, area: Area, words: str) -> Metric:
     forms = _both(partial(classes.curve, area, None), partial(sets.curve, area, None))
     return Metric(name, True, forms, f"{words}; many classes: each against the rest, mean")
 
@@ -72,7 +72,7 @@ def _label_metric(name: str, score: labels.Score, words: str, label: str) -> Met
     return Metric(f"{name}[{label}]", True, forms, f"{words}, for {label}")
 
 
-def _label_area(name: str, area: labels.Area, words: str, label: str) -> Metric:
+def _label_area(name: str, area: Area, words: str, label: str) -> Metric:
     forms = _both(partial(classes.curve, area, label), partial(sets.curve, area, label))
     return Metric(f"{name}[{label}]", True, forms, f"{words}, for {label}")
 

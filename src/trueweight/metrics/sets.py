@@ -6,10 +6,10 @@ Shape suffixes:
 
 import numpy as np
 
-from trueweight.metrics.labels import EPS, Area, Score, index_of, one_label
+from trueweight.metrics.labels import EPS, Score, index_of, one_label
 from trueweight.metrics.prediction import SetPrediction
-from trueweight.metrics.ranking import mean_over_labels
-from trueweight.metrics.statistic import Array, Statistic, Sums, Weighted, mean_of, share_of
+from trueweight.metrics.ranking import Area, mean_area
+from trueweight.metrics.statistic import Array, Statistic, Sums, mean_of, share_of
 from trueweight.metrics.truth import Truth
 
 __all__ = ["accuracy", "brier_score", "curve", "hamming_loss", "label_score", "log_loss", "overall"]
@@ -65,5 +65,5 @@ def curve(area: Area, label: str | None, prediction: SetPrediction, truth: Truth
     """An area under a curve of one label, or the mean over the labels that occur."""
     indices = range(len(prediction.labels)) if label is None else [index_of(label, prediction.labels)]
     member_NC = truth.value.astype(bool)
-    found = [area(prediction.probability_NC[:, c].astype(np.float64), member_NC[:, c]) for c in indices]
-    return Weighted(mean_over_labels(found), truth.weight_N)
+    found = [(prediction.probability_NC[:, c].astype(np.float64), member_NC[:, c]) for c in indices]
+    return mean_area(area, found, truth.weight_N)
