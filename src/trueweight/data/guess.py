@@ -101,7 +101,7 @@ def _look(name: str, raw: pa.ChunkedArray | pa.Array, options: ReadOptions) -> _
 
 def _worth_reading(array: pa.Array, options: ReadOptions) -> bool:
     """Whether a thousand rows from everywhere hold numbers enough for the column to be one of numbers."""
-    if pa.types.is_temporal(array.type) or not len(array):
+    if pa.types.is_temporal(array.type) or pa.types.is_boolean(array.type) or not len(array):
         return False
     some = array.take(pa.array(np.linspace(0, len(array) - 1, min(len(array), 1000)).astype(np.int64)))
     cells = read_numbers(some, options)
@@ -202,7 +202,7 @@ def _codes(look: _Look) -> bool:
 
 
 def _names_rows(name: str) -> bool:
-    """Whether a column's name says that it numbers rows: ``id``, ``claim_id``, ``PassengerId``, ``Unnamed: 0``, ``#``."""
+    """Whether a column's name says that it numbers rows: ``claim_id``, ``PassengerId``, ``Unnamed: 0``, ``#``."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
     blank = not words or name.startswith(("Unnamed:", "column_"))
     return blank or words[-1].lower() in _ID_WORDS or words[0].lower() in {"uuid", "guid", "id"}
@@ -275,8 +275,8 @@ def _words(texts: pa.Array, counts: np.ndarray) -> float:
 def guess_target(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Guess:
     """The type of a column to predict.
 
-    Two distinct values are binary; lists are vectors or sets; whole numbers that are few (at most 20, and at most one for
-    twenty rows) and repeated texts are categories; other numbers are numbers.
+    Two distinct values are binary; lists are vectors or sets; whole numbers that are few (at most 20, and at most one
+    for twenty rows) and repeated texts are categories; other numbers are numbers.
 
     Raises:
         DataError: Nothing can be learnt from these labels: none at all, all equal, or free text.
@@ -320,8 +320,8 @@ def _target_number(look: _Look) -> Guess | None:
 def settle(part: PartSpec, raw: pa.ChunkedArray, options: ReadOptions) -> PartSpec:
     """The same part with everything decided that its column's cells decide, so that later tables are read alike.
 
-    Otherwise a single row to predict would have to decide for itself whether ``1,234`` is a thousand. Parts without such
-    fields come back as they are.
+    Otherwise a single row to predict would have to decide for itself whether ``1,234`` is a thousand. Parts without
+    such fields come back as they are.
     """
     decide = _DECISIONS.get(part.type)
     if decide is None:

@@ -63,7 +63,8 @@ def guess_set(texts: Texts) -> _Found | None:
     kinds = pc.value_counts(members)
     distinct, words = len(kinds), pc.mean(pc.count_substring_regex(members, r"\S+")).as_py()
     # Sentences have commas too: members of a set are short, and each turns up in several sets.
-    if distinct > 0.7 * len(texts.texts) or words > 3 or len(members) < 2 * distinct:
+    most = 0.7 if separator == "," else 0.9
+    if distinct > most * len(texts.texts) or words > 3 or len(members) < 1.5 * distinct:
         return None
     sign = {"|": "bars", ";": "semicolons", ",": "commas"}[separator]
     return "set", f"{distinct:,} distinct members, parted by {sign}", {"separator": separator}

@@ -62,7 +62,8 @@ def read_numbers(
     array = flat(raw)
     if not is_text(array.type):
         return _typed(array)
-    values = _clean_texts(array, options)
+    # Where 1.234 is a thousand, what looks plain is not.
+    values = None if style.thousands_point else _clean_texts(array, options)
     if values is not None:
         return _checked(values, np.zeros(len(array), bool), {}, array)
     texts = read_texts(array, options)

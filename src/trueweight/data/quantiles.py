@@ -24,28 +24,42 @@ _NORMAL_IQR = 1.3489795003921634
 """Interquartile range of the standard normal distribution."""
 
 
-def inner_quantiles(values_N: np.ndarray, levels: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Quantiles by linear interpolation, (Q,) float64, never nearer to an end than between the second and third value.
+def inner_quantiles(values_N: np.ndarray, levels: Sequence[float] | np.ndarray, min_group: int) -> np.ndarray:
+    """Quantiles that are nobody's value, (Q,) float64: each is the mean of ``min_group`` neighbours in order.
 
-    So neither minimum nor maximum can be told from them, nor an outlier, however few rows there are.
+    The windows leave out the minimum and the maximum, and between windows we interpolate linearly; so with
+    ``min_group`` 1 these are ordinary quantiles, except at the ends. Replacing values by the means of small groups is
+    microaggregation: Domingo-Ferrer and Mateo-Sanz 2002, "Practical data-oriented microaggregation for statistical
+    disclosure control", IEEE TKDE 14(1), section 2.
 
     Args:
         values_N: Finite numbers, at least one.
         levels: Shares in [0, 1].
+        min_group: Values that hide each other, at least 1.
     """
     ordered = np.sort(np.asarray(values_N, np.float64))
-    last = len(ordered) - 1
-    margin = min(1.5, last / 2)
-    position = np.clip(np.asarray(levels, np.float64) * last, margin, last - margin)
-    return np.asarray(np.interp(position, np.arange(len(ordered)), ordered))
+    count, width = len(ordered), min(min_group, len(values_N))
+    first, last = (1, count - 1 - width) if count >= width + 2 else (0, count - width)
+    start = np.clip(np.asarray(levels, np.float64) * (count - 1) - (width - 1) / 2, first, last)
+    low, share = np.floor(start).astype(np.int64), start - np.floor(start)
+    left, right = _window_means(ordered, low, width), _window_means(ordered, np.minimum(low + 1, last), width)
+    return np.asarray(np.where(left == right, left, left * (1 - share) + right * share))
 
 
-def knots_of(values_N: np.ndarray) -> list[float]:
+def _window_means(ordered_N: np.ndarray, start_Q: np.ndarray, width: int) -> np.ndarray:
+    """Mean of ``width`` values from each start on; exactly the value where they are all equal."""
+    windows = ordered_N[start_Q[:, None] + np.arange(width)]
+    size = np.maximum(np.abs(windows).max(1, keepdims=True), np.finfo(float).tiny)  # sums must not overflow
+    means = (windows / size).mean(1) * size[:, 0]
+    return np.asarray(np.where(windows[:, 0] == windows[:, -1], windows[:, 0], means))
+
+
+def knots_of(values_N: np.ndarray, min_group: int) -> list[float]:
     """Up to :data:`KNOTS` distinct inner quantiles, ascending; [] without values."""
     if len(values_N) == 0:
         return []
     levels = np.linspace(0, 1, KNOTS + 2)[1:-1]
-    return [float(x) for x in np.unique(inner_quantiles(values_N, levels))]
+    return [float(x) for x in np.unique(inner_quantiles(values_N, levels, min_group))]
 
 
 def tellable(values_N: np.ndarray, given: int, rows: int, min_group: int) -> np.ndarray:
@@ -60,7 +74,7 @@ def tellable(values_N: np.ndarray, given: int, rows: int, min_group: int) -> np.
     return values_N[:0] if given < min(min_group, rows) else values_N
 
 
-def scale_facts(values_N: np.ndarray) -> dict[str, Any]:
+def scale_facts(values_N: np.ndarray, min_group: int) -> dict[str, Any]:
     """Mean, standard deviation and quantiles of finite numbers: keys "mean", "std", "median", "levels", "quantiles",
     "knots". All 0 and empty without values."""
     if len(values_N) == 0:
@@ -69,18 +83,18 @@ def scale_facts(values_N: np.ndarray) -> dict[str, Any]:
     largest = float(np.abs(values_N).max()) or 1.0
     small = values_N / largest
     constant = bool((values_N == values_N[0]).all())  # rounding would give a tiny spread
-    quantiles = inner_quantiles(values_N, LEVELS)
+    quantiles = inner_quantiles(values_N, LEVELS, min_group)
     return {
         "mean": float(values_N[0]) if constant else float(small.mean() * largest),
         "std": 0.0 if constant else float(small.std() * largest),
         "median": float(quantiles[LEVELS.index(0.5)]),
         "levels": list(LEVELS),
         "quantiles": [float(x) for x in quantiles],
-        "knots": knots_of(values_N),
+        "knots": knots_of(values_N, min_group),
     }
 
 
-def scale_of(values_N: np.ndarray) -> tuple[float, float]:
+def scale_of(values_N: np.ndarray, min_group: int) -> tuple[float, float]:
     """Centre and width that make values about standard normal: the median, and the interquartile range over 1.35.
 
     Where the quartiles are equal, mean and standard deviation; width 0 for a constant or nothing.
@@ -90,8 +104,8 @@ def scale_of(values_N: np.ndarray) -> tuple[float, float]:
     """
     if len(values_N) == 0 or bool((values_N == values_N[0]).all()):
         return (float(values_N[0]) if len(values_N) else 0.0), 0.0
-    facts = scale_facts(values_N)
-    low, high = (facts["quantiles"][LEVELS.index(level)] for level in (0.25, 0.75))
+    facts = scale_facts(values_N, min_group)
+    low, high = np.quantile(values_N, [0.25, 0.75])  # exact: their difference tells on nobody
     width = (high - low) / _NORMAL_IQR
     if np.isfinite(width) and width > 0:
         return facts["median"], float(width)

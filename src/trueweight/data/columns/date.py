@@ -110,8 +110,8 @@ class DateCodec:
 class DateColumn(PartSpec):
     """Dates or moments, as texts in common formats or typed. Moments without a zone are UTC.
 
-    Facts learnt: "count" and "missing" (rows), "mean", "std", "median", "levels", "quantiles" and "knots" in seconds since
-    1970, "center" and "scale", "cycles" (which of year, week and day vary), "step" (seconds that all cells are
+    Facts learnt: "count" and "missing" (rows), "mean", "std", "median", "levels", "quantiles" and "knots" in seconds
+    since 1970, "center" and "scale", "cycles" (which of year, week and day vary), "step" (seconds that all cells are
     multiples of: a day, an hour, a minute or 1).
 
     Example:
@@ -122,7 +122,8 @@ class DateColumn(PartSpec):
     """Registered name."""
 
     day_first: bool | None = None
-    """Whether ``10/04/1912`` is in April. Null decides from the column's cells, and takes the day first if none tells."""
+    """Whether ``10/04/1912`` is in April. Null decides from the column's cells; where none tells, the day is
+    first."""
 
     encoder: EncoderPart | None = None
     """An encoder for this column alone, instead of the one that all plain columns share."""
@@ -138,8 +139,8 @@ class DateColumn(PartSpec):
         micros = cells.micros_N[sample.rows[~cells.missing_N[sample.rows]]]
         micros = tellable(micros, len(rows) - missing, len(rows), min_group)
         seconds = micros / _SECOND
-        facts = scale_facts(seconds)
-        center, scale = scale_of(seconds)
+        facts = scale_facts(seconds, min_group)
+        center, scale = scale_of(seconds, min_group)
         cycles = [cycle for cycle in _HARMONICS if len(np.unique(phases(micros, cycle))) > 1]
         if facts["quantiles"] and facts["quantiles"][-1] - facts["quantiles"][0] < _SEASON_DAYS * DAY / _SECOND:
             cycles = [cycle for cycle in cycles if cycle != "year"]

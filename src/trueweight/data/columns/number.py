@@ -133,8 +133,8 @@ class NumberColumn(PartSpec):
         seen = cells.value_N[sample.rows]
         seen = seen[~np.isnan(seen)]
         seen = tellable(seen, len(rows) - missing, len(rows), min_group)
-        facts = scale_facts(seen)
-        center, scale = scale_of(transformed(seen, self.transform))
+        facts = scale_facts(seen, min_group)
+        center, scale = scale_of(transformed(seen, self.transform), min_group)
         distinct = len(np.unique(seen))
         return {
             "count": len(rows) - missing,

@@ -17,6 +17,9 @@ from trueweight.spec.base import EncoderPart, PartSpec
 
 __all__ = ["VectorCodec", "VectorColumn"]
 
+_WIDE = 64
+"""Numbers a row from which on quantiles of each would cost more than they help."""
+
 _LIMIT = 1e6
 """Encoded values stay within this, so that no cell becomes infinite in float32."""
 
@@ -119,7 +122,9 @@ class VectorColumn(PartSpec):
             "width": seen.shape[1],
             "mean": [float(x) for x in mean],
             "std": [float(x) for x in std],
-            "knots": [knots_of(scaled[:, place]) for place in np.flatnonzero(std > 0)],
+            "knots": [
+                knots_of(scaled[:, place], min_group) if len(std) <= _WIDE else [] for place in np.flatnonzero(std > 0)
+            ],
         }
 
     def codec(self, name: str, learnt: Mapping[str, Any]) -> VectorCodec:
