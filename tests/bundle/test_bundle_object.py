@@ -14,7 +14,7 @@ from trueweight.bundle.load import load_bundle
 from trueweight.bundle.save import Contents, save_bundle
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
-from trueweight.evidence.record import Evidence
+from trueweight.evidence.record import Entry, Evidence
 from trueweight.spec.load import parse_spec
 
 HERE = ("this process",)
@@ -139,6 +139,25 @@ def test_the_card_admits_what_was_asked_for(signature, evidence: Evidence) -> No
 
 def test_a_card_without_test_rows_does_not_pretend(signature) -> None:
     assert "is not known" in model_card(spec_with(), signature, Evidence())
+
+
+def test_a_sealed_run_says_so(signature, evidence: Evidence) -> None:
+    from dataclasses import replace
+
+    sealed = Evidence(
+        tuple(replace(e, data=replace(e.data, role="validation")) if e.data else e for e in evidence)
+        + (
+            Entry(
+                id="quality/test", axis="quality", metric="all", status="not_run", reason="the test rows stay sealed"
+            ),
+        )
+    )
+    card = model_card(spec_with(), signature, sealed)
+    assert "is not known" in card
+    assert "| bought | roc_auc | 0.830 |" in card
+    assert "also chose between models" in card
+    assert "not run): the test rows stay sealed" in card
+    assert "took no part" not in card
 
 
 def test_column_names_cannot_break_the_tables(signature, evidence: Evidence) -> None:

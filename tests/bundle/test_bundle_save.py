@@ -121,6 +121,13 @@ def test_a_read_only_folder_says_what_to_do(
         save_bundle(folder / "shop.bundle", contents)
 
 
+@pytest.mark.parametrize("below", ["file", "file/deeper"])
+def test_a_file_in_the_way_is_said(tmp_path: Path, contents: Contents, below: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(TrainError, match="a file is where the folder should be"):
+        save_bundle(tmp_path / below / "shop.bundle", contents)
+
+
 def test_absolute_paths_lose_their_folders(tmp_path: Path, contents: Contents, find_planted) -> None:
     source = "/home/somebody/patients-of-doctor-x/shop.csv"
     spec = contents.spec_yaml.replace("shop.csv", source)

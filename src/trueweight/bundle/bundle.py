@@ -12,7 +12,7 @@ from trueweight.bundle.load import Loaded, load_bundle
 from trueweight.bundle.summary import results, value_words, verdicts
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
-from trueweight.evidence.record import Evidence
+from trueweight.evidence.record import Entry, Evidence
 from trueweight.model.protocols import GREEDY, Decoding, Predictor
 from trueweight.spec.run import RunSpec
 
@@ -149,8 +149,9 @@ class Bundle:
         return evaluate_table(self.predictor, table, self.resolved)
 
     def __repr__(self) -> str:
-        lines = [f"Bundle {self.name!r} at {self.path}"]
-        for entry in results(self.evidence):
+        role, entries = results(self.evidence)
+        lines = [f"Bundle {self.name!r} at {self.path}{_seen_on(role)}"]
+        for entry in _overall(entries):
             value, interval = value_words(entry)
             lines.append(
                 f"  {entry.target} {entry.metric} {value}{f' ({interval})' if interval else ''}, n = {entry.n}"
@@ -158,12 +159,22 @@ class Bundle:
         return "\n".join([*lines, *(f"  {verdict}" for verdict in verdicts(self.evidence))])
 
     def _repr_html_(self) -> str:
+        role, entries = results(self.evidence)
         rows = "".join(
             f"<tr><td>{escape(entry.target or '')}</td><td>{escape(entry.metric)}</td>"
             f"{''.join(f'<td>{escape(words)}</td>' for words in value_words(entry))}<td>{entry.n or ''}</td></tr>"
-            for entry in results(self.evidence)
+            for entry in _overall(entries)
         )
-        head = "<tr><th>target</th><th>metric</th><th>test</th><th>interval</th><th>rows</th></tr>"
-        table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>" if rows else "<p>No test rows.</p>"
+        head = f"<tr><th>target</th><th>metric</th><th>{role}</th><th>interval</th><th>rows</th></tr>"
+        table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>" if rows else "<p>Nothing was measured.</p>"
         words = "".join(f"<p>{escape(verdict)}</p>" for verdict in verdicts(self.evidence))
         return f"<div><p><b>{escape(self.name)}</b></p>{table}{words}</div>"
+
+
+def _overall(entries: Sequence[Entry]) -> list[Entry]:
+    """Without the metrics of single classes, ``recall[spam]``: there may be hundreds."""
+    return [entry for entry in entries if "[" not in entry.metric]
+
+
+def _seen_on(role: str) -> str:
+    return {"test": ", on test rows", "validation": ", on validation rows (test rows stay sealed)"}.get(role, "")

@@ -48,20 +48,27 @@ def _what(spec: RunSpec, signature: Signature) -> Iterator[str]:
 
 
 def _results(evidence: Evidence) -> Iterator[str]:
-    found = by_target(results(evidence))
-    if not found:
-        yield "No test rows were measured: how good this model is on new rows is not known."
-    else:
+    role, entries = results(evidence)
+    found = by_target(entries)
+    if role != "test":
+        yield "No test rows were measured: how good this model is on new rows is not known.\n"
+    if found:
         yield from _table(["target", "metric", "value", "interval", "rows"], _result_rows(found))
         level = next((e.interval.level for entries in found.values() for e in entries if e.interval), None)
         if level is not None:
-            yield "\nMeasured on test rows that took no part in training."
+            yield f"\n{_MEASURED[role]}"
             yield f"Intervals: where the value would lie on other rows like these, {100 * level:g} % of the time."
     for verdict in verdicts(evidence):
         yield f"\n{verdict}"
     for entry in evidence:
         if entry.status in ("failed", "not_run"):
             yield f"\nNot shown: {entry.metric} ({entry.status.replace('_', ' ')}): {entry.reason}."
+
+
+_MEASURED = {
+    "test": "Measured on test rows that took no part in training.",
+    "validation": "Measured on validation rows, which also chose between models: expect somewhat less on new rows.",
+}
 
 
 def _result_rows(found: dict[str, list[Entry]]) -> Iterator[Sequence[str]]:

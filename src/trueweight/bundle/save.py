@@ -90,9 +90,13 @@ def save_bundle(path: Path, contents: Contents) -> Path:
             with atomic_folder(target) as folder:
                 for name, content in files.items():
                     _write_file(folder / name, content)
+        except (FileExistsError, NotADirectoryError) as error:
+            if not target.exists():
+                hint = "choose another folder with --out DIR"
+                raise TrainError("a file is where the folder should be", where=str(path.parent), hint=hint) from error
         except OSError as error:
             # Another process took the name between our look and the rename.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno != errno.ENOTEMPTY:
                 raise
         except TrainError:
             if not target.exists():

@@ -8,9 +8,18 @@ from trueweight.metrics.words import shown
 __all__ = ["by_target", "results", "value_words", "verdicts"]
 
 
-def results(evidence: Evidence, role: str = "test") -> list[Entry]:
-    """Quality on all rows of one part of the split, in the order measured."""
-    return [e for e in evidence.select(axis="quality") if e.slice is None and (e.data is None or e.data.role == role)]
+def results(evidence: Evidence) -> tuple[str, list[Entry]]:
+    """What was measured of the model's quality on all rows of one part of the split.
+
+    Returns:
+        The part's name and its entries, in the order measured: "test", or "validation" where the test rows
+        were kept sealed, or "" where nothing was measured.
+    """
+    found = [e for e in evidence.select(axis="quality") if e.slice is None and e.value is not None and e.n]
+    for role in ("test", "validation"):
+        if entries := [e for e in found if e.data is not None and e.data.role == role]:
+            return role, entries
+    return "", []
 
 
 def verdicts(evidence: Evidence) -> list[str]:
