@@ -177,6 +177,7 @@ def test_polars_in_some_of_its_variety():
 def test_numpy():
     assert from_frame(np.arange(6).reshape(3, 2)).data.to_pydict() == {"x0": [0, 2, 4], "x1": [1, 3, 5]}
     assert from_frame(np.array([1.0, np.nan])).data.to_pydict() == {"x0": [1.0, None]}
+    assert from_frame(np.ma.array([1, 2], mask=[0, 1])).data.to_pydict() == {"x0": [1, None]}
     structured = np.array([(1, "a"), (2, "b")], dtype=[("n", ">i4"), ("s", "U2")])
     assert from_frame(structured).data.to_pydict() == {"n": [1, 2], "s": ["a", "b"]}
     assert from_frame(np.array([[1, "a"], [None, "b"]], dtype=object)).data.to_pydict() == {
@@ -214,6 +215,8 @@ REFUSED = {
     "repeated arrow columns": (pa.table([[1], [2]], names=["a", "a"]), "duplicate column names: 'a'", "rename"),
     "names that are equal as text": ({1: [1], "1": [2]}, "duplicate column names: '1'", "rename"),
     "lengths that differ": ({"a": [1, 2], "b": [1]}, "'a' has 2 rows, 'b' has 1", "None or NaN"),
+    "no rows": ([], "no columns", "at least one"),
+    "a frame without columns": (pd.DataFrame(index=range(3)), "no columns", "at least one"),
     "no columns": ({}, "no columns", "at least one"),
     "a number": (3, "no rows can be read from a builtins.int", "pandas or Polars"),
     "a scalar column": ({"a": 3}, "3 is no column", "one value a row"),

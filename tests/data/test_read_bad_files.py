@@ -142,6 +142,13 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "chmod u+r" in caught.value.hint
 
 
+def test_names_that_no_file_can_have():
+    with pytest.raises(DataError, match="cannot be read: File name too long"):
+        read_table("x" * 5000)
+    with pytest.raises(DataError, match="cannot be read: embedded null"):
+        read_table("a\0b")
+
+
 def test_addresses_and_nothing():
     with pytest.raises(DataError, match="is an address, not a file") as caught:
         read_table("https://example.org/a.csv")

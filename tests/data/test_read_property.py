@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trueweight.data.read import read_table
+from trueweight.data.sources import csv as csv_source
 from trueweight.spec.run import DataSpec
 
 # NUL cannot be in text that we read; surrogates cannot be in UTF-8.
@@ -24,11 +25,26 @@ NAMES = st.lists(
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
+def tables(draw: st.DrawFn, rows: int = 6) -> tuple[list[str], list[list[str]]]:
     names = draw(NAMES)
     if len(names) == 1:  # one name that another delimiter would split is refused on purpose
         names = ["n"]
-    return names, draw(st.lists(st.lists(CELLS, min_size=len(names), max_size=len(names)), min_size=1, max_size=6))
+    return names, draw(st.lists(st.lists(CELLS, min_size=len(names), max_size=len(names)), min_size=1, max_size=rows))
+
+
+@given(table=tables(rows=40), wanted=st.integers(1, 10))
+@settings(max_examples=100, deadline=None)
+def test_the_first_rows_are_those_of_the_whole(tmp_path_factory: pytest.TempPathFactory, table, wanted: int):
+    names, rows = table
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([names, *rows])
+    path = Path(tmp_path_factory.getbasetemp()) / "head.csv"
+    path.write_bytes(text.getvalue().encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_source, "_LEAST_HEAD", 1)  # so that cells, quotes and letters are cut
+        table = read_table(path, DataSpec(delimiter=","), rows=wanted)
+    assert [list(row.values()) for row in table.data.to_pylist()] == rows[:wanted]
+    assert table.provenance.skipped_rows == 0
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

@@ -57,7 +57,10 @@ def from_frame(obj: object) -> Table:
     """
     if isinstance(obj, Table):
         return obj
-    data, notes = named(_arrow(obj), "the frame")
+    data = _arrow(obj)
+    if not data.num_columns:
+        raise DataError(f"the frame has no columns ({len(data)} rows)", hint="give a frame with at least one column")
+    data, notes = named(data, "the frame")
     data = plain_types(data)
     return Table(data, Provenance(digest=content_digest(data), format="frame", notes=notes))
 
@@ -102,7 +105,7 @@ def _pandas(obj: Any) -> pa.Table:
     if type(obj).__name__ != "DataFrame":
         raise _unreadable(obj)
     arrays = [_pandas_column(obj.iloc[:, place]) for place in range(obj.shape[1])]
-    return _table(arrays, [str(name) for name in obj.columns], len(obj))
+    return pa.Table.from_arrays(arrays, names=[str(name) for name in obj.columns])
 
 
 def _pandas_column(series: Any) -> pa.Array:
@@ -186,12 +189,6 @@ def _columns(names: list[str], columns: Sequence[object]) -> pa.Table:
         facts = f"{names[0]!r} has {len(arrays[0])} rows, {names[other]!r} has {len(arrays[other])}"
         hint = "every column needs one value a row; use None or NaN for missing ones"
         raise DataError(f"columns differ in length: {facts}", hint=hint)
-    return _table(arrays, names, 0)
-
-
-def _table(arrays: list[pa.Array], names: list[str], rows: int) -> pa.Table:
-    if not arrays:
-        raise DataError(f"the frame has no columns ({rows} rows)", hint="give a frame with at least one column")
     return pa.Table.from_arrays(arrays, names=names)
 
 
@@ -213,6 +210,8 @@ def arrow_array(values: object) -> pa.Array:
         return table.column(0).combine_chunks()
     if isinstance(values, str | bytes | int | float):
         raise DataError(f"{values!r} is no column", hint="give one value a row, e.g. a list")
+    if isinstance(values, np.ma.MaskedArray) and values.ndim == 1:
+        return pa.array(np.ma.getdata(values), mask=np.ma.getmaskarray(values), from_pandas=True)
     if isinstance(values, np.ndarray) or (isinstance(values, _ArrayLike) and not isinstance(values, Sequence)):
         return _from_array(np.asarray(values))
     return _from_list(list(cast(Sequence[Any], values)))

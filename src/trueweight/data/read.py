@@ -157,7 +157,8 @@ def _opened(path: Path) -> SourceFile:
         hint = f"ask its owner, or: chmod u+r {path}"
         raise DataError(f"no permission to read {path.name}", where=where, hint=hint) from None
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
-        raise DataError(f"{path.name!r} cannot be read: {error}", where=where, hint="check the name") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{path.name[:80]!r} cannot be read: {why}", where=where[:200], hint="check the name") from None
 
 
 def _format_of(file: SourceFile) -> str:
