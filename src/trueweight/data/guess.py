@@ -6,7 +6,7 @@ Shape suffixes:
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from trueweight.data.parse_lists import find_separator, read_vectors
 from trueweight.data.parse_numbers import number_style, read_numbers
 from trueweight.data.parse_texts import Texts, flat, is_text, read_texts
 from trueweight.errors import DataError
+from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 
 __all__ = ["Guess", "guess_feature", "guess_target", "settle"]
@@ -284,7 +285,7 @@ def guess_target(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Guess
     where, array = f"targets.{name}", flat(raw)
     listed = guess_list(array, options)
     if listed and listed[0] in ("set", "vector"):
-        return Guess(*listed)
+        return _for_head(Guess(*listed))
     if _unreadable(array):
         raise DataError(f"cells of type {array.type} cannot be a target", where=where, hint="name another column")
     look = _look(name, array, options)
@@ -301,7 +302,13 @@ def guess_target(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Guess
         hint = f"name a column whose labels repeat, or say what it is: targets: {{{name}: {{type: category}}}}"
         problem = f"the target {name!r} has {look.distinct:,} distinct texts in {look.given:,} rows"
         raise DataError(problem, where=where, hint=hint)
-    return guess
+    return _for_head(guess)
+
+
+def _for_head(guess: Guess) -> Guess:
+    """Without the fields that a column has and a head of the same name has not."""
+    known = registry("head")[guess.type].model_fields  # type: ignore[attr-defined]  # heads are PartSpecs
+    return replace(guess, spec={key: value for key, value in guess.spec.items() if key in known})
 
 
 def _target_number(look: _Look) -> Guess | None:
