@@ -107,7 +107,7 @@ def test_a_cell_of_ten_megabytes(tmp_path: Path, rows: int | None):
 
 
 def test_a_long_header(tmp_path: Path):
-    names = [f"a rather long name of column {place}" for place in range(40_000)]
+    names = [f"a rather long name of column {place} " * 25 + "." for place in range(1_500)]
     table = read(tmp_path, (",".join(names) + "\n" + ",".join("1" for _ in names) + "\n").encode())
     assert table.names == names
 
