@@ -33,7 +33,8 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.test
 
 demo: $(VENV)/.core ## train on a real data set and ask for one prediction
 	@$(BIN)/python examples/demo/make_data.py $(DEMO)
-	$(BIN)/trueweight train $(DEMO)/wine.csv --target cultivar --budget 20s --out $(DEMO)/runs | tee $(DEMO)/bundle-path
+	$(BIN)/trueweight train $(DEMO)/wine.csv --target cultivar --budget 20s > $(DEMO)/bundle-path
+	@tail -n 1 $(DEMO)/bundle-path
 	$(BIN)/trueweight predict "$$(tail -n 1 $(DEMO)/bundle-path)" $(DEMO)/new-bottle.csv
 
 test: $(VENV)/.test ## run the tests (a few minutes)

@@ -38,7 +38,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
     known = [(name, f"{facts[name]:,}" if isinstance(facts[name], int) else str(facts[name]))
              for name in _FACTS if facts.get(name) not in (None, "")]  # fmt: skip
-    yield from aligned(known, left=2)
+    yield from (line.rstrip() for line in aligned(known, left=2))
     columns = [("column", "role", "type", "")]
     columns += [(c["name"], c["role"], c["type"], c.get("summary") or c.get("why") or "") for c in facts["columns"]]
     yield ""
