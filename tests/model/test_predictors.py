@@ -56,7 +56,8 @@ def test_answers_do_not_depend_on_batch_mates(mixed):
     predictor = mixed.predictor(MLP)
     everyone, few = predictor.predict(mixed.table), predictor.predict(mixed.table.take([7, 250]))
     for name, answer in few.items():
-        np.testing.assert_allclose(answer.scores(), everyone[name].take(np.array([7, 250])).scores(), rtol=1e-5, atol=1e-6)
+        mine = everyone[name].take(np.array([7, 250])).scores()
+        np.testing.assert_allclose(answer.scores(), mine, rtol=1e-5, atol=1e-6)
 
 
 def test_chunks_do_not_change_answers(mixed, monkeypatch):
@@ -103,6 +104,9 @@ def test_double_differs_from_eager_by_rounding_only(mixed):
     for name, answer in eager.items():
         np.testing.assert_allclose(answer.scores(), double[name].scores(), rtol=1e-4, atol=1e-5)
     assert same(predictor.predict(mixed.table), eager)
+    weights = {t.name: (1.0,) for t in mixed.signature.targets()}
+    tree = ConformalPredictor(mixed.signature, BlendPredictor(mixed.signature, (predictor,), weights), {})
+    assert same(tree.with_runtime("double").predict(mixed.table), double)
     with pytest.raises(ValueError, match="choose from eager, double"):
         predictor.with_runtime("fast")
 
@@ -130,7 +134,7 @@ def test_states_that_do_not_fit_are_refused(mixed, damage):
 def test_blend_mixes_by_target(mixed):
     constant, linear = ConstantPredictor(mixed.signature), mixed.solved()
     names = [t.name for t in mixed.signature.targets()]
-    weights = {name: (0.25, 0.75) for name in names} | {"fraud": (1.0, 0.0)}
+    weights = dict.fromkeys(names, (0.25, 0.75)) | {"fraud": (1.0, 0.0)}
     answers = BlendPredictor(mixed.signature, (constant, linear), weights).predict(mixed.table)
     a, b = constant.predict(mixed.table), linear.predict(mixed.table)
     np.testing.assert_allclose(answers["cost"].value_N, 0.25 * a["cost"].value_N + 0.75 * b["cost"].value_N)

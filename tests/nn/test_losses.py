@@ -13,7 +13,7 @@ def sigmoid(z: float) -> float:
     return 1 / (1 + math.exp(-z))
 
 
-@pytest.mark.parametrize(("loss", "expected"), [("mse", 2.5), ("mae", 1.5), ("huber", (0.5 * (1 - 0.25) + 0.5 * 1.75) / 2)])
+@pytest.mark.parametrize(("loss", "expected"), [("mse", 2.5), ("mae", 1.5), ("huber", (0.5 * 0.75 + 0.5 * 1.75) / 2)])
 def test_regression_losses(loss: str, expected: float):
     # Errors 1 and 2; Huber with delta 0.5 gives 0.5 * (e - 0.25).
     z = torch.tensor([[[1.0, 2.0]]])
@@ -29,8 +29,9 @@ def test_binary_cross_entropy_is_minus_log_probability():
 def test_focal_loss_discounts_what_is_right():
     p = sigmoid(1.3)
     z, y = torch.tensor([[[1.3]]]), torch.tensor([[1.0]])
-    assert binary_loss(z, y, gamma=2, label_smoothing=0).item() == pytest.approx(-((1 - p) ** 2) * math.log(p), rel=1e-5)
-    assert binary_loss(z, 1 - y, gamma=2, label_smoothing=0).item() == pytest.approx(-(p**2) * math.log(1 - p), rel=1e-5)
+    right, wrong = (binary_loss(z, label, gamma=2, label_smoothing=0).item() for label in (y, 1 - y))
+    assert right == pytest.approx(-((1 - p) ** 2) * math.log(p), rel=1e-5)
+    assert wrong == pytest.approx(-(p**2) * math.log(1 - p), rel=1e-5)
 
 
 def test_label_smoothing_agrees_with_torch():

@@ -54,7 +54,8 @@ class SequenceHead(nn.Module):
         """Logits (B, S, V) of the steps at these places, given the tokens before them."""
         keys_BLD, values_BLD, mask_BL, whole_BD = cache
         query_BSD = self.query(self.place(place_S) + self.before(before_BS) + whole_BD.unsqueeze(1))
-        score_BSL = (query_BSD @ keys_BLD.transpose(1, 2) / query_BSD.shape[2] ** 0.5).masked_fill(~mask_BL.unsqueeze(1), -torch.inf)
+        score_BSL = query_BSD @ keys_BLD.transpose(1, 2) / query_BSD.shape[2] ** 0.5
+        score_BSL = score_BSL.masked_fill(~mask_BL.unsqueeze(1), -torch.inf)
         return self.out(score_BSL.softmax(2) @ values_BLD + query_BSD)
 
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:

@@ -45,8 +45,17 @@ class Form:
     members: int = 1
 
 
+_NAMES = ("tokens_BLD", "mask_BL", "finer")
+
+
 def _flatten(z: Encoding) -> tuple[list[object], tuple[object, ...]]:
     return [z.tokens_BLD, z.mask_BL, list(z.finer)], (z.grid, z.members)
+
+
+def _flatten_with_keys(z: Encoding) -> tuple[list[tuple[_pytree.KeyEntry, object]], tuple[object, ...]]:
+    leaves, context = _flatten(z)
+    keys: list[_pytree.KeyEntry] = [_pytree.GetAttrKey(name) for name in _NAMES]
+    return list(zip(keys, leaves, strict=True)), context
 
 
 def _unflatten(leaves: "list[object]", context: tuple[object, ...]) -> Encoding:
@@ -55,4 +64,10 @@ def _unflatten(leaves: "list[object]", context: tuple[object, ...]) -> Encoding:
     return Encoding(tokens, mask, grid, tuple(finer), members)  # type: ignore[arg-type]
 
 
-_pytree.register_pytree_node(Encoding, _flatten, _unflatten, serialized_type_name="trueweight.nn.encoding.Encoding")  # type: ignore[arg-type]
+_pytree.register_pytree_node(
+    Encoding,
+    _flatten,
+    _unflatten,  # type: ignore[arg-type]
+    flatten_with_keys_fn=_flatten_with_keys,
+    serialized_type_name="trueweight.nn.encoding.Encoding",
+)

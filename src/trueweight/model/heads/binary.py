@@ -75,6 +75,9 @@ class BinaryHead(PartSpec):
     loss_weight: Annotated[float, Field(ge=0)] = 1.0
     """Share of this target in the summed loss of all."""
 
+    min_class_rows: Annotated[int, Field(ge=1)] = 2
+    """Fewest training rows of a class. With fewer the run is refused: one row can be learnt or tested, not both."""
+
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> Cells:
         """Interpret raw label cells as the category column does."""
         return read_as("category", raw, options)
@@ -95,7 +98,7 @@ class BinaryHead(PartSpec):
                 where=f"targets.{name}",
                 hint="use type: category, or list what means 'no value' in data.missing_values",
             )
-        refuse_few(counts, len(rows), name)
+        refuse_few(counts, len(rows), name, self.min_class_rows)
         positive = self._positive(list(counts), name)
         classes = [*(level for level in counts if level != positive), positive]
         return {"classes": classes, "counts": [counts[level] for level in classes]}

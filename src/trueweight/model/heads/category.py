@@ -63,6 +63,9 @@ class CategoryHead(PartSpec):
     loss_weight: Annotated[float, Field(ge=0)] = 1.0
     """Share of this target in the summed loss of all."""
 
+    min_class_rows: Annotated[int, Field(ge=1)] = 2
+    """Fewest training rows of a class. With fewer the run is refused: one row can be learnt or tested, not both."""
+
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> Cells:
         """Interpret raw label cells as the category column does."""
         return read_as("category", raw, options)
@@ -74,7 +77,7 @@ class CategoryHead(PartSpec):
             DataError: No label, one class alone, or a class with one row.
         """
         counts = tally(level_cells(cells), rows)
-        refuse_few(counts, len(rows), name)
+        refuse_few(counts, len(rows), name, self.min_class_rows)
         classes = natural_order(list(counts))
         return {"classes": classes, "counts": [counts[level] for level in classes]}
 

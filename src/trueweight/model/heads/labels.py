@@ -56,11 +56,17 @@ def tally(cells: LevelCells, rows: np.ndarray) -> dict[str, int]:
     return {level: int(count) for level, count in zip(cells.levels, counts, strict=True) if count}
 
 
-def refuse_few(counts: Mapping[str, int], rows: int, name: str) -> None:
+def refuse_few(counts: Mapping[str, int], rows: int, name: str, least: int = 2) -> None:
     """Raise where classes cannot be learnt.
 
+    Args:
+        counts: Training rows of each class.
+        rows: All training rows.
+        name: Of the target.
+        least: Fewest rows that a class may have.
+
     Raises:
-        DataError: No label, one class alone, or a class with one row.
+        DataError: No label, one class alone, or a class with too few rows.
     """
     where = f"targets.{name}"
     if not counts:
@@ -73,10 +79,11 @@ def refuse_few(counts: Mapping[str, int], rows: int, name: str) -> None:
             where=where,
             hint="choose another target, or add rows of another class",
         )
-    if single := [level for level, count in counts.items() if count == 1]:
+    if single := [level for level, count in counts.items() if count < least]:
         more = f" and {len(single) - 1} more" if len(single) > 1 else ""
+        found = "one training row" if counts[single[0]] == 1 else f"{counts[single[0]]} training rows"
         raise DataError(
-            f"class {single[0]!r} of {name!r}{more} has only one training row",
+            f"class {single[0]!r} of {name!r}{more} has only {found}",
             where=where,
             hint="add rows of that class, merge it with another, or empty its label",
         )

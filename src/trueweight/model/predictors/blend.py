@@ -1,7 +1,7 @@
 """The weighted mixture of several predictors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
@@ -42,6 +42,10 @@ class BlendPredictor:
             used = [i for i in asked if weights[i] > 0]
             found[target] = blend([answers[i][target] for i in used], [weights[i] for i in used])
         return found
+
+    def with_runtime(self, name: str) -> "BlendPredictor":
+        """The same blend, its leaves run in another way."""
+        return replace(self, parts=tuple(part.with_runtime(name) for part in self.parts))
 
     def members(self) -> Sequence[Predictor]:
         """In the order of the weights."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -63,6 +63,10 @@ class ConformalPredictor:
         """The member's answers, with intervals."""
         answers = self.inner.predict(table, how=how, seed=seed)
         return {target: self._widen(target, answer) for target, answer in answers.items()}
+
+    def with_runtime(self, name: str) -> "ConformalPredictor":
+        """The same node, its leaves run in another way."""
+        return replace(self, inner=self.inner.with_runtime(name))
 
     def members(self) -> Sequence[Predictor]:
         """The one inside."""

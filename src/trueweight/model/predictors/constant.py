@@ -27,6 +27,10 @@ class ConstantPredictor:
             for facts in self.signature.targets()
         }
 
+    def with_runtime(self, name: str) -> "ConstantPredictor":  # noqa: ARG002  # there is nothing to run
+        """Itself."""
+        return self
+
     def members(self) -> Sequence[Predictor]:
         """None: a leaf."""
         return ()

@@ -1,0 +1,134 @@
+"""What every encoder promises, checked for every encoder we ship or have installed."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from trueweight.data.field import Layout
+from trueweight.registry import registry
+
+LAYOUTS = {
+    "all": Layout({"number": 3, "flag": 2, "code": 2}, (4, 12), ((-1.0, 0.0, 1.0), (), (0.5,))),
+    "numbers": Layout({"number": 2}, (), ((0.0,), (0.0, 1.0))),
+    "flags": Layout({"flag": 3}),
+    "codes": Layout({"code": 3}, (3, 40, 11)),
+}
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "linear": [{}, {"max_width": 8}],
+    "mlp": [
+        {"hidden_sizes": [8, 8], "embedding_size": 3},
+        {"hidden_sizes": [8, 8], "members": 3, "residual": True, "normalization": "layer", "activation": "silu"},
+        {"hidden_sizes": [8], "numerical_embedding": "periodic", "normalization": "rms", "activation": "gelu"},
+        {"hidden_sizes": [8], "numerical_embedding": "none", "category_embedding_size": 5, "activation": "selu"},
+        {"hidden_sizes": [], "members": 2, "initializer": "orthogonal"},
+        {"hidden_sizes": [8], "normalization": "batch", "activation": "tanh", "initializer": "xavier_normal"},
+    ],
+}
+CASES = [
+    pytest.param(name, options, layout, id=f"{name}-{i}-{layout}")
+    for name in registry("encoder")
+    for i, options in enumerate(VARIANTS.get(name, [{}]))
+    for layout in LAYOUTS
+]
+ROWS = 6
+
+
+def arrays(layout: Layout, rows: int) -> dict[str, torch.Tensor]:
+    rng = torch.Generator().manual_seed(1)
+    found = {"number": torch.randn(rows, layout.width("number"), generator=rng)}
+    found["flag"] = torch.randint(0, 2, (rows, layout.width("flag")), generator=rng).float()
+    codes = [torch.randint(0, n, (rows, 1), generator=rng, dtype=torch.int32) for n in layout.cardinalities]
+    found["code"] = torch.cat(codes, dim=1) if codes else torch.zeros(rows, 0, dtype=torch.int32)
+    return {name: t for name, t in found.items() if layout.width(name)}
+
+
+def make(name: str, options: dict[str, Any], layout: str, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return registry("encoder")[name].model_validate({"type": name, **options}).build(LAYOUTS[layout]).eval()
+
+
+@pytest.mark.parametrize(("name", "options", "layout"), CASES)
+class TestEncoder:
+    def test_output_has_the_form_it_promised(self, name, options, layout):
+        encoder, x = make(name, options, layout), arrays(LAYOUTS[layout], ROWS)
+        z = encoder(x)
+        assert z.tokens_BLD.shape[0] == ROWS * encoder.form.members
+        assert z.tokens_BLD.shape[2] == encoder.form.width
+        assert (len(z.grid), len(z.finer), z.members) == (
+            encoder.form.grid_rank, encoder.form.levels, encoder.form.members,
+        )  # fmt: skip
+        assert z.tokens_BLD.dtype == torch.float32
+        assert torch.isfinite(z.tokens_BLD).all()
+
+    def test_rows_do_not_see_each_other(self, name, options, layout):
+        encoder, x = make(name, options, layout), arrays(LAYOUTS[layout], ROWS)
+        few = {key: t[:2] for key, t in x.items()}
+        whole = encoder(x).tokens_BLD[: 2 * encoder.form.members]
+        torch.testing.assert_close(encoder(few).tokens_BLD, whole)
+
+    def test_no_rows_are_no_problem(self, name, options, layout):
+        encoder = make(name, options, layout)
+        z = encoder(arrays(LAYOUTS[layout], 0))
+        assert z.tokens_BLD.shape[::2] == (0, encoder.form.width)
+
+    def test_every_parameter_learns(self, name, options, layout):
+        encoder, x = make(name, options, layout).train(), arrays(LAYOUTS[layout], 64)
+        parameters = dict(encoder.named_parameters())
+        if parameters:
+            z = encoder(x).tokens_BLD
+            (z * torch.randn(z.shape, generator=torch.Generator().manual_seed(2))).sum().backward()
+        idle = [key for key, p in parameters.items() if p.grad is None or not p.grad.any()]
+        assert not idle
+
+    def test_state_survives_a_round_trip(self, name, options, layout):
+        encoder, x = make(name, options, layout), arrays(LAYOUTS[layout], ROWS)
+        twin = make(name, options, layout, seed=9)
+        twin.load_state_dict(encoder.state_dict())
+        assert torch.equal(twin(x).tokens_BLD, encoder(x).tokens_BLD)
+
+    def test_runs_in_float64(self, name, options, layout):
+        encoder, x = make(name, options, layout), arrays(LAYOUTS[layout], ROWS)
+        exact = make(name, options, layout).double()
+        doubled = {key: t.double() if t.is_floating_point() else t for key, t in x.items()}
+        assert exact(doubled).tokens_BLD.dtype == torch.float64
+        # A handful of float32 layers.
+        torch.testing.assert_close(exact(doubled).tokens_BLD.float(), encoder(x).tokens_BLD, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "options", "layout"), [c for c in CASES if c.values[2] == "all"])
+def test_can_be_exported_for_any_number_of_rows(name, options, layout):
+    encoder, x = make(name, options, layout), arrays(LAYOUTS[layout], ROWS)
+    rows = {key: {0: torch.export.Dim("rows")} for key in x}
+    exported = torch.export.export(encoder, (x,), dynamic_shapes=(rows,)).module()
+    more = arrays(LAYOUTS[layout], 11)
+    torch.testing.assert_close(exported(more).tokens_BLD, encoder(more).tokens_BLD)
+
+
+@pytest.mark.parametrize("name", list(registry("encoder")))
+def test_search_space_holds_valid_values(name):
+    part = registry("encoder")[name]
+    for field, values in part.search_space.items():
+        for value in values:
+            assert getattr(part.model_validate({"type": name, field: value}), field) == value
+
+
+def test_every_encoder_has_a_page_of_its_own_in_words():
+    for name in registry("encoder"):
+        assert "Example:" in (registry("encoder")[name].__doc__ or ""), name
+
+
+def test_parts_of_models_import_without_torch():
+    code = (
+        "import sys\n"
+        "from trueweight.registry import registry\n"
+        "for kind in ('encoder', 'fusion', 'head', 'predictor'):\n"
+        "    for name in registry(kind):\n"
+        "        registry(kind)[name]\n"
+        "        assert 'torch' not in sys.modules, f'{kind} {name} imports torch'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

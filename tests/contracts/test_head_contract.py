@@ -1,0 +1,209 @@
+"""What every head promises, checked for every head we ship or have installed."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from torch import nn
+
+from trueweight.data.cells import ReadOptions
+from trueweight.data.sample import BottomK
+from trueweight.metrics.prediction import blend
+from trueweight.nn.decoding import GREEDY, Context
+from trueweight.nn.encoding import Encoding, Form
+from trueweight.registry import registry
+
+RNG = np.random.default_rng(0)
+ROWS, WIDTH = 40, 5
+X = RNG.normal(size=(ROWS, WIDTH)).astype(np.float32)
+SIGNAL = X @ RNG.normal(size=(WIDTH, 3))
+
+NUMBERS = [None, *map(str, np.abs(SIGNAL[1:, 0]).round(3))]
+YES_NO = [None, *("yes" if s > 0 else "no" for s in SIGNAL[1:, 0])]
+SETS = [None, *("|".join(t for t, s in zip("pqr", row, strict=True) if s > 0) or "p" for row in SIGNAL[1:])]
+RAW: dict[str, list[Any]] = {
+    "number": NUMBERS,
+    "binary": YES_NO,
+    "category": [None, *("abc"[i] for i in SIGNAL[1:].argmax(1))],
+    "set": SETS,
+    "vector": [None, *(row.tolist() for row in SIGNAL[1:])],
+}
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "number": [{}, {"loss": "huber", "huber_delta": 0.5, "transform": "log1p", "unit": "EUR"}, {"loss": "mae"}],
+    "binary": [{}, {"class_weight": "balanced", "loss": "focal", "label_smoothing": 0.1}, {"class_weight": {"yes": 3}}],
+    "category": [{}, {"class_weight": "balanced", "loss": "focal", "label_smoothing": 0.1}],
+    "set": [{"separator": "|"}, {"separator": "|", "loss": "focal", "label_smoothing": 0.1}],
+    "vector": [{}, {"loss": "huber"}],
+}
+CASES = [
+    pytest.param((name, options, members), id=f"{name}-{i}-members{members}")
+    for name in registry("head")
+    for i, options in enumerate(VARIANTS[name])
+    for members in (1, 3)
+]
+
+
+class Case:
+    """One head, what it learnt from 40 rows of which the first has no label, and an encoding of them."""
+
+    def __init__(self, name: str, options: dict[str, Any], members: int) -> None:
+        self.part = registry("head")[name].model_validate({"type": name, **options})
+        self.cells = self.part.read(pa.chunked_array([pa.array(RAW[name])]), ReadOptions())
+        rows = np.arange(ROWS)
+        self.learnt = self.part.learn(self.cells, rows, BottomK.of(rows), name="y")
+        torch.manual_seed(0)
+        self.form = Form(WIDTH, members=members)
+        self.head: Any = self.part.build(self.form, self.learnt)
+        self.y = {key: torch.from_numpy(a) for key, a in self.part.encode(self.cells, self.learnt).items()}
+        tokens = torch.from_numpy(X).unsqueeze(1).repeat_interleave(members, dim=0)
+        self.z = Encoding(tokens + 0.1 * torch.randn(tokens.shape), members=members)
+        self.rng = torch.Generator().manual_seed(0)
+
+    def loss(self, rows: slice = slice(None), weight: torch.Tensor | None = None) -> torch.Tensor:
+        members = self.form.members
+        tokens = self.z.tokens_BLD.unflatten(0, (ROWS, members))[rows].flatten(0, 1)
+        y = {key: t[rows] for key, t in self.y.items()}
+        return self.head.loss(Encoding(tokens, members=members), y, weight, self.rng)
+
+    def outputs(self) -> dict[str, torch.Tensor]:
+        with torch.no_grad():
+            return self.head.outputs(self.z, GREEDY, self.head.noise(torch.arange(ROWS), 0))
+
+    def read(self) -> Any:
+        return self.head.read(self.outputs(), self.learnt, Context(np.arange(ROWS)))
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return Case(*request.param)
+
+
+@pytest.fixture(params=[c for c in CASES if c.values[0][2] == 1])
+def single(request: pytest.FixtureRequest) -> Case:
+    return Case(*request.param)
+
+
+def test_every_head_is_here():
+    assert set(registry("head")) == set(RAW) == set(VARIANTS)
+
+
+def test_what_is_learnt_is_plain_json(single: Case):
+    assert json.loads(json.dumps(single.learnt, allow_nan=False)) == single.learnt
+    assert single.part.summary(single.learnt)
+    assert single.part.metrics(single.learnt)
+
+
+def test_encoded_targets_mark_absent_rows_and_hold_zeros_there(single: Case):
+    assert single.y["present"].dtype == torch.bool
+    assert not single.y["present"][0]
+    assert single.y["present"][1:].all()
+    assert all(len(t) == ROWS and not t[0].any() for t in single.y.values())
+
+
+def test_truth_knows_the_same_rows(single: Case):
+    truth = single.part.truth(single.cells, single.learnt)
+    assert len(truth) == len(truth.value) == ROWS
+    assert truth.present_N.tolist() == single.y["present"].tolist()
+
+
+def test_loss_is_a_finite_scalar_that_ignores_absent_rows(case: Case):
+    before = case.loss()
+    assert before.shape == ()
+    assert torch.isfinite(before)
+    case.z.tokens_BLD[: case.form.members] = 50.0
+    torch.testing.assert_close(case.loss(), before)
+    nothing = case.loss(slice(0, 1))
+    nothing.backward()
+    assert nothing.item() == 0
+
+
+def test_loss_is_the_weighted_mean_over_rows(case: Case):
+    if not case.head.row_wise:
+        pytest.skip("an in-batch loss is no mean over rows")
+    weight = torch.rand(ROWS, generator=torch.Generator().manual_seed(3))
+    each = torch.stack([case.loss(slice(r, r + 1)) for r in range(1, ROWS)])
+    expected = (each * weight[1:]).sum() / weight[1:].sum()
+    torch.testing.assert_close(case.loss(weight=weight), expected)
+    torch.testing.assert_close(case.loss(), each.mean())
+
+
+def test_every_parameter_learns(case: Case):
+    case.loss().backward()
+    idle = [n for n, p in case.head.named_parameters() if p.grad is None or not p.grad.flatten(1).any(1).all()]
+    assert not idle
+
+
+def test_outputs_have_a_row_for_each_row_and_do_not_see_others(case: Case):
+    out, members = case.outputs(), case.form.members
+    few = Encoding(case.z.tokens_BLD[: 2 * members], members=members)
+    with torch.no_grad():
+        two = case.head.outputs(few, GREEDY, case.head.noise(torch.arange(2), 0))
+    for key, tensor in out.items():
+        assert len(tensor) == ROWS
+        assert torch.isfinite(tensor).all()
+        torch.testing.assert_close(two[key], tensor[:2])
+
+
+def test_answers_are_predictions_of_one_kind(case: Case):
+    answer, constant = case.read(), case.part.constant(case.learnt, ROWS)
+    assert type(answer) is type(constant)
+    assert len(answer) == len(constant) == ROWS
+    assert answer.scores().shape == constant.scores().shape
+    assert answer.scores().dtype == np.float64
+    assert next(iter(answer.columns("y"))) == "y"
+    assert list(answer.columns("y")) == list(constant.columns("y"))
+    mixed = blend([answer, constant], [0.5, 0.5])
+    np.testing.assert_allclose(mixed.scores(), (answer.scores() + constant.scores()) / 2)
+
+
+def test_state_survives_a_round_trip(case: Case):
+    twin = case.part.build(case.form, case.learnt)
+    twin.load_state_dict(case.head.state_dict())
+    before = case.outputs()
+    case.head = twin
+    assert all(torch.equal(case.outputs()[key], tensor) for key, tensor in before.items())
+
+
+def test_can_be_exported(single: Case):
+    class Answering(nn.Module):
+        def __init__(self, head: Any) -> None:
+            super().__init__()
+            self.head = head
+
+        def forward(self, z: Encoding) -> dict[str, torch.Tensor]:
+            return dict(self.head.outputs(z, GREEDY, {}))
+
+    exported = torch.export.export(Answering(single.head), (single.z,)).module()
+    for key, tensor in exported(single.z).items():
+        torch.testing.assert_close(tensor, single.outputs()[key])
+
+
+def test_solving_beats_where_it_began(single: Case):
+    head: Any = single.part.build_solving(single.form, single.learnt)
+    assert not any(p.requires_grad for p in head.parameters())
+
+    def again():
+        for start in range(0, ROWS, 16):
+            cut = slice(start, start + 16)
+            yield Encoding(single.z.tokens_BLD[cut]), {key: t[cut] for key, t in single.y.items()}, None
+
+    path = list(head.solve(again, again))
+    assert len(path) > 3
+    assert all(strength >= 0 and np.isfinite(loss) for strength, loss in path)
+    before = single.loss()
+    single.head = head
+    assert single.loss() < before
+    # The same module either way: solved weights load into a head to be trained, and back.
+    single.part.build(single.form, single.learnt).load_state_dict(head.state_dict())
+
+
+@pytest.mark.parametrize("name", list(registry("head")))
+def test_search_space_and_words(name):
+    part = registry("head")[name]
+    for field, values in part.search_space.items():
+        for value in values:
+            assert getattr(part.model_validate({"type": name, field: value}), field) == value
+    assert "Example:" in (part.__doc__ or "")

@@ -1,0 +1,127 @@
+"""What every predictor promises, checked for every kind of predictor we ship or have installed."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from trueweight.data.cells import ReadOptions
+from trueweight.data.field import Field
+from trueweight.data.learn import blank_signature, learn_signature
+from trueweight.data.reading import column_part
+from trueweight.data.roles import Role
+from trueweight.data.signature import Signature
+from trueweight.data.table import Table
+from trueweight.model.predictors.blend import BlendPredictor
+from trueweight.model.predictors.conformal import ConformalPredictor, Radius
+from trueweight.model.predictors.constant import ConstantPredictor
+from trueweight.model.predictors.tree import predictor_from_state
+from trueweight.model.protocols import Predictor, State
+from trueweight.registry import registry
+
+ROWS = 30
+
+
+def a_table() -> Table:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=ROWS)
+    kind = rng.choice(["a", "b"], size=ROWS)
+    return Table(pa.table({"x": x, "kind": kind, "cost": x * 3 + 1, "fraud": np.where(x > 0, "yes", "no")}))
+
+
+def a_signature(table: Table) -> Signature:
+    heads = {"cost": "number", "fraud": "binary"}
+    columns = {"x": "number", "kind": "category"}
+    roles = [Role(n, "feature", registry("column")[t].model_validate({"type": t}), "") for n, t in columns.items()]
+    roles += [Role(n, "target", registry("head")[t].model_validate({"type": t}), "") for n, t in heads.items()]
+    rows = np.arange(ROWS)
+    return learn_signature(blank_signature(table, roles, ReadOptions(), rows), table, rows, min_group=1)
+
+
+def a_network(signature: Signature) -> Predictor:
+    from trueweight.model.network import build_network
+    from trueweight.model.predictors.network import NetworkPredictor, learnt_targets
+
+    codecs = {f.name: column_part(f).codec(f.name, f.learnt) for f in signature.features()}
+    fields = {"table": Field("table", codecs, {f.name: f.type for f in signature.features()})}
+    encoders = {"table": registry("encoder")["mlp"].model_validate({"type": "mlp", "hidden_sizes": [8], "members": 2})}
+    fusion = registry("fusion")["concat"].model_validate({"type": "concat"})
+    network = build_network(encoders, fusion, fields, learnt_targets(signature), solving=False, seed=0)
+    return NetworkPredictor(signature, fields, network, encoders, fusion, solving=False)
+
+
+EXAMPLES: dict[str, Callable[[Signature], Predictor]] = {
+    "network": a_network,
+    "constant": ConstantPredictor,
+    "blend": lambda s: BlendPredictor(
+        s, (a_network(s), ConstantPredictor(s)), {"cost": (0.5, 0.5), "fraud": (0.2, 0.8)}, ("mlp", "constant")
+    ),
+    "conformal": lambda s: ConformalPredictor(s, a_network(s), {"cost": Radius(1.5, 0.9, 20)}),
+}
+
+
+@pytest.fixture(params=list(registry("predictor")))
+def case(request: pytest.FixtureRequest) -> tuple[Any, Table]:
+    table = a_table()
+    return EXAMPLES[request.param](a_signature(table)), table
+
+
+def stored(state: State) -> State:
+    """What a bundle makes of a state: JSON and copies of tensors."""
+    facts, codecs = json.loads(json.dumps([state.facts, state.codecs], allow_nan=False))
+    tensors = {name: tensor.clone() for name, tensor in state.tensors.items()}
+    return State(state.kind, facts, tensors, codecs, tuple(stored(member) for member in state.members))
+
+
+def equal(a: Any, b: Any) -> bool:
+    return all(
+        np.array_equal(a[target].columns("y")[name], column)
+        for target in a
+        for name, column in b[target].columns("y").items()
+    )
+
+
+def test_every_predictor_is_here():
+    assert set(registry("predictor")) == set(EXAMPLES)
+
+
+def test_state_is_an_exact_inverse(case):
+    predictor, table = case
+    twin = predictor_from_state(stored(predictor.state()), predictor.signature)
+    assert type(twin) is type(predictor)
+    assert equal(twin.predict(table), predictor.predict(table))
+    assert stored(twin.state()).facts == stored(predictor.state()).facts
+
+
+def test_members_are_what_the_state_holds(case):
+    predictor, _ = case
+    assert [m.state().kind for m in predictor.members()] == [m.kind for m in predictor.state().members]
+    assert bool(predictor.state().members) == (predictor.state().codecs is None and bool(predictor.members()))
+
+
+def test_rows_do_not_see_each_other(case):
+    predictor, table = case
+    few, whole = predictor.predict(table.take([4, 2])), predictor.predict(table)
+    for target, answer in few.items():
+        np.testing.assert_allclose(answer.scores(), whole[target].take(np.array([4, 2])).scores(), rtol=1e-5, atol=1e-6)
+
+
+def test_the_same_question_has_the_same_answer(case):
+    predictor, table = case
+    assert equal(predictor.predict(table), predictor.predict(table))
+
+
+def test_lost_columns_and_no_rows_are_answered(case):
+    predictor, table = case
+    assert all(len(answer) == ROWS for answer in predictor.predict(table.select(["kind"])).values())
+    assert all(len(answer) == 0 for answer in predictor.predict(table.head(0)).values())
+
+
+def test_every_runtime_answers_alike(case):
+    predictor, table = case
+    double = predictor.with_runtime("double").predict(table)
+    for target, answer in predictor.predict(table).items():
+        np.testing.assert_allclose(answer.scores(), double[target].scores(), rtol=1e-4, atol=1e-5)
