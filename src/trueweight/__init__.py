@@ -1,8 +1,37 @@
 """Train a model. Get the evidence with it."""
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trueweight.api import check, evaluate, init, load, predict, show, train, verify
+    from trueweight.bundle.bundle import Bundle
+    from trueweight.estimator import Estimator, Regressor
 
 try:
     __version__ = version("trueweight")
 except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
+
+__all__ = [
+    "Bundle", "Estimator", "Regressor", "check", "evaluate", "init", "load", "predict", "show", "train", "verify",
+]  # fmt: skip
+
+_HOMES = {
+    "Bundle": "trueweight.bundle.bundle",
+    "Estimator": "trueweight.estimator",
+    "Regressor": "trueweight.estimator",
+    **dict.fromkeys(("check", "evaluate", "init", "load", "predict", "show", "train", "verify"), "trueweight.api"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names, resolved on first use: ``import trueweight`` alone loads nothing heavy."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'trueweight' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -128,7 +128,8 @@ class Estimator(ClassifierMixin, _TableEstimator):  # type: ignore[misc]
         self.classes_, code = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"there is only one class in y: {self.classes_[0]!r}; a classifier needs two")
-        head = {"type": "category"} if len(self.classes_) > 2 else {"type": "binary", "positive_class": "1"}
+        head: dict[str, Any] = {"type": "category"} if len(self.classes_) > 2 else {"type": "binary", "positive_class": "1"}
+        head["min_class_rows"] = 1  # scikit-learn's users decide that for themselves
         return self._fit(X, code.astype(str), head)
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -143,7 +144,8 @@ class Estimator(ClassifierMixin, _TableEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row, (N,)."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])
+        chosen = self.predict_proba(X).argmax(1)
+        return np.asarray(self.classes_[chosen])
 
 
 class Regressor(RegressorMixin, _TableEstimator):  # type: ignore[misc]

@@ -12,6 +12,7 @@ from trueweight.bundle.bundle import Bundle
 from trueweight.data.reading import column_part
 from trueweight.data.roles import Role, assign_roles, require_features
 from trueweight.data.table import Table
+from trueweight.evaluate.asked import require_metrics
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
 from trueweight.seeds import stream
@@ -44,6 +45,7 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
     asked = asked_spec(path, settings)
     table, _ = read_source(asked, None, path.parent, rows=CHECK_ROWS)
     roles = assign_roles(table, asked)
+    require_metrics(asked)
     require_features(roles)
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     targets = {name: head.type for name, head in asked.targets.items()}

@@ -14,6 +14,7 @@ from trueweight.bundle.card import model_card
 from trueweight.bundle.golden import make_golden
 from trueweight.bundle.save import Contents, save_bundle
 from trueweight.data.digest import digest_rows
+from trueweight.evaluate.asked import require_metrics
 from trueweight.evaluate.baselines import fit_baselines
 from trueweight.evaluate.honesty import data_entries, reading
 from trueweight.evaluate.measure import measure
@@ -51,6 +52,7 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
         the_run = stack.enter_context(open_run(spec.name, out, resume=resume))
         meter = stack.enter_context(Meter())
         ready = prepare(request.table, spec, labels=request.labels)
+        require_metrics(ready.spec)
         digest = request.table.provenance.digest
         the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest)
         replay = Plan.read(plan).replayed() if plan else None

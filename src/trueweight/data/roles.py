@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trueweight.data.cells import ReadOptions
-from trueweight.data.guess import guess_feature
+from trueweight.data.guess import guess_feature, settle
 from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.registry import registry
@@ -66,6 +66,8 @@ def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str,
         part = spec.features[name]
         ignored = part.type in ("ignore", "id")
         why = str(part.model_dump().get("reason") or "asked to be left out") if ignored else "asked for"
+        # What a single later row cannot tell (decimal comma, day first) is decided here, on the whole column.
+        part = part if ignored else settle(part, table.data.column(name), read_options_of(spec.data))
         return Role(name, "ignored" if ignored else "feature", part, why)
     if name in reserved:
         role, kind, why = reserved[name]

@@ -16,6 +16,9 @@ __all__ = ["CROSS_FIT_BELOW", "Shares", "Split", "Units", "count_twins", "cut_by
 CROSS_FIT_BELOW = 100
 """Validation rows below which no half is set apart for calibration."""
 
+LEAST_TO_TRAIN = 2
+"""Units of each stratum that train, however small it is: a class that only test rows have cannot be learnt."""
+
 PARTS = ("train", "validation", "calibration", "test")
 
 
@@ -77,12 +80,12 @@ def cut_by_share(units: Units, shares: Shares, seed: int, method: str) -> Split:
         total = float(size[order].sum())
         # Rounding is carried from one stratum to the next, so that many small ones still add up.
         owed_test += total * shares.test
-        taken = _take(order, size, owed_test)
+        taken = _take(order[:-LEAST_TO_TRAIN], size, owed_test)
         part[taken] = 3
         owed_test -= size[taken].sum()
         rest = order[len(taken) :]
         owed_validation += total * shares.validation
-        taken = _take(rest, size, owed_validation)
+        taken = _take(rest[:-LEAST_TO_TRAIN], size, owed_validation)
         part[taken] = 1
         owed_validation -= size[taken].sum()
     return _finish(units.rows, part[member], member, hashes, shares, method)

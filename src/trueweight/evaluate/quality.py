@@ -1,13 +1,13 @@
 """Scores on rows that nobody trained on, each with its n and interval."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
 
-from trueweight.errors import TrueweightError
-from trueweight.evidence.record import Data, Entry, Interval, Method
-from trueweight.metrics.interval import Estimate, estimate
+from trueweight.evidence.record import Data, Entry, Method
+from trueweight.metrics.interval import estimates
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction
 from trueweight.metrics.registry import metric
 from trueweight.metrics.truth import Truth
@@ -54,47 +54,45 @@ def quality(
     """
     entries = []
     for target, truth in truths.items():
-        prediction = predictions[target]
-        for name in _names(ask.evaluate, target, prediction):
-            entries.append(_entry(prefix, target, name, prediction, truth, ask, slice))
+        names = _names(ask.evaluate, target, predictions[target])
+        entries += _entries(prefix, target, names, predictions[target], truth, ask, slice)
     return entries
 
 
-def _names(evaluate: EvaluateSpec, target: str, prediction: Prediction) -> Sequence[str]:
+def _names(evaluate: EvaluateSpec, target: str, prediction: Prediction) -> list[str]:
     names = list((evaluate.metrics or {}).get(target, ()))
-    asked = len(names)
-    if isinstance(prediction, ClassPrediction) and asked:
-        names += [f"{m}[{label}]" for m in CLASS_METRICS for label in prediction.classes[-_MOST_CLASSES:]]
+    if isinstance(prediction, ClassPrediction) and names:
+        names += [f"{m}[{label}]" for m in CLASS_METRICS for label in prediction.classes[:_MOST_CLASSES]]
     if isinstance(prediction, NumberPrediction) and prediction.low_N is not None:
         names += ["coverage", "interval_width"]
-    return names
+    return list(dict.fromkeys(names))
 
 
 _MOST_CLASSES = 20  # per-class metrics beyond this many classes drown the rest
 
 
-def _entry(
-    prefix: str, target: str, name: str, prediction: Prediction, truth: Truth, ask: Ask, slice: str | None
-) -> Entry:
+def _entries(
+    prefix: str, target: str, names: Sequence[str], prediction: Prediction, truth: Truth, ask: Ask, slice: str | None
+) -> list[Entry]:
     start, how = perf_counter(), ask.evaluate.interval
-    id = "/".join([prefix, target, name, ask.role] + ([slice] if slice else []))
-    axis = prefix.split("/", maxsplit=1)[0]
     seed = stream_seed(ask.seed, "interval") % 2**32
-    method = Method(name, "1", {"interval": how.method, "n_resamples": how.n_resamples}, seed)
-    common = {"axis": axis, "metric": name, "target": target, "slice": slice, "method": method, "data": ask.data}
-    try:
-        found = estimate(
-            metric(name), prediction, truth, level=how.level, method=how.method, n_resamples=how.n_resamples, seed=seed
+    asked = [metric(name) for name in names]
+    found = estimates(
+        asked, prediction, truth, level=how.level, method=how.method, n_resamples=how.n_resamples, seed=seed
+    )
+    seconds = round((perf_counter() - start) / max(1, len(names)), 4)
+    axis = prefix.split("/", maxsplit=1)[0]
+    entries = []
+    for one in found:
+        known = math.isfinite(one.value)
+        method = Method(one.metric, "1", {"interval": one.method, "n_resamples": how.n_resamples}, seed)
+        entries.append(
+            Entry(
+                id="/".join([prefix, target, one.metric, ask.role] + ([slice] if slice else [])), axis=axis,
+                metric=one.metric, target=target, slice=slice, value=one.value if known else None,
+                unit=metric(one.metric).unit, interval=one.interval() if known else None, n=one.n,
+                status="measured" if known else "not_applicable", reason=one.reason or (None if known else "undefined"),
+                method=method, data=ask.data, cost={"seconds": seconds}, reproduce=ask.reproduce, produced_at=now(),
+            )  # fmt: skip
         )
-    except TrueweightError as error:
-        return Entry(id=id, status="not_applicable", reason=error.problem, produced_at=now(), **common)  # type: ignore[arg-type]
-    return Entry(
-        id=id, value=found.value, interval=_interval(found), n=found.n, unit=metric(name).unit,
-        cost={"seconds": round(perf_counter() - start, 4)}, reproduce=ask.reproduce, produced_at=now(), **common,  # type: ignore[arg-type]
-    )  # fmt: skip
-
-
-def _interval(found: Estimate) -> Interval | None:
-    if found.low is None or found.high is None:
-        return None
-    return Interval(found.low, found.high, found.level, found.method)
+    return entries

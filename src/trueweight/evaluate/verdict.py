@@ -1,10 +1,11 @@
 """Is it better than the simple model? Paired differences on the same rows, and the answer in words."""
 
+import math
 from collections.abc import Mapping
 
 from trueweight.evaluate.quality import Ask, now
-from trueweight.evidence.record import Entry, Interval, Method
-from trueweight.metrics.compare import Difference, paired
+from trueweight.evidence.record import Entry, Method
+from trueweight.metrics.compare import Difference, paired_all
 from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.registry import metric
 from trueweight.metrics.truth import Truth
@@ -27,38 +28,36 @@ def comparisons(
         ask: Metrics and interval.
         baseline: Name of the baseline.
     """
-    entries = []
+    entries, how = [], ask.evaluate.interval
+    seed = stream_seed(ask.seed, "interval") % 2**32
     for target, truth in truths.items():
-        names = (ask.evaluate.metrics or {}).get(target, [])
-        for place, name in enumerate(names):
-            found = _difference(name, ours[target], theirs[target], truth, ask)
-            entries.append(_entry(found, target, name, baseline, ask))
-            if place == 0:
-                entries.append(_verdict(found, target, name, baseline, ask))
+        asked = [metric(name) for name in (ask.evaluate.metrics or {}).get(target, [])]
+        found = paired_all(
+            asked, ours[target], theirs[target], truth, level=how.level, n_resamples=how.n_resamples, seed=seed
+        )
+        entries += [_entry(one, target, baseline, ask) for one in found]
+        entries += [_verdict(one, target, baseline, ask) for one in found[:1]]
     return entries
 
 
-def _difference(name: str, ours: Prediction, theirs: Prediction, truth: Truth, ask: Ask) -> Difference:
-    how = ask.evaluate.interval
-    seed = stream_seed(ask.seed, "interval") % 2**32
-    return paired(metric(name), ours, theirs, truth, level=how.level, n_resamples=how.n_resamples, seed=seed)
-
-
-def _entry(found: Difference, target: str, name: str, baseline: str, ask: Ask) -> Entry:
-    bounds = None
-    if found.low is not None and found.high is not None:
-        bounds = Interval(found.low, found.high, found.level, "paired bootstrap")
+def _entry(found: Difference, target: str, baseline: str, ask: Ask) -> Entry:
+    known, name = math.isfinite(found.value), found.metric
     method = Method("paired difference", "1", {"baseline": baseline, "n_resamples": ask.evaluate.interval.n_resamples})
     return Entry(
         id=f"comparison/{target}/{name}/{baseline}", axis="comparison", metric=name, target=target,
-        value=found.value, interval=bounds, n=found.n, method=method, data=ask.data, produced_at=now(),
-        depends_on=(f"quality/{target}/{name}/{ask.role}", f"baseline/{baseline}/{target}/{name}/{ask.role}"),
+        value=found.value if known else None, interval=found.interval() if known else None, n=found.n, method=method,
+        status="measured" if known else "not_applicable", reason=found.reason or (None if known else "undefined"),
+        data=ask.data, produced_at=now(), depends_on=_sources(target, name, baseline, ask),
     )  # fmt: skip
 
 
-def _verdict(found: Difference, target: str, name: str, baseline: str, ask: Ask) -> Entry:
+def _sources(target: str, name: str, baseline: str, ask: Ask) -> tuple[str, str]:
+    return f"quality/{target}/{name}/{ask.role}", f"baseline/{baseline}/{target}/{name}/{ask.role}"
+
+
+def _verdict(found: Difference, target: str, baseline: str, ask: Ask) -> Entry:
     return Entry(
-        id=f"verdict/{target}/{baseline}", axis="verdict", metric=name, target=target,
+        id=f"verdict/{target}/{baseline}", axis="verdict", metric=found.metric, target=target,
         value=verdict(found, baseline), n=found.n, data=ask.data, produced_at=now(),
-        depends_on=(f"comparison/{target}/{name}/{baseline}",),
+        depends_on=(f"comparison/{target}/{found.metric}/{baseline}",),
     )  # fmt: skip
