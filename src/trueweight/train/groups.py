@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+
+from trueweight.train.loop import Optimizer
 
 __all__ = ["Several", "decay_groups", "hidden_matrices"]
 
@@ -25,6 +26,8 @@ def decay_groups(
     taken = {id(p) for p in without}
     tables = {id(p) for p in _table_weights(network)}
     left = [p for p in network.parameters() if p.requires_grad and id(p) not in taken]
+    if not weight_decay:
+        return [{"params": left, "weight_decay": 0.0}] if left else []
     decaying = [p for p in left if p.ndim >= 2 and id(p) not in tables]
     others = [p for p in left if p.ndim < 2 or id(p) in tables]
     groups = [{"params": decaying, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -47,7 +50,7 @@ def _table_weights(network: nn.Module) -> Iterator[Tensor]:
 class Several:
     """Optimisers of different parameters, as one. States are numbered through."""
 
-    def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
+    def __init__(self, *optimizers: Optimizer) -> None:
         self._all = optimizers
 
     @property
@@ -85,7 +88,7 @@ class Several:
             shifted = [{**group, "params": [n - start for n in group["params"]]} for group in mine]
             optimizer.load_state_dict({"state": part, "param_groups": shifted})
 
-    def _numbered(self) -> Iterator[tuple[int, torch.optim.Optimizer]]:
+    def _numbered(self) -> Iterator[tuple[int, Optimizer]]:
         start = 0
         for optimizer in self._all:
             yield start, optimizer

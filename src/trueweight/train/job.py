@@ -34,7 +34,7 @@ class Job:
 
     name: str
     network: nn.Module
-    """Changed in place. ``gradient`` calls ``network(batch, rng)`` for one scalar loss; for ``solve`` see ``Solvable``."""
+    """Changed in place. ``gradient`` needs ``network(batch, rng)`` to be one scalar loss, ``solve`` a ``Solvable``."""
     train: Feed
     validation: Feed
     spec: TrainSpec

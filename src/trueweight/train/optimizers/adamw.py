@@ -52,10 +52,10 @@ class AdamW(PartSpec):
 
     def build(self, network: "nn.Module", *, steps: int | None = None) -> "Optimizer":  # noqa: ARG002  # of the protocol
         """An optimiser of the network's trainable parameters."""
-        import torch
-
+        from trueweight.train.fused import Fused, adam_update
         from trueweight.train.groups import decay_groups
 
         rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
         groups = decay_groups(network, self.weight_decay)
-        return torch.optim.AdamW(groups, lr=rate, betas=self.betas, eps=self.eps, fused=True)
+        update = adam_update(self.betas, self.eps, decoupled=True)
+        return Fused(groups, rate, ("step", "exp_avg", "exp_avg_sq"), update)

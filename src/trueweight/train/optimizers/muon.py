@@ -63,11 +63,12 @@ class Muon(PartSpec):
         """An optimiser of the network's trainable parameters: one object, however many it is made of."""
         import torch
 
+        from trueweight.train.fused import Fused, adam_update
         from trueweight.train.groups import Several, decay_groups, hidden_matrices
 
         matrices = hidden_matrices(network)
         rest = decay_groups(network, self.weight_decay, without=matrices)
-        parts: list[torch.optim.Optimizer] = []
+        parts: list[Optimizer] = []
         if matrices:
             rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
             parts.append(
@@ -77,5 +78,6 @@ class Muon(PartSpec):
             )
         if rest:
             rate = _AUTO_OTHERS if self.other_learning_rate == "auto" else self.other_learning_rate
-            parts.append(torch.optim.AdamW(rest, lr=rate, betas=self.betas, fused=True))
+            update = adam_update(self.betas, 1e-8, decoupled=True)
+            parts.append(Fused(rest, rate, ("step", "exp_avg", "exp_avg_sq"), update))
         return Several(*parts)

@@ -60,10 +60,10 @@ class Sgd(PartSpec):
 
     def build(self, network: "nn.Module", *, steps: int | None = None) -> "Optimizer":  # noqa: ARG002  # of the protocol
         """An optimiser of the network's trainable parameters."""
-        import torch
-
+        from trueweight.train.fused import Fused, sgd_update
         from trueweight.train.groups import decay_groups
 
         rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
         groups = decay_groups(network, self.weight_decay)
-        return torch.optim.SGD(groups, lr=rate, momentum=self.momentum, nesterov=self.nesterov, fused=True)
+        slots = ("momentum_buffer",) if self.momentum else ()
+        return Fused(groups, rate, slots, sgd_update(self.momentum, nesterov=self.nesterov))

@@ -1,0 +1,108 @@
+"""What the plan is made of: batch sizes, looks, memory, and time measured without a trace."""
+
+import pytest
+import torch
+
+from trueweight.errors import TrainError
+from trueweight.spec.run import TrainSpec
+from trueweight.train import probe
+from trueweight.train.probe import batch_size_for, choose_device, decide_plan, looks_for, predicted_bytes
+from trueweight.train.state import weights_of
+from trueweight.train.watch import Stopwatch
+
+
+def test_batch_sizes_grow_with_the_rows():
+    assert [batch_size_for(n) for n in (10, 999, 1000, 6400, 32_000, 108_000)] == [32, 32, 128, 256, 512, 1024]
+
+
+@pytest.mark.parametrize(
+    ("steps", "batch", "rows", "validation", "looks"),
+    [
+        (3200, 32, 1024, 100, 100),  # one per epoch
+        (100_000, 32, 1024, 100, 100),  # never more than 100
+        (320, 32, 10_240, 100, 20),  # one epoch: still 20 looks
+        (320, 32, 10_240, 3072, 5),  # validation as large as a third of what is trained on
+        (4, 32, 100, 10, 4),  # not more looks than steps
+    ],
+)
+def test_looks(steps: int, batch: int, rows: int, validation: int, looks: int):
+    assert looks_for(steps, batch, rows, validation) == looks
+
+
+def test_steps_and_epochs_need_no_clock(make_job):
+    plan = decide_plan(make_job(train={"budget": {"steps": 50}}), Stopwatch())
+    assert (plan.steps, plan.batch_size, plan.limited_by, plan.validate_every) == (50, 32, "steps", 6)
+    plan = decide_plan(make_job(train={"budget": {"epochs": 3}, "batch_size": 64}), Stopwatch())
+    assert (plan.steps, plan.batch_size, plan.limited_by) == (10, 64, "epochs")
+    assert plan.epochs == pytest.approx(3.2)
+    plan = decide_plan(make_job(train={"budget": {}}), Stopwatch())
+    assert plan.limited_by == "epochs"
+    assert plan.steps == 100 * 200 / 32
+
+
+def test_the_lowest_limit_counts(make_job):
+    plan = decide_plan(make_job(train={"budget": {"steps": 50, "epochs": 1, "time": "1h"}}), Stopwatch())
+    assert (plan.limited_by, plan.steps, plan.seconds) == ("epochs", 7, 3600)
+
+
+def test_time_becomes_steps(make_job, monkeypatch):
+    monkeypatch.setattr(probe, "_measure", lambda *_: (0.010, 0.050))
+    plan = decide_plan(make_job(train={"budget": {"time": 60}}), Stopwatch())
+    predicted = plan.steps * 0.010 + plan.steps / plan.validate_every * 0.100
+    assert plan.limited_by == "time"
+    assert 0.93 * 60 < predicted < 60
+    assert plan.checkpoint_every == pytest.approx(probe.CHECKPOINT_SECONDS / (predicted / plan.steps), rel=0.01)
+    share = decide_plan(make_job(train={"budget": {"time": 60}}, seconds=6.0), Stopwatch())
+    assert share.steps == pytest.approx(plan.steps / 10, rel=0.15)
+
+
+def test_dear_looks_become_rare_when_time_is_short(make_job, monkeypatch):
+    monkeypatch.setattr(probe, "_measure", lambda *_: (0.001, 0.5))
+    plan = decide_plan(make_job(train={"budget": {"time": 20}}), Stopwatch())
+    assert 0.25 * plan.validate_every * 0.001 >= 1.0
+    assert plan.steps * 0.001 + (plan.steps // plan.validate_every + 1) * 1.0 < 20
+
+
+def test_measuring_leaves_no_trace(make_job):
+    job = make_job(train={"budget": {"time": 1}})
+    before = {name: tensor.clone() for name, tensor in weights_of(job.network).items()}
+    state = torch.get_rng_state()
+    plan = decide_plan(job, Stopwatch())
+    assert plan.seconds_per_step > 0
+    assert plan.seconds_per_look > 0
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(before[name], tensor) for name, tensor in weights_of(job.network).items())
+    assert all(p.grad is None for p in job.network.parameters())
+
+
+def test_memory_counts_weights_rows_and_activations(make_job):
+    job = make_job()
+    small, large = predicted_bytes(job, 32), predicted_bytes(job, 64)
+    rows = 200 * (3 * 4 + 4 + 1)
+    weights = (3 * 16 + 16 + 16 + 16 + 16 + 1) * 4 * 10
+    per_row = (large - small) / 32
+    # Kept for the backward pass: at least the inputs and three hidden layers, at most a few times that.
+    assert 2 * 4 * (3 + 3 * 16) <= per_row <= 3 * 2 * 4 * (3 + 3 * 16)
+    assert small == pytest.approx(rows + weights + 32 * per_row, rel=0.01)
+
+
+def test_an_automatic_batch_shrinks_to_the_memory(make_job):
+    need = predicted_bytes(make_job(), 16)
+    plan = decide_plan(make_job(train={"budget": {"steps": 5, "memory": need}}), Stopwatch())
+    assert (plan.batch_size, plan.memory_bytes) == (16, need)
+
+
+@pytest.mark.parametrize("batch", ["auto", 32])
+def test_too_little_memory_is_refused_with_both_numbers(make_job, batch):
+    job = make_job(train={"budget": {"memory": "2KB"}, "batch_size": batch})
+    with pytest.raises(TrainError, match=r"toy needs about \d+(\.\d)? KB, and 2\.0 KB are allowed") as error:
+        decide_plan(job, Stopwatch())
+    assert error.value.where == "train.budget.memory"
+
+
+def test_a_device_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == torch.device("cpu")
+    assert TrainSpec(device="cpu").device == "cpu"
+    with pytest.raises(TrainError, match="no device 'cuda' here"):
+        choose_device("cuda")
