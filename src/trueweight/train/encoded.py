@@ -1,7 +1,7 @@
 """Encodes the columns of a prepared run into feeds, once for all members."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -89,8 +89,9 @@ def _encode_field(ready: Prepared, field: Field, keep: bool) -> Arrays:
         return {}
     if not keep:
         return field.encode(cells)
-    digest = ready.table.provenance.digest
-    address = block_address(digest, count, field.to_json())
+    # How cells are read decides what is encoded, and the data's digest does not know it.
+    reading = [asdict(ready.signature.options), [dict(ready.signature.columns[name].spec) for name in field.codecs]]
+    address = block_address(ready.table.provenance.digest, count, reading, field.to_json())
     some = lambda start, end: field.encode({name: cut(c, start, end) for name, c in cells.items()})  # noqa: E731
     return open_block(write_block(address, count, some, task="encoding columns"))
 
