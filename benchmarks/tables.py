@@ -75,11 +75,16 @@ def cut(frame: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     return frame[~late], test
 
 
+SETTINGS = ("split.test=0",)
+"""The harness keeps the test rows: Trueweight gets none of them and needs none of its own."""
+
+
 def trueweight(task: Task, folder: Path) -> np.ndarray:
     """Train and predict by the command line, all defaults; no test rows kept, since the harness has them."""
     command = [sys.executable, "-m", "trueweight"]
     budget = f"{0.7 * task.limit_seconds:.0f}s"
-    options = ["--target", task.target, "--out", str(folder / "run"), "--budget", budget, "--set", "split.test=0"]
+    options = ["--target", task.target, "--out", str(folder / "run"), "--budget", budget]
+    options += [word for setting in SETTINGS for word in ("--set", setting)]
     if task.key:
         options += ["--set", f"data.primary_key={task.key}"]
     done = subprocess.run([*command, "train", "train.csv", *options], cwd=folder, check=True, capture_output=True, text=True)

@@ -1,0 +1,22 @@
+"""``make bench NAME=tables``: run one of the benchmarks in this folder by its name."""
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Run the benchmark that is named, handing the other arguments on."""
+    names = sorted(p.stem for p in HERE.glob("*.py") if p.stem not in ("__init__", "__main__", "lists", "peers"))
+    if len(sys.argv) < 2 or sys.argv[1] not in names:
+        sys.exit(f"name one of these with NAME=: {', '.join(names)}")
+    name = sys.argv.pop(1)
+    os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))  # the same threads for every system
+    runpy.run_path(str(HERE / f"{name}.py"), run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
