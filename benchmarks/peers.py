@@ -38,7 +38,7 @@ def lightgbm(train: pd.DataFrame, y: pd.Series, test: pd.DataFrame, metric: str)
     return LGBMClassifier(verbose=-1).fit(train, y).predict_proba(test)[:, 1]
 
 
-def logistic(train: pd.DataFrame, y: pd.Series, test: pd.DataFrame, metric: str) -> np.ndarray:
+def logistic(train: pd.DataFrame, y: pd.Series, test: pd.DataFrame, _: str) -> np.ndarray:
     """scikit-learn's logistic regression behind its usual preparation."""
     from sklearn.compose import make_column_selector, make_column_transformer
     from sklearn.impute import SimpleImputer

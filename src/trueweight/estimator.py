@@ -128,14 +128,16 @@ class Estimator(ClassifierMixin, _TableEstimator):  # type: ignore[misc]
         self.classes_, code = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"there is only one class in y: {self.classes_[0]!r}; a classifier needs two")
-        head: dict[str, Any] = {"type": "category"} if len(self.classes_) > 2 else {"type": "binary", "positive_class": "1"}
+        head: dict[str, Any] = (
+            {"type": "category"} if len(self.classes_) > 2 else {"type": "binary", "positive_class": "1"}
+        )
         head["min_class_rows"] = 1  # scikit-learn's users decide that for themselves
         return self._fit(X, code.astype(str), head)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class, (N, classes), in the order of ``classes_``."""
         prediction = self._answers(X)
-        assert isinstance(prediction, ClassPrediction)  # noqa: S101
+        assert isinstance(prediction, ClassPrediction)
         order = np.argsort([int(label) for label in prediction.classes])
         known = np.sort([int(label) for label in prediction.classes])
         full = np.zeros((len(prediction), len(self.classes_)))
@@ -167,7 +169,7 @@ class Regressor(RegressorMixin, _TableEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> np.ndarray:
         """The expected value of each row, (N,) float64."""
         prediction = self._answers(X)
-        assert isinstance(prediction, NumberPrediction)  # noqa: S101
+        assert isinstance(prediction, NumberPrediction)
         return prediction.value_N
 
 

@@ -69,4 +69,5 @@ def test_changing_a_mapped_array_does_not_change_the_block(tmp_path: Path) -> No
 def test_the_address_depends_on_everything() -> None:
     first = block_address("sha256:1", 10, {"a": 1})
     assert first == block_address("sha256:1", 10, {"a": 1})
-    assert len({first, block_address("sha256:2", 10, {"a": 1}), block_address("sha256:1", 11, {"a": 1}), block_address("sha256:1", 10, {"a": 2})}) == 4  # fmt: skip
+    others = [("sha256:2", 10, {"a": 1}), ("sha256:1", 11, {"a": 1}), ("sha256:1", 10, {"a": 2})]
+    assert len({first, *(block_address(*parts) for parts in others)}) == 4

@@ -24,7 +24,10 @@ def test_zero_is_zero_and_sets_have_no_order() -> None:
     zeros = NumberCells(missing_N=np.zeros(2, bool), value_N=np.array([0.0, -0.0]))
     assert len(set(fingerprints([zeros]))) == 1
     sets = SetCells(
-        missing_N=np.zeros(3, bool), start_N1=np.array([0, 2, 4, 5]), code_M=np.array([0, 1, 1, 0, 1], np.int32), levels=("a", "b")
+        missing_N=np.zeros(3, bool),
+        start_N1=np.array([0, 2, 4, 5]),
+        code_M=np.array([0, 1, 1, 0, 1], np.int32),
+        levels=("a", "b"),
     )
     first, second, third = fingerprints([sets])
     assert first == second != third

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trueweight.data.split import Shares, Split, Units, count_twins, cut_by_label, cut_by_share, cut_by_time, merge_groups
+from trueweight.data.split import (
+    Shares,
+    Split,
+    Units,
+    count_twins,
+    cut_by_label,
+    cut_by_share,
+    cut_by_time,
+    merge_groups,
+)
 from trueweight.errors import DataError
 
 SHARES = Shares(validation=0.2, test=0.2)

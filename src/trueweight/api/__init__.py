@@ -111,8 +111,7 @@ def evaluate(bundle: "Bundle | str | Path", source: Any, *, keep: bool = True) -
 
 
 def verify(
-    path: str | Path, *, recompute: bool = False, data: Any = None, trusted: Sequence[str] = (),
-    allow: Sequence[str] = (),
+    path: str | Path, *, recompute: bool = False, data: Any = None, allow: Sequence[str] = (),
 ) -> "Verification":  # fmt: skip
     """Say whether a bundle is unchanged, who signed it, and whether its numbers come out again.
 
@@ -120,7 +119,6 @@ def verify(
         path: The bundle's folder.
         recompute: Measure again on ``data``.
         data: What it was trained from; the split is drawn again from the bundle's own spec.
-        trusted: Keys whose signatures count.
         allow: Distributions, beside trueweight, whose parts may be imported.
 
     Raises:
@@ -129,7 +127,7 @@ def verify(
     """
     from trueweight.api.recompute import verify_path
 
-    return verify_path(Path(path), recompute=recompute, data=data, trusted=trusted, allow=allow)
+    return verify_path(Path(path), recompute=recompute, data=data, allow=allow)
 
 
 def init(source: Any, target: str | Sequence[str], *, name: str | None = None) -> str:

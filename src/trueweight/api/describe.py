@@ -58,7 +58,10 @@ def _lines(spec: RunSpec, table: Table, roles: Sequence[Role]) -> list[str]:
     lines = [f"{table.label}: {at_least}{len(table):,} rows, {len(table.names)} columns"]
     lines += [f"  {role.role:<8} {role.name}: {role.part.type} ({role.why})" for role in roles]
     budget = spec.train.budget
-    limits = [f"{describe_seconds(budget.time)}" if budget.time else "", f"{budget.epochs} epochs" if budget.epochs else ""]
+    limits = [
+        f"{describe_seconds(budget.time)}" if budget.time else "",
+        f"{budget.epochs} epochs" if budget.epochs else "",
+    ]
     limits.append(f"{budget.steps} steps" if budget.steps else "")
     members = " + ".join(member.name for member in spec.model.members or [])
     lines.append(f"split: {spec.split.method}; model: {members}; at most {', '.join(x for x in limits if x)}")
@@ -102,7 +105,8 @@ def predict_line(bundle: Bundle) -> str:
     writer.writerow(row)
     writer.writerow(row.values())
     made_up = text.getvalue().removesuffix("\\n")
-    return f"printf {shlex.quote(made_up.replace('%', '%%') + chr(92) + 'n')} | trueweight predict {shlex.quote(str(bundle.path))} -"
+    printed = shlex.quote(made_up.replace("%", "%%") + chr(92) + "n")
+    return f"printf {printed} | trueweight predict {shlex.quote(str(bundle.path))} -"
 
 
 def _cell(value: object) -> str:

@@ -85,8 +85,7 @@ def _split_lines(table: Table, guesses: dict[str, Guess]) -> list[str]:
     for name in guesses:
         if (groups := _groups(table, name)) is not None:
             return [
-                f"split: {{method: group, group: {_scalar(name)}}}"
-                f"  # {groups:,} values name {len(table):,} rows: rows of one stay together"
+                f"split: {{method: group, group: {_scalar(name)}}}  # {groups:,} values name {len(table):,} rows"
             ]
     for name, guess in guesses.items():
         if guess.type == "date" and _ordered(table, name):

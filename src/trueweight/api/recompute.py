@@ -25,11 +25,13 @@ NOT_AGAIN = ("cost", "fit", "ledger")
 
 
 def verify_path(
-    path: Path, *, recompute: bool, data: Any, trusted: Sequence[str], allow: Sequence[str]
+    path: Path, *, recompute: bool, data: Any, allow: Sequence[str]
 ) -> Verification:  # fmt: skip
     """See :func:`trueweight.api.verify`."""
     if recompute and data is None:
-        raise DataError("nothing to measure on", where="--data", hint="give the file the model was trained from: --data FILE")
+        raise DataError(
+            "nothing to measure on", where="--data", hint="give the file the model was trained from: --data FILE"
+        )
     again = None if not recompute else lambda bundle: _measure_again(bundle, data)
     return verify_bundle(path, recompute=again, allow=allow, not_again=NOT_AGAIN)
 
@@ -44,7 +46,7 @@ def _measure_again(bundle: Loaded, data: Any) -> Evidence:
     if not stored:
         raise DataError("the bundle holds no scores to measure again", where=str(bundle.path))
     claimed = stored[0].data
-    assert claimed is not None  # noqa: S101  # by the filter above
+    assert claimed is not None  # by the filter above
     table, labels = read_source(bundle.resolved, data, None)
     ready = prepare(table, bundle.resolved, labels=labels)
     rows = ready.split.test if claimed.role == "test" else ready.split.validation
@@ -58,5 +60,7 @@ def _measure_again(bundle: Loaded, data: Any) -> Evidence:
         )
     ask = Ask(bundle.resolved.evaluate, bundle.resolved.seed, Data(digest, claimed.role))
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
-    entries: list[Entry] = measure(bundle.predictor, fit_baselines(ready), judged, ask, cluster, np.isin(rows, ready.twins))
+    entries: list[Entry] = measure(
+        bundle.predictor, fit_baselines(ready), judged, ask, cluster, np.isin(rows, ready.twins)
+    )
     return Evidence((*entries, *data_entries(ready, table.provenance.digest)))

@@ -92,7 +92,9 @@ def _guessed(data: Any, table: Table, targets: Sequence[str], settings: Sequence
         heads[name] = {"type": guess.type, **guess.spec}
     raw: dict[str, Any] = {"version": 1, "name": name_of(data, table), "targets": heads}
     if table.provenance.names:
-        raw["data"] = {"source": table.provenance.names[0] if len(table.provenance.names) == 1 else list(table.provenance.names)}
+        raw["data"] = {
+            "source": table.provenance.names[0] if len(table.provenance.names) == 1 else list(table.provenance.names)
+        }
     return parse_spec(raw, settings=settings)
 
 
@@ -102,7 +104,9 @@ def name_of(data: Any, table: Table) -> str:
     return safe_name(stem.replace("*", "")) if isinstance(data, str | Path | list | tuple) else "model"
 
 
-def read_source(spec: RunSpec, data: Any, base: Path | None, *, rows: int | None = None) -> tuple[Table, list[str | None] | None]:
+def read_source(
+    spec: RunSpec, data: Any, base: Path | None, *, rows: int | None = None
+) -> tuple[Table, list[str | None] | None]:
     """The table a spec asks for, and the part of each row when files say so.
 
     Args:

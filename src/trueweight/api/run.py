@@ -59,17 +59,22 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
         fitted = fit(ready, the_run.folder, replay)
         baselines = fit_baselines(ready, fitted)
         judged = _judge(ready, fitted, baselines, the_run, sealed)
-        entries = [*judged.entries, *data_entries(ready, digest), *_fit_entries(fitted), *meter.reading().entries("train")]
-        _save_baselines(ready, request, fitted, baselines, judged, the_run)
+        entries = [
+            *judged.entries,
+            *data_entries(ready, digest),
+            *_fit_entries(fitted),
+            *meter.reading().entries("train"),
+        ]
+        _save_baselines(ready, request, baselines, judged, the_run)
         bundle = _save(spec.name, request, ready.spec, fitted.plan, ready, fitted.predictor, entries, the_run)
         the_run.finish("partial" if fitted.partial else "finished", bundle, {})
     return open_bundle(bundle)
 
 
-def _judge(
-    ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], the_run: Run, sealed: bool
-) -> _Judged:
-    rows, role = (ready.split.test, "test") if len(ready.split.test) and not sealed else (ready.split.validation, "validation")
+def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], the_run: Run, sealed: bool) -> _Judged:
+    rows, role = (
+        (ready.split.test, "test") if len(ready.split.test) and not sealed else (ready.split.validation, "validation")
+    )
     table = ready.table.take(rows)
     digest = digest_rows(table)
     reproduce = "trueweight verify BUNDLE --recompute --data SOURCE"
@@ -80,8 +85,14 @@ def _judge(
         look = record_look(the_run.folder.parent, digest, by=ready.spec.name, purpose="train")
         entries.append(reading("ledger/test/look", "look", look, "looks", ask.data))
     else:
-        why = "the test rows stay sealed" if sealed and len(ready.split.test) else "no test rows were kept: split.test is 0"
-        entries.append(Entry(id="quality/test", axis="quality", metric="all", status="not_run", reason=why, produced_at=now()))
+        why = (
+            "the test rows stay sealed"
+            if sealed and len(ready.split.test)
+            else "no test rows were kept: split.test is 0"
+        )
+        entries.append(
+            Entry(id="quality/test", axis="quality", metric="all", status="not_run", reason=why, produced_at=now())
+        )
     own = {name: [_as_own(e, name) for e in entries if e.id.startswith(f"baseline/{name}/")] for name in baselines}
     return _Judged(entries, own)
 
@@ -105,12 +116,14 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
             for place, text in enumerate(member.events, 1)
         ]
     if fitted.partial:
-        entries.append(reading("fit/partial", "partial", "stopped before its end: the best weights so far are kept", None))
+        entries.append(
+            reading("fit/partial", "partial", "stopped before its end: the best weights so far are kept", None)
+        )
     return entries
 
 
 def _save_baselines(
-    ready: Prepared, request: Request, fitted: Fitted, baselines: Mapping[str, Predictor], judged: _Judged, the_run: Run
+    ready: Prepared, request: Request, baselines: Mapping[str, Predictor], judged: _Judged, the_run: Run
 ) -> None:
     for name, predictor in baselines.items():
         model = ready.spec.model.model_copy(update={"members": [linear_member()]})
@@ -139,4 +152,3 @@ def _real_rows(ready: Prepared) -> Any:
         return None
     used = [c.name for c in ready.signature.features()]
     return ready.table.select(used).take(ready.split.validation[:16])
-

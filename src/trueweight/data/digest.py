@@ -34,7 +34,9 @@ def _texts(column: pa.ChunkedArray) -> pa.Array:
     try:
         texts = pc.cast(column, pa.large_string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        texts = pa.chunked_array([pa.array([json.dumps(c, default=str) for c in column.to_pylist()], pa.large_string())])
+        texts = pa.chunked_array(
+            [pa.array([json.dumps(c, default=str) for c in column.to_pylist()], pa.large_string())]
+        )
     return pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
 
 

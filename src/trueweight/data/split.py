@@ -11,7 +11,10 @@ import numpy as np
 from trueweight.errors import DataError
 from trueweight.seeds import row_hashes, stream_seed
 
-__all__ = ["CROSS_FIT_BELOW", "Shares", "Split", "Units", "count_twins", "cut_by_label", "cut_by_share", "cut_by_time", "merge_groups"]  # fmt: skip
+__all__ = [
+    "CROSS_FIT_BELOW", "Shares", "Split", "Units", "count_twins", "cut_by_label", "cut_by_share", "cut_by_time",
+    "merge_groups",
+]  # fmt: skip
 
 CROSS_FIT_BELOW = 100
 """Validation rows below which no half is set apart for calibration."""
@@ -139,7 +142,7 @@ def _checked(split: Split, shares: Shares) -> Split:
     if empty := [name for name in wanted if counts[name] == 0]:
         total = sum(counts.values()) - (counts["calibration"] if split.cross_fitted else 0)
         raise DataError(
-            f"the {split.method} split leaves no row for {' and '.join(empty)}: there are only {total} rows to share out",
+            f"the {split.method} split leaves no row for {' and '.join(empty)}: only {total} rows are there to share out",
             where="split",
             hint="bring more rows, or change split.test and split.validation",
         )
@@ -161,7 +164,9 @@ def cut_by_time(
     """
     order = np.sort(micros_N)
     count = len(order)
-    test_from = starts.get("test", int(order[_place(count, 1 - shares.test)]) if shares.test > 0 else int(order[-1]) + 1)
+    test_from = starts.get(
+        "test", int(order[_place(count, 1 - shares.test)]) if shares.test > 0 else int(order[-1]) + 1
+    )
     before = order[order < test_from]
     wanted = round(count * shares.validation)
     if not len(before):
@@ -210,8 +215,8 @@ def cut_by_label(units: Units, labels: list[str | None], shares: Shares, seed: i
         order = train[np.argsort(hashes[train], kind="stable")]
         part[order[: round(len(train) * shares.validation)]] = 1
     if (part == 2).any():
-        chosen = [units.rows[part == p] for p in (0, 1, 2, 3)]
-        return _checked(Split(*chosen, method, False, units.rows[part < 0]), shares)
+        train, validation, calibration, test = (units.rows[part == p] for p in (0, 1, 2, 3))
+        return _checked(Split(train, validation, calibration, test, method, False, units.rows[part < 0]), shares)
     return _finish(units.rows, part, np.arange(len(part)), hashes, shares, method)
 
 

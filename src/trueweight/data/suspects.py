@@ -4,7 +4,6 @@ Each feature is cut into at most 64 bins on one half of the training rows, and t
 other half. A strength of 1 means that the column alone is always right.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,7 +101,7 @@ def _explained(bins: np.ndarray, y: np.ndarray, first: np.ndarray) -> float:
 def _told(bins: np.ndarray, code: np.ndarray, first: np.ndarray) -> float:
     """Share of the mistakes of always answering the commonest class that the bins' majorities avoid."""
     classes = int(code.max()) + 1
-    votes: Mapping[int, int] | np.ndarray = np.zeros((int(bins.max()) + 1, classes), dtype=np.int64)
+    votes = np.zeros((int(bins.max()) + 1, classes), dtype=np.int64)
     np.add.at(votes, (bins[first], code[first]), 1)
     commonest = int(np.bincount(code[first]).argmax())
     answers = np.where(votes.sum(1) > 0, votes.argmax(1), commonest)

@@ -77,4 +77,4 @@ class Table:
     @classmethod
     def of(cls, columns: Mapping[str, object]) -> "Table":
         """A small table from Python lists or arrays, for tests and synthetic rows."""
-        return cls(pa.table({name: values for name, values in columns.items()}))
+        return cls(pa.table(dict(columns)))

@@ -88,11 +88,22 @@ def _entries(
         method = Method(one.metric, "1", {"interval": one.method, "n_resamples": how.n_resamples}, seed)
         entries.append(
             Entry(
-                id="/".join([prefix, target, one.metric, ask.role] + ([slice] if slice else [])), axis=axis,
-                metric=one.metric, target=target, slice=slice, value=one.value if known else None,
-                unit=metric(one.metric).unit, interval=one.interval() if known else None, n=one.n,
-                status="measured" if known else "not_applicable", reason=one.reason or (None if known else "undefined"),
-                method=method, data=ask.data, cost={"seconds": seconds}, reproduce=ask.reproduce, produced_at=now(),
-            )  # fmt: skip
+                id="/".join([prefix, target, one.metric, ask.role] + ([slice] if slice else [])),
+                axis=axis,
+                metric=one.metric,
+                target=target,
+                slice=slice,
+                value=one.value if known else None,
+                unit=metric(one.metric).unit,
+                interval=one.interval() if known else None,
+                n=one.n,
+                status="measured" if known else "not_applicable",
+                reason=one.reason or (None if known else "undefined"),
+                method=method,
+                data=ask.data,
+                cost={"seconds": seconds},
+                reproduce=ask.reproduce,
+                produced_at=now(),
+            )
         )
     return entries

@@ -31,7 +31,9 @@ def truths_of(signature: Signature, table: Table, cluster_N: np.ndarray | None =
         found[facts.name] = replace(truth, weight_N=_weights(signature, table), cluster_N=cluster_N)
     if not found:
         names = ", ".join(repr(facts.name) for facts in signature.targets())
-        raise DataError(f"no true values: column {names} is not there", where=table.label, hint="to get answers, use predict")
+        raise DataError(
+            f"no true values: column {names} is not there", where=table.label, hint="to get answers, use predict"
+        )
     return found
 
 

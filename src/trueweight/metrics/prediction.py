@@ -125,7 +125,9 @@ class SetPrediction:
         answers = np.empty(len(chosen), dtype=object)
         for i, row in enumerate(chosen):
             answers[i] = [label for label, on in zip(self.labels, row, strict=True) if on]
-        return {name: answers} | {f"{name}.p[{label}]": self.probability_NC[:, c] for c, label in enumerate(self.labels)}
+        return {name: answers} | {
+            f"{name}.p[{label}]": self.probability_NC[:, c] for c, label in enumerate(self.labels)
+        }
 
     def take(self, rows: Array) -> "SetPrediction":
         return replace(self, probability_NC=self.probability_NC[rows])

@@ -114,7 +114,10 @@ class State:
 class Predictor(Protocol):
     """Cases in, predictions out: the only inference path. A leaf, or a node with members."""
 
-    signature: Signature
+    @property
+    def signature(self) -> Signature:
+        """What the data taught about every column."""
+        ...
 
     def predict(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
         """Answers by target, rows in the table's order. Columns missing from the table are all missing values."""

@@ -10,21 +10,20 @@ import numpy as np
 from torch import nn
 
 from trueweight.data.feed import Feed
-from trueweight.data.reading import column_part
 from trueweight.metrics.prediction import NumberPrediction, Prediction, blend
 from trueweight.metrics.select import greedy_blend
 from trueweight.metrics.truth import Truth
 from trueweight.model.network import build_network
 from trueweight.model.predictors.blend import BlendPredictor
 from trueweight.model.predictors.conformal import ConformalPredictor, conformal_radius
-from trueweight.model.predictors.network import NetworkPredictor
+from trueweight.model.predictors.network import NetworkPredictor, learnt_targets
 from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
 from trueweight.seeds import row_hashes, stream_seed
 from trueweight.spec.run import MemberSpec
 from trueweight.train.encoded import Encoded, encode, encoders_of
 from trueweight.train.job import FitResult, FitterPart, Job, fit_member
-from trueweight.train.plan import Plan, record_member
+from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
 from trueweight.train.selection import run_truths, selection_score, target_loss
 
@@ -87,6 +86,8 @@ def fit(ready: Prepared, folder: Path | None, replay: Plan | None) -> Fitted:
         TrainError: A member diverged, or there is no space.
     """
     encoded = encode(ready, keep=folder is not None)
+    if replay is None and folder is not None and (folder / "plan.json").exists():
+        replay = Plan.read(folder / "plan.json")  # of the run that is taken up again: never decided twice
     work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
     leaves, results = _fit_members(work)
     weights = _weigh(work, leaves)
@@ -121,7 +122,8 @@ def _fit_members(work: _Work) -> tuple[dict[str, NetworkPredictor], dict[str, Fi
     members = work.ready.spec.model.members or []
     solved = [m for m in members if _solves(m)]
     descended = [m for m in members if not _solves(m)]
-    leaves, results = {}, {}
+    leaves: dict[str, NetworkPredictor] = {}
+    results: dict[str, FitResult] = {}
     left = work.ready.spec.train.budget.time
     for place, member in enumerate([*solved, *descended]):
         waiting = len(members) - place
@@ -140,11 +142,9 @@ def _solves(member: MemberSpec) -> bool:
 def _fit_one(work: _Work, member: MemberSpec, seconds: float | None) -> tuple[NetworkPredictor, FitResult]:
     ready, fields, fitter = work.ready, work.encoded.fields, cast(FitterPart, member.fitter)
     encoders = encoders_of(ready, fields, member.encoder)
-    targets = {facts.name: (column_part(facts), facts.learnt) for facts in ready.signature.targets()}
+    targets = learnt_targets(ready.signature)
     seed = stream_seed(ready.spec.seed, f"init {member.name}") % 2**31
-    network = build_network(
-        encoders, member.fusion, fields, targets, solving=fitter.solving, seed=seed
-    )
+    network = build_network(encoders, member.fusion, fields, targets, solving=fitter.solving, seed=seed)
     leaf = NetworkPredictor(
         ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=fitter.solving
     )
@@ -153,13 +153,19 @@ def _fit_one(work: _Work, member: MemberSpec, seconds: float | None) -> tuple[Ne
         name=member.name, network=network, train=work.feed(ready.split.train), validation=validation,
         spec=ready.spec.train, seed=ready.spec.seed, score=_scorer(work, leaf, validation), folder=work.folder,
         seconds=seconds, plan=None if work.replay is None else work.replay.member(member.name),
-        **_recording(work.folder),
+        on_plan=_recorder(work.folder),
     )  # fmt: skip
     return leaf, fit_member(job, fitter)
 
 
-def _recording(folder: Path | None) -> dict[str, Callable[[Any], None]]:
-    return {} if folder is None else {"on_plan": partial(record_member, folder / "plan.json")}
+def _recorder(folder: Path | None) -> Callable[[MemberPlan], None]:
+    """Stores each member's plan before it is followed."""
+
+    def record(plan: MemberPlan) -> None:
+        if folder is not None:
+            record_member(folder / "plan.json", plan)
+
+    return record
 
 
 def _scorer(work: _Work, leaf: NetworkPredictor, feed: Feed) -> Callable[[nn.Module], float]:
@@ -224,8 +230,7 @@ def _residuals(
     if min(map(len, halves)) == 0:
         return _errors(work, members, weights, names, split.calibration)
     found = [
-        _errors(work, members, _weigh_on(work, members, other), names, half)
-        for half, other in (halves, halves[::-1])
+        _errors(work, members, _weigh_on(work, members, other), names, half) for half, other in (halves, halves[::-1])
     ]
     return {name: np.concatenate([part[name] for part in found]) for name in names}
 
@@ -238,7 +243,7 @@ def _errors(
     for name in names:
         mixed = blend([answer[name] for answer in answers], weights[name])
         truth = work.truth_of(name, rows)
-        assert isinstance(mixed, NumberPrediction)  # noqa: S101  # only numbers are asked for
+        assert isinstance(mixed, NumberPrediction)  # only numbers are asked for
         found[name] = np.abs(mixed.value_N - truth.value)[truth.present_N]
     return found
 

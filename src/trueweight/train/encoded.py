@@ -83,7 +83,9 @@ def encode(ready: Prepared, *, keep: bool) -> Encoded:
 
 
 def _encode_field(ready: Prepared, field: Field, keep: bool) -> Arrays:
-    cells = {name: cells_of(ready.table, ready.signature.columns[name], ready.signature.options) for name in field.codecs}
+    cells = {
+        name: cells_of(ready.table, ready.signature.columns[name], ready.signature.options) for name in field.codecs
+    }
     count = len(ready.table)
     if not field.codecs:
         return {}
@@ -105,5 +107,3 @@ def _encode_target(ready: Prepared, name: str) -> Arrays:
 
 def _tensors(arrays: Arrays) -> Tensors:
     return {name: torch.from_numpy(np.asarray(array)) for name, array in arrays.items()}
-
-

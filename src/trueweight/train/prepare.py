@@ -12,7 +12,16 @@ from trueweight.data.learn import blank_signature, learn_signature
 from trueweight.data.reading import cells_of
 from trueweight.data.roles import Role, assign_roles, read_options_of, require_features
 from trueweight.data.signature import ColumnFacts, Signature
-from trueweight.data.split import Shares, Split, Units, count_twins, cut_by_label, cut_by_share, cut_by_time, merge_groups
+from trueweight.data.split import (
+    Shares,
+    Split,
+    Units,
+    count_twins,
+    cut_by_label,
+    cut_by_share,
+    cut_by_time,
+    merge_groups,
+)
 from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.recipes.facts import Facts
@@ -75,7 +84,7 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
     signature = learn_signature(blank, table, split.train, min_group=min_group)
-    require_features([r for r in roles])
+    require_features(roles)
     cluster = _codes(table, resolved.evaluate.interval.cluster, options)
     return Prepared(
         resolved, cases, split, signature, _weights(table, blank), group if cluster is None else cluster,

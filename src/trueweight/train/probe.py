@@ -152,6 +152,7 @@ def _measure(job: Job, plan: MemberPlan, allowed: float) -> tuple[float, float]:
 
 def _seconds_to_look(job: Job, network: nn.Module) -> float:
     network.eval()
+    job.network.eval()  # a score may well look at the one it was made for
     start = perf_counter()
     with torch.no_grad():
         job.score(network)

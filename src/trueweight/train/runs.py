@@ -88,11 +88,15 @@ def _fresh(name: str, out: Path | None) -> Path:
                 if out is None:
                     continue  # another run took the number in between
                 if not folder.is_dir():
-                    raise TrainError(f"{folder.name} is a file", where=str(folder.parent), hint="choose a folder") from None
+                    raise TrainError(
+                        f"{folder.name} is a file", where=str(folder.parent), hint="choose a folder"
+                    ) from None
                 strangers = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
                 if strangers and "run.json" not in strangers:
                     problem = f"the folder is not empty: it holds {strangers[0]!r}"
-                    raise TrainError(problem, where=str(folder), hint="choose a new or empty folder with --out") from None
+                    raise TrainError(
+                        problem, where=str(folder), hint="choose a new or empty folder with --out"
+                    ) from None
         return folder
 
 
