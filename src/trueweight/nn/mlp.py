@@ -9,6 +9,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from trueweight.nn.dropout import Dropout
+
 __all__ = ["ACTIVATIONS", "NORMALIZATIONS", "Mlp"]
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
@@ -36,7 +38,7 @@ class Block(nn.Module):
         self.linear = nn.Linear(width_in, width_out)
         self.norm = NORMALIZATIONS[normalization](width_out)
         self.activation = ACTIVATIONS[activation]()
-        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.dropout = Dropout(dropout)
         self.residual = residual and width_in == width_out
 
     def forward(self, x_BD: Tensor) -> Tensor:

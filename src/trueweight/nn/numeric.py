@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BOUND", "Periodic", "PiecewiseLinear", "SmoothClip", "smooth_clip"]
+__all__ = ["BOUND", "EmbedSome", "Periodic", "PiecewiseLinear", "SmoothClip", "smooth_clip"]
 
 BOUND = 3.0
 """Where :func:`smooth_clip` levels off."""
@@ -73,6 +73,30 @@ class PiecewiseLinear(nn.Module):
         y_CBD = torch.baddbmm(self.bias_CD.unsqueeze(1), e_CBT, self.weight_CTD)
         y_CBD = torch.addcmul(y_CBD, t_CB1, self.linear_CD.unsqueeze(1))
         return y_CBD.transpose(0, 1).flatten(1)
+
+
+class EmbedSome(nn.Module):
+    """Embeds some columns and passes the others on, softly clipped: (B, C) -> (B, D of the embedding + others).
+
+    Args:
+        embedding: For the chosen columns.
+        chosen: Their places, in the order that ``embedding`` knows them.
+        others: Places of the rest.
+    """
+
+    chosen: Tensor
+    others: Tensor
+
+    def __init__(self, embedding: nn.Module, chosen: Sequence[int], others: Sequence[int]) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.register_buffer("chosen", torch.tensor(list(chosen)), persistent=False)
+        self.register_buffer("others", torch.tensor(list(others)), persistent=False)
+
+    def forward(self, x_BC: Tensor) -> Tensor:
+        """Embedded columns first."""
+        embedded = self.embedding(x_BC.index_select(1, self.chosen))
+        return torch.cat([embedded, smooth_clip(x_BC.index_select(1, self.others))], dim=1)
 
 
 class Periodic(nn.Module):
