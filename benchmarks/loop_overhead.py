@@ -76,8 +76,8 @@ def by_us(network: Tiny, feed: Feed, steps: int) -> None:
     fit_member(job, GradientFitter())
 
 
-def main() -> None:
-    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+def ratio(steps: int) -> float:
+    """Time by hand over our time; prints both."""
     torch.set_num_threads(1)
     feed = rows()
     times: dict[str, list[float]] = {"by hand": [], "trueweight": []}
@@ -88,8 +88,11 @@ def main() -> None:
             fit(Tiny(), feed, steps)
             times[name].append((perf_counter() - start) / steps * 1e6)
     hand, ours = min(times["by hand"]), min(times["trueweight"])  # the least disturbed of seven
-    print(f"by hand {hand:.0f} us, trueweight {ours:.0f} us per step: {ours - hand:+.0f} us, ratio {hand / ours:.2f}")
+    sys.stdout.write(
+        f"by hand {hand:.0f} us, trueweight {ours:.0f} us per step: {ours - hand:+.0f} us, ratio {hand / ours:.2f}\n"
+    )
+    return hand / ours
 
 
 if __name__ == "__main__":
-    main()
+    ratio(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)

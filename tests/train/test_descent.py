@@ -157,11 +157,11 @@ def slow_clock(monkeypatch):
 
 def test_a_slow_machine_ends_early_and_its_plan_can_be_replayed(fitted, slow_clock, monkeypatch, tmp_path):
     steps = {"steps": 400, "seconds": 10.0, "validate_every": CHECK_EVERY}
-    slow_clock(0.8)  # one reading per 20 steps: 400 steps would take 16 s
+    slow_clock(0.04)  # one reading per step: 400 steps would take 16 s
     told = []
     result, a = fitted(plan=steps, on_plan=told.append)
     assert {event.kind for event in result.events} == {"slow"}
-    assert 10 <= result.steps / 20 * 0.8 <= 12
+    assert 10 <= result.steps * 0.04 <= 12
     assert told[-1].events == result.plan.events == result.events
     monkeypatch.setattr(Stopwatch, "seconds", lambda self: 0.0)
     replayed, b = fitted(plan=result.plan.replayed())
@@ -172,7 +172,7 @@ def test_a_slow_machine_ends_early_and_its_plan_can_be_replayed(fitted, slow_clo
 
 def test_a_resumed_run_obeys_what_the_clock_had_decided(make_job, fitted, slow_clock, digest, tmp_path):
     plan = {"steps": 400, "seconds": 10.0, "validate_every": CHECK_EVERY, "checkpoint_every": 50}
-    slow_clock(0.8)
+    slow_clock(0.04)
     told = []
     job = make_job(plan=plan, folder=tmp_path, on_plan=told.append)
     step = next(step for step in GradientFitter().fit(job) if told[-1].events)

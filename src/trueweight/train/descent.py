@@ -34,6 +34,8 @@ _LOG = logging.getLogger("trueweight.train")
 OVERSHOOT, AIM = 1.2, 1.15
 """How far beyond the budget a slow machine may go, and what an early end then aims at."""
 
+_STEPS_FOR_A_PACE = 10
+
 Stopped = Literal["finished", "interrupted"]
 
 
@@ -168,14 +170,12 @@ class Descent:
         self.guard.add(step.loss)
         self.state.average(number)
         looking = number % self.plan.validate_every == 0 or number == self.schedule.total
-        checking = number % CHECK_EVERY == 0
-        if looking or checking:
+        if looking or number % CHECK_EVERY == 0:
             self._watch_for_divergence()
         if looking:
             self.look()
         self._obey(number)
-        if checking or looking:
-            self._mind_the_clock(number)
+        self._mind_the_clock(number)
         if self.saved and number % self.plan.checkpoint_every == 0 and number < self.schedule.total:
             self.saved.save(self.checkpoint())
         self.ticker.show(number, self.schedule.total)
@@ -254,8 +254,9 @@ class Descent:
             return
         spent, left = self.watch.seconds(), self.schedule.total - number
         started, at = self._since
-        pace = (spent - at) / max(1, number - started)
-        if left <= 1 or spent + left * pace <= OVERSHOOT * budget:
+        taken = number - started
+        pace = (spent - at) / taken
+        if taken < _STEPS_FOR_A_PACE or left <= 1 or spent + left * pace <= OVERSHOOT * budget:
             return
         fits = int((AIM * budget - spent) / pace)
         if fits > self.job.spec.lr_schedule.decay * (number + fits) and not self.schedule.cooling(number):

@@ -219,5 +219,3 @@ def _look_every(steps: int, size: int, job: Job, per_step: float, per_look: floa
     while job.limit is not None and per_look > _LOOK_SHARE * every * per_step and every < steps:
         every = min(2 * every, steps)
     return every
-
-
