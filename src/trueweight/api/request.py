@@ -15,6 +15,7 @@ from trueweight.errors import DataError, SpecError
 from trueweight.files import digest_bytes, safe_name
 from trueweight.spec.load import load_spec, parse_spec
 from trueweight.spec.run import DataSpec, RunSpec
+from trueweight.spec.settings import parse_setting
 
 __all__ = ["Request", "asked_spec", "make_request", "read_source"]
 
@@ -60,8 +61,14 @@ def make_request(
     targets = [target] if isinstance(target, str) else list(target or ())
     if data is None or not targets:
         raise SpecError("nothing to train for", hint="give a spec file, or data and the name of a target column")
-    table = read_table(data, base=base)
+    table = read_table(data, _data_spec(applied), base=base)
     return Request(_guessed(data, table, targets, applied), table, None, list(applied))
+
+
+def _data_spec(settings: Sequence[str]) -> DataSpec:
+    """What the settings say about reading, before there is a target to guess a whole spec for."""
+    about = [text for text in settings if parse_setting(text)[0][0] == "data"]
+    return parse_spec({"targets": {"y": "number"}}, settings=about).data
 
 
 def asked_spec(spec: RunSpec | Mapping[str, Any] | str | Path, settings: Sequence[str]) -> RunSpec:
@@ -81,7 +88,7 @@ def asked_spec(spec: RunSpec | Mapping[str, Any] | str | Path, settings: Sequenc
 
 def _guessed(data: Any, table: Table, targets: Sequence[str], settings: Sequence[str]) -> RunSpec:
     """A spec made of guesses: the short way."""
-    options = read_options_of(DataSpec())
+    options = read_options_of(_data_spec(settings))
     heads = {}
     for name in targets:
         guess = guess_target(name, table.column(name), options)
@@ -121,7 +128,8 @@ def read_source(
     """
     source = data if data is not None else spec.data.source
     if source is None:
-        raise SpecError("no data: the spec names no source and none was given", where="data.source")
+        hint = "add data: {source: FILE} to the spec, or give a file or a frame"
+        raise SpecError("no data: the spec names no source and none was given", where="data.source", hint=hint)
     main = read_table(source, spec.data, base=base, rows=rows)
     extra = {"validation": spec.split.validation_source, "test": spec.split.test_source}
     parts = {name: read_table(path, spec.data, base=base, rows=rows) for name, path in extra.items() if path}

@@ -93,7 +93,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     file = path / MANIFEST
     if not path.is_dir() or not os.path.lexists(file):
         hint = f"a bundle is a folder with {MANIFEST}, as `trueweight train` writes it"
-        raise VerifyError(f"{path.name!r} is not a bundle", where=str(path.parent), hint=hint)
+        raise VerifyError(f"{path.resolve().name!r} is not a bundle", where=str(path.parent), hint=hint)
     if not stat.S_ISREG(file.lstat().st_mode):
         raise VerifyError(f"{MANIFEST} is not a plain file", where=str(path))
     content = _read(file)

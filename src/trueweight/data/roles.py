@@ -85,12 +85,13 @@ def _part(kind: str, **options: Any) -> PartSpec:
 
 
 def require_features(roles: list[Role]) -> None:
-    """Refuse a run that has columns but learns from none of them.
+    """Refuse a run that has no column to learn from.
 
     Raises:
         DataError: Lists why each column was left out.
     """
-    if any(role.role == "feature" for role in roles) or not any(role.role == "ignored" for role in roles):
+    if any(role.role == "feature" for role in roles):
         return
     reasons = "; ".join(f"{role.name}: {role.why}" for role in roles if role.role == "ignored")
-    raise DataError("no column is left to learn from", where="features", hint=f"left out: {reasons}")
+    hint = f"left out: {reasons}" if reasons else "the file needs more columns than the target: is its delimiter right?"
+    raise DataError("no column is left to learn from", where="features", hint=hint)
