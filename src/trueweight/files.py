@@ -18,7 +18,7 @@ from typing import IO, Any
 from trueweight.errors import TrainError, VerifyError
 
 __all__ = [
-    "atomic_folder", "cache_dir", "canonical_json", "digest_bytes", "digest_file", "free_name", "locked",
+    "atomic_folder", "cache_dir", "canonical_json", "digest_bytes", "digest_file", "drop_folder", "free_name", "locked",
     "private_dir", "read_json", "safe_name", "state_dir", "write_atomic", "write_json",
 ]  # fmt: skip
 
@@ -133,6 +133,14 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def drop_folder(folder: Path) -> None:
+    """Remove a folder so that nobody ever sees half of it: it is renamed first."""
+    doomed = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    with disk_errors(folder):
+        os.rename(folder, doomed)
+        shutil.rmtree(doomed)
 
 
 def _sync(path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from trueweight.bundle.card import model_card
 from trueweight.bundle.golden import make_golden
 from trueweight.bundle.save import Contents, save_bundle
 from trueweight.data.digest import digest_rows
+from trueweight.errors import SpecError
 from trueweight.evaluate.asked import require_metrics
 from trueweight.evaluate.baselines import fit_baselines
 from trueweight.evaluate.honesty import data_entries, reading
@@ -28,6 +29,7 @@ from trueweight.recipes.resolve import linear_member
 from trueweight.spec.load import dump_resolved, dump_spec
 from trueweight.spec.run import RunSpec
 from trueweight.train.build import Fitted, fit
+from trueweight.train.job import FitterPart
 from trueweight.train.plan import Plan
 from trueweight.train.prepare import Prepared, prepare
 from trueweight.train.runs import Run, open_run
@@ -54,9 +56,11 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
         ready = prepare(request.table, spec, labels=request.labels)
         require_metrics(ready.spec)
         digest = request.table.provenance.digest
-        the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest)
-        replay = Plan.read(plan).replayed() if plan else None
-        fitted = fit(ready, the_run.folder, replay)
+        names = [spec.name, *ready.spec.evaluate.baselines]
+        if replay is not None:
+            _require_members(replay, ready.spec, where=str(plan))
+        the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest, names)
+        fitted = fit(ready, the_run.folder, the_run.plan(replay))
         baselines = fit_baselines(ready, fitted)
         judged = _judge(ready, fitted, baselines, the_run, sealed)
         entries = [
@@ -65,10 +69,22 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
             *_fit_entries(fitted),
             *meter.reading().entries("train"),
         ]
-        _save_baselines(ready, request, baselines, judged, the_run)
+        kept = _save_baselines(ready, request, baselines, judged, the_run)
         bundle = _save(spec.name, request, ready.spec, fitted.plan, ready, fitted.predictor, entries, the_run)
-        the_run.finish("partial" if fitted.partial else "finished", bundle, {})
+        the_run.finish("partial" if fitted.partial else "finished", [*kept, bundle])
     return open_bundle(bundle)
+
+
+def _require_members(plan: Plan, spec: RunSpec, where: str) -> None:
+    """Refuse a plan that says nothing about a member: a clock would have to decide."""
+    for member in spec.model.members or []:
+        if not cast(FitterPart, member.fitter).solving and plan.member(member.name) is None:
+            planned = ", ".join(repr(known.name) for known in plan.members) or "nothing"
+            raise SpecError(
+                f"the plan says nothing about {member.name!r}",
+                where=where,
+                hint=f"it plans {planned}: give the plan.json of a run of the same spec",
+            )
 
 
 def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], the_run: Run, sealed: bool) -> _Judged:
@@ -80,9 +96,11 @@ def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], 
     reproduce = "trueweight verify BUNDLE --recompute --data SOURCE"
     ask = Ask(ready.spec.evaluate, ready.spec.seed, Data(digest, role), reproduce)
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
+    # Noted before looking, so that a look counts even if the process is killed in the middle of it. A resumed run
+    # looks again, and says so: nobody can know what was seen the first time.
+    look = record_look(the_run.folder.parent, digest, by=ready.spec.name, purpose="train") if role == "test" else 0
     entries = measure(fitted.predictor, baselines, table, ask, cluster, np.isin(rows, ready.twins))
     if role == "test":
-        look = record_look(the_run.folder.parent, digest, by=ready.spec.name, purpose="train")
         entries.append(reading("ledger/test/look", "look", look, "looks", ask.data))
     else:
         why = (
@@ -124,11 +142,13 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
 
 def _save_baselines(
     ready: Prepared, request: Request, baselines: Mapping[str, Predictor], judged: _Judged, the_run: Run
-) -> None:
+) -> list[Path]:
+    kept = []
     for name, predictor in baselines.items():
         model = ready.spec.model.model_copy(update={"members": [linear_member()]})
         spec = ready.spec.model_copy(update={"model": model, "name": name}) if name == "linear" else ready.spec
-        _save(name, request, spec, Plan(), ready, predictor, judged.baselines[name], the_run)
+        kept.append(_save(name, request, spec, Plan(), ready, predictor, judged.baselines[name], the_run))
+    return kept
 
 
 def _save(
