@@ -113,3 +113,44 @@ def test_solving_refuses_bodies_with_weights(mixed):
 def test_solving_heads_have_nothing_to_train(mixed):
     assert not any(p.requires_grad for p in mixed.network("linear", solving=True).parameters())
     assert any(p.requires_grad for p in mixed.network("linear").parameters())
+
+
+def test_gradients_of_single_rows_come_by_vmap(mixed):
+    """Private training needs them; see design.md: the batch is a fixed tree of tensors for this."""
+    from torch.func import functional_call, grad, vmap
+    from torch.utils import _pytree
+
+    network = mixed.network({**MLP, "members": 2, "dropout": 0.0})
+    batch = mixed.feed().batch(torch.tensor([1, 2, 3]))
+    weights = {name: p.detach() for name, p in network.named_parameters()}
+    rng = torch.Generator()
+
+    def loss_of_row(given, row):
+        one = _pytree.tree_map(lambda t: t.unsqueeze(0), row)
+        return functional_call(network, given, (one, rng))
+
+    together = vmap(grad(loss_of_row), (None, 0))(weights, batch)
+    for i in range(3):
+        network.zero_grad()
+        network(mixed.feed().batch(torch.tensor([1 + i])), rng).backward()
+        for name, p in network.named_parameters():
+            torch.testing.assert_close(together[name][i], p.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_the_whole_answer_can_be_exported_for_any_number_of_rows(mixed):
+    class Answering(torch.nn.Module):
+        def __init__(self, network):
+            super().__init__()
+            self.network = network
+
+        def forward(self, rows, inputs):
+            return {n: dict(out) for n, out in self.network.answer(Batch(rows, inputs, {}), GREEDY, {}).items()}
+
+    network, feed = mixed.network({**MLP, "members": 2}).eval(), mixed.feed()
+    few, many = (feed.batch(torch.arange(n)) for n in (5, 40))
+    rows = torch.export.Dim("rows")
+    shapes = ({0: rows}, {name: {key: {0: rows} for key in t} for name, t in few.inputs.items()})
+    exported = torch.export.export(Answering(network), (few.rows, few.inputs), dynamic_shapes=shapes).module()
+    for name, out in network.answer(many, GREEDY, {}).items():
+        for key, tensor in out.items():
+            torch.testing.assert_close(exported(many.rows, many.inputs)[name][key], tensor)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from torch import Tensor
+from torch.utils import _pytree
 
 __all__ = ["Batch", "Tensors"]
 
@@ -23,3 +24,32 @@ class Batch:
     """By target; each has ``present_B`` (bool): a missing label masks only its own target."""
     weight_B: Tensor | None = None
     """float32 >= 0, or None for 1 each."""
+
+
+_NAMES = ("rows", "inputs", "targets", "weight_B")
+
+
+def _flatten(batch: Batch) -> tuple[list[object], bool]:
+    leaves: list[object] = [batch.rows, dict(batch.inputs), dict(batch.targets)]
+    # Weights that are not there are no leaf: vmap maps over tensors only.
+    weighted = batch.weight_B is not None
+    return [*leaves, *([batch.weight_B] if weighted else [])], weighted
+
+
+def _flatten_with_keys(batch: Batch) -> tuple[list[tuple[_pytree.KeyEntry, object]], bool]:
+    leaves, weighted = _flatten(batch)
+    keys: list[_pytree.KeyEntry] = [_pytree.GetAttrKey(name) for name in _NAMES]
+    return list(zip(keys, leaves, strict=False)), weighted
+
+
+def _unflatten(leaves: "list[object]", weighted: bool) -> Batch:  # noqa: ARG001  # the leaves know it themselves
+    return Batch(*leaves)  # type: ignore[arg-type]
+
+
+_pytree.register_pytree_node(
+    Batch,
+    _flatten,
+    _unflatten,  # type: ignore[arg-type]
+    flatten_with_keys_fn=_flatten_with_keys,
+    serialized_type_name="trueweight.data.batch.Batch",
+)
