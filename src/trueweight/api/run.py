@@ -50,6 +50,7 @@ class _Judged:
 def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, sealed: bool) -> Bundle:
     """One whole run; see :func:`trueweight.api.train`."""
     spec = request.spec
+    replay = None if plan is None else Plan.read(plan).replayed()  # an unreadable plan makes no folder
     with ExitStack() as stack:
         the_run = stack.enter_context(open_run(spec.name, out, resume=resume))
         meter = stack.enter_context(Meter())

@@ -1,7 +1,7 @@
 """A run's folder: its name, its lock, what it was asked, and whether it can be taken up again."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,7 +171,6 @@ def _fresh(name: str, out: Path | None) -> tuple[Path, bool]:
             folder.parent.mkdir(parents=True, exist_ok=True)
             try:
                 folder.mkdir()
-                return folder, True
             except FileExistsError:
                 if out is None:
                     continue  # another run took the number in between
@@ -181,7 +180,8 @@ def _fresh(name: str, out: Path | None) -> tuple[Path, bool]:
                 if not (folder / "run.json").exists() and (strangers := _strangers(folder)):
                     problem = f"the folder is not empty: it holds {strangers[0]!r}"
                     raise TrainError(problem, where=str(folder), hint="choose a new or empty one with --out") from None
-        return folder, False
+                return folder, False
+        return folder, True
 
 
 def _strangers(folder: Path) -> list[str]:
