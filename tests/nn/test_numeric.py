@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from trueweight.nn.numeric import BOUND, Periodic, PiecewiseLinear, smooth_clip
+from trueweight.nn.numeric import BOUND, EmbedSome, Periodic, PiecewiseLinear, smooth_clip
 
 KNOTS = [[-1.0, 0.0, 0.5, 2.0], [], [0.3], [-2.0, -2.0 + 1e-9, 4.0]]
 
@@ -60,6 +60,14 @@ def test_gradient_matches_finite_differences(embedding: PiecewiseLinear, kind: s
     module = (embedding if kind == "piecewise_linear" else Periodic(4, 5, sigma=0.5)).double()
     x = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(module, x)
+
+
+def test_embedding_some_columns_passes_the_others_on():
+    x = torch.randn(5, 4)
+    embedding = PiecewiseLinear([[-1.0, 0.0], [0.5]], 3)
+    some = EmbedSome(embedding, [2, 0], [1, 3])(x)
+    assert torch.equal(some[:, :6], embedding(x[:, [2, 0]]))
+    assert torch.equal(some[:, 6:], smooth_clip(x[:, [1, 3]]))
 
 
 def test_periodic_matches_the_formula():

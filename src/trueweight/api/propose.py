@@ -81,9 +81,10 @@ def _scalar(value: Any) -> str:
 
 
 def _split_lines(table: Table, guesses: dict[str, Guess]) -> list[str]:
-    """A group or time split where the data asks for one."""
-    for name in guesses:
+    """A group or time split where the data asks for one. A column that names groups is then not a feature."""
+    for name in list(guesses):
         if (groups := _groups(table, name)) is not None:
+            guesses[name] = Guess("ignore", "says which rows belong together", {})
             return [
                 f"split: {{method: group, group: {_scalar(name)}}}  # {groups:,} values name {len(table):,} rows"
             ]

@@ -33,7 +33,7 @@ def show(path: Path, as_json: bool) -> None:
 
 
 def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    from trueweight.cli.tables import aligned, evidence_table
+    from trueweight.cli.tables import aligned, confusion_tables, data_remarks, evidence_table
     from trueweight.evidence.record import SCHEMA, Evidence
 
     known = [(name, f"{facts[name]:,}" if isinstance(facts[name], int) else str(facts[name]))
@@ -44,7 +44,9 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield from (line.rstrip() for line in aligned(columns, left=4))
     if facts.get("evidence"):
-        yield ""
-        yield evidence_table(Evidence.from_json({"schema": SCHEMA, "entries": facts["evidence"]}))
+        evidence = Evidence.from_json({"schema": SCHEMA, "entries": facts["evidence"]})
+        yield from ("", evidence_table(evidence), *confusion_tables(evidence))
+        if remarks := data_remarks(evidence):
+            yield from ("", "About the data:", *remarks)
     if facts.get("predict"):
         yield from ("", "Try it on a made-up row:", facts["predict"])

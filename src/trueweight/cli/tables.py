@@ -6,7 +6,7 @@ from pathlib import Path
 from trueweight.evidence.record import Entry, Evidence
 from trueweight.metrics.words import digits_for, plain, shown
 
-__all__ = ["aligned", "evidence_table"]
+__all__ = ["aligned", "confusion_tables", "data_remarks", "evidence_table"]
 
 _ROLES = {"test": "Test", "validation": "Validation", "calibration": "Calibration", "train": "Training"}
 
@@ -85,3 +85,37 @@ def _not_run(evidence: Evidence) -> list[str]:
     """What was asked for and not done: visible, never silent."""
     missing = [e for e in evidence if e.status in ("not_run", "failed") and e.target is None]
     return [f"  {e.id}: {e.status.replace('_', ' ')}: {e.reason}" for e in missing]
+
+
+def confusion_tables(evidence: Evidence) -> list[str]:
+    """For each target with classes: true classes down, answers across."""
+    lines: list[str] = []
+    cells = evidence.select(axis="confusion")
+    for target in dict.fromkeys(e.target for e in cells):
+        mine = [e for e in cells if e.target == target and isinstance(e.value, int | float)]
+        words = [tuple(e.metric.split(" answered as ", 1)) for e in mine]
+        answered = list(dict.fromkeys(word[1] for word in words))
+        rows: list[Sequence[str]] = [(f"{target}: true, answered as", *answered)]
+        for actual in dict.fromkeys(word[0] for word in words):
+            counts = [f"{e.value:,.0f}" for e, word in zip(mine, words, strict=True) if word[0] == actual]
+            rows.append((f"  {actual}", *counts))
+        lines += aligned(rows, first="  ")
+    return lines
+
+
+def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
+    """What was dropped, filled or suspected, in plain sentences, the gravest first."""
+    lines = [f"{e.metric}: {e.reason}" for e in evidence.select(axis="honesty") if e.id.startswith("honesty/leak/")]
+    counts = {e.id: e.value for e in evidence if isinstance(e.value, int) and e.unit in ("rows", "cells")}
+    if skipped := counts.get("data/skipped"):
+        lines.append(f"{skipped:,} unreadable rows skipped")
+    if twins := counts.get("honesty/twins"):
+        lines.append(f"{twins:,} test rows have the same features as rows that trained: scored without them too")
+    if repeats := counts.get("data/repeats"):
+        lines.append(f"{repeats:,} rows repeat an earlier one (data.drop_duplicates drops them)")
+    lines += [str(e.value) for e in evidence if e.id.startswith("data/note/")]
+    gaps = [e for e in evidence if e.id.startswith(("data/missing/", "data/dirt/")) and isinstance(e.value, int)]
+    lines += [f"{e.value:,} cells: {e.metric}" for e in sorted(gaps, key=lambda e: -int(e.value or 0))]
+    if len(lines) > most:
+        lines = [*lines[: most - 1], f"and {len(lines) - most + 1} more: trueweight show BUNDLE --json"]
+    return [f"  {line}" for line in lines]

@@ -80,8 +80,10 @@ def _data_request(source: str, targets: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _tell(bundle: "Bundle", evidence: "Evidence") -> None:
-    from trueweight.cli.tables import evidence_table
+    from trueweight.cli.tables import data_remarks, evidence_table
 
     linear = bundle.path.parent / "linear.bundle"
     kept = {"linear": linear} if linear.is_dir() and linear != bundle.path else {}
+    if remarks := data_remarks(evidence):
+        note("\n".join(["About the data:", *remarks]))
     note(evidence_table(evidence, kept=kept))

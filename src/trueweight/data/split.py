@@ -142,7 +142,7 @@ def _checked(split: Split, shares: Shares) -> Split:
     if empty := [name for name in wanted if counts[name] == 0]:
         total = sum(counts.values()) - (counts["calibration"] if split.cross_fitted else 0)
         raise DataError(
-            f"the {split.method} split leaves no row for {' and '.join(empty)}: only {total} rows are there to share out",
+            f"the {split.method} split leaves no row for {' and '.join(empty)}: there are only {total} rows",
             where="split",
             hint="bring more rows, or change split.test and split.validation",
         )

@@ -7,7 +7,7 @@ import numpy as np
 from trueweight.data.digest import digest_rows
 from trueweight.data.table import Table
 from trueweight.evaluate.quality import Ask, quality
-from trueweight.evaluate.truths import truths_of
+from trueweight.evaluate.truths import require_known, truths_of
 from trueweight.evaluate.verdict import comparisons
 from trueweight.evidence.record import Data, Entry, Evidence
 from trueweight.metrics.prediction import Prediction
@@ -28,10 +28,11 @@ def evaluate_table(predictor: Predictor, table: Table, spec: RunSpec, *, role: s
         role: What the rows are called in the entries.
 
     Raises:
-        DataError: No target column is there.
+        DataError: No target column is there, or none with a value that can be scored.
     """
     ask = Ask(_for_targets(spec.evaluate, table), spec.seed, Data(digest_rows(table), role))
     truths = truths_of(predictor.signature, table)
+    require_known(predictor.signature, table, truths)
     return Evidence(tuple(quality(predictor.predict(table), truths, ask)))
 
 

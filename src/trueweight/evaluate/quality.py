@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 
 from trueweight.evidence.record import Data, Entry, Method
+from trueweight.metrics.classes import confusion_matrix
 from trueweight.metrics.interval import estimates
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction
 from trueweight.metrics.registry import metric
@@ -56,6 +57,8 @@ def quality(
     for target, truth in truths.items():
         names = _names(ask.evaluate, target, predictions[target])
         entries += _entries(prefix, target, names, predictions[target], truth, ask, slice)
+        if prefix == "quality" and slice is None:
+            entries += _confusion(target, predictions[target], truth, ask)
     return entries
 
 
@@ -69,6 +72,29 @@ def _names(evaluate: EvaluateSpec, target: str, prediction: Prediction) -> list[
 
 
 _MOST_CLASSES = 20  # per-class metrics beyond this many classes drown the rest
+
+
+def _confusion(target: str, prediction: Prediction, truth: Truth, ask: Ask) -> list[Entry]:
+    """How often each class was taken for which: counts, so without intervals."""
+    if not isinstance(prediction, ClassPrediction) or len(prediction.classes) > _MOST_CLASSES:
+        return []
+    found = confusion_matrix(prediction, truth)
+    return [
+        Entry(
+            id=f"confusion/{target}/{i}/{j}/{ask.role}",
+            axis="confusion",
+            metric=f"{actual} answered as {answered}",
+            target=target,
+            value=float(found.weight_LC[i, j]),
+            unit="rows" if truth.weight_N is None else "weight",
+            n=found.n,
+            method=Method("confusion_matrix", "1"),
+            data=ask.data,
+            produced_at=now(),
+        )
+        for i, actual in enumerate(found.actual)
+        for j, answered in enumerate(found.answered)
+    ]
 
 
 def _entries(

@@ -13,14 +13,14 @@ from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.metrics.truth import Truth
 
-__all__ = ["truths_of"]
+__all__ = ["require_known", "truths_of"]
 
 
 def truths_of(signature: Signature, table: Table, cluster_N: np.ndarray | None = None) -> Mapping[str, Truth]:
     """Truth by target, for all rows of the table.
 
     Raises:
-        DataError: The table has none of the target columns, or a known target is missing in every row.
+        DataError: The table has none of the target columns.
     """
     found = {}
     for facts in signature.targets():
@@ -35,6 +35,30 @@ def truths_of(signature: Signature, table: Table, cluster_N: np.ndarray | None =
             f"no true values: column {names} is not there", where=table.label, hint="to get answers, use predict"
         )
     return found
+
+
+def require_known(signature: Signature, table: Table, truths: Mapping[str, Truth]) -> None:
+    """Refuse rows that no score can be had from.
+
+    Raises:
+        DataError: No target has a value in any row, or none but classes that the model has never seen.
+    """
+    names = ", ".join(map(repr, truths))
+    if not any(truth.present_N.any() for truth in truths.values()):
+        raise DataError(
+            f"no true values: column {names} is empty in all {len(table):,} rows",
+            where=table.label,
+            hint="to get answers, use predict",
+        )
+    for name, truth in truths.items():
+        known = signature.columns[name].learnt.get("classes")
+        if known and truth.present_N.any() and (truth.value[truth.present_N] < 0).all():
+            cells = table.column(name).filter(truth.present_N)
+            raise DataError(
+                f"no row of {name!r} has a class that the model knows; the first has {cells[0].as_py()!r}",
+                where=table.label,
+                hint=f"it knows {', '.join(map(repr, known[:8]))}",
+            )
 
 
 def _weights(signature: Signature, table: Table) -> np.ndarray | None:

@@ -78,6 +78,7 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     options = read_options_of(spec.data)
     roles = assign_roles(table, spec)
     blank = blank_signature(table, roles, options, np.arange(len(table)))
+    _require_readable(blank, table)
     cases, prints, repeats = _cases(table, blank, spec)
     resolved = _resolved(spec, roles, len(cases))
     group = _codes(table, resolved.split.group, options)
@@ -90,6 +91,21 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
         resolved, cases, split, signature, _weights(table, blank), group if cluster is None else cluster,
         count_twins(prints, split), repeats,
     )  # fmt: skip
+
+
+def _require_readable(blank: Signature, table: Table) -> None:
+    """Refuse columns whose type was asked for and fits none of their cells.
+
+    Raises:
+        DataError: Such a column, with a cell of it.
+    """
+    for facts in blank.features():
+        unread = [kind for kind in facts.notes if kind.startswith("not a ")]
+        if unread and facts.missing == len(table):
+            cells = table.column(facts.name)
+            cell = next(cell for cell in cells.to_pylist() if cell not in (None, *blank.options.missing_values))
+            problem = f"column {facts.name!r} is said to be a {facts.type}, but no cell can be read as one: {cell!r}"
+            raise DataError(problem, where=table.label, hint=f"leave out features.{facts.name} to have its type guessed")
 
 
 def _cases(table: Table, blank: Signature, spec: RunSpec) -> tuple[Cases, np.ndarray, int]:
@@ -234,7 +250,8 @@ def _strata(blank: Signature, cases: Cases) -> np.ndarray | None:
     for facts in blank.targets():
         cells = cells_of(cases.table, facts, blank.options)
         if isinstance(cells, LevelCells):
-            return cells.code_N[cases.rows].astype(np.int64)
+            codes: np.ndarray = cells.code_N[cases.rows].astype(np.int64)
+            return codes
     raise DataError(
         "a stratified split needs a target with classes",
         where="split.method",

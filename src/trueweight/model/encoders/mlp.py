@@ -85,7 +85,7 @@ class MlpEncoder(PartSpec):
 
     def _number(self, layout: Layout) -> "tuple[nn.Module | None, list[int]]":
         """The embedding of numbers and how many places it gives to each column."""
-        from trueweight.nn.numeric import Periodic, PiecewiseLinear, SmoothClip
+        from trueweight.nn.numeric import EmbedSome, Periodic, PiecewiseLinear, SmoothClip
 
         columns = layout.width("number")
         if not columns:
@@ -95,4 +95,12 @@ class MlpEncoder(PartSpec):
         if self.numerical_embedding == "periodic":
             return Periodic(columns, self.embedding_size), [self.embedding_size] * columns
         knots = [*layout.knots, *[()] * (columns - len(layout.knots))]
-        return PiecewiseLinear(knots, self.embedding_size), [self.embedding_size] * columns
+        chosen = [place for place, inner in enumerate(knots) if inner]
+        others = [place for place, inner in enumerate(knots) if not inner]
+        if not chosen:
+            return SmoothClip(), [1] * columns
+        embedding = PiecewiseLinear([knots[place] for place in chosen], self.embedding_size)
+        if not others:
+            return embedding, [self.embedding_size] * columns
+        # A wave of the calendar has no quantiles worth a bin: it is smooth already.
+        return EmbedSome(embedding, chosen, others), [self.embedding_size] * len(chosen) + [1] * len(others)
