@@ -4,6 +4,7 @@ Strings only is not a loss: Arrow's reader is faster without its own guessing, a
 reach the column types as they stand.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ _LARGEST_BLOCK = (1 << 31) - (1 << 20)
 _SCAN = 1 << 22
 _LEAST_HEAD = 1 << 18
 _SHOWN = 3
+_CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
+_TELLING = 512  # bytes from which a share of control characters tells more than one odd cell
 
 _OTHER_KINDS = {
     b"PAR1": ("a Parquet file", "name it *.parquet, or set data.format to parquet"),
@@ -84,6 +87,10 @@ def refuse_other_kinds(file: SourceFile) -> None:
             raise DataError(f"this is not a text file but {kind}", where=file.name, hint=hint)
     if b"\0" in file.head:
         raise _binary(file.name, file.head.index(b"\0"))
+    strange = len(_CONTROLS.findall(file.head))
+    if len(file.head) >= _TELLING and strange > 0.05 * len(file.head):
+        problem = f"this is not a text file: {strange:,} of its first {len(file.head):,} bytes are control characters"
+        raise DataError(problem, where=file.name, hint="is it another kind of file, or damaged? See data.format")
 
 
 def _binary(name: str, place: int) -> DataError:
