@@ -43,9 +43,7 @@ class TestFusion:
 
     def test_rows_do_not_see_each_other(self, name, forms):
         fusion, parts = make(name, forms), encodings(forms, ROWS)
-        few = {
-            key: Encoding(z.tokens_BLD[: 2 * z.members], grid=z.grid, members=z.members) for key, z in parts.items()
-        }
+        few = {key: Encoding(z.tokens_BLD[: 2 * z.members], grid=z.grid, members=z.members) for key, z in parts.items()}
         whole = fusion(parts, ROWS).tokens_BLD[: 2 * fusion.form.members]
         torch.testing.assert_close(fusion(few, 2).tokens_BLD, whole)
 
