@@ -82,9 +82,9 @@ def _require_members(plan: Plan, spec: RunSpec, where: str) -> None:
         if not cast(FitterPart, member.fitter).solving and plan.member(member.name) is None:
             planned = ", ".join(repr(known.name) for known in plan.members) or "nothing"
             raise SpecError(
-                f"the plan says nothing about {member.name!r}",
+                f"the plan says nothing about the member {member.name!r}",
                 where=where,
-                hint=f"it plans {planned}: give the plan.json of a run of the same spec",
+                hint=f"it plans {planned}: give the plan.json of a run of this very spec",
             )
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from torch import nn
 
 from trueweight.data.feed import Feed
-from trueweight.errors import SpecError
 from trueweight.metrics.prediction import NumberPrediction, Prediction, blend
 from trueweight.metrics.select import greedy_blend
 from trueweight.metrics.truth import Truth
@@ -81,16 +80,12 @@ def fit(ready: Prepared, folder: Path | None, replay: Plan | None) -> Fitted:
     Args:
         ready: The prepared run.
         folder: Where checkpoints and ``plan.json`` go; None: in memory only.
-        replay: A plan to follow without a clock; None: measured.
+        replay: What members are to follow; those that it does not name are planned by measuring.
 
     Raises:
         TrainError: A member diverged, or there is no space.
     """
     encoded = encode(ready, keep=folder is not None)
-    if replay is not None:
-        _require_members(ready, replay)
-    if replay is None and folder is not None and (folder / "plan.json").exists():
-        replay = Plan.read(folder / "plan.json")  # of the run that is taken up again: never decided twice
     work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
     leaves, results = _fit_members(work)
     weights = _weigh(work, leaves)
@@ -101,21 +96,6 @@ def fit(ready: Prepared, folder: Path | None, replay: Plan | None) -> Fitted:
         plan = plan if result.plan is None else plan.with_member(result.plan)
     stopped = any(result.stopped == "interrupted" for result in results.values())
     return Fitted(tree, reports, plan, stopped, encoded, leaves)
-
-
-def _require_members(ready: Prepared, replay: Plan) -> None:
-    """Refuse a plan that leaves something to a clock.
-
-    Raises:
-        SpecError: A member that descends is not in it.
-    """
-    wanted = [m.name for m in ready.spec.model.members or [] if not _solves(m)]
-    if lost := [name for name in wanted if replay.member(name) is None]:
-        raise SpecError(
-            f"the plan says nothing about the member {lost[0]!r}",
-            where="--plan",
-            hint="give the plan.json of a run of this very spec",
-        )
 
 
 def fit_linear(ready: Prepared, fitted: Fitted | None = None) -> Predictor:
