@@ -72,12 +72,13 @@ def load(path: str | Path, *, allow: Sequence[str] = ()) -> "Bundle":
     return open_bundle(Path(path), allow=allow)
 
 
-def predict(bundle: "Bundle | str | Path", source: Any) -> "dict[str, np.ndarray]":
+def predict(bundle: "Bundle | str | Path", source: Any, *, allow: Sequence[str] = ()) -> "dict[str, np.ndarray]":
     """Answers for every row of a source, in its order.
 
     Args:
         bundle: A bundle or its path.
         source: A file, ``"-"`` for standard input, or a frame.
+        allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Returns:
         Columns by name, each (N,): the key column if there is one, then the answers with their fixed names.
@@ -85,26 +86,28 @@ def predict(bundle: "Bundle | str | Path", source: Any) -> "dict[str, np.ndarray
     Raises:
         DataError: The source cannot be read, or lacks all of the model's columns.
     """
-    opened = load(bundle) if isinstance(bundle, str | Path) else bundle
+    opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
     return opened.predict_columns(_read_like(opened, source))
 
 
-def evaluate(bundle: "Bundle | str | Path", source: Any, *, keep: bool = True) -> "Evidence":
+def evaluate(
+    bundle: "Bundle | str | Path", source: Any, *, keep: bool = True, allow: Sequence[str] = (),
+) -> "Evidence":  # fmt: skip
     """Measure a bundle on rows that came later.
 
     Args:
         bundle: A bundle or its path.
         source: A file or a frame with at least one target column.
         keep: Write the facts beside the bundle, into ``NAME.evidence/``.
+        allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Raises:
-        DataError: The source cannot be read, or holds no true values.
+        DataError: The source cannot be read, lacks all of the model's columns, or holds no true values.
     """
     from trueweight.bundle.detached import add_detached
-    from trueweight.evaluate.measure import evaluate_table
 
-    opened = load(bundle) if isinstance(bundle, str | Path) else bundle
-    found = evaluate_table(opened.predictor, _read_like(opened, source), opened.resolved)
+    opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
+    found = opened.evaluate(_read_like(opened, source))
     if keep:
         add_detached(opened.path, found, by="trueweight evaluate")
     return found
@@ -158,15 +161,19 @@ def check(spec: str | Path, *, settings: Sequence[str] = ()) -> "CheckReport":
     return check_spec(Path(spec), settings)
 
 
-def show(path: str | Path) -> dict[str, Any]:
+def show(path: str | Path, *, allow: Sequence[str] = ()) -> dict[str, Any]:
     """The facts of a bundle as plain data: columns, model, evidence, and a ``predict`` line with a made-up row.
+
+    Args:
+        path: The bundle's folder.
+        allow: Distributions, beside trueweight, whose parts may be imported.
 
     Raises:
         VerifyError: It is no bundle.
     """
     from trueweight.api.describe import show_bundle
 
-    return show_bundle(load(path))
+    return show_bundle(load(path, allow=allow))
 
 
 def _read_like(bundle: "Bundle", source: Any) -> Any:

@@ -11,7 +11,9 @@ import numpy as np
 from trueweight.api.request import Request
 from trueweight.bundle.bundle import Bundle, open_bundle
 from trueweight.bundle.card import model_card
+from trueweight.bundle.format import MANIFEST
 from trueweight.bundle.golden import make_golden
+from trueweight.bundle.parts import distributions
 from trueweight.bundle.save import Contents, save_bundle
 from trueweight.data.digest import digest_rows
 from trueweight.errors import SpecError
@@ -23,7 +25,7 @@ from trueweight.evaluate.quality import Ask, now
 from trueweight.evidence.ledger import record_look
 from trueweight.evidence.meters import Meter
 from trueweight.evidence.record import Data, Entry, Evidence
-from trueweight.files import safe_name
+from trueweight.files import read_json, safe_name
 from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
 from trueweight.spec.load import dump_resolved, dump_spec
@@ -73,7 +75,8 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
         kept = _save_baselines(ready, request, baselines, judged, the_run)
         bundle = _save(spec.name, request, ready.spec, fitted.plan, ready, fitted.predictor, entries, the_run)
         the_run.finish("partial" if fitted.partial else "finished", [*kept, bundle])
-    return open_bundle(bundle)
+    # Parts of other packages were chosen in the spec: what was just trained with them may be opened with them.
+    return open_bundle(bundle, allow=distributions(read_json(bundle / MANIFEST)["parts"]))
 
 
 def _require_members(plan: Plan, spec: RunSpec, where: str) -> None:

@@ -1,5 +1,6 @@
 """A bundle in memory, as people use it from Python."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -12,11 +13,14 @@ from trueweight.bundle.load import Loaded, load_bundle
 from trueweight.bundle.summary import results, value_words, verdicts
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
+from trueweight.errors import DataError
 from trueweight.evidence.record import Entry, Evidence
 from trueweight.model.protocols import GREEDY, Decoding, Predictor
 from trueweight.spec.run import RunSpec
 
-__all__ = ["Bundle", "open_bundle"]
+__all__ = ["Bundle", "open_bundle", "require_columns"]
+
+_LOG = logging.getLogger("trueweight.bundle")
 
 
 def open_bundle(path: Path | str, *, allow: Sequence[str] = (), check: Literal["full", "digests"] = "full") -> "Bundle":
@@ -102,7 +106,7 @@ class Bundle:
             their order.
 
         Raises:
-            DataError: Not a frame.
+            DataError: Not a frame, or it has none of the columns that the model reads.
         """
         from trueweight.data.frames import from_frame, like_frame
 
@@ -117,7 +121,11 @@ class Bundle:
             table: Rows to answer.
             how: How answers are drawn from distributions.
             seed: Of whatever is drawn.
+
+        Raises:
+            DataError: The table has none of the columns that the model reads.
         """
+        require_columns(self.signature, table)
         columns = self._key(table)
         for target, prediction in self.predictor.predict(table, how=how, seed=seed).items():
             columns |= prediction.columns(target)
@@ -146,6 +154,7 @@ class Bundle:
         from trueweight.evaluate.measure import evaluate_table
 
         table = frame if isinstance(frame, Table) else from_frame(frame)
+        require_columns(self.signature, table)
         return evaluate_table(self.predictor, table, self.resolved)
 
     def __repr__(self) -> str:
@@ -169,6 +178,25 @@ class Bundle:
         table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>" if rows else "<p>Nothing was measured.</p>"
         words = "".join(f"<p>{escape(verdict)}</p>" for verdict in verdicts(self.evidence))
         return f"<div><p><b>{escape(self.name)}</b></p>{table}{words}</div>"
+
+
+def require_columns(signature: Signature, table: Table) -> None:
+    """Say which of the columns that the model reads are not there; one or more must be.
+
+    Raises:
+        DataError: There is none of them.
+    """
+    names = [facts.name for facts in signature.features()]
+    lost = [name for name in names if name not in table.names]
+    shown = ", ".join(map(repr, lost[:8])) + (", …" if len(lost) > 8 else "")
+    if lost and len(lost) == len(names):
+        raise DataError(
+            f"none of the columns that the model reads is there: {shown}",
+            where=table.label,
+            hint=f"there is {', '.join(map(repr, table.names[:8]))}: is the header right?",
+        )
+    if lost:
+        _LOG.warning("%s lacks %s: missing in every row", table.label, shown)
 
 
 def _overall(entries: Sequence[Entry]) -> list[Entry]:

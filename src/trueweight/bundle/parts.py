@@ -10,7 +10,7 @@ from trueweight.errors import VerifyError
 from trueweight.model.protocols import State
 from trueweight.registry import registry
 
-__all__ = ["HERE", "check_allowed", "origins", "parts_of"]
+__all__ = ["HERE", "check_allowed", "distributions", "origins", "parts_of"]
 
 HERE = "this process"
 """Where a part comes from that no package declares: it was registered by decorator."""
@@ -75,6 +75,11 @@ def origins(parts: Iterable[tuple[str, str]]) -> dict[str, dict[str, str]]:
     for kind, name in sorted(parts):
         found.setdefault(kind, {})[name] = registry(kind).origin(name)
     return found
+
+
+def distributions(recorded: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Where the parts of a manifest come from: what ``allow`` must name for the bundle to be opened."""
+    return sorted({_distribution(origin) for names in recorded.values() for origin in names.values()})
 
 
 def check_allowed(

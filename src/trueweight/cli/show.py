@@ -16,7 +16,8 @@ _FACTS = ("name", "path", "created", "version", "digest", "rows", "status")
 @click.command(short_help="Show what a bundle holds, and a line to try it with.")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def show(path: Path, as_json: bool) -> None:
+@click.option("--allow", multiple=True, metavar="PACKAGE", help="Let the bundle load parts of this installed package.")
+def show(path: Path, as_json: bool, allow: tuple[str, ...]) -> None:
     """Show the facts of the bundle at PATH: columns, evidence, and a predict line with a made-up row.
 
     \b
@@ -25,7 +26,7 @@ def show(path: Path, as_json: bool) -> None:
     """
     from trueweight import api
 
-    facts = api.show(path)
+    facts = api.show(path, allow=allow)
     if as_json:
         print_json(facts)
         return

@@ -99,13 +99,14 @@ def _require_readable(blank: Signature, table: Table) -> None:
     Raises:
         DataError: Such a column, with a cell of it.
     """
-    for facts in blank.features():
+    for facts in [*blank.features(), *blank.targets()]:
         unread = [kind for kind in facts.notes if kind.startswith("not a ")]
         if unread and facts.missing == len(table):
             cells = table.column(facts.name)
             cell = next(cell for cell in cells.to_pylist() if cell not in (None, *blank.options.missing_values))
             problem = f"column {facts.name!r} is said to be a {facts.type}, but no cell can be read as one: {cell!r}"
-            raise DataError(problem, where=table.label, hint=f"leave out features.{facts.name} to have its type guessed")
+            hint = f"change the type of {facts.role}s.{facts.name}; trueweight init guesses one"
+            raise DataError(problem, where=table.label, hint=hint)
 
 
 def _cases(table: Table, blank: Signature, spec: RunSpec) -> tuple[Cases, np.ndarray, int]:
