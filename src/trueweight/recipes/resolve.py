@@ -67,9 +67,14 @@ def _model(model: ModelSpec, preset: Preset) -> ModelSpec:
         return model
     if model.encoder is not None:
         fitter = "solve" if model.encoder.type == "linear" else "gradient"
-        return model.model_copy(update={"members": [_member(model.encoder.type, model.encoder, fitter, model.fusion)]})
+        return _spelled_out(model, [_member(model.encoder.type, model.encoder, fitter, model.fusion)])
     built = {"linear": linear_member(), "mlp": _member("mlp", preset.encoder, "gradient", model.fusion)}
-    return model.model_copy(update={"members": [built[name] for name in preset.members]})
+    return _spelled_out(model, [built[name] for name in preset.members])
+
+
+def _spelled_out(model: ModelSpec, members: list[MemberSpec]) -> ModelSpec:
+    """Members say it all: a spec that names encoders beside them would be refused when it is read back."""
+    return model.model_copy(update={"members": members, "encoder": None, "fusion": None})
 
 
 def _train(train: TrainSpec, preset: Preset) -> TrainSpec:
