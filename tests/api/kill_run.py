@@ -40,9 +40,9 @@ def arm(place: str, number: int) -> None:
 
 
 def attempt(kill: str, arguments: list[str]) -> None:
-    words = Path(f"words-{os.getpid()}.txt").open("w")
-    os.dup2(words.fileno(), 1)
-    os.dup2(words.fileno(), 2)
+    words = os.open(f"words-{os.getpid()}.txt", os.O_WRONLY | os.O_CREAT, 0o600)
+    os.dup2(words, 1)
+    os.dup2(words, 2)
     if kill and not kill.startswith("after:"):
         place, _, number = kill.rpartition(":")
         arm(place, int(number))

@@ -41,7 +41,7 @@ STAGES = (
 MORE_STAGES = (
     "train.runs:write_atomic:2", "data.blocks:write_json:2", "train.probe:decide_plan:1",
     "train.descent:Descent.after:1", "train.descent:Descent.look:2", "train.build:greedy_blend:1",
-    "evaluate.baselines:fit_linear:1", "bundle.save:_write_file:4", "bundle.golden:check_golden:1",
+    "evaluate.baselines:fit_linear:1", "bundle.save:_write_file:4", "api.run:make_golden:2",
 )  # fmt: skip
 
 
