@@ -11,6 +11,10 @@ from trueweight.spec.run import EvaluateSpec, MemberSpec, ModelSpec, RunSpec, Sp
 
 __all__ = ["linear_member", "resolve"]
 
+VALIDATION_SHARE = 0.2
+VALIDATION_ROWS = 4000
+"""Half of them select: a share of 2,000 rows is known to about one percent, which is finer than members differ."""
+
 
 def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
     """The spec with every default made explicit.
@@ -46,20 +50,24 @@ def _member(name: str, encoder: Any, fitter: str, fusion: Any = None) -> MemberS
 
 
 def _split(split: SplitSpec, facts: Facts) -> SplitSpec:
-    if split.method is not None:
-        return split
+    changes: dict[str, Any] = {}
+    if split.validation is None:
+        changes["validation"] = min(VALIDATION_SHARE, VALIDATION_ROWS / max(1, facts.rows))
+    if split.method is None:
+        changes["method"] = _method(split, facts)
+    return SplitSpec.model_validate(split.model_dump(by_alias=True) | changes)
+
+
+def _method(split: SplitSpec, facts: Facts) -> str:
     if split.group:
-        method = "group"
-    elif split.time_column:
-        method = "time"
-    elif split.test_source:
-        method = "files"
-    elif split.column:
-        method = "column"
-    else:
-        classes = next(iter(facts.targets.values())) in ("binary", "category")
-        method = "stratified" if classes else "random"
-    return SplitSpec.model_validate(split.model_dump(by_alias=True) | {"method": method})
+        return "group"
+    if split.time_column:
+        return "time"
+    if split.test_source:
+        return "files"
+    if split.column:
+        return "column"
+    return "stratified" if next(iter(facts.targets.values())) in ("binary", "category") else "random"
 
 
 def _model(model: ModelSpec, preset: Preset) -> ModelSpec:

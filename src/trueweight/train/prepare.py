@@ -200,8 +200,9 @@ def _twins_stay_together(blank: Signature, prints: np.ndarray) -> bool:
     return TWINS_STAY_TOGETHER * len(prints) <= distinct < len(prints)
 
 
-def _share(wish: float | FromDate) -> float:
-    return 0.2 if isinstance(wish, FromDate) else wish
+def _share(wish: float | FromDate | None) -> float:
+    """A share of rows; where time says what belongs to the part, the share is not looked at."""
+    return wish if isinstance(wish, float) else 0.2
 
 
 def _starts(wish: SplitSpec) -> dict[str, int]:
