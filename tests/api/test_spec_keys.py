@@ -1,0 +1,549 @@
+"""Every key of a spec changes something: for each, two values and what they do differently.
+
+A key that has no row here fails the test. An option that changes nothing is worse than none: somebody relies on it.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pydantic import BaseModel
+
+from trueweight.data.table import Table
+from trueweight.errors import TrueweightError
+from trueweight.registry import KINDS, registry
+from trueweight.spec.base import Part, PartSpec, Spec
+from trueweight.spec.load import parse_spec
+from trueweight.spec.run import RunSpec
+
+ROWS = 90
+
+
+@cache
+def claims() -> Table:
+    """A table with a column of every type, and a little of every kind of dirt."""
+    rng = np.random.default_rng(0)
+    n = np.arange(ROWS)
+    size, kind = rng.normal(size=ROWS) * 3, n % 3
+    risk = size / 3 + (kind == 1) + rng.normal(size=ROWS) / 2
+    amounts = [f"1.{v:03d}" for v in rng.integers(0, 999, ROWS)]
+    columns: dict[str, list[Any]] = {
+        "size": ["" if i % 10 == 0 else f"{v:.3f}" for i, v in enumerate(size)],
+        "amount": amounts,
+        "comma": [f"1,{v:03d}" for v in rng.integers(0, 999, ROWS)],
+        "kind": [("fire", "water", "theft")[k] if i % 15 else f"rare{i % 2}" for i, k in enumerate(kind)],
+        "flag": ["yes" if v else "no" for v in rng.integers(0, 2, ROWS)],
+        "day": [f"{1 + i % 12:02d}/{1 + i % 7:02d}/2024" for i in n],
+        "time": [f"2024-{1 + i // 28:02d}-{1 + i % 28:02d}" for i in n],
+        "place": [json.dumps([round(float(v), 3), float(i % 4)]) for i, v in enumerate(size)],
+        "tags": ["|".join("pqr"[j] for j in range(3) if (i + j) % (j + 2) == 0) for i in n],
+        "customer": [f"c{i // 6}" for i in n],
+        "other": [f"d{i // 9}" for i in n],
+        "weight": [float(1 + i % 3) for i in n],
+        "part": [("train", "train", "validation", "test")[i % 4] for i in n],
+        "fraud": ["yes" if v > 0.3 else "no" for v in risk],
+        "cost": [round(float(np.exp(v)), 4) for v in risk],
+        "class": [("low", "mid", "high")[int(v > 0) + int(v > 1)] for v in risk],
+        "topics": ["|".join("xyz"[j] for j in range(3) if risk[i] > j / 2 - 0.5) for i in n],
+        "where": [[float(v), float(v * v)] for v in risk],
+    }
+    columns = {name: [*cells[: ROWS - 1], cells[0]] for name, cells in columns.items()}  # a row that repeats the first
+    return Table(pa.table(columns))
+
+
+def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings within mappings, the second one's values winning; a value that is itself a part replaces."""
+    both = dict(base)
+    for key, value in more.items():
+        old = both.get(key)
+        both[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return both
+
+
+def put(path: str, value: Any) -> dict[str, Any]:
+    inner = value
+    for key in reversed(path.split("/")):
+        inner = {key: inner}
+    return inner
+
+
+BASE: dict[str, Any] = {
+    "features": {"size": "number", "kind": "category"}, "other_features": "ignore", "targets": {"fraud": "binary"},
+    "model": {"preset": "fast"},
+}  # fmt: skip
+
+SMALL = {
+    "model": {"encoder": {"type": "mlp", "hidden_sizes": [8, 8], "dropout": 0.0, "embedding_size": 4}},
+    "train": {"budget": {"steps": 8}, "batch_size": 16, "optimizer": {"type": "sgd", "learning_rate": 0.1}},
+}
+
+# --- What can be seen ------------------------------------------------------------------------------------------------
+
+
+def prepared(raw: Mapping[str, Any]) -> Any:
+    from trueweight.train.prepare import prepare
+
+    return prepare(claims(), parse_spec(raw))
+
+
+def fitted(raw: Mapping[str, Any]) -> Any:
+    from trueweight.train.build import fit
+
+    return fit(prepared(raw), None, None)
+
+
+def answers(raw: Mapping[str, Any]) -> Any:
+    """What the trained model answers."""
+    columns = {}
+    for target, found in fitted(raw).predictor.predict(claims()).items():
+        columns |= {name: values.tolist() for name, values in found.columns(target).items()}
+    return columns
+
+
+def split(raw: Mapping[str, Any]) -> Any:
+    """Which rows train, select and judge."""
+    ready = prepared(raw)
+    return [rows.tolist() for rows in (ready.split.train, ready.split.validation, ready.split.test)]
+
+
+def signature(raw: Mapping[str, Any]) -> Any:
+    """What was learnt about the columns."""
+    return prepared(raw).signature.to_json()
+
+
+def resolved(raw: Mapping[str, Any]) -> Any:
+    """The spec with every default."""
+    return prepared(raw).spec.model_dump(mode="json")
+
+
+def fields(raw: Mapping[str, Any]) -> Any:
+    """Which columns share an encoder."""
+    from trueweight.train.encoded import encoders_of, fields_of
+
+    ready = prepared(raw)
+    found = fields_of(ready)
+    shared = ready.spec.model.members[0].encoder
+    return {name: part.model_dump() for name, part in encoders_of(ready, found, shared).items()}
+
+
+def plan(raw: Mapping[str, Any]) -> Any:
+    """Steps, batch size, device: what was decided, without what was measured."""
+    (member,) = fitted(raw).plan.members
+    return [member.steps, member.batch_size, member.seconds, member.device]
+
+
+def events(raw: Mapping[str, Any]) -> Any:
+    """What changed the course of training."""
+    return fitted(raw).members[0].events
+
+
+def chosen_by(raw: Mapping[str, Any]) -> Any:
+    """The number by which steps and members are chosen."""
+    from trueweight.train.selection import run_truths, selection_score
+
+    ready = prepared(raw)
+    rows = ready.split.validation
+    truths = {name: truth.take(rows) for name, truth in run_truths(ready.signature, ready.table, None).items()}
+    return selection_score(ready.spec, ready.signature, fitted(raw).predictor.predict(ready.table.take(rows)), truths)
+
+
+def card(raw: Mapping[str, Any]) -> Any:
+    """The model card."""
+    from trueweight.bundle.card import model_card
+    from trueweight.evidence.record import Evidence
+
+    ready = prepared(raw)
+    return model_card(ready.spec, ready.signature, Evidence(()))
+
+
+def scores(raw: Mapping[str, Any]) -> Any:
+    """Scores with their intervals."""
+    from trueweight.evaluate.measure import measure
+    from trueweight.evaluate.quality import Ask
+    from trueweight.evidence.record import Data
+    from trueweight.train.build import fit
+
+    ready = prepared(raw)
+    rows = ready.split.test
+    cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
+    ask = Ask(ready.spec.evaluate, 0, Data("sha256:0", "test"))
+    table = ready.table.take(rows)
+    entries = measure(fit(ready, None, None).predictor, {}, table, ask, cluster, np.zeros(len(rows), bool))
+    return [(e.id, e.value, e.interval and (e.interval.low, e.interval.high)) for e in entries]
+
+
+def baselines(raw: Mapping[str, Any]) -> Any:
+    """The simple models beside ours."""
+    from trueweight.evaluate.baselines import fit_baselines
+
+    return list(fit_baselines(prepared(raw)))
+
+
+def bundled(raw: Mapping[str, Any]) -> Any:
+    """The bundle's name and its golden rows."""
+    from trueweight import api
+
+    bundle = api.train(claims(), spec=raw)
+    golden = bundle.loaded.golden
+    assert golden is not None
+    return [bundle.path.name, golden.files()]
+
+
+def read(raw: Mapping[str, Any]) -> Any:
+    """The rows that are read from files."""
+    from trueweight.api.request import read_source
+
+    table, labels = read_source(parse_spec(raw), None, Path.cwd())
+    return [table.data.to_pylist(), labels]
+
+
+def spec(raw: Mapping[str, Any]) -> Any:
+    """Whether it is a spec at all."""
+    return parse_spec(raw).model_dump(mode="json")
+
+
+# --- The table -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Change:
+    """Two values of one key, and where the difference shows."""
+
+    path: str
+    """Where in a spec, its steps between slashes."""
+    first: Any
+    second: Any
+    see: Callable[[Mapping[str, Any]], Any]
+    base: Mapping[str, Any]
+    refused: bool = False
+    """Whether the second one may be refused: then the refusal is the difference."""
+
+    def outcome(self, value: Any) -> Any:
+        raw = merged(BASE, merged(self.base, put(self.path, value)))
+        try:
+            return self.see(raw)
+        except TrueweightError as error:
+            if not self.refused:
+                raise
+            return str(error)
+
+
+def change(path: str, first: Any, second: Any, see: Any, refused: bool = False, **base: Any) -> Change:
+    return Change(path, first, second, see, base, refused)
+
+
+def on_numbers(path: str, first: Any, second: Any, see: Any = answers, **base: Any) -> Change:
+    """A change seen on a target that is a number, trained by gradients."""
+    return Change(path, first, second, see, {**SMALL, "targets": {"cost": {"type": "number"}}, **base})
+
+
+def on_target(name: str, kind: str, key: str, first: Any, second: Any, see: Any = answers, **fixed: Any) -> Change:
+    """A change of a target's own option; the target is alone and trained by gradients."""
+    return Only(f"targets/{name}/{key}", first, second, see, {**SMALL, "targets": {name: {"type": kind, **fixed}}})
+
+
+class Only(Change):
+    """Without the target that every other row has."""
+
+    def outcome(self, value: Any) -> Any:
+        base = {key: part for key, part in BASE.items() if key != "targets"}
+        try:
+            return self.see(merged(base, merged(self.base, put(self.path, value))))
+        except TrueweightError as error:
+            return str(error)
+
+
+def on_mlp(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    base = merged(SMALL, {"model": {"encoder": fixed}})
+    return Change(f"model/encoder/{key}", first, second, answers, base)
+
+
+def on_optimizer(kind: str, key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    base = merged(SMALL, {"train": {"optimizer": {"type": kind, "learning_rate": 0.1, **fixed}}})
+    return Change(f"train/optimizer/{key}", first, second, answers, base)
+
+
+def with_files(path: str, first: Any, second: Any, refused: bool = False, **base: Any) -> Change:
+    fixed = merged({"data": {"source": "a.csv"}, "features": {}}, base)
+    return Change(path, first, second, read, {**fixed, "other_features": "guess"}, refused)
+
+
+OWN = {"encoder": {"type": "linear"}}
+TIME = {"split": {"method": "time", "time_column": "time"}}
+LATE = {"from": "2024-03-15"}
+MEMBER = {"name": "a", "encoder": "linear", "fusion": "concat", "fitter": "solve"}
+
+
+def member(**options: Any) -> list[dict[str, Any]]:
+    return [merged(MEMBER, options)]
+
+
+def encoder_of(column: str, kind: str) -> Change:
+    features = {"features": {column: {"type": kind}}}
+    return change(f"features/{column}/encoder", None, {"type": "linear"}, fields, **merged(SMALL, features))
+
+
+TWO = {**SMALL, "targets": {"fraud": {"type": "binary"}, "cost": {"type": "number"}}}
+
+# So fast and so long that validation scores get worse.
+OVERFITTING = merged(SMALL, {"train": {"budget": {"steps": 60}, "lr_schedule": {"decay": 0.1},
+                                       "optimizer": {"learning_rate": 1.0}}})  # fmt: skip
+
+CHANGES: dict[str, Change] = {
+    "version": change("version", 1, 2, spec, refused=True),
+    "name": change("name", "one", "two", bundled),
+    "seed": change("seed", 0, 1, split),
+    "data.source": with_files("data/source", "a.csv", "b.csv"),
+    "data.format": with_files("data/format", "csv", "jsonl", refused=True),
+    "data.delimiter": with_files("data/delimiter", ",", "|", data={"source": "both.csv"}),
+    "data.encoding": with_files("data/encoding", "utf-8", "latin-1"),
+    "data.missing_values": change("data/missing_values", ["theft"], ["fire"], signature),
+    "data.decimal_comma": change("data/decimal_comma", True, False, signature, features={"comma": {"type": "number"}}),
+    "data.primary_key": change("data/primary_key", None, "customer", signature),
+    "data.sample_weight": change("data/sample_weight", None, "weight", answers),
+    "data.max_bad_rows": with_files("data/max_bad_rows", 0.5, 0, refused=True, data={"source": "bad.csv"}),
+    "data.drop_duplicates": change("data/drop_duplicates", False, True, split),
+    "split.method": change("split/method", "random", "stratified", split),
+    "split.validation": change("split/validation", 0.2, 0.3, split),
+    "split.validation.from": change("split/validation/from", "2024-02-01", "2024-02-20", split,
+                                    split={**TIME["split"], "test": LATE}),
+    "split.test": change("split/test", 0.2, 0.3, split),
+    "split.test.from": change("split/test/from", "2024-03-10", "2024-03-20", split, **TIME),
+    "split.group": change("split/group", "customer", "other", split),
+    "split.time_column": change("split/time_column", None, "time", split),
+    "split.gap": change("split/gap", None, "10d", split, **TIME),
+    "split.column": change("split/column", None, "part", split),
+    "split.validation_source": with_files("split/validation_source", None, "b.csv", split={"test_source": "b.csv"}),
+    "split.test_source": with_files("split/test_source", None, "b.csv"),
+    "features": change("features", {"flag": "binary"}, {"flag": "category", "size": "number"}, signature),
+    "other_features": change("other_features", "ignore", "guess", signature),
+    "targets": change("targets/cost", {"type": "number"}, {"type": "number", "transform": "log1p"}, answers),
+    "model.preset": change("model/preset", "fast", "standard", resolved),
+    "model.encoder": change("model/encoder", None, "mlp", resolved),
+    "model.fusion": change("model/fusion", None, "doubled", answers, **SMALL),
+    "model.members": change("model/members", None, [MEMBER, {**MEMBER, "name": "b"}], resolved),
+    "model.members.name": change("model/members", member(name="a"), member(name="b"), resolved),
+    "model.members.encoder": change("model/members", member(encoder={"type": "linear"}),
+                                    member(encoder={"type": "linear", "max_width": 2}), answers),
+    "model.members.fusion": change("model/members", member(fitter="gradient"),
+                                   member(fitter="gradient", fusion="doubled"), answers, train=SMALL["train"]),
+    "model.members.fitter": change("model/members", member(), member(fitter="gradient"), answers, train=SMALL["train"]),
+    "train.budget.time": change("train/budget/time", "50s", "60s", plan, **SMALL),
+    "train.budget.steps": change("train/budget/steps", 8, 9, plan, **SMALL),
+    "train.budget.epochs": change("train/budget/epochs", 1, 2, plan, **SMALL),
+    "train.budget.memory": change("train/budget/memory", None, "1KB", plan, refused=True, **SMALL),
+    "train.selection_metric": change("train/selection_metric", None, {"target": "fraud", "metric": "roc_auc"},
+                                     chosen_by, **TWO),
+    "train.selection_metric.target": change("train/selection_metric", {"target": "fraud", "metric": "log_loss"},
+                                            {"target": "cost", "metric": "rmse"}, chosen_by, **TWO),
+    "train.selection_metric.metric": change("train/selection_metric", {"target": "fraud", "metric": "log_loss"},
+                                            {"target": "fraud", "metric": "brier_score"}, chosen_by, **TWO),
+    "train.batch_size": change("train/batch_size", 8, 16, plan, **SMALL),
+    "train.optimizer": change("train/optimizer/type", "sgd", "adam", answers, **SMALL),
+    "train.lr_schedule.type": change("train/lr_schedule/type", "warmup_stable_decay", "cosine", spec, refused=True),
+    "train.lr_schedule.warmup": change("train/lr_schedule/warmup", 0.0, 0.5, answers, **SMALL),
+    "train.lr_schedule.decay": change("train/lr_schedule/decay", 0.0, 0.5, answers, **SMALL),
+    "train.max_grad_norm": change("train/max_grad_norm", 0.01, 100.0, answers, **SMALL),
+    "train.early_stopping": change("train/early_stopping", None, {"patience": 1}, events, **OVERFITTING),
+    "train.early_stopping.patience": change("train/early_stopping/patience", 1, 1000, events, **OVERFITTING),
+    "train.device": change("train/device", "cpu", "mps", plan, refused=True, **SMALL),
+    "evaluate.metrics": change("evaluate/metrics/fraud", ["accuracy"], ["roc_auc"], scores),
+    "evaluate.interval.level": change("evaluate/interval/level", 0.5, 0.9, scores),
+    "evaluate.interval.method": change("evaluate/interval/method", "auto", "bootstrap", scores),
+    "evaluate.interval.n_resamples": change("evaluate/interval/n_resamples", 100, 200, scores),
+    "evaluate.interval.cluster": change("evaluate/interval/cluster", None, "other", scores),
+    "evaluate.conformal": change("evaluate/conformal", {"coverage": 0.9}, None, answers, targets={"cost": "number"}),
+    "evaluate.conformal.coverage": change("evaluate/conformal/coverage", 0.5, 0.8, answers, targets={"cost": "number"}),
+    "evaluate.baselines": change("evaluate/baselines", ["constant"], [], baselines),
+    "bundle.golden_rows": change("bundle/golden_rows", "synthetic", "real", bundled),
+    "bundle.min_group": change("bundle/min_group", 1, 10, signature),
+    "card.owner": change("card/owner", "Ann", "Ben", card),
+    "card.intended_use": change("card/intended_use", "triage", "billing", card),
+    "card.limits": change("card/limits", "not for children", "not for adults", card),
+    # Column types
+    "column.number.impute": change("features/size/impute", "zero", "mean", signature,
+                                   features={"size": {"type": "number"}}),
+    "column.number.transform": change("features/size/transform", "none", "signed_log1p", signature,
+                                      features={"size": {"type": "number"}}),
+    "column.number.unit": change("features/size/unit", "EUR", "kg", card, features={"size": {"type": "number"}}),
+    "column.number.decimal_comma": change("features/comma/decimal_comma", True, False, signature,
+                                          features={"comma": {"type": "number"}}),
+    "column.number.thousands_point": change("features/amount/thousands_point", True, False, signature,
+                                            features={"amount": {"type": "number"}}),
+    "column.number.encoder": encoder_of("size", "number"),
+    "column.binary.encoder": encoder_of("flag", "binary"),
+    "column.category.min_frequency": change("features/kind/min_frequency", 1, 20, signature, bundle={"min_group": 1},
+                                            features={"kind": {"type": "category"}}),
+    "column.category.max_categories": change("features/kind/max_categories", 1, 3, signature,
+                                             features={"kind": {"type": "category"}}),
+    "column.category.encoder": encoder_of("kind", "category"),
+    "column.date.day_first": change("features/day/day_first", True, False, signature,
+                                    features={"day": {"type": "date"}}),
+    "column.date.encoder": encoder_of("time", "date"),
+    "column.vector.width": change("features/place/width", 2, 3, signature, refused=True,
+                                  features={"place": {"type": "vector"}}),
+    "column.vector.encoder": encoder_of("place", "vector"),
+    "column.set.separator": change("features/tags/separator", "|", ";", signature, features={"tags": {"type": "set"}}),
+    "column.set.min_frequency": change("features/tags/min_frequency", 1, 30, signature, bundle={"min_group": 1},
+                                       features={"tags": {"type": "set"}}),
+    "column.set.max_categories": change("features/tags/max_categories", 1, 3, signature,
+                                        features={"tags": {"type": "set"}}),
+    "column.set.encoder": encoder_of("tags", "set"),
+    "column.ignore.reason": change("features/flag/reason", "too late", "not allowed", card,
+                                   features={"flag": {"type": "ignore"}}),
+    # Target types
+    "head.number.unit": on_target("cost", "number", "unit", "EUR", "kg", card),
+    "head.number.transform": on_target("cost", "number", "transform", "none", "log1p"),
+    "head.number.loss": on_target("cost", "number", "loss", "mse", "mae"),
+    "head.number.huber_delta": on_target("cost", "number", "huber_delta", 0.1, 2.0, loss="huber"),
+    "head.number.loss_weight": change("targets/cost/loss_weight", 0.1, 5.0, answers, **TWO),
+    "head.binary.positive_class": on_target("fraud", "binary", "positive_class", "yes", "no"),
+    "head.binary.class_weight": on_target("fraud", "binary", "class_weight", "none", {"yes": 9.0}),
+    "head.binary.loss": on_target("fraud", "binary", "loss", "cross_entropy", "focal"),
+    "head.binary.gamma": on_target("fraud", "binary", "gamma", 0.5, 3.0, loss="focal"),
+    "head.binary.label_smoothing": on_target("fraud", "binary", "label_smoothing", 0.0, 0.2),
+    "head.binary.threshold": on_target("fraud", "binary", "threshold", 0.01, 0.99),
+    "head.binary.loss_weight": change("targets/fraud/loss_weight", 0.1, 5.0, answers, **TWO),
+    "head.binary.min_class_rows": on_target("fraud", "binary", "min_class_rows", 2, 80),
+    "head.category.class_weight": on_target("class", "category", "class_weight", "none", "balanced"),
+    "head.category.loss": on_target("class", "category", "loss", "cross_entropy", "focal"),
+    "head.category.gamma": on_target("class", "category", "gamma", 0.5, 3.0, loss="focal"),
+    "head.category.label_smoothing": on_target("class", "category", "label_smoothing", 0.0, 0.2),
+    "head.category.loss_weight": change("targets/class/loss_weight", 0.1, 5.0, answers,
+                                        **merged(TWO, {"targets": {"class": {"type": "category"}}})),
+    "head.category.min_class_rows": on_target("class", "category", "min_class_rows", 2, 80),
+    "head.set.separator": on_target("topics", "set", "separator", "|", "z"),
+    "head.set.loss": on_target("topics", "set", "loss", "cross_entropy", "focal"),
+    "head.set.gamma": on_target("topics", "set", "gamma", 0.5, 3.0, loss="focal"),
+    "head.set.label_smoothing": on_target("topics", "set", "label_smoothing", 0.0, 0.2),
+    "head.set.threshold": on_target("topics", "set", "threshold", 0.01, 0.99),
+    "head.set.loss_weight": change("targets/topics/loss_weight", 0.1, 5.0, answers,
+                                   **merged(TWO, {"targets": {"topics": {"type": "set"}}})),
+    "head.vector.loss": on_target("where", "vector", "loss", "mse", "mae"),
+    "head.vector.huber_delta": on_target("where", "vector", "huber_delta", 0.1, 2.0, loss="huber"),
+    "head.vector.loss_weight": change("targets/where/loss_weight", 0.1, 5.0, answers,
+                                      **merged(TWO, {"targets": {"where": {"type": "vector"}}})),
+    # Encoders
+    "encoder.linear.max_width": change("model/encoder/max_width", 2, 100, answers,
+                                       model={"encoder": {"type": "linear"}}),
+    "encoder.mlp.hidden_sizes": on_mlp("hidden_sizes", [8], [8, 8]),
+    "encoder.mlp.dropout": on_mlp("dropout", 0.0, 0.5),
+    "encoder.mlp.activation": on_mlp("activation", "relu", "tanh"),
+    "encoder.mlp.normalization": on_mlp("normalization", "none", "layer"),
+    "encoder.mlp.residual": on_mlp("residual", False, True),
+    "encoder.mlp.initializer": on_mlp("initializer", "kaiming_uniform", "orthogonal"),
+    "encoder.mlp.numerical_embedding": on_mlp("numerical_embedding", "piecewise_linear", "periodic"),
+    "encoder.mlp.embedding_size": on_mlp("embedding_size", 2, 4),
+    "encoder.mlp.category_embedding_size": on_mlp("category_embedding_size", None, 3),
+    "encoder.mlp.members": on_mlp("members", 1, 2),
+    # Optimisers
+    "optimizer.sgd.learning_rate": on_optimizer("sgd", "learning_rate", 0.1, 0.2),
+    "optimizer.sgd.momentum": on_optimizer("sgd", "momentum", 0.5, 0.9),
+    "optimizer.sgd.nesterov": on_optimizer("sgd", "nesterov", False, True),
+    "optimizer.sgd.weight_decay": on_optimizer("sgd", "weight_decay", 0.0, 0.1),
+    "optimizer.adam.learning_rate": on_optimizer("adam", "learning_rate", 0.1, 0.2),
+    "optimizer.adam.betas": on_optimizer("adam", "betas", [0.5, 0.9], [0.9, 0.9]),
+    "optimizer.adam.eps": on_optimizer("adam", "eps", 1e-8, 1.0),
+    "optimizer.adam.weight_decay": on_optimizer("adam", "weight_decay", 0.0, 0.1),
+    "optimizer.adamw.learning_rate": on_optimizer("adamw", "learning_rate", 0.1, 0.2),
+    "optimizer.adamw.betas": on_optimizer("adamw", "betas", [0.5, 0.9], [0.9, 0.9]),
+    "optimizer.adamw.eps": on_optimizer("adamw", "eps", 1e-8, 1.0),
+    "optimizer.adamw.weight_decay": on_optimizer("adamw", "weight_decay", 0.0, 0.5),
+    "optimizer.muon.learning_rate": on_optimizer("muon", "learning_rate", 0.1, 0.2),
+    "optimizer.muon.momentum": on_optimizer("muon", "momentum", 0.1, 0.9),
+    "optimizer.muon.nesterov": on_optimizer("muon", "nesterov", False, True),
+    "optimizer.muon.weight_decay": on_optimizer("muon", "weight_decay", 0.0, 0.5),
+    "optimizer.muon.other_learning_rate": on_optimizer("muon", "other_learning_rate", 0.01, 0.2),
+    "optimizer.muon.betas": on_optimizer("muon", "betas", [0.5, 0.9], [0.9, 0.9]),
+}  # fmt: skip
+
+
+def keys_of(model: type[BaseModel], before: str = "") -> Iterator[str]:
+    """Every key of a spec, inner ones after dots; keys that only hold others are shown by those."""
+    for name, field in model.model_fields.items():
+        key = f"{before}{field.alias or name}"
+        inner = list(_specs_in(field.annotation))
+        if not inner or type(None) in get_args(field.annotation) or _alternatives(field.annotation):
+            yield key
+        for part in inner:
+            yield from keys_of(part, f"{key}.")
+
+
+def _alternatives(annotation: Any) -> bool:
+    return any(not (isinstance(a, type) and issubclass(a, BaseModel)) for a in get_args(annotation))
+
+
+def _specs_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Specs that a field may hold; not parts, whose own keys are listed by kind and name."""
+    if isinstance(annotation, type) and issubclass(annotation, Spec) and not issubclass(annotation, PartSpec):
+        yield annotation
+    for inner in get_args(annotation):
+        if not isinstance(inner, Part):
+            yield from _specs_in(inner)
+
+
+def keys_of_parts() -> Iterator[str]:
+    """Keys of our own parts. ``type`` is left out: it is the name by which the part was chosen."""
+    for kind in KINDS:
+        for name in registry(kind):
+            part = registry(kind)[name]
+            if registry(kind).is_ours(name) and issubclass(part, PartSpec):
+                yield from (f"{kind}.{name}.{key}" for key in part.model_fields if key != "type")
+
+
+def test_every_key_has_a_row() -> None:
+    keys = [*keys_of(RunSpec), *keys_of_parts()]
+    assert sorted(set(keys) - CHANGES.keys()) == [], "say here what these keys change"
+    assert sorted(CHANGES.keys() - set(keys)) == [], "no such keys (any more)"
+
+
+class Doubled(PartSpec):
+    """A fusion of somebody else: concat, twice as large."""
+
+    type: Literal["doubled"] = "doubled"
+
+    def build(self, forms: Any) -> Any:
+        from trueweight.nn.concat import Concat
+
+        class Twice(Concat):
+            def forward(self, *arguments: Any) -> Any:
+                encoding = super().forward(*arguments)
+                return replace(encoding, tokens_BLD=2 * encoding.tokens_BLD)
+
+        return Twice(forms)
+
+
+@pytest.fixture
+def doubled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fusion, known to this process for one test."""
+    monkeypatch.setitem(registry("fusion")._parts, "doubled", Doubled)
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("size,kind,fraud\n1,é,yes\n2,b,no\n")
+    (tmp_path / "b.csv").write_text("size,kind,fraud\n3,c,yes\n")
+    (tmp_path / "both.csv").write_text("a,b|c,d\n1,2|3,4\n")
+    (tmp_path / "bad.csv").write_text("size,kind,fraud\n1,a,yes\n2,b\n3,a,no\n3,b,no\n")
+
+
+@pytest.mark.usefixtures("files", "doubled")
+@pytest.mark.parametrize("key", CHANGES)
+def test_every_key_changes_something(key: str) -> None:
+    row = CHANGES[key]
+    assert row.outcome(row.first) != row.outcome(row.second)
+
+
+@pytest.mark.usefixtures("files", "doubled")
+@pytest.mark.parametrize("key", {row.see: key for key, row in CHANGES.items()}.values())
+def test_nothing_changes_by_itself(key: str) -> None:
+    """Each way to look gives the same twice: else it would prove nothing above."""
+    row = CHANGES[key]
+    assert row.outcome(row.first) == row.outcome(row.first)
