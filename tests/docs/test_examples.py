@@ -1,0 +1,63 @@
+"""Every example can be trained as it stands, and does what its comments say."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import trueweight
+from trueweight import api
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The examples with their data."""
+    folder = tmp_path_factory.mktemp("examples")
+    for spec in EXAMPLES.glob("*.yaml"):
+        shutil.copy(spec, folder)
+    subprocess.run([sys.executable, str(EXAMPLES / "make_data.py"), str(folder / "data")], check=True)
+    return folder
+
+
+def trained(folder: Path, spec: str, *settings: str) -> "trueweight.Bundle":
+    return api.train(spec=folder / spec, settings=settings, out=folder / f"run-{spec}")
+
+
+@pytest.mark.parametrize("spec", sorted(path.name for path in EXAMPLES.glob("*.yaml")))
+def test_an_example_passes_check(folder: Path, spec: str):
+    assert api.check(folder / spec).lines
+
+
+def test_a_line_is_recovered(folder: Path):
+    bundle = trained(folder, "linear-regression.yaml")
+    answers = api.predict(bundle, folder / "data" / "line-new.csv")["y"]
+    np.testing.assert_allclose(answers, [7, 10, 5], atol=1e-5)  # float32 weights: 7 digits
+
+
+def test_wine_is_told_apart(folder: Path):
+    bundle = trained(folder, "wine.yaml")
+    assert bundle.evidence.find("quality/cultivar/accuracy/test").value > 0.8
+
+
+def test_tumours_answer_the_class_that_was_named(folder: Path):
+    bundle = trained(folder, "breast-cancer.yaml", "train.budget.epochs=1")
+    answers = api.predict(bundle, folder / "data" / "new-tumours.csv")
+    assert list(answers) == ["diagnosis", "diagnosis.p[malignant]"]
+    said = answers["diagnosis.p[malignant]"] >= 0.3
+    assert (answers["diagnosis"] == np.where(said, "malignant", "benign")).all()
+    assert bundle.evidence.find("data/split/method").value == "column"
+    assert bundle.evidence.find("quality/diagnosis/recall/test").n == 113
+
+
+def test_two_targets_are_measured_on_the_rows_that_have_them(folder: Path):
+    bundle = trained(folder, "several-targets.yaml", "train.budget.epochs=1")
+    counts = {t: bundle.evidence.select(axis="quality", target=t)[0].n for t in ("cultivar", "alcohol")}
+    assert counts["cultivar"] != counts["alcohol"]
+    answers = api.predict(bundle, folder / "data" / "new-wine.csv")
+    assert {"cultivar", "alcohol", "alcohol.low", "alcohol.high"} <= set(answers)
+    assert "hue" not in [facts.name for facts in bundle.signature.features()]
