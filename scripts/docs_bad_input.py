@@ -38,6 +38,7 @@ def _plain(n: int) -> str:
 
 
 GOOD = _rows(_plain)
+FINISHED = '{"state": "finished", "data": "", "bundles": []}'
 SPEC = "data: {source: data.csv}\ntargets: {y: number}\n"
 
 CASES = (
@@ -72,7 +73,7 @@ CASES = (
          ("check", "s.yaml")),
     Case("a spec that is no YAML", {"s.yaml": "targets: {y: number\n"}, ("check", "s.yaml")),
     Case("a folder that holds something else", {"data.csv": GOOD, "run/letter.txt": "dear"}),
-    Case("a second run in the same folder", {"data.csv": GOOD, "run/run.json": '{"state": "finished", "data": "", "bundles": []}'}),
+    Case("a second run in the same folder", {"data.csv": GOOD, "run/run.json": FINISHED}),
     Case("nothing to resume", {"data.csv": GOOD}, (*TRAIN, "--resume")),
     Case("a bundle that is not there", {"data.csv": GOOD}, ("predict", "run/data.bundle", "data.csv")),
 )  # fmt: skip
@@ -83,7 +84,7 @@ BUNDLE_CASES: tuple[tuple[str, Callable[[Path], Any], Sequence[str]], ...] = (
     ("a bundle with a file cut short", lambda b: _cut(b / "signature.json"), ("predict", "{}", "new.csv")),
     ("a bundle with a file missing", lambda b: (b / "spec.yaml").unlink(), ("predict", "{}", "new.csv")),
     ("a bundle with a file too many", lambda b: (b / "run.py").write_text("print()"), ("predict", "{}", "new.csv")),
-    ("new rows without some columns", lambda b: b, ("predict", "{}", "other.csv")),
+    ("new rows without any of its columns", lambda b: b, ("predict", "{}", "other.csv")),
     ("later rows without answers", lambda b: b, ("evaluate", "{}", "new.csv")),
     ("other data than it was trained from", lambda b: b, ("verify", "{}", "--recompute", "--data", "later.csv")),
 )
