@@ -3,6 +3,7 @@
 Needs scikit-learn: ``pip install 'trueweight[sklearn]'``.
 """
 
+import math
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -19,7 +20,7 @@ from trueweight.train.prepare import prepare
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-    from sklearn.utils import Tags
+    from sklearn.utils import Tags, check_consistent_length, check_random_state
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 except ImportError as missing:  # pragma: no cover  # the extra is installed wherever tests run
@@ -35,7 +36,8 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
 
     def __init__(
         self, target: str | None = None, *, preset: Literal["fast", "standard", "best"] = "standard",
-        budget: str | float | None = None, random_state: int = 0, spec: dict[str, Any] | None = None,
+        budget: str | float | None = None, random_state: int | np.random.RandomState | None = 0,
+        spec: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.target = target
         self.preset = preset
@@ -52,16 +54,20 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         return tags
 
     def _take_target(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """Split the target column off a frame when y is not given apart."""
-        if y is not None or self.target is None:
+        """Split the target column off a frame; a ``y`` given apart wins over it."""
+        if self.target is None or not _is_frame(X) or self.target not in _names(X):
+            if y is None and self.target is not None:
+                raise ValueError(f"X has no column {self.target!r}, and no y was given")
             return X, y
-        return X.drop(columns=[self.target]), X[self.target]
+        return _without(X, self.target), X[self.target] if y is None else y
 
     def _checked(self, X: Any, y: Any = None) -> Any:
         """X as scikit-learn wants it checked: a frame as it is, anything else as a float array."""
         reset = y is not None
         if _is_frame(X):
             validate_data(self, X, skip_check_array=True, reset=reset)
+            if reset:
+                check_consistent_length(X, y)
             return X
         options: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": "allow-nan", "reset": reset}
         if reset:
@@ -71,48 +77,61 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
     def _fit(self, X: Any, label: Any, head: dict[str, Any]) -> Self:
         table = _table(X)
         table = Table(table.data.append_column(ANSWER, [label.tolist()]), table.provenance)
-        spec = self._run_spec(table, head, numeric=not _is_frame(X))
         try:
-            ready = prepare(table, spec)
-            self.predictor_: Predictor = fit(ready, None, None).predictor.with_runtime("double")
+            spec = self._run_spec(table, head, numeric=not _is_frame(X))
+            fitted = fit(prepare(table, spec), None, None)
         except TrueweightError as error:
             raise ValueError(str(error)) from error
-        self.n_iter_ = 1
+        self.predictor_: Predictor = fitted.predictor.with_runtime("double")
+        self.n_iter_ = max(1, *(member.steps for member in fitted.members))
         return self
 
     def _run_spec(self, table: Table, head: dict[str, Any], *, numeric: bool) -> RunSpec:
         raw: dict[str, Any] = dict(self.spec or {})
-        raw["seed"] = int(self.random_state or 0)
+        raw["seed"] = self._seed()
         raw["targets"] = {ANSWER: head}
         raw.setdefault("split", {"test": 0})
         raw.setdefault("model", {})
         raw["model"] = {"preset": self.preset} | raw["model"]
         if self.budget is not None:
-            raw["train"] = {"budget": {"time": self.budget}} | raw.get("train", {})
+            train = dict(raw.get("train", {}))
+            raw["train"] = train | {"budget": {**train.get("budget", {}), "time": self.budget}}
         if numeric:
             numbers = {name: {"type": "number"} for name in table.names if name != ANSWER}
             raw["features"] = numbers | raw.get("features", {})
         return parse_spec(raw)
 
+    def _seed(self) -> int:
+        state = self.random_state
+        if state is None or isinstance(state, int | np.integer):
+            return int(state or 0)
+        return int(check_random_state(state).randint(2**31))
+
     def _answers(self, X: Any) -> Any:
         check_is_fitted(self)
+        if self.target is not None and _is_frame(X) and self.target in _names(X):
+            X = _without(X, self.target)
         return self.predictor_.predict(_table(self._checked(X)))[ANSWER]
 
 
 class Estimator(ClassifierMixin, _TableEstimator):  # type: ignore[misc]
     """A classifier with scikit-learn's interface.
 
+    Takes frames (pandas, Polars, Arrow) with texts, dates and missing values as they are, and arrays of numbers.
+    Nothing is written to disk.
+
     Args:
         target: Name of the target column, when ``fit`` is given one frame and no ``y``.
         preset: fast (the solved linear model), standard (a validated blend), best.
         budget: Time for fitting, seconds or ``"2m"``; None: the preset's.
-        random_state: Seed of every random choice.
-        spec: Any other part of a run spec, as plain data.
+        random_state: Seed of every random choice. None is 0: the same data gives the same model.
+        spec: Any other part of a run spec, as plain data, e.g. ``{"split": {"group": "customer"}}``.
 
     Attributes:
         classes_: Labels, sorted.
         predictor_: The fitted Predictor.
         n_features_in_: Columns seen by ``fit``.
+        n_iter_: Steps of the member that took most: optimiser steps, or strengths of regularisation tried.
     """
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -124,6 +143,8 @@ class Estimator(ClassifierMixin, _TableEstimator):  # type: ignore[misc]
         X, y = self._take_target(X, y)
         X = self._checked(X, y)
         y = column_or_1d(y, warn=True)
+        if missing := _missing(y):
+            raise ValueError(f"y contains NaN: {missing} of {len(y)} labels are missing; drop those rows")
         check_classification_targets(y)
         self.classes_, code = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -149,9 +170,29 @@ class Estimator(ClassifierMixin, _TableEstimator):  # type: ignore[misc]
         chosen = self.predict_proba(X).argmax(1)
         return np.asarray(self.classes_[chosen])
 
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Share of right answers on rows X (N, F) with answers y (N,); y may be a column of X that ``target`` names."""
+        X, y = self._take_target(X, y)
+        return float(super().score(X, y, sample_weight))
+
 
 class Regressor(RegressorMixin, _TableEstimator):  # type: ignore[misc]
-    """A regressor with scikit-learn's interface; parameters as :class:`Estimator`."""
+    """A regressor with scikit-learn's interface.
+
+    Takes what :class:`Estimator` takes, and writes nothing to disk either.
+
+    Args:
+        target: Name of the target column, when ``fit`` is given one frame and no ``y``.
+        preset: fast (the solved linear model), standard (a validated blend), best.
+        budget: Time for fitting, seconds or ``"2m"``; None: the preset's.
+        random_state: Seed of every random choice. None is 0: the same data gives the same model.
+        spec: Any other part of a run spec, as plain data, e.g. ``{"split": {"group": "customer"}}``.
+
+    Attributes:
+        predictor_: The fitted Predictor.
+        n_features_in_: Columns seen by ``fit``.
+        n_iter_: Steps of the member that took most: optimiser steps, or strengths of regularisation tried.
+    """
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit on rows X (N, F) and values y (N,).
@@ -172,9 +213,29 @@ class Regressor(RegressorMixin, _TableEstimator):  # type: ignore[misc]
         assert isinstance(prediction, NumberPrediction)
         return prediction.value_N
 
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """R squared on rows X (N, F) with answers y (N,); y may be a column of X that ``target`` names."""
+        X, y = self._take_target(X, y)
+        return float(super().score(X, y, sample_weight))
+
 
 def _is_frame(X: Any) -> bool:
     return type(X).__module__.split(".")[0] in ("pandas", "polars", "pyarrow")
+
+
+def _missing(y: np.ndarray) -> int:
+    """How many labels are None or NaN."""
+    return sum(label is None or (isinstance(label, float) and math.isnan(label)) for label in y.tolist())
+
+
+def _names(X: Any) -> list[str]:
+    """Of a frame's columns."""
+    return list(X.column_names) if type(X).__module__.startswith("pyarrow") else list(X.columns)
+
+
+def _without(X: Any, name: str) -> Any:
+    """The frame without one column."""
+    return X.drop(columns=[name]) if type(X).__module__.startswith("pandas") else X.drop([name])
 
 
 def _table(X: Any) -> Table:
