@@ -1,7 +1,11 @@
 """Train a model. Get the evidence with it."""
 
+import sys
+import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +30,22 @@ _HOMES = {
 }
 
 
+class _Package(ModuleType):
+    """Keeps ``trueweight.train`` and ``trueweight.evaluate`` the verbs that they are.
+
+    Two subpackages have the same names, and whoever imports one makes Python set it as an attribute here: without
+    this, the second call of ``trueweight.train(…)`` would find a module. ``from trueweight.train.loop import …`` is
+    not touched by it.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
 def __getattr__(name: str) -> Any:
     """Public names, resolved on first use: ``import trueweight`` alone loads nothing heavy."""
     if name in _HOMES:
@@ -35,3 +55,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+class _Public(ModuleType):
+    """Keeps the names ours: loading the rooms ``train`` and ``evaluate`` would bind them over the functions."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Public

@@ -36,7 +36,8 @@ def evidence_table(evidence: Evidence, *, kept: Mapping[str, Path] | None = None
     lines[0] = head + lines[0][len(head) :]
     for place, line in sorted(breaks.items(), reverse=True):
         lines.insert(place, line)
-    lines += [f"  {e.value}" for e in evidence.select(axis="verdict") if isinstance(e.value, str)]
+    verdicts = [e for e in evidence.select(axis="verdict") if isinstance(e.value, str)]
+    lines += [f"  {e.target}: {e.value}" if len(targets) > 1 else f"  {e.value}" for e in verdicts]
     lines += [f"  The {name} model is kept too: {path}" for name, path in (kept or {}).items()]
     return "\n".join(line.rstrip() for line in [*lines, *_not_run(evidence)])
 
