@@ -1,10 +1,8 @@
 """Train a model. Get the evidence with it."""
 
 import sys
-import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from types import ModuleType
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -55,14 +53,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
-
-
-class _Public(ModuleType):
-    """Keeps the names ours: loading the rooms ``train`` and ``evaluate`` would bind them over the functions."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Public
