@@ -12,7 +12,7 @@ from trueweight.train.watch import Stopwatch
 
 
 def test_batch_sizes_grow_with_the_rows():
-    assert [batch_size_for(n) for n in (10, 999, 1000, 6400, 32_000, 108_000)] == [32, 32, 128, 256, 512, 1024]
+    assert [batch_size_for(n) for n in (10, 999, 1000, 6400, 32_000, 108_000)] == [32, 32, 128, 256, 256, 512]
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,9 @@ _MLP = {
     "members": 8,
 }
 
-# AutoGluon's shipped TabM: learning rate 2e-3, weight decay 3e-4, clip 1.0.
-_ADAMW = {"type": "adamw", "learning_rate": 2e-3, "weight_decay": 3e-4}
+# AutoGluon's shipped TabM: weight decay 3e-4, clip 1.0. Its rate is 2e-3; on the calibration list 3e-3 was as good
+# on small tables and better where the budget ends early.
+_ADAMW = {"type": "adamw", "learning_rate": 3e-3, "weight_decay": 3e-4}
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(("linear",), 30.0, 1, _MLP, _ADAMW, 1.0),

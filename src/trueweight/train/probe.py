@@ -31,15 +31,16 @@ _UNLIMITED_PROBE = 0.5
 _WARM, _MEASURED = 3, 12
 _MARGIN = 0.97
 _LOOK_SHARE = 0.25
-_BATCHES = ((1_000, 32), (6_400, 128), (32_000, 256), (108_000, 512))
+_BATCHES = ((1_000, 32), (6_400, 128), (108_000, 256), (500_000, 512))
 _LARGEST_BATCH = 1024
 
 
 def batch_size_for(rows: int) -> int:
     """Rows per step for a table of ``rows`` training rows.
 
-    Source: the table of AutoGluon's RealMLP and TabM defaults (32 rows up to 2.8K, … 1024 above 108K), but no
-    fewer than 128 from 1,000 rows on: on a CPU, smaller steps cost nearly as much time each.
+    Source: the idea of AutoGluon's table for RealMLP and TabM (32 rows up to 2.8K, … 1024 above 108K), but no
+    fewer than 128 from 1,000 rows on, because on a CPU smaller steps cost nearly as much time each, and no more than
+    256 up to 108K: within one budget, more steps were better on the calibration list.
     """
     return next((size for limit, size in _BATCHES if rows < limit), _LARGEST_BATCH)
 
