@@ -5,6 +5,7 @@ look wrong and are not: they are dealt with, and said.
 """
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,6 +132,12 @@ def _outside(bundle: Path) -> None:
     (bundle / "MODEL_CARD.md").symlink_to("../new.csv")
 
 
+def _run_as_bundle(place: Place) -> list[str]:
+    (place.folder / "run").mkdir()
+    shutil.move(place.bundle(), place.folder / "run")
+    return ["show", "run"]
+
+
 JUNK = bytes((n * 7919 + 13) % 251 + 1 for n in range(4000))  # no NUL, no line that makes sense
 
 
@@ -225,6 +232,12 @@ TARGETS = [
     BadInput("weight-gap", "weighed rows with a column that has gaps", "is told what a weight must be", 3,
              ("data.sample_weight", "'extra'", "missing or below 0"),
              _set("data.sample_weight=extra", content=claims(extra=lambda n: "" if n == 3 else 1))),
+    BadInput("weight-zero", "weighed every row with 0", "is told so", 3, ("data.sample_weight", "'extra' is 0"),
+             _set("data.sample_weight=extra", content=claims(extra=lambda n: 0))),
+    BadInput("huge-target", "gave targets up to 1e302", "is told the largest", 3,
+             ("targets.fraud", "8.55e+301", "larger unit"), train(claims(target=lambda n: f"{n * 1.5}e300"))),
+    BadInput("positive-class", "named a positive class that there is none of", "is told those there are", 3,
+             ("'maybe'", "'no' and 'yes'"), _set("targets.fraud.positive_class=maybe")),
 ]  # fmt: skip
 
 SPECS = [
@@ -242,6 +255,13 @@ SPECS = [
              spec(GOOD_SPEC + "seed: -1\n", verb="check")),
     BadInput("not-yaml", "wrote a spec that is not YAML", "is shown the place", 2,
              ("claims.yaml:2:14", "not YAML", "^", "brackets"), spec("version: 1\nname: [claims\n")),
+    BadInput("list-as-spec", "wrote a spec that is a list", "is told what it should be", 2,
+             ("claims.yaml", "found a list", "trueweight init"), spec("- a\n- b\n")),
+    BadInput("empty-spec", "gave an empty spec", "is told the least that it holds", 2,
+             ("claims.yaml: the spec is empty", "targets:"), spec("")),
+    BadInput("data-as-spec", "checked a data file", "is told how to write a spec for it", 2,
+             ("a data file, not a spec", "trueweight init"),
+             lambda p: ["check", p.write("claims.csv", claims())]),
     BadInput("unknown-part", "misspelt the name of an optimiser", "is told the nearest one", 2,
              ("claims.yaml:6:20", "unknown optimizer 'adamq'", "'adam'"),
              spec(GOOD_SPEC + "train: {optimizer: adamq}\n")),
@@ -249,6 +269,13 @@ SPECS = [
              ("claims.csv", "no column 'sizes'", "'size'"), spec(GOOD_SPEC + "features: {sizes: number}\n")),
     BadInput("unknown-group", "split by a column that is not in the file", "is told the columns", 3,
              ("no column 'customer'", "'kind'"), _set("split.group=customer")),
+    BadInput("no-time", "split by time with a column of words", "is told what it needs", 3,
+             ("split.time_column", "'kind'", "neither dates nor numbers"), _set("split.time_column=kind")),
+    BadInput("no-parts", "split by a column that does not say the part", "is told the words it may hold", 3,
+             ("split.column", "'fire'", "train, validation"), _set("split.column=kind")),
+    BadInput("one-group", "split by a column that is always the same", "is told which parts stay empty", 3,
+             ("the group split leaves no row for validation and test",),
+             _set("split.group=extra", content=claims(extra=lambda n: "one"))),
     BadInput("unknown-metric", "misspelt a metric", "is told the nearest one, before training", 2,
              ("evaluate.metrics.fraud", "'roc_uac'", "did you mean 'roc_auc'"),
              spec(GOOD_SPEC + "evaluate: {metrics: {fraud: [roc_uac]}}\n")),
@@ -265,8 +292,10 @@ SPECS = [
              train(claims(), "--budget", "0s")),
     BadInput("unknown-option", "misspelt an option", "is told the nearest one", 2, ("'--bugdet'", "'--budget'"),
              train(claims(), "--bugdet", "2m")),
-    BadInput("nothing-to-train", "kept 90 % for testing", "is told that nothing is left", 2,
-             ("split.test=0.9", "leave nothing to train on"), _set("split.test=0.9")),
+    BadInput("nothing-to-train", "kept every row for testing and validation", "is told that nothing is left", 2,
+             ("validation 0.4 and test 0.6 leave nothing",), _set("split.test=0.6", "split.validation=0.4")),
+    BadInput("much-to-test", "kept 90 % for testing", "validation gets half of the rest", 0, ("Test: 180 rows",),
+             _set("split.test=0.9", content=claims(200))),
     BadInput("no-source", "gave a spec without data", "is told where to name it", 2,
              ("data.source", "data: {source: FILE}"),
              spec(GOOD_SPEC.replace("data: {source: claims.csv}\n", ""))),
@@ -275,6 +304,11 @@ SPECS = [
     BadInput("no-memory", "allowed less memory than fitting needs", "is told how much it needs", 4,
              ("train.budget.memory", "needs about", "1.0 KB"),
              _set("train.budget.memory=1KB", "model.preset=standard")),
+    BadInput("diverged", "chose a learning rate of 1e30", "is told to lower it", 4,
+             ("train.optimizer.learning_rate", "diverged", "lower it"),
+             _set("train.optimizer={type: sgd, learning_rate: 1e30}", "model.encoder={type: mlp, hidden_sizes: [8]}",
+                  "train.budget.steps=60", "train.max_grad_norm=1e30",
+                  content=claims(target=lambda n: n * 1.5))),
     BadInput("nothing-to-resume", "resumed a run that is not there", "is told so", 4,
              ("no unfinished run of 'claims'", "leaving out --resume"), train(claims(), "--resume")),
     BadInput("out-not-empty", "chose an --out that holds other things", "is told one of them", 4,
@@ -317,6 +351,9 @@ BUNDLES = [
              lambda p: ["show", p.write("claims.bundle", "hello")]),
     BadInput("folder-as-bundle", "named another folder as a bundle", "is told what a bundle is", 5,
              ("is not a bundle", "manifest.json"), lambda p: ["show", "."]),
+    BadInput("run-as-bundle", "named the run's folder instead of the bundle", "is told the bundle in it", 5,
+             ("'run' is not a bundle", "did you mean 'run/claims.bundle'?"),
+             _run_as_bundle),
     BadInput("changed-verify", "changed a file of a bundle and verified it", "is told which file", 5,
              ("unchanged: NO", "evidence.json"), spoilt(_edit("evidence.json", "fraud", "fried"))),
     BadInput("changed-predict", "asked a changed bundle", "gets no answer", 5,

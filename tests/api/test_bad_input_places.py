@@ -240,6 +240,20 @@ def test_resuming_with_another_spec_or_other_data(
     assert run([*SLOWLY, "--resume"]) == 0
 
 
+def test_whole_numbers_above_2_to_the_53_stay_what_they_are(folder: Path) -> None:
+    """As keys and as classes they are names, and no name may be rounded to its neighbour."""
+    first = 2**53 + 1
+    lines = [f"{first + n},{n % 2 + n / 90},{first + n % 2}" for n in range(60)]
+    (folder / "big.csv").write_text("\n".join(["id,x,y", *lines]) + "\n")
+    options = ["--target", "y", "--set", "targets.y.type=category", "--set", "data.primary_key=id"]
+    assert run(["train", "big.csv", *options, "--set", "model.preset=fast", "--out", "run"]) == 0
+    assert run(["predict", "run/big.bundle", "big.csv", "-o", "answers.csv"]) == 0
+    head, *rows = (folder / "answers.csv").read_text().splitlines()
+    assert head == f"id,y,y.p[{first}],y.p[{first + 1}]"
+    assert [row.split(",")[0] for row in rows] == [str(first + n) for n in range(60)]
+    assert {row.split(",")[1] for row in rows} == {str(first), str(first + 1)}
+
+
 def test_as_a_process(folder: Path) -> None:
     command = [sys.executable, "-m", "trueweight", "train", "claims.csv", "-t", "fruad"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)

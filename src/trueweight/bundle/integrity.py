@@ -92,7 +92,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise VerifyError(f"there is no bundle {path.name!r}", where=str(path.parent), hint="check the path")
     file = path / MANIFEST
     if not path.is_dir() or not os.path.lexists(file):
+        inner = sorted(path.glob("*.bundle")) if path.is_dir() else []
         hint = f"a bundle is a folder with {MANIFEST}, as `trueweight train` writes it"
+        hint = f"did you mean {str(inner[0])!r}?" if inner else hint
         raise VerifyError(f"{path.resolve().name!r} is not a bundle", where=str(path.parent), hint=hint)
     if not stat.S_ISREG(file.lstat().st_mode):
         raise VerifyError(f"{MANIFEST} is not a plain file", where=str(path))

@@ -52,7 +52,8 @@ def _member(name: str, encoder: Any, fitter: str, fusion: Any = None) -> MemberS
 def _split(split: SplitSpec, facts: Facts) -> SplitSpec:
     changes: dict[str, Any] = {}
     if split.validation is None:
-        changes["validation"] = min(VALIDATION_SHARE, VALIDATION_ROWS / max(1, facts.rows))
+        left = 1.0 - split.test if isinstance(split.test, float) else 1.0
+        changes["validation"] = min(VALIDATION_SHARE, VALIDATION_ROWS / max(1, facts.rows), left / 2)
     if split.method is None:
         changes["method"] = _method(split, facts)
     return SplitSpec.model_validate(split.model_dump(by_alias=True) | changes)

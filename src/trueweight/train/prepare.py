@@ -168,7 +168,7 @@ def _weights(table: Table, blank: Signature) -> np.ndarray | None:
             hint="every row needs a weight of 0 or more",
         )
     if not cells.value_N.any():
-        raise DataError(f"every weight in column {facts.name!r} is 0", where="data.sample_weight")
+        raise DataError(f"every weight in column {facts.name!r} is 0", where="data.sample_weight", hint="leave it out")
     return cells.value_N
 
 

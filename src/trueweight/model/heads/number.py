@@ -79,7 +79,11 @@ class NumberHead(PartSpec):
             seen = values
         inner = self._forward(seen)
         low, high = np.quantile(seen, [0.001, 0.999])
-        facts = {"mean": inner.mean(), "std": inner.std(), "average": seen.mean(), "low": low, "high": high}
+        with np.errstate(over="ignore"):
+            facts = {"mean": inner.mean(), "std": inner.std(), "average": seen.mean(), "low": low, "high": high}
+        if not np.isfinite(list(facts.values())).all():
+            said = f"numbers as large as {max(values, key=abs):.3g} in {name!r} cannot be squared"
+            raise DataError(said, where=where, hint="give it in a larger unit, or look for cells gone wrong")
         return {key: float(value) for key, value in facts.items()} | {"transform": self.transform}
 
     def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> Arrays:
