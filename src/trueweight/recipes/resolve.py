@@ -4,7 +4,7 @@ from typing import Any
 
 from trueweight.errors import SpecError
 from trueweight.recipes.facts import Facts
-from trueweight.recipes.tables import METRICS, PRESETS, Preset
+from trueweight.recipes.tables import METRICS, PRESETS, ROWS_PER_SECOND, Preset
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 from trueweight.spec.run import EvaluateSpec, MemberSpec, ModelSpec, RunSpec, SplitSpec, TrainSpec
@@ -27,12 +27,13 @@ def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
         SpecError: A wish that the data's types rule out.
     """
     preset = PRESETS[spec.model.preset]
-    model = _model(spec.model, preset)
+    train = _train(spec.train, preset)
+    model = _model(spec.model, preset, facts, train.budget.time or preset.seconds)
     return spec.model_copy(
         update={
             "split": _split(spec.split, facts),
             "model": model,
-            "train": _train(spec.train, preset),
+            "train": train,
             "evaluate": _evaluate(spec.evaluate, facts),
         }
     )
@@ -71,13 +72,21 @@ def _method(split: SplitSpec, facts: Facts) -> str:
     return "stratified" if next(iter(facts.targets.values())) in ("binary", "category") else "random"
 
 
-def _model(model: ModelSpec, preset: Preset) -> ModelSpec:
+def _networks(preset: Preset, facts: Facts, seconds: float) -> int:
+    """How many networks the ``mlp`` holds: fewer where the budget would end before the passes that one needs."""
+    affordable = seconds * ROWS_PER_SECOND / (max(1, facts.rows) * preset.epochs)
+    most: int = preset.encoder["members"]
+    return max(1, min(most, int(affordable)))
+
+
+def _model(model: ModelSpec, preset: Preset, facts: Facts, seconds: float) -> ModelSpec:
     if model.members is not None:
         return model
     if model.encoder is not None:
         fitter = "solve" if model.encoder.type == "linear" else "gradient"
         return _spelled_out(model, [_member(model.encoder.type, model.encoder, fitter, model.fusion)])
-    built = {"linear": linear_member(), "mlp": _member("mlp", preset.encoder, "gradient", model.fusion)}
+    encoder = preset.encoder | {"members": _networks(preset, facts, seconds)}
+    built = {"linear": linear_member(), "mlp": _member("mlp", encoder, "gradient", model.fusion)}
     return _spelled_out(model, [built[name] for name in preset.members])
 
 

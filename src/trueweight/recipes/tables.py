@@ -7,7 +7,7 @@ Each constant names where it comes from. They were chosen on the calibration lis
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CLASS_METRICS", "METRICS", "PRESETS", "Preset"]
+__all__ = ["CLASS_METRICS", "METRICS", "PRESETS", "ROWS_PER_SECOND", "Preset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,10 @@ PRESETS: dict[str, Preset] = {
     "standard": Preset(("linear", "mlp"), 60.0, 40, _MLP, _ADAMW, 1.0),
     "best": Preset(("linear", "mlp"), 600.0, 100, _MLP | {"members": 16, "embedding_size": 16}, _ADAMW, 1.0),
 }
+
+ROWS_PER_SECOND = 120_000
+"""Rows that one network of the ``mlp`` learns from in a second on two laptop cores, measured on narrow tables. On bikes
+(50,000 training rows), one network for 40 passes reached an rmse of 73, eight for 12 passes 87 in more time."""
 
 METRICS: dict[str, list[str]] = {
     "number": ["rmse", "mae", "r2", "mape"],
