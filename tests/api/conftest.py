@@ -1,6 +1,9 @@
 """Small tables for whole runs, and ways to compare what came out of them."""
 
+import json
+import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,8 @@ import numpy as np
 import pytest
 
 from trueweight.bundle.bundle import Bundle
+from trueweight.bundle.format import manifest_digest
+from trueweight.files import canonical_json
 
 NOT_AGAIN = ("cost", "fit", "ledger")
 """Axes with clock readings and counts of looks, which no two runs share."""
@@ -62,3 +67,22 @@ def facts() -> Callable[[Bundle], dict[str, tuple[Any, ...]]]:
         return {e.id: (e.value, e.interval, e.n, e.status, e.reason) for e in kept}
 
     return read
+
+
+@pytest.fixture
+def reseal() -> Callable[[Path, Path, Callable[[list[dict[str, Any]]], None]], Path]:
+    """Copies a bundle with other evidence, every digest agreeing, as somebody who means ill would."""
+
+    def forge(bundle: Path, target: Path, plant: Callable[[list[dict[str, Any]]], None]) -> Path:
+        shutil.copytree(bundle, target)
+        evidence = json.loads((target / "evidence.json").read_text())
+        plant(evidence["entries"])
+        (target / "evidence.json").write_text(canonical_json(evidence))
+        raw = json.loads((target / "manifest.json").read_text())
+        data = (target / "evidence.json").read_bytes()
+        raw["files"]["evidence.json"] = {"sha256": f"sha256:{sha256(data).hexdigest()}", "bytes": len(data)}
+        raw["digest"] = manifest_digest(raw)
+        (target / "manifest.json").write_text(canonical_json(raw))
+        return target
+
+    return forge
