@@ -57,7 +57,7 @@ def bundle(trained: subprocess.CompletedProcess[str]) -> str:
 def test_train_tells_the_path_and_the_table(trained: subprocess.CompletedProcess[str], place: Path) -> None:
     assert fine(trained) == f"{bundle(trained)}\n"
     assert (place / bundle(trained) / "manifest.json").exists()
-    assert trained.stderr.startswith("Test: 48 rows, look 1")
+    assert "\nTest: 48 rows, look 1" in f"\n{trained.stderr}"
     assert "Better than constant?" in trained.stderr
 
 
