@@ -35,6 +35,16 @@ class Ask:
         return self.data.role
 
 
+    def draws(self, rows: int) -> int:
+        """Draws of the bootstrap for so many rows: many rows need fewer, and cost more, each."""
+        return min(self.evaluate.interval.n_resamples, max(LEAST_DRAWS, DRAWN_ROWS // max(1, rows)))
+
+
+DRAWN_ROWS = 20_000_000
+LEAST_DRAWS = 200
+"""Enough for the ends of a 95 % interval to be known to about a tenth of its width."""
+
+
 def now() -> str:
     """This second in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -55,16 +65,17 @@ def quality(
     """
     entries = []
     for target, truth in truths.items():
-        names = _names(ask.evaluate, target, predictions[target])
+        names = _names(ask.evaluate, target, predictions[target], every=prefix == "quality" and slice is None)
         entries += _entries(prefix, target, names, predictions[target], truth, ask, slice)
         if prefix == "quality" and slice is None:
             entries += _confusion(target, predictions[target], truth, ask)
     return entries
 
 
-def _names(evaluate: EvaluateSpec, target: str, prediction: Prediction) -> list[str]:
+def _names(evaluate: EvaluateSpec, target: str, prediction: Prediction, *, every: bool) -> list[str]:
+    """What was asked for; for the model itself each class too, which would take baselines as long as training."""
     names = list((evaluate.metrics or {}).get(target, ()))
-    if isinstance(prediction, ClassPrediction) and names:
+    if isinstance(prediction, ClassPrediction) and names and every:
         names += [f"{m}[{label}]" for m in CLASS_METRICS for label in prediction.classes[:_MOST_CLASSES]]
     if isinstance(prediction, NumberPrediction) and prediction.low_N is not None:
         names += ["coverage", "interval_width"]
@@ -104,14 +115,14 @@ def _entries(
     seed = stream_seed(ask.seed, "interval") % 2**32
     asked = [metric(name) for name in names]
     found = estimates(
-        asked, prediction, truth, level=how.level, method=how.method, n_resamples=how.n_resamples, seed=seed
+        asked, prediction, truth, level=how.level, method=how.method, n_resamples=ask.draws(len(truth)), seed=seed
     )
     seconds = round((perf_counter() - start) / max(1, len(names)), 4)
     axis = prefix.split("/", maxsplit=1)[0]
     entries = []
     for one in found:
         known = math.isfinite(one.value)
-        method = Method(one.metric, "1", {"interval": one.method, "n_resamples": how.n_resamples}, seed)
+        method = Method(one.metric, "1", {"interval": one.method, "n_resamples": ask.draws(len(truth))}, seed)
         entries.append(
             Entry(
                 id="/".join([prefix, target, one.metric, ask.role] + ([slice] if slice else [])),

@@ -33,16 +33,16 @@ def comparisons(
     for target, truth in truths.items():
         asked = [metric(name) for name in (ask.evaluate.metrics or {}).get(target, [])]
         found = paired_all(
-            asked, ours[target], theirs[target], truth, level=how.level, n_resamples=how.n_resamples, seed=seed
+            asked, ours[target], theirs[target], truth, level=how.level, n_resamples=ask.draws(len(truth)), seed=seed
         )
-        entries += [_entry(one, target, baseline, ask) for one in found]
+        entries += [_entry(one, target, baseline, ask, ask.draws(len(truth))) for one in found]
         entries += [_verdict(one, target, baseline, ask) for one in found[:1]]
     return entries
 
 
-def _entry(found: Difference, target: str, baseline: str, ask: Ask) -> Entry:
+def _entry(found: Difference, target: str, baseline: str, ask: Ask, draws: int) -> Entry:
     known, name = math.isfinite(found.value), found.metric
-    method = Method("paired difference", "1", {"baseline": baseline, "n_resamples": ask.evaluate.interval.n_resamples})
+    method = Method("paired difference", "1", {"baseline": baseline, "n_resamples": draws})
     return Entry(
         id=f"comparison/{target}/{name}/{baseline}", axis="comparison", metric=name, target=target,
         value=found.value if known else None, interval=found.interval() if known else None, n=found.n, method=method,
