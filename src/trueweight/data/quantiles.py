@@ -55,11 +55,22 @@ def _window_means(ordered_N: np.ndarray, start_Q: np.ndarray, width: int) -> np.
 
 
 def knots_of(values_N: np.ndarray, min_group: int) -> list[float]:
-    """Up to :data:`KNOTS` distinct inner quantiles, ascending; [] without values."""
+    """Up to :data:`KNOTS` distinct numbers that cut the values into bins of about equal size, ascending.
+
+    A value that would fill a bin alone is a knot by itself and takes no others: of a column that is nearly always 0,
+    the quantiles would all be 0, and what the other values say would be lost in one bin. The same care as in the bin
+    finding of LightGBM (Ke et al. 2017, "LightGBM: A Highly Efficient Gradient Boosting Decision Tree", section 3).
+    """
     if len(values_N) == 0:
         return []
-    levels = np.linspace(0, 1, KNOTS + 2)[1:-1]
-    return [float(x) for x in np.unique(inner_quantiles(values_N, levels, min_group))]
+    distinct, counts = np.unique(values_N, return_counts=True)
+    heavy = distinct[(counts > len(values_N) / (KNOTS + 1)) & (counts >= min_group)]
+    rest = values_N[~np.isin(values_N, heavy)]
+    found = heavy
+    if len(rest) >= min_group and len(heavy) < KNOTS:
+        levels = np.linspace(0, 1, KNOTS - len(heavy) + 2)[1:-1]
+        found = np.union1d(heavy, inner_quantiles(rest, levels, min_group))
+    return [float(x) for x in found]
 
 
 def tellable(values_N: np.ndarray, given: int, rows: int, min_group: int) -> np.ndarray:
