@@ -1,10 +1,10 @@
 """The rows of a linear problem, once encoded, for as many passes as the solver needs.
 
 Shape suffixes in this file:
-    R  rows of one chunk    N  all rows    P  places of the encoding    O  outputs
+    R  rows of one chunk    P  places of the encoding    O  outputs
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trueweight.nn.encoding import Encoding, Tensors
 from trueweight.nn.pooling import pooled
+from trueweight.nn.rows import Columns, Rows
 
 __all__ = ["Chunk", "Design"]
 
@@ -21,17 +22,23 @@ KEEP_BYTES = 512 * 2**20
 ROWS = 4096
 """Rows of a joined chunk: small enough for the cache, large enough for the products."""
 
+SPARSE_ROWS = 65536
+"""The same for rows that are mostly stored sparsely, of which more fit the cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Present rows of one batch."""
+    """Some present rows."""
 
-    x_RP: Tensor
-    """float64."""
+    x: Rows
+    """(R, P), float64."""
     y_RO: Tensor
     """float64: values, or 0/1 for each class."""
     weight_R: Tensor
     """float64 >= 0."""
+
+    def __len__(self) -> int:
+        return len(self.weight_R)
 
 
 Again = Callable[[], Iterable[tuple[Encoding, Tensors, Tensor | None]]]
@@ -42,10 +49,14 @@ Answer = Callable[[Tensors], tuple[Tensor, Tensor | None]]
 
 @dataclass(slots=True)
 class Design:
-    """Present rows as float64 chunks, kept in memory where they fit."""
+    """Present rows as chunks, mostly empty columns stored sparsely, kept in memory where they fit.
+
+    Every pass gives the same chunks in the same order.
+    """
 
     again: Again
     answer: Answer
+    _columns: Columns | None = None
     _kept: list[Chunk] | None = field(default_factory=list)
     _complete: bool = False
 
@@ -53,46 +64,58 @@ class Design:
         if self._complete and self._kept is not None:
             yield from self._kept
             return
-        kept: list[Chunk] = []
+        kept: list[Chunk] | None = []
         size = 0
-        for z, y, weight_R in self.again():
-            chunk = self._chunk(z, y, weight_R)
-            if not len(chunk.weight_R):
-                continue
-            size += chunk.x_RP.numel() * 8
-            if size <= KEEP_BYTES:
+        for chunk in _joined(self._read()):
+            size += chunk.x.bytes
+            if size > KEEP_BYTES:
+                kept = None
+            if kept is not None:
                 kept.append(chunk)
             yield chunk
-        self._kept, self._complete = (_joined(kept), True) if size <= KEEP_BYTES else (None, True)
+        self._kept, self._complete = kept, True
 
     def total(self) -> float:
         """Sum of all weights; 0 when no row is present."""
         return float(sum(float(chunk.weight_R.sum()) for chunk in self))
+
+    def _read(self) -> Iterator[Chunk]:
+        for z, y, weight_R in self.again():
+            chunk = self._chunk(z, y, weight_R)
+            if len(chunk):
+                yield chunk
 
     def _chunk(self, z: Encoding, y: Tensors, weight_R: Tensor | None) -> Chunk:
         y_RO, factor_R = self.answer(y)
         row_weight_R = torch.ones(len(y_RO), dtype=torch.float64) if weight_R is None else weight_R.double()
         if factor_R is not None:
             row_weight_R = row_weight_R * factor_R.double()
-        x_RP = pooled(z)
+        x_RP = pooled(z).detach()
         if not bool((present_R := y["present"]).all()):
             x_RP, y_RO, row_weight_R = x_RP[present_R], y_RO[present_R], row_weight_R[present_R]
-        return Chunk(x_RP.detach().double(), y_RO.double(), row_weight_R)
+        if self._columns is None and len(x_RP):
+            self._columns = Columns.of(x_RP)
+        return Chunk(Rows.of(x_RP, self._columns or Columns.of(x_RP)), y_RO.double(), row_weight_R)
 
 
-def _joined(chunks: list[Chunk]) -> list[Chunk]:
+def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """The same rows in chunks of about :data:`ROWS`, so that small batches cost no more than large ones."""
-    joined: list[Chunk] = []
     group: list[Chunk] = []
     for chunk in chunks:
         group.append(chunk)
-        if sum(len(c.weight_R) for c in group) >= ROWS:
-            joined.append(_cat(group))
+        if sum(map(len, group)) >= (SPARSE_ROWS if _mostly_sparse(chunk.x) else ROWS):
+            yield _cat(group)
             group = []
-    return [*joined, _cat(group)] if group else joined
+    if group:
+        yield _cat(group)
 
 
-def _cat(group: list[Chunk]) -> Chunk:
+def _mostly_sparse(x: Rows) -> bool:
+    return len(x.columns.dense_D) * SPARSE_ROWS <= x.width * ROWS
+
+
+def _cat(group: Sequence[Chunk]) -> Chunk:
     if len(group) == 1:
         return group[0]
-    return Chunk(*(torch.cat(parts) for parts in zip(*((c.x_RP, c.y_RO, c.weight_R) for c in group), strict=True)))
+    y_RO, weight_R = torch.cat([c.y_RO for c in group]), torch.cat([c.weight_R for c in group])
+    return Chunk(Rows.cat([c.x for c in group]), y_RO, weight_R)

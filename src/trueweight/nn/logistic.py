@@ -1,10 +1,11 @@
-"""Logistic regression along a path of strengths, by Newton's method or L-BFGS.
+"""Logistic regression along a path of strengths, by Newton's method.
 
 Shape suffixes in this file:
     R  rows of one chunk    P  places of the encoding    Q  P + 1, the intercept last    C  classes or labels
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -22,7 +23,16 @@ scikit-learn's ``C``."""
 Link = Literal["sigmoid", "softmax"]
 
 NEWTON_FLOPS = 2e9
-"""Most rows * places^2 for which a Hessian is cheaper than more steps of L-BFGS, measured on two cores."""
+"""Most rows * places^2 for which a Hessian is cheaper than many products with it, measured on two cores."""
+
+CURVE_BYTES = 128 * 2**20
+"""Probabilities of all rows up to this size are remembered for products with the Hessian, else computed again."""
+
+CLOSE = 1e-10
+"""Newton's decrement, about twice the distance of the objective from its minimum, at which a step is the last."""
+
+Point = tuple[float, Tensor, Callable[[], Tensor]]
+"""Objective, gradient (Q, C), and what computes Newton's step (Q, C) there."""
 
 
 def logistic_path(
@@ -32,7 +42,8 @@ def logistic_path(
 
     The loss is cross entropy: of one class among C ("softmax"), or of C independent labels ("sigmoid"). The
     intercept is not penalised. Stops early once two strengths in a row were worse than the best on validation.
-    Newton's method: Hastie, Tibshirani and Friedman 2009, section 4.4.1; L-BFGS: Liu and Nocedal 1989.
+    Newton's method: Hastie, Tibshirani and Friedman 2009, section 4.4.1. Where the Hessian would be too large, its
+    step is found by conjugate gradients, preconditioned by the diagonal: Nocedal and Wright 2006, section 7.1.
 
     Args:
         train: Rows to fit, y being 0/1 for each class.
@@ -40,19 +51,19 @@ def logistic_path(
         link: See above.
         strengths: > 0, descending.
     """
-    first = next(iter(train))
-    places, classes = first.x_RP.shape[1], first.y_RO.shape[1]
-    rows = sum(len(chunk.weight_R) for chunk in train)
-    newton = link == "sigmoid" and classes == 1 and rows * places**2 <= NEWTON_FLOPS
-    total = train.total()
+    rows, total = 0, 0.0
+    for chunk in train:
+        rows, total = rows + len(chunk), total + float(chunk.weight_R.sum())
+    places, classes = chunk.x.width, chunk.y_RO.shape[1]
+    whole = link == "sigmoid" and classes == 1 and not chunk.x.sparse and rows * places**2 <= NEWTON_FLOPS
+    problem = _Problem(train, total, link, remember=rows * classes * 8 <= CURVE_BYTES)
     weight_QC = torch.zeros(places + 1, classes, dtype=torch.float64)
     best, worse = float("inf"), 0
     for strength in strengths:
-        weight_QC = (
-            _newton(train, total, weight_QC, strength)
-            if newton
-            else _lbfgs(train, total, weight_QC, strength, link)
-        )
+        penalty_Q = torch.full((places + 1,), strength, dtype=torch.float64)
+        penalty_Q[-1] = 0.0
+        evaluate = _whole(problem, penalty_Q) if whole else _by_products(problem, penalty_Q, weight_QC)
+        weight_QC = _newton(evaluate, weight_QC)
         loss = _mean_loss(validation, weight_QC, link)
         worse = worse + 1 if loss > best else 0
         best = min(best, loss)
@@ -61,81 +72,139 @@ def logistic_path(
             return
 
 
-def _newton(design: Design, total: float, weight_QC: Tensor, strength: float) -> Tensor:
-    """Newton's steps, halved until the objective falls. One output."""
-    penalty_Q = torch.full((len(weight_QC),), strength, dtype=torch.float64)
-    penalty_Q[-1] = 0.0
-    value, gradient_Q, hessian_QQ = _newton_sums(design, total, weight_QC, penalty_Q)
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What stays the same along a path."""
+
+    design: Design
+    total: float
+    link: Link
+    remember: bool
+
+
+def _newton(evaluate: Callable[[Tensor], Point], weight_QC: Tensor) -> Tensor:
+    """Newton's steps, halved until the objective falls."""
+    value, gradient_QC, step_at = evaluate(weight_QC)
     for _ in range(30):
-        step_Q: Tensor = torch.linalg.solve(hessian_QQ, gradient_Q)
-        if float(step_Q @ gradient_Q) < 1e-10:
-            return weight_QC - step_Q.unsqueeze(1)
+        step_QC = step_at()
+        if float((step_QC * gradient_QC).sum()) < CLOSE:
+            return weight_QC - step_QC
         length = 1.0
         while length > 1e-4:
-            tried_QC = weight_QC - length * step_Q.unsqueeze(1)
-            found = _newton_sums(design, total, tried_QC, penalty_Q)
+            tried_QC = weight_QC - length * step_QC
+            found = evaluate(tried_QC)
             if found[0] <= value:
                 break
             length /= 2
         else:
             return weight_QC
-        weight_QC, (value, gradient_Q, hessian_QQ) = tried_QC, found
+        weight_QC, (value, gradient_QC, step_at) = tried_QC, found
     return weight_QC
 
 
-def _newton_sums(design: Design, total: float, weight_QC: Tensor, penalty_Q: Tensor) -> tuple[float, Tensor, Tensor]:
-    """Objective, gradient (Q,) and Hessian (Q, Q). The Hessian's products run in float32: the gradient, which alone
-    decides where the minimum lies, is exact."""
-    places = len(weight_QC) - 1
-    value, gradient_Q = 0.0, torch.zeros_like(penalty_Q)
-    hessian_QQ = torch.zeros(places + 1, places + 1, dtype=torch.float64)
-    for chunk in design:
-        z_RC = _logits(chunk, weight_QC)
-        value += float((_row_loss(z_RC, chunk.y_RO, "sigmoid") * chunk.weight_R).sum())
-        p_R = torch.sigmoid(z_RC[:, 0])
-        error_R = (p_R - chunk.y_RO[:, 0]) * chunk.weight_R
-        gradient_Q[:-1] += error_R @ chunk.x_RP
-        gradient_Q[-1] += error_R.sum()
-        curve_R = p_R * (1 - p_R) * chunk.weight_R
-        half_RP = (chunk.x_RP * curve_R.sqrt().unsqueeze(1)).float()
-        hessian_QQ[:-1, :-1] += (half_RP.t() @ half_RP).double()
-        hessian_QQ[-1, :-1] += curve_R @ chunk.x_RP
-        hessian_QQ[-1, -1] += curve_R.sum()
-    hessian_QQ[:-1, -1] = hessian_QQ[-1, :-1]
-    weight_Q = weight_QC[:, 0]
-    value = value / total + 0.5 * float((penalty_Q * weight_Q.square()).sum())
-    # The small ridge keeps separable classes solvable; it lengthens the way, not the destination.
-    hessian_QQ = hessian_QQ / total + torch.diag(penalty_Q + 1e-10)
-    return value, gradient_Q / total + penalty_Q * weight_Q, hessian_QQ
+def _whole(problem: _Problem, penalty_Q: Tensor) -> Callable[[Tensor], Point]:
+    """Points whose step comes from the Hessian itself: one output, all columns dense. The Hessian's products run in
+    float32: the gradient, which alone decides where the minimum lies, is exact."""
+
+    def evaluate(weight_QC: Tensor) -> Point:
+        places = len(weight_QC) - 1
+        value, gradient_Q = 0.0, torch.zeros_like(penalty_Q)
+        hessian_QQ = torch.zeros(places + 1, places + 1, dtype=torch.float64)
+        for chunk in problem.design:
+            x_RP, z_RC = chunk.x.dense_RD, _logits(chunk, weight_QC)
+            value += float((_row_loss(z_RC, chunk.y_RO, "sigmoid") * chunk.weight_R).sum())
+            p_R = torch.sigmoid(z_RC[:, 0])
+            error_R = (p_R - chunk.y_RO[:, 0]) * chunk.weight_R
+            gradient_Q[:-1] += error_R @ x_RP
+            gradient_Q[-1] += error_R.sum()
+            curve_R = p_R * (1 - p_R) * chunk.weight_R
+            half_RP = (x_RP * curve_R.sqrt().unsqueeze(1)).float()
+            hessian_QQ[:-1, :-1] += (half_RP.t() @ half_RP).double()
+            hessian_QQ[-1, :-1] += curve_R @ x_RP
+            hessian_QQ[-1, -1] += curve_R.sum()
+        hessian_QQ[:-1, -1] = hessian_QQ[-1, :-1]
+        weight_Q = weight_QC[:, 0]
+        value = value / problem.total + 0.5 * float((penalty_Q * weight_Q.square()).sum())
+        # The small ridge keeps separable classes solvable; it lengthens the way, not the destination.
+        hessian_QQ = hessian_QQ / problem.total + torch.diag(penalty_Q + 1e-10)
+        gradient_QC = (gradient_Q / problem.total + penalty_Q * weight_Q).unsqueeze(1)
+        return value, gradient_QC, lambda: torch.linalg.solve(hessian_QQ, gradient_QC)
+
+    return evaluate
 
 
-def _lbfgs(design: Design, total: float, weight_QC: Tensor, strength: float, link: Link) -> Tensor:
-    """L-BFGS with a strong Wolfe line search; gradients by formula."""
-    parameter_QC = weight_QC.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [parameter_QC], max_iter=200, tolerance_grad=1e-5, tolerance_change=1e-9, history_size=20,
-        line_search_fn="strong_wolfe",
-    )  # fmt: skip
+def _by_products(problem: _Problem, penalty_Q: Tensor, start_QC: Tensor) -> Callable[[Tensor], Point]:
+    """Points whose step needs products with the Hessian only. Its diagonal is that at ``start_QC``: near enough."""
+    penalty_Q1 = penalty_Q.unsqueeze(1)
+    ridge_Q1 = penalty_Q1 + 1e-10
+    diagonal_QC = _diagonal(problem, start_QC) + ridge_Q1
 
-    def closure() -> Tensor:
-        with torch.no_grad():
-            at_QC = parameter_QC.detach()
-            value = at_QC.new_zeros(())
-            gradient_QC = torch.zeros_like(at_QC)
-            for chunk in design:
-                z_RC = _logits(chunk, at_QC)
-                value += (_row_loss(z_RC, chunk.y_RO, link) * chunk.weight_R).sum()
-                p_RC = torch.sigmoid(z_RC) if link == "sigmoid" else torch.softmax(z_RC, dim=1)
-                error_RC = (p_RC - chunk.y_RO) * chunk.weight_R.unsqueeze(1)
-                gradient_QC[:-1] += chunk.x_RP.t() @ error_RC
-                gradient_QC[-1] += error_RC.sum(0)
-            gradient_QC /= total
-            gradient_QC[:-1] += strength * at_QC[:-1]
-            parameter_QC.grad = gradient_QC
-            return value / total + 0.5 * strength * at_QC[:-1].square().sum()
+    def evaluate(weight_QC: Tensor) -> Point:
+        value, gradient_QC = 0.0, torch.zeros_like(weight_QC)
+        remembered: list[Tensor] = []
+        for chunk in problem.design:
+            z_RC = _logits(chunk, weight_QC)
+            value += float((_row_loss(z_RC, chunk.y_RO, problem.link) * chunk.weight_R).sum())
+            p_RC = _probability(z_RC, problem.link)
+            if problem.remember:
+                remembered.append(p_RC)
+            _add(gradient_QC, chunk, (p_RC - chunk.y_RO) * chunk.weight_R.unsqueeze(1))
+        value = value / problem.total + 0.5 * float((penalty_Q1 * weight_QC.square()).sum())
+        gradient_QC = gradient_QC / problem.total + penalty_Q1 * weight_QC
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return parameter_QC.detach()
+        def product(way_QC: Tensor) -> Tensor:
+            found_QC = torch.zeros_like(way_QC)
+            for k, chunk in enumerate(problem.design):
+                p_RC = remembered[k] if remembered else _probability(_logits(chunk, weight_QC), problem.link)
+                _add(found_QC, chunk, _curved(p_RC, _logits(chunk, way_QC), problem.link) * chunk.weight_R.unsqueeze(1))
+            return found_QC / problem.total + ridge_Q1 * way_QC
+
+        return value, gradient_QC, lambda: _conjugate(product, gradient_QC, diagonal_QC)
+
+    return evaluate
+
+
+def _conjugate(product: Callable[[Tensor], Tensor], gradient_QC: Tensor, diagonal_QC: Tensor) -> Tensor:
+    """The step s with ``product(s) = gradient``, the nearer the smaller the gradient: so far from the minimum no
+    work is wasted, and near it the steps are Newton's."""
+    step_QC, rest_QC = torch.zeros_like(gradient_QC), gradient_QC.clone()
+    eased_QC = rest_QC / diagonal_QC
+    way_QC, size = eased_QC.clone(), float((rest_QC * eased_QC).sum())
+    enough = max(size * min(0.1, size**0.5) ** 2, 1e-24)
+    for _ in range(200):
+        if size <= enough:
+            break
+        bent_QC = product(way_QC)
+        length = size / float((way_QC * bent_QC).sum())
+        step_QC += length * way_QC
+        rest_QC -= length * bent_QC
+        eased_QC = rest_QC / diagonal_QC
+        before, size = size, float((rest_QC * eased_QC).sum())
+        way_QC = eased_QC + size / before * way_QC
+    return step_QC
+
+
+def _diagonal(problem: _Problem, weight_QC: Tensor) -> Tensor:
+    """Of the loss's Hessian, (Q, C)."""
+    found_QC = torch.zeros_like(weight_QC)
+    for chunk in problem.design:
+        p_RC = _probability(_logits(chunk, weight_QC), problem.link)
+        curve_RC = p_RC * (1 - p_RC) * chunk.weight_R.unsqueeze(1)
+        found_QC[:-1] += chunk.x.squares_times(curve_RC)
+        found_QC[-1] += curve_RC.sum(0)
+    return found_QC / problem.total
+
+
+def _curved(p_RC: Tensor, way_RC: Tensor, link: Link) -> Tensor:
+    """How the gradient by the logits changes as they move along ``way_RC``."""
+    if link == "sigmoid":
+        return p_RC * (1 - p_RC) * way_RC
+    return p_RC * (way_RC - (p_RC * way_RC).sum(1, keepdim=True))
+
+
+def _add(sum_QC: Tensor, chunk: Chunk, error_RC: Tensor) -> None:
+    sum_QC[:-1] += chunk.x.transposed_times(error_RC)
+    sum_QC[-1] += error_RC.sum(0)
 
 
 def _mean_loss(design: Design, weight_QC: Tensor, link: Link) -> float:
@@ -147,7 +216,11 @@ def _mean_loss(design: Design, weight_QC: Tensor, link: Link) -> float:
 
 
 def _logits(chunk: Chunk, weight_QC: Tensor) -> Tensor:
-    return torch.addmm(weight_QC[-1], chunk.x_RP, weight_QC[:-1])
+    return chunk.x.times(weight_QC[:-1]) + weight_QC[-1]
+
+
+def _probability(z_RC: Tensor, link: Link) -> Tensor:
+    return torch.sigmoid(z_RC) if link == "sigmoid" else torch.softmax(z_RC, dim=1)
 
 
 def _row_loss(z_RC: Tensor, y_RC: Tensor, link: Link) -> Tensor:

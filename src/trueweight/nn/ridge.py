@@ -5,6 +5,7 @@ Shape suffixes in this file:
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -49,20 +50,25 @@ def ridge_path(train: Design, validation: Design, strengths: tuple[float, ...] =
 
 def _moments(design: Design) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Weighted means of x and y, and covariances of x with x and with y."""
-    # Sums are taken about the first chunk's means, so that nothing cancels when a column is far from zero.
-    total, first = 0.0, next(iter(design))
-    shift_P, shift_O = first.x_RP.mean(0), first.y_RO.mean(0)
-    sum_P, sum_O = torch.zeros_like(shift_P), torch.zeros_like(shift_O)
+    # Sums are taken about the first chunk's means, so that nothing cancels when a column is far from zero; columns
+    # stored sparsely are mostly zero.
+    chunks = iter(design)
+    first = next(chunks)
+    dense_D = first.x.columns.dense_D
+    shift_D, shift_O = first.x.dense_RD.mean(0), first.y_RO.mean(0)
+    shift_P = shift_D.new_zeros(first.x.width)
+    shift_P[dense_D] = shift_D
+    total, sum_P, sum_O = 0.0, torch.zeros_like(shift_P), torch.zeros_like(shift_O)
     gram_PP = sum_P.new_zeros(len(sum_P), len(sum_P))
     cross_PO = sum_P.new_zeros(len(sum_P), len(sum_O))
-    for chunk in design:
-        x_RP, y_RO = chunk.x_RP - shift_P, chunk.y_RO - shift_O
-        weighted_RP = x_RP * chunk.weight_R.unsqueeze(1)
+    for chunk in chain([first], chunks):
+        x = chunk.x.shifted(shift_D)
+        weighted_RO = (chunk.y_RO - shift_O) * chunk.weight_R.unsqueeze(1)
         total += float(chunk.weight_R.sum())
-        sum_P += weighted_RP.sum(0)
-        sum_O += (y_RO * chunk.weight_R.unsqueeze(1)).sum(0)
-        gram_PP += weighted_RP.t() @ x_RP
-        cross_PO += weighted_RP.t() @ y_RO
+        sum_P += x.transposed_times(chunk.weight_R.unsqueeze(1))[:, 0]
+        sum_O += weighted_RO.sum(0)
+        gram_PP += x.gram(chunk.weight_R)
+        cross_PO += x.transposed_times(weighted_RO)
     mean_P, mean_O = sum_P / total, sum_O / total
     gram_PP = gram_PP / total - torch.outer(mean_P, mean_P)
     return mean_P + shift_P, mean_O + shift_O, gram_PP, cross_PO / total - torch.outer(mean_P, mean_O)
@@ -70,9 +76,12 @@ def _moments(design: Design) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def _losses(design: Design, weight_SPO: Tensor, bias_SO: Tensor) -> Tensor:
     """Weighted mean squared error of each fit, (S,), averaged over outputs; NaN without rows."""
-    total, sums_S = 0.0, weight_SPO.new_zeros(len(weight_SPO))
+    strengths, places, outputs = weight_SPO.shape
+    total, sums_S = 0.0, weight_SPO.new_zeros(strengths)
+    weight_PSO = weight_SPO.transpose(0, 1).reshape(places, strengths * outputs)
     for chunk in design:
-        error_SRO = chunk.x_RP @ weight_SPO + bias_SO.unsqueeze(1) - chunk.y_RO
-        sums_S += (error_SRO.square().mean(2) * chunk.weight_R).sum(1)
+        answer_RSO = chunk.x.times(weight_PSO).view(-1, strengths, outputs) + bias_SO
+        error_RSO = answer_RSO - chunk.y_RO.unsqueeze(1)
+        sums_S += chunk.weight_R @ error_RSO.square().mean(2)
         total += float(chunk.weight_R.sum())
     return sums_S / total if total else sums_S * torch.nan
