@@ -10,8 +10,10 @@ from torch import nn
 
 from trueweight.errors import TrainError
 from trueweight.nn.encoding import Encoding
+from trueweight.train import watch
 from trueweight.train.fitters.solve import SolveFitter
 from trueweight.train.job import fit_member
+from trueweight.train.plan import MemberPlan
 
 
 class RidgeHead(nn.Module):
@@ -94,3 +96,66 @@ def test_an_answer_that_is_not_finite(solve_job):
     job.validation.inputs["table"]["number"][0] = math.nan  # no point of the path is better than what was there
     with pytest.raises(TrainError, match="ended with a validation score of nan"):
         fit_member(job, SolveFitter())
+
+
+class SlowHead(RidgeHead):
+    """Each point of its path takes so many seconds of the clock that it is given."""
+
+    def __init__(self, clock: list[float], seconds: float) -> None:
+        super().__init__((1e3, 10.0, 1.0, 1e-3, 1e-9))
+        self.clock, self.seconds = clock, seconds
+
+    def solve(self, train, validation):
+        self.clock[0] += self.seconds
+        for point in super().solve(train, validation):
+            yield point
+            self.clock[0] += self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """One number, the seconds that any stopwatch shows."""
+    shown = [0.0]
+    monkeypatch.setattr(watch.Stopwatch, "seconds", lambda _: shown[0])
+    return shown
+
+
+def test_the_path_ends_once_the_budget_is_spent(solve_job, clock):
+    plans = []
+    network = SolvableNetwork(y=SlowHead(clock, 4.0), twin=SlowHead(clock, 4.0))
+    result = fit_member(solve_job(network, seconds=10.0, on_plan=plans.append), SolveFitter())
+    # 4, 8 and 12 seconds are spent on one path; the other gets the two points that every path does.
+    assert {name: len(path) for name, path in result.facts["paths"].items()} == {"y": 3, "twin": 2}
+    assert [(event.kind, event.step) for event in result.events] == [("slow", 3), ("slow", 5)]
+    assert result.events[0].note == "12 s of 10 s spent, so no penalty weaker than 1 was tried"
+    assert result.stopped == "finished"
+    assert all(head.weight.abs().sum() > 0 for head in network.heads.values())
+    assert plans == [result.plan]
+    assert result.plan.events == result.events
+
+
+def test_a_replay_ends_where_the_clock_had_ended_it(solve_job, clock):
+    timed = fit_member(solve_job(SolvableNetwork(y=SlowHead(clock, 4.0)), seconds=10.0), SolveFitter())
+    for plan in (timed.plan, MemberPlan.from_json(timed.plan.to_json()).replayed()):
+        quick = solve_job(SolvableNetwork(y=SlowHead(clock, 0.0)), seconds=10.0, plan=plan)
+        again = fit_member(quick, SolveFitter())
+        assert (again.facts, again.events, again.plan) == (timed.facts, timed.events, plan)
+
+
+def test_a_replay_of_a_whole_path_is_never_cut(solve_job, clock):
+    whole = fit_member(solve_job(SolvableNetwork(y=SlowHead(clock, 1.0)), seconds=10.0), SolveFitter())
+    slow = solve_job(SolvableNetwork(y=SlowHead(clock, 9.0)), seconds=10.0, plan=whole.plan)
+    again = fit_member(slow, SolveFitter())
+    assert (again.facts, again.events) == (whole.facts, ())
+
+
+def test_points_that_cost_nothing_are_taken_late_too(solve_job, clock):
+    network = SolvableNetwork(y=SlowHead(clock, 0.05))
+    clock[0] = 20.0  # reading alone took longer than the budget
+    result = fit_member(solve_job(network, seconds=10.0), SolveFitter())
+    assert (result.steps, result.events) == (5, ())
+
+
+def test_no_budget_no_end(solve_job, clock):
+    result = fit_member(solve_job(SolvableNetwork(y=SlowHead(clock, 1e6))), SolveFitter())
+    assert (result.steps, result.events) == (5, ())

@@ -95,7 +95,7 @@ class FitResult:
     seconds: float = 0.0
     """Wall time, that of killed processes up to their last checkpoint included."""
     plan: MemberPlan | None = None
-    """With all that was decided on the way: replaying it gives the same weights. None for ``solve``."""
+    """With all that was decided on the way: replaying it gives the same weights."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What else is worth keeping, as plain JSON: the strengths that ``solve`` tried."""
 

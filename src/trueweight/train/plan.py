@@ -107,7 +107,7 @@ class MemberPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole run: one plan per member fitted by gradients."""
+    """The whole run: one plan per member."""
 
     members: tuple[MemberPlan, ...] = field(default=())
 

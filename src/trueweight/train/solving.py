@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol, cast
 
 import torch
@@ -15,13 +16,19 @@ from trueweight.model.protocols import Again, Solving
 from trueweight.nn.encoding import Encoding, Tensors
 from trueweight.train.job import FitResult, Job, Look
 from trueweight.train.loop import Step
-from trueweight.train.plan import Event
+from trueweight.train.plan import Event, MemberPlan
 from trueweight.train.watch import Stopwatch, Ticker
 
 __all__ = ["Solvable", "solve"]
 
 _LOG = logging.getLogger("trueweight.train")
 _ROWS = 8192
+
+_LEAST_POINTS = 2
+"""Points that every path gets, whatever the clock says."""
+
+_CHEAP = 0.01
+"""Share of the budget below which a point is not worth stopping for."""
 
 
 class Solvable(Protocol):
@@ -38,7 +45,8 @@ class Solvable(Protocol):
 def solve(job: Job) -> Generator[Step, None, FitResult]:
     """Solve every head in turn. Yields a Step per point of a path, its loss that of the validation rows.
 
-    On Ctrl-C, heads that have no answer yet get the first point of their path, and the rest is left out.
+    On Ctrl-C, heads that have no answer yet get the first point of their path, and the rest is left out. When more
+    than the time budget is spent, a path ends early too, its best point so far being kept; see :class:`_Clock`.
 
     Raises:
         TrainError: The answer is not finite.
@@ -47,6 +55,7 @@ def solve(job: Job) -> Generator[Step, None, FitResult]:
     network = cast(Solvable, job.network)
     history: list[Look] = []
     facts: dict[str, list[tuple[float, float]]] = {}
+    clock = _Clock(job, watch)
     stopped = False
     job.network.eval()
     for name in network.targets:
@@ -59,19 +68,69 @@ def solve(job: Job) -> Generator[Step, None, FitResult]:
             history.append(Look(number, loss if math.isfinite(loss) else None))
             ticker.note = f"{name}: validation {loss:.4g}"
             ticker.show(number, number + 1)
-            if stopped:
+            if stopped or clock.ends(number, len(facts[name]), strength):
                 break
             try:
                 yield Step(number, len(job.train), torch.tensor(loss))
             except KeyboardInterrupt:
                 stopped = True
                 break
-    return _result(job, history, facts, stopped, watch)
+    plan = clock.plan(len(history))
+    if not stopped:
+        job.on_plan(plan)  # a run that is resumed after Ctrl-C has the whole path before it
+    events = (*clock.events, *([Event("stop", len(history), note="Ctrl-C")] if stopped else []))
+    return replace(_result(job, history, facts, events, watch), plan=plan)
+
+
+class _Clock:
+    """Ends paths once more than the budget is spent.
+
+    Never before the second point, because the first, of the strongest penalty, is hardly a model; nor while points
+    come almost for nothing, as those of ridge regression do. A job that has a plan is not timed: it ends its paths
+    where the plan's events say, and so at the same weights.
+    """
+
+    def __init__(self, job: Job, watch: Stopwatch) -> None:
+        self._job, self._watch, self._last = job, watch, 0.0
+        self._recorded = {event.step: event for event in job.plan.events} if job.plan else {}
+        self.events: list[Event] = []
+
+    def ends(self, number: int, points: int, strength: float) -> bool:
+        """Whether a path ends with this point.
+
+        Args:
+            number: Of the point, over all heads.
+            points: Of this path so far.
+            strength: Of the penalty.
+        """
+        event = self._recorded.get(number) if self._job.plan else self._timed(number, points, strength)
+        if event is None or event.kind != "slow":
+            return False
+        self.events.append(event)
+        _LOG.warning("solving %s: %s", self._job.name, event.note)
+        return True
+
+    def _timed(self, number: int, points: int, strength: float) -> Event | None:
+        limit, spent = self._job.limit, self._watch.seconds()
+        took, self._last = spent - self._last, spent
+        if limit is None or spent <= limit or points < _LEAST_POINTS or took <= _CHEAP * limit:
+            return None
+        note = f"{spent:.3g} s of {limit:.3g} s spent, so no penalty weaker than {strength:g} was tried"
+        return Event("slow", number, note=note)
+
+    def plan(self, points: int) -> MemberPlan:
+        """What happened, to be done again."""
+        return self._job.plan or MemberPlan(
+            name=self._job.name, steps=points, batch_size=_ROWS, epochs=1.0, validate_every=1, checkpoint_every=1,
+            seconds=self._job.limit, limited_by="time" if self.events else "", threads=torch.get_num_threads(),
+            events=tuple(self.events),
+        )  # fmt: skip
 
 
 def _result(
-    job: Job, history: list[Look], facts: dict[str, list[tuple[float, float]]], stopped: bool, watch: Stopwatch
-) -> FitResult:
+    job: Job, history: list[Look], facts: dict[str, list[tuple[float, float]]], events: tuple[Event, ...],
+    watch: Stopwatch,
+) -> FitResult:  # fmt: skip
     with torch.no_grad():
         score = job.score(job.network)
     if not math.isfinite(score):
@@ -79,12 +138,12 @@ def _result(
         raise TrainError(f"solving {job.name} ended with a validation score of {score}", where="train", hint=hint)
     steps = len(history)
     Ticker(f"solving {job.name}", "points").show(steps, steps)
-    events = (Event("stop", steps, note="Ctrl-C"),) if stopped else ()
     for event in events:
         job.on_event(event)
     return FitResult(
         steps=steps, best_step=steps, best_score=score, history=tuple(history), events=events,
-        stopped="interrupted" if stopped else "finished", seconds=watch.seconds(),
+        stopped="interrupted" if any(event.kind == "stop" for event in events) else "finished",
+        seconds=watch.seconds(),
         facts={"paths": {name: [list(point) for point in path] for name, path in facts.items()}},
     )  # fmt: skip
 
