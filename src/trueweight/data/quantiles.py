@@ -63,14 +63,18 @@ def knots_of(values_N: np.ndarray, min_group: int) -> list[float]:
     """
     if len(values_N) == 0:
         return []
-    distinct, counts = np.unique(values_N, return_counts=True)
-    heavy = distinct[(counts > len(values_N) / (KNOTS + 1)) & (counts >= min_group)]
-    rest = values_N[~np.isin(values_N, heavy)]
-    found = heavy
-    if len(rest) >= min_group and len(heavy) < KNOTS:
-        levels = np.linspace(0, 1, KNOTS - len(heavy) + 2)[1:-1]
-        found = np.union1d(heavy, inner_quantiles(rest, levels, min_group))
-    return [float(x) for x in found]
+    heavy, rest = values_N[:0], values_N
+    while len(heavy) < KNOTS and len(rest) >= min_group:
+        distinct, counts = np.unique(rest, return_counts=True)
+        more = distinct[(counts > len(rest) / (KNOTS - len(heavy) + 1)) & (counts >= min_group)]
+        if not len(more):
+            levels = np.linspace(0, 1, KNOTS - len(heavy) + 2)[1:-1]
+            return [float(x) for x in np.union1d(heavy, inner_quantiles(rest, levels, min_group))]
+        # What is heavy among all may hide what is heavy among the rest: look again without it.
+        order = np.argsort(-counts[np.isin(distinct, more)], kind="stable")
+        heavy = np.union1d(heavy, more[order][: KNOTS - len(heavy)])
+        rest = rest[~np.isin(rest, heavy)]
+    return [float(x) for x in heavy]
 
 
 def tellable(values_N: np.ndarray, given: int, rows: int, min_group: int) -> np.ndarray:
