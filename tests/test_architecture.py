@@ -223,3 +223,11 @@ def test_every_declared_part_exists() -> None:
             classes = {n.name: n for n in trees()[place].body if isinstance(n, ast.ClassDef)}
             assert attribute in classes, f"{group} {name}: no class {attribute} in {place}"
             assert ast.get_docstring(classes[attribute]), f"{group} {name}: {attribute} has no docstring"
+
+
+def test_every_kind_of_part_has_a_contract_suite() -> None:
+    from trueweight.registry import KINDS
+
+    suites = Path(__file__).parent / "contracts"
+    missing = [kind for kind in KINDS if not (suites / f"test_{kind}_contract.py").is_file()]
+    assert not missing, f"no contract suite for {', '.join(missing)}: parts of that kind would go untested"

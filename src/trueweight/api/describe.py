@@ -1,5 +1,9 @@
 """``check`` and ``show``: what a run would do, and what a bundle holds."""
 
+import csv
+import io
+import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,27 +95,22 @@ def show_bundle(bundle: Bundle) -> dict[str, Any]:
 
 def predict_line(bundle: Bundle) -> str:
     """A shell line that asks the bundle about one made-up row."""
-    import csv
-    import io
-    import shlex
-
     rng, row = stream(0, "show"), {}
     for facts in bundle.signature.features():
         part: Any = column_part(facts)
         value = part.synthetic(facts.learnt, rng, 8).drop_null()
         row[facts.name] = "" if len(value) == 0 else _cell(value[0].as_py())
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\\n")
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(row)
     writer.writerow(row.values())
-    made_up = text.getvalue().removesuffix("\\n")
-    printed = shlex.quote(made_up.replace("%", "%%") + chr(92) + "n")
+    # What printf would take for a format or an escape is doubled; line ends become its own.
+    made_up = text.getvalue().replace("\\", "\\\\").replace("%", "%%").replace("\n", "\\n")
+    printed = shlex.quote(made_up)
     return f"printf {printed} | trueweight predict {shlex.quote(str(bundle.path))} -"
 
 
 def _cell(value: object) -> str:
     if isinstance(value, list | np.ndarray):
-        import json
-
         return json.dumps(list(value))
     return str(value)
