@@ -5,6 +5,7 @@ Shape suffixes in this file:
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,11 +26,18 @@ Link = Literal["sigmoid", "softmax"]
 NEWTON_FLOPS = 2e9
 """Most rows * places^2 for which a Hessian is cheaper than many products with it, measured on two cores."""
 
+EIGEN_FLOPS = 2e10
+"""Most rows * places^2 for which eigenvectors of the rows' products are worth their price: they are found once."""
+
 CURVE_BYTES = 128 * 2**20
 """Probabilities of all rows up to this size are remembered for products with the Hessian, else computed again."""
 
-CLOSE = 1e-10
-"""Newton's decrement, about twice the distance of the objective from its minimum, at which a step is the last."""
+CLOSE = 1e-8
+"""Newton's decrement, twice the distance of the objective from its minimum, at which a step is the last. That step
+leaves about a hundredth of it, or nothing if it is exact."""
+
+ROUGH = 0.1
+"""How far steps by conjugate gradients may be from Newton's, as a share of the gradient."""
 
 Point = tuple[float, Tensor, Callable[[], Tensor]]
 """Objective, gradient (Q, C), and what computes Newton's step (Q, C) there."""
@@ -43,7 +51,7 @@ def logistic_path(
     The loss is cross entropy: of one class among C ("softmax"), or of C independent labels ("sigmoid"). The
     intercept is not penalised. Stops early once two strengths in a row were worse than the best on validation.
     Newton's method: Hastie, Tibshirani and Friedman 2009, section 4.4.1. Where the Hessian would be too large, its
-    step is found by conjugate gradients, preconditioned by the diagonal: Nocedal and Wright 2006, section 7.1.
+    step is found by preconditioned conjugate gradients: Nocedal and Wright 2006, section 7.1.
 
     Args:
         train: Rows to fit, y being 0/1 for each class.
@@ -56,15 +64,17 @@ def logistic_path(
         rows, total = rows + len(chunk), total + float(chunk.weight_R.sum())
     places, classes = chunk.x.width, chunk.y_RO.shape[1]
     whole = link == "sigmoid" and classes == 1 and not chunk.x.sparse and rows * places**2 <= NEWTON_FLOPS
-    problem = _Problem(train, total, link, remember=rows * classes * 8 <= CURVE_BYTES)
+    turn = None if whole or chunk.x.sparse or rows * places**2 > EIGEN_FLOPS else _eigen(train, total)
+    problem = _Problem(train, total, link, rows * classes * 8 <= CURVE_BYTES, turn)
     weight_QC = torch.zeros(places + 1, classes, dtype=torch.float64)
     best, worse = float("inf"), 0
     for strength in strengths:
         penalty_Q = torch.full((places + 1,), strength, dtype=torch.float64)
         penalty_Q[-1] = 0.0
-        evaluate = _whole(problem, penalty_Q) if whole else _by_products(problem, penalty_Q, weight_QC)
-        weight_QC = _newton(evaluate, weight_QC)
-        loss = _mean_loss(validation, weight_QC, link)
+        with _threads(1 if chunk.x.sparse else None):
+            evaluate = _whole(problem, penalty_Q) if whole else _by_products(problem, penalty_Q, weight_QC)
+            weight_QC = _newton(evaluate, weight_QC)
+            loss = _mean_loss(validation, weight_QC, link)
         worse = worse + 1 if loss > best else 0
         best = min(best, loss)
         yield strength, loss, weight_QC[:-1], weight_QC[-1]
@@ -80,6 +90,19 @@ class _Problem:
     total: float
     link: Link
     remember: bool
+    turn: tuple[Tensor, Tensor] | None
+    """Eigenvalues (Q,) and eigenvectors (Q, Q) of ``x.T @ diag(weight) @ x / total``, where they are cheap."""
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Sparse products are so short that threads wait for each other longer than they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _newton(evaluate: Callable[[Tensor], Point], weight_QC: Tensor) -> Tensor:
@@ -134,10 +157,11 @@ def _whole(problem: _Problem, penalty_Q: Tensor) -> Callable[[Tensor], Point]:
 
 
 def _by_products(problem: _Problem, penalty_Q: Tensor, start_QC: Tensor) -> Callable[[Tensor], Point]:
-    """Points whose step needs products with the Hessian only. Its diagonal is that at ``start_QC``: near enough."""
+    """Points whose step needs products with the Hessian only. They are eased by what it is roughly at
+    ``start_QC``."""
     penalty_Q1 = penalty_Q.unsqueeze(1)
     ridge_Q1 = penalty_Q1 + 1e-10
-    diagonal_QC = _diagonal(problem, start_QC) + ridge_Q1
+    ease = _eased(problem, start_QC, ridge_Q1)
 
     def evaluate(weight_QC: Tensor) -> Point:
         value, gradient_QC = 0.0, torch.zeros_like(weight_QC)
@@ -159,18 +183,17 @@ def _by_products(problem: _Problem, penalty_Q: Tensor, start_QC: Tensor) -> Call
                 _add(found_QC, chunk, _curved(p_RC, _logits(chunk, way_QC), problem.link) * chunk.weight_R.unsqueeze(1))
             return found_QC / problem.total + ridge_Q1 * way_QC
 
-        return value, gradient_QC, lambda: _conjugate(product, gradient_QC, diagonal_QC)
+        return value, gradient_QC, lambda: _conjugate(product, gradient_QC, ease)
 
     return evaluate
 
 
-def _conjugate(product: Callable[[Tensor], Tensor], gradient_QC: Tensor, diagonal_QC: Tensor) -> Tensor:
-    """The step s with ``product(s) = gradient``, the nearer the smaller the gradient: so far from the minimum no
-    work is wasted, and near it the steps are Newton's."""
+def _conjugate(product: Callable[[Tensor], Tensor], gradient_QC: Tensor, ease: Callable[[Tensor], Tensor]) -> Tensor:
+    """The step s with ``product(s) = gradient``, nearly: see :data:`ROUGH`."""
     step_QC, rest_QC = torch.zeros_like(gradient_QC), gradient_QC.clone()
-    eased_QC = rest_QC / diagonal_QC
+    eased_QC = ease(rest_QC)
     way_QC, size = eased_QC.clone(), float((rest_QC * eased_QC).sum())
-    enough = max(size * min(0.1, size**0.5) ** 2, 1e-24)
+    enough = max(size * ROUGH**2, 1e-24)
     for _ in range(200):
         if size <= enough:
             break
@@ -178,10 +201,41 @@ def _conjugate(product: Callable[[Tensor], Tensor], gradient_QC: Tensor, diagona
         length = size / float((way_QC * bent_QC).sum())
         step_QC += length * way_QC
         rest_QC -= length * bent_QC
-        eased_QC = rest_QC / diagonal_QC
+        eased_QC = ease(rest_QC)
         before, size = size, float((rest_QC * eased_QC).sum())
         way_QC = eased_QC + size / before * way_QC
     return step_QC
+
+
+def _eased(problem: _Problem, weight_QC: Tensor, ridge_Q1: Tensor) -> Callable[[Tensor], Tensor]:
+    """What nearly inverts the Hessian: all correlations with a mean curvature, or the diagonal alone."""
+    if problem.turn is None:
+        diagonal_QC = _diagonal(problem, weight_QC) + ridge_Q1
+        return lambda rest_QC: rest_QC / diagonal_QC
+    value_Q, vector_QQ = problem.turn
+    # The intercept is penalised here as all else is: it is one direction among many.
+    value_QC = _mean_curve(problem, weight_QC) * value_Q.unsqueeze(1) + ridge_Q1.max()
+    return lambda rest_QC: vector_QQ @ ((vector_QQ.t() @ rest_QC) / value_QC)
+
+
+def _eigen(design: Design, total: float) -> tuple[Tensor, Tensor]:
+    gram_QQ = torch.zeros(0)
+    for chunk in design:
+        x_RQ = torch.nn.functional.pad(chunk.x.dense_RD, (0, 1), value=1.0)
+        half_RQ = (x_RQ * chunk.weight_R.sqrt().unsqueeze(1)).float()
+        found_QQ = (half_RQ.t() @ half_RQ).double()
+        gram_QQ = gram_QQ + found_QQ if len(gram_QQ) else found_QQ
+    value_Q, vector_QQ = torch.linalg.eigh(gram_QQ / total)
+    return value_Q.clamp_min(0.0), vector_QQ
+
+
+def _mean_curve(problem: _Problem, weight_QC: Tensor) -> Tensor:
+    """Mean of p (1 - p) over rows, (C,)."""
+    found_C = torch.zeros_like(weight_QC[0])
+    for chunk in problem.design:
+        p_RC = _probability(_logits(chunk, weight_QC), problem.link)
+        found_C += chunk.weight_R @ (p_RC * (1 - p_RC))
+    return found_C / problem.total
 
 
 def _diagonal(problem: _Problem, weight_QC: Tensor) -> Tensor:
