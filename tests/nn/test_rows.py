@@ -136,7 +136,8 @@ def test_storage_does_not_change_the_answer(wide, link, everything_dense, monkey
     skipped = 1 if link == "ridge" else 0  # least squares of columns that sum to one is decided by rounding
     for one, dense in list(zip(sparse, solved(), strict=True))[skipped:]:
         assert one[0] == pytest.approx(dense[0], abs=1e-8)
-        torch.testing.assert_close(one[1], dense[1], rtol=1e-8, atol=1e-8)
+        # The objective is known to 1e-16 or so and is flat at its minimum: weights are known to the root of that.
+        torch.testing.assert_close(one[1], dense[1], rtol=1e-8, atol=1e-6 if link == "softmax" else 1e-8)
 
 
 def test_passes_over_rows_that_do_not_fit_give_the_same(wide, monkeypatch: pytest.MonkeyPatch):
