@@ -65,7 +65,10 @@ def test_products_are_those_of_the_dense_matrix(wide):
     np.testing.assert_allclose(parts.gram(torch.from_numpy(weight)), x.T @ (x * weight[:, None]), **close)
 
 
-def test_rows_may_hold_several_or_no_ones():
+@pytest.mark.parametrize("many", [2, 64])
+def test_rows_may_hold_several_or_no_ones(many: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(storage, "MANY", many)
+    monkeypatch.setattr(storage, "SLICE", 25)
     rng = np.random.default_rng(0)
     x = (rng.random((60, 300)) < 0.03) * rng.normal(size=(60, 300))
     x[7] = 0
@@ -77,8 +80,8 @@ def test_rows_may_hold_several_or_no_ones():
 
 
 def test_columns_that_fill_up_later_are_still_right():
-    x = np.zeros((400, 300))
-    x[200:] = np.random.default_rng(0).normal(size=(200, 300))
+    x = np.zeros((400, 220))
+    x[200:] = np.random.default_rng(0).normal(size=(200, 220))
     y, weight = x[:, :1] * 2 + 1, np.ones(400)
     _, loss, coefficients, _ = next(iter(ridge_path(design(x, y, weight, batch=50), design(x, y, weight), (1e-3,))))
     theirs = Ridge(alpha=1e-3 * 400, solver="cholesky").fit(x, y)

@@ -5,7 +5,6 @@ Shape suffixes in this file:
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from trueweight.nn.design import Chunk, Design
 from trueweight.nn.ridge import Fit
+from trueweight.nn.rows import few_threads
 
 __all__ = ["STRENGTHS", "logistic_path"]
 
@@ -71,7 +71,7 @@ def logistic_path(
     for strength in strengths:
         penalty_Q = torch.full((places + 1,), strength, dtype=torch.float64)
         penalty_Q[-1] = 0.0
-        with _threads(1 if chunk.x.sparse else None):
+        with few_threads(chunk.x):
             evaluate = _whole(problem, penalty_Q) if whole else _by_products(problem, penalty_Q, weight_QC)
             weight_QC = _newton(evaluate, weight_QC)
             loss = _mean_loss(validation, weight_QC, link)
@@ -92,17 +92,6 @@ class _Problem:
     remember: bool
     turn: tuple[Tensor, Tensor] | None
     """Eigenvalues (Q,) and eigenvectors (Q, Q) of ``x.T @ diag(weight) @ x / total``, where they are cheap."""
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Sparse products are so short that threads wait for each other longer than they compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _newton(evaluate: Callable[[Tensor], Point], weight_QC: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from trueweight.nn.design import Design
+from trueweight.nn.rows import few_threads
 
 __all__ = ["STRENGTHS", "Fit", "ridge_path"]
 
@@ -65,10 +66,11 @@ def _moments(design: Design) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x = chunk.x.shifted(shift_D)
         weighted_RO = (chunk.y_RO - shift_O) * chunk.weight_R.unsqueeze(1)
         total += float(chunk.weight_R.sum())
-        sum_P += x.transposed_times(chunk.weight_R.unsqueeze(1))[:, 0]
         sum_O += weighted_RO.sum(0)
-        gram_PP += x.gram(chunk.weight_R)
-        cross_PO += x.transposed_times(weighted_RO)
+        with few_threads(x):
+            sum_P += x.transposed_times(chunk.weight_R.unsqueeze(1))[:, 0]
+            gram_PP += x.gram(chunk.weight_R)
+            cross_PO += x.transposed_times(weighted_RO)
     mean_P, mean_O = sum_P / total, sum_O / total
     gram_PP = gram_PP / total - torch.outer(mean_P, mean_P)
     return mean_P + shift_P, mean_O + shift_O, gram_PP, cross_PO / total - torch.outer(mean_P, mean_O)

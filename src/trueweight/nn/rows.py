@@ -7,7 +7,8 @@ Shape suffixes in this file:
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -16,13 +17,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Columns", "Rows"]
+__all__ = ["Columns", "Rows", "few_threads"]
 
 EMPTY = 1 / 8
 """Largest share of numbers other than zero for which a column is stored sparsely."""
 
 WORTHWHILE = 192
 """Fewest such columns: below, dense products are faster."""
+
+
+MANY = 64
+"""Stored numbers of one row from which pairing them one by one is slower than a dense product."""
+
+
+SLICE = 4096
+"""Rows of one such product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +177,44 @@ class Rows:
         return found_PO
 
     def _pairs(self, weight_R: Tensor) -> Tensor:
-        """The sparse columns' part of :meth:`gram`, (S, S), in slices that stay small when dense."""
+        """The sparse columns' part of :meth:`gram`, (S, S)."""
         found_SS = weight_R.new_zeros(len(self.columns.sparse_S), len(self.columns.sparse_S))
+        most = int(self.count_R.max()) if len(self.count_R) else 0
+        if most > MANY:
+            return self._in_slices(weight_R, found_SS)
         # Every stored number meets all of its row: the k-th of each row with each of the others.
         start_R = self.count_R.cumsum(0) - self.count_R
         scaled_N, row_N = self.value_N * weight_R[self._owner], self._owner
         flat = found_SS.view(-1)
-        for k in range(int(self.count_R.max()) if len(self.count_R) else 0):
+        for k in range(most):
             has_N = self.count_R[row_N] > k
             other_N = (start_R[row_N] + k)[has_N]
             place = self.place_N[has_N].long() * len(found_SS) + self.place_N[other_N]
             flat.index_add_(0, place, scaled_N[has_N] * self.value_N[other_N])
         return found_SS
+
+    def _in_slices(self, weight_R: Tensor, found_SS: Tensor) -> Tensor:
+        """Add :meth:`_pairs` to ``found_SS`` by dense products of a few rows at a time."""
+        end_R = self.count_R.cumsum(0)
+        for first in range(0, len(self), SLICE):
+            last = min(first + SLICE, len(self))
+            stored = slice(int(end_R[first] - self.count_R[first]), int(end_R[last - 1]))
+            x_RS = found_SS.new_zeros(last - first, len(found_SS))
+            x_RS[self._owner[stored] - first, self.place_N[stored].long()] = self.value_N[stored]
+            found_SS += x_RS.t() @ (x_RS * weight_R[first:last].unsqueeze(1))
+        return found_SS
+
+
+@contextmanager
+def few_threads(x: Rows) -> Iterator[None]:
+    """One thread while rows like these are multiplied, if some of their columns are sparse: such products are so short
+    that threads wait for each other longer than they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if x.sparse else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _csr(start: Tensor, place: Tensor, value: Tensor, shape: Sequence[int]) -> Tensor:
