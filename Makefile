@@ -9,6 +9,8 @@ PINS := -c requirements/core.txt -c requirements/test.txt -c requirements/bench.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PINS) $(TORCH)
 SHIPPED := pyproject.toml requirements/core.txt
 DEMO := build/demo
+NAME ?= tables
+export DATA
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check bench clean
@@ -48,7 +50,7 @@ check: $(VENV)/.test ## lint, types, and the tests until the first failure
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -x
 
-bench: $(VENV)/.bench ## measure: make bench NAME=adult
+bench: $(VENV)/.bench ## measure: make bench NAME=tables DATA=folder/with/data
 	$(BIN)/python -m benchmarks $(NAME)
 
 clean: ## forget the virtual environment and everything built
