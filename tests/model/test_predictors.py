@@ -1,6 +1,7 @@
 """Predictors: one path from table to answers, and back from what a bundle stores."""
 
 import json
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from trueweight.model.predictors.conformal import ConformalPredictor, Radius, co
 from trueweight.model.predictors.constant import ConstantPredictor
 from trueweight.model.predictors.tree import predictor_from_state
 from trueweight.model.protocols import State
+from trueweight.model.runtimes import RUNTIMES
 
 MLP = {"type": "mlp", "hidden_sizes": [16, 16], "embedding_size": 4, "members": 2}
 
@@ -187,3 +189,29 @@ def test_tensors_of_the_state_are_copies(mixed):
         for tensor in state.tensors.values():
             tensor.zero_()
     assert any(p.any() for p in predictor.network.parameters())
+
+
+def test_batches_and_noise_follow_the_network_to_its_device(mixed, monkeypatch):
+    predictor = mixed.predictor(MLP)
+    before, copy, seen = predictor.predict(mixed.table), deepcopy(predictor.network), set()
+
+    def elsewhere(network):
+        def run(batch, how, noise):
+            tensors = [
+                batch.rows,
+                *batch.inputs["table"].values(),
+                *(t for some in noise.values() for t in some.values()),
+            ]
+            seen.update(str(t.device) for t in tensors)
+            here = feeds.pop(0)
+            with torch.inference_mode():
+                return copy.eval().answer(here, how, {})
+
+        return run
+
+    # "meta" is a device that every build of torch has; nothing can be computed there, so a copy here answers.
+    feeds = list(predictor.feed(mixed.table).batches(4096 // copy.form.members))
+    monkeypatch.setitem(RUNTIMES, "eager", elsewhere)
+    predictor.network.to("meta")
+    assert same(before, predictor.predict(mixed.table))
+    assert seen == {"meta"}

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree
 
-__all__ = ["Batch", "Tensors"]
+__all__ = ["Batch", "Tensors", "to_device"]
 
 Tensors: TypeAlias = Mapping[str, Tensor]
 
@@ -24,6 +25,20 @@ class Batch:
     """By target; each has ``present_B`` (bool): a missing label masks only its own target."""
     weight_B: Tensor | None = None
     """float32 >= 0, or None for 1 each."""
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The same batch on another device."""
+    return Batch(
+        batch.rows.to(device),
+        {name: _moved(tensors, device) for name, tensors in batch.inputs.items()},
+        {name: _moved(tensors, device) for name, tensors in batch.targets.items()},
+        None if batch.weight_B is None else batch.weight_B.to(device),
+    )
+
+
+def _moved(tensors: Tensors, device: torch.device) -> Tensors:
+    return {name: t.to(device) for name, t in tensors.items()}
 
 
 _NAMES = ("rows", "inputs", "targets", "weight_B")

@@ -5,6 +5,7 @@ Shape suffixes:
 """
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -53,6 +54,12 @@ class Network(nn.Module):
     def form(self) -> Form:
         """Of the fused encoding, which all heads read."""
         return cast(Fusion, self.fusion).form
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are; the CPU if it has none."""
+        first = next(chain(self.parameters(), self.buffers()), None)
+        return torch.device("cpu") if first is None else first.device
 
     def head(self, target: str) -> Head:
         """The head of a target."""

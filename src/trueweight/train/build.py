@@ -1,7 +1,7 @@
 """Fits every member of the model, weighs them on validation rows, and puts the tree together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +13,7 @@ from trueweight.data.feed import Feed
 from trueweight.metrics.prediction import NumberPrediction, Prediction, blend
 from trueweight.metrics.select import greedy_blend
 from trueweight.metrics.truth import Truth
-from trueweight.model.network import build_network
+from trueweight.model.network import Network, build_network
 from trueweight.model.predictors.blend import BlendPredictor
 from trueweight.model.predictors.conformal import ConformalPredictor, conformal_radius
 from trueweight.model.predictors.network import NetworkPredictor, learnt_targets
@@ -170,8 +170,9 @@ def _scorer(work: _Work, leaf: NetworkPredictor, feed: Feed) -> Callable[[nn.Mod
     rows = work.ready.split.validation
     truths = {name: work.truth_of(name, rows) for name in work.truths}
 
-    def score(_: nn.Module) -> float:
-        return selection_score(work.ready.spec, work.ready.signature, leaf.predict_feed(feed), truths)
+    def score(network: nn.Module) -> float:
+        asked = replace(leaf, network=cast(Network, network))  # the probe tries a copy, perhaps on another device
+        return selection_score(work.ready.spec, work.ready.signature, asked.predict_feed(feed), truths)
 
     return score
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
-from trueweight.data.batch import Batch
+from trueweight.data.batch import Batch, to_device
 from trueweight.data.feed import Feed, epoch_order
 from trueweight.seeds import stream_seed
 from trueweight.train.plan import MemberPlan
@@ -162,16 +162,6 @@ def batches_from(feed: Feed, plan: MemberPlan, seed: int, *, after: int = 0) -> 
             index = torch.cat([index, following[: size - len(index)]])
         batch = feed.batch(index)
         yield batch if device.type == "cpu" else to_device(batch, device)
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The same batch on another device."""
-    return Batch(
-        batch.rows.to(device),
-        {name: {key: t.to(device) for key, t in tensors.items()} for name, tensors in batch.inputs.items()},
-        {name: {key: t.to(device) for key, t in tensors.items()} for name, tensors in batch.targets.items()},
-        None if batch.weight_B is None else batch.weight_B.to(device),
-    )
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 
 if TYPE_CHECKING:
+    import torch
+
     from trueweight.data.feed import Feed
     from trueweight.metrics.prediction import Prediction
     from trueweight.model.network import Network
@@ -83,8 +85,10 @@ class NetworkPredictor:
         """Answers for rows that are encoded already: the one path that all predictions of this leaf take."""
         import torch
 
+        from trueweight.data.batch import to_device
         from trueweight.model.runtimes import RUNTIMES
 
+        device = self.network.device
         training = self.network.training
         self.network.eval()
         try:
@@ -93,9 +97,9 @@ class NetworkPredictor:
             size = max(1, CHUNK_ROWS // self.network.form.members)
             empty = len(feed) == 0
             for batch in [feed.batch(torch.arange(0))] if empty else feed.batches(size):
-                answers = run(batch, how, self.network.noise(batch.rows, seed))
-                for name, out in answers.items():
-                    parts[name].append(out)
+                noise = {name: _on(device, drawn) for name, drawn in self.network.noise(batch.rows, seed).items()}
+                for name, out in run(to_device(batch, device), how, noise).items():
+                    parts[name].append(_on(torch.device("cpu"), out))
         finally:
             self.network.train(training)
         joined = {name: {key: torch.cat([p[key] for p in found]) for key in found[0]} for name, found in parts.items()}
@@ -140,6 +144,10 @@ class NetworkPredictor:
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise VerifyError(f"the network's facts, codecs and weights do not fit together: {error}") from None
         return cls(signature, fields, network.eval(), encoders, fusion, solving)
+
+
+def _on(device: torch.device, tensors: Tensors) -> Tensors:
+    return {name: t.to(device) for name, t in tensors.items()}
 
 
 def _part(kind: str, raw: Mapping[str, Any]) -> PartSpec:
