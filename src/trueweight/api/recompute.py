@@ -15,7 +15,9 @@ from trueweight.evaluate.baselines import fit_baselines
 from trueweight.evaluate.honesty import data_entries
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask
+from trueweight.evidence.ledger import record_known_look
 from trueweight.evidence.record import Data, Entry, Evidence
+from trueweight.train.plan import Plan
 from trueweight.train.prepare import prepare
 
 __all__ = ["verify_path"]
@@ -47,7 +49,8 @@ def _measure_again(bundle: Loaded, data: Any) -> Evidence:
         raise DataError("the bundle holds no scores to measure again", where=str(bundle.path))
     claimed = stored[0].data
     assert claimed is not None  # by the filter above
-    table, labels = read_source(bundle.resolved, data, None)
+    source, base = _from_anywhere(data, bundle.resolved.data.source)
+    table, labels = read_source(bundle.resolved, source, base)
     ready = prepare(table, bundle.resolved, labels=labels)
     rows = ready.split.test if claimed.role == "test" else ready.split.validation
     judged = ready.table.take(rows)
@@ -58,9 +61,25 @@ def _measure_again(bundle: Loaded, data: Any) -> Evidence:
             where=table.label,
             hint="give the very file the model was trained from",
         )
+    ledger = bundle.path.resolve().parent.parent
+    record_known_look(ledger, digest, by=bundle.manifest.name, purpose="verify")
     ask = Ask(bundle.resolved.evaluate, bundle.resolved.seed, Data(digest, claimed.role))
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
+    plan = Plan.from_json(bundle.plan).replayed()
     entries: list[Entry] = measure(
-        bundle.predictor, fit_baselines(ready), judged, ask, cluster, np.isin(rows, ready.twins)
+        bundle.predictor, fit_baselines(ready, replay=plan), judged, ask, cluster, np.isin(rows, ready.twins)
     )
     return Evidence((*entries, *data_entries(ready, table.provenance.digest)))
+
+
+def _from_anywhere(data: Any, source: object) -> tuple[Any, Path | None]:
+    """The data with whole paths, and the folder that the spec's other files (of test rows) start from.
+
+    It is the folder from which the spec's own source leads to the data; where it does not, the data's folder.
+    """
+    if not isinstance(data, str | Path) or str(data) == "-" or "://" in str(data):
+        return data, None
+    whole = Path(data).expanduser().absolute()
+    named = Path(source).parts if isinstance(source, str) else ()
+    depth = len(named) if named and whole.parts[-len(named) :] == named else 1
+    return str(whole), whole.parents[depth - 1]

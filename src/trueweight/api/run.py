@@ -32,7 +32,7 @@ from trueweight.spec.load import dump_resolved, dump_spec
 from trueweight.spec.run import RunSpec
 from trueweight.train.build import Fitted, fit
 from trueweight.train.job import FitterPart
-from trueweight.train.plan import Plan
+from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared, prepare
 from trueweight.train.runs import Run, open_run
 
@@ -63,8 +63,9 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
         if replay is not None:
             _require_members(replay, ready.spec, where=str(plan))
         the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest, names)
-        fitted = fit(ready, the_run.folder, the_run.plan(replay))
-        baselines = fit_baselines(ready, fitted)
+        known = the_run.plan(replay)
+        fitted = fit(ready, the_run.folder, known)
+        baselines, followed = _baselines(ready, fitted, known, the_run)
         judged = _judge(ready, fitted, baselines, the_run, sealed)
         entries = [
             *judged.entries,
@@ -73,7 +74,7 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
             *meter.reading().entries("train"),
         ]
         kept = _save_baselines(ready, request, baselines, judged, the_run)
-        bundle = _save(spec.name, request, ready.spec, fitted.plan, ready, fitted.predictor, entries, the_run)
+        bundle = _save(spec.name, request, ready.spec, followed, ready, fitted.predictor, entries, the_run)
         the_run.finish("partial" if fitted.partial else "finished", [*kept, bundle])
     # Parts of other packages were chosen in the spec: what was just trained with them may be opened with them.
     return open_bundle(bundle, allow=distributions(read_json(bundle / MANIFEST)["parts"]))
@@ -89,6 +90,17 @@ def _require_members(plan: Plan, spec: RunSpec, where: str) -> None:
                 where=where,
                 hint=f"it plans {planned}: give the plan.json of a run of this very spec",
             )
+
+
+def _baselines(ready: Prepared, fitted: Fitted, known: Plan | None, the_run: Run) -> tuple[dict[str, Predictor], Plan]:
+    """The baselines, and the run's plan with what they followed, so that they can be fitted again without a clock."""
+    noted: list[MemberPlan] = []
+    found = fit_baselines(ready, fitted, known, noted.append)
+    plan = fitted.plan
+    for one in noted:
+        record_member(the_run.folder / "plan.json", one)
+        plan = plan.with_member(one)
+    return found, plan
 
 
 def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], the_run: Run, sealed: bool) -> _Judged:
@@ -149,8 +161,9 @@ def _save_baselines(
 ) -> list[Path]:
     kept = []
     for name, predictor in baselines.items():
-        model = ready.spec.model.model_copy(update={"members": [linear_member()]})
-        spec = ready.spec.model_copy(update={"model": model, "name": name}) if name == "linear" else ready.spec
+        members = [linear_member()] if name == "linear" else ready.spec.model.members
+        model = ready.spec.model.model_copy(update={"members": members})
+        spec = ready.spec.model_copy(update={"model": model, "name": name})
         kept.append(_save(name, request, spec, Plan(), ready, predictor, judged.baselines[name], the_run))
     return kept
 
@@ -161,7 +174,8 @@ def _save(
 ) -> Path:  # fmt: skip
     evidence = Evidence(tuple(entries))
     golden = make_golden(predictor, real=_real_rows(ready), seed=ready.spec.seed)
-    card = model_card(resolved, ready.signature, evidence)
+    ours = request.spec.name
+    card = model_card(resolved, ready.signature, evidence, baseline_of=None if name == ours else ours)
     contents = Contents(
         name=name, spec_yaml=dump_spec(request.spec), resolved_yaml=dump_resolved(resolved), plan=plan.to_json(),
         signature=ready.signature, predictor=predictor, evidence=evidence, card=card, golden=golden,

@@ -12,19 +12,20 @@ from trueweight.spec.run import RunSpec
 __all__ = ["model_card"]
 
 
-def model_card(spec: RunSpec, signature: Signature, evidence: Evidence) -> str:
+def model_card(spec: RunSpec, signature: Signature, evidence: Evidence, *, baseline_of: str | None = None) -> str:
     """Write ``MODEL_CARD.md``.
 
     Args:
         spec: Resolved; its ``card`` and ``bundle`` fields say what no data can.
         signature: What the data taught.
         evidence: What was measured.
+        baseline_of: Name of the model that this one is only the baseline of.
 
     Returns:
         Markdown. Holds no value of a column that the Signature does not hold.
     """
     sections = [
-        (f"# Model card: {spec.name}", _what(spec, signature)),
+        (f"# Model card: {spec.name}", _what(spec, signature, baseline_of)),
         ("## Results", _results(evidence)),
         ("## What it reads", _columns(signature)),
         ("## Limits", _limits(spec, signature)),
@@ -34,7 +35,9 @@ def model_card(spec: RunSpec, signature: Signature, evidence: Evidence) -> str:
     return "\n\n".join(f"{title}\n\n" + "\n".join(lines) for title, lines in sections) + "\n"
 
 
-def _what(spec: RunSpec, signature: Signature) -> Iterator[str]:
+def _what(spec: RunSpec, signature: Signature, baseline_of: str | None) -> Iterator[str]:
+    if baseline_of is not None:
+        yield f"This is a baseline: a simple model, fitted on the same rows, that {baseline_of} has to beat.\n"
     targets = ", ".join(f"**{_cell(facts.name)}** ({facts.type})" for facts in signature.targets())
     reads = _count(len(signature.features()), "column")
     yield f"This model predicts {targets} from {reads}. It was trained on {_count(signature.rows, 'row')}."

@@ -98,21 +98,43 @@ def fit(ready: Prepared, folder: Path | None, replay: Plan | None) -> Fitted:
     return Fitted(tree, reports, plan, stopped, encoded, leaves)
 
 
-def fit_linear(ready: Prepared, fitted: Fitted | None = None) -> Predictor:
+def fit_linear(
+    ready: Prepared,
+    fitted: Fitted | None = None,
+    replay: Plan | None = None,
+    on_plan: Callable[[MemberPlan], None] = lambda _: None,
+) -> Predictor:
     """The solved linear model on the same rows; the member itself where the blend has it.
 
     Args:
         ready: The prepared run.
-        fitted: The model, if it is at hand: spares encoding, and perhaps solving.
+        fitted: The model, if it is at hand: spares encoding, and perhaps solving. Without it a model that was fitted
+            before is fitted again, and no clock may decide how it comes out.
+        replay: What to follow, under the name "linear", or "linear baseline" if another member is called so.
+        on_plan: Called with the plan that was followed, unless it is the member's.
     """
     encoded = encode(ready, keep=False) if fitted is None else fitted.encoded
-    work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), None, None)
-    same = [m.name for m in ready.spec.model.members or [] if m.model_dump() == linear_member().model_dump()]
-    if fitted is not None and same and same[0] in fitted.leaves:
-        leaf = fitted.leaves[same[0]]
+    if fitted is None:
+        ready = _untimed(ready)
+    truths = run_truths(ready.signature, ready.table, ready.weight_N)
+    work = _Work(ready, encoded, truths, None, replay)
+    linear = linear_member()
+    named = next((m for m in ready.spec.model.members or [] if m.name == linear.name), None)
+    if named is not None and named.model_dump() != linear.model_dump():
+        linear = linear.model_copy(update={"name": f"{linear.name} baseline"})
+    if fitted is not None and linear.name in fitted.leaves:
+        leaf = fitted.leaves[linear.name]
     else:
-        leaf, _ = _fit_one(work, linear_member(), None)
+        leaf, result = _fit_one(work, linear, None)
+        if result.plan is not None:
+            on_plan(result.plan)
     return _with_intervals(work, leaf, [leaf], {t.name: [1.0] for t in ready.signature.targets()})
+
+
+def _untimed(ready: Prepared) -> Prepared:
+    train = ready.spec.train
+    train = train.model_copy(update={"budget": train.budget.model_copy(update={"time": None})})
+    return replace(ready, spec=ready.spec.model_copy(update={"train": train}))
 
 
 def _fit_members(work: _Work) -> tuple[dict[str, NetworkPredictor], dict[str, FitResult]]:

@@ -1,0 +1,63 @@
+"""Baselines: bundles of their own that say what they are, fitted again without a clock."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trueweight import api
+from trueweight.train import solving
+from trueweight.train.plan import Plan
+
+NET = {"type": "mlp", "hidden_sizes": [8], "members": 2}
+
+
+def spec(name: str, **train: Any) -> dict[str, Any]:
+    return {
+        "name": "rows",
+        "targets": {"won": "binary"},
+        "model": {"members": [{"name": name, "encoder": NET, "fusion": "concat", "fitter": "gradient"}]},
+        "train": {"budget": {"steps": 20} | train},
+        "evaluate": {"interval": {"n_resamples": 100}},
+    }
+
+
+def test_each_is_a_bundle_that_says_what_it_is(tmp_path: Path, make_table: Any) -> None:
+    api.train(make_table(200), spec=spec("net"), out=tmp_path / "run")
+    for name in ("constant", "linear"):
+        card = (tmp_path / "run" / f"{name}.bundle" / "MODEL_CARD.md").read_text()
+        assert card.startswith(f"# Model card: {name}\n\nThis is a baseline: ")
+        assert "that rows has to beat" in card and f"trueweight predict {name}.bundle" in card
+        assert api.load(tmp_path / "run" / f"{name}.bundle").resolved.name == name
+    assert "This is a baseline" not in (tmp_path / "run" / "rows.bundle" / "MODEL_CARD.md").read_text()
+
+
+@pytest.mark.parametrize(("member", "baseline"), [("net", "linear"), ("linear", "linear baseline")])
+def test_a_slow_linear_baseline_comes_out_again(
+    member: str, baseline: str, tmp_path: Path, make_csv: Any, make_table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_csv(tmp_path / "rows.csv", make_table(200))
+    with monkeypatch.context() as slow:  # a machine on which every point of a path overshoots
+        ticks = iter(range(1_000_000))
+        slow.setattr(solving.Stopwatch, "seconds", lambda _: 10.0 * next(ticks))
+        bundle = api.train(data, spec=spec(member, time="5s"), out=tmp_path / "run")
+    planned = Plan.from_json(bundle.plan).member(baseline)
+    assert planned is not None and [event.kind for event in planned.events] == ["slow"]
+    assert Plan.read(tmp_path / "run" / "plan.json").member(baseline) == planned
+    found = api.verify(bundle.path, recompute=True, data=data)
+    assert found.reproduced, found.lines
+
+
+def test_without_a_plan_no_clock_decides(tmp_path: Path, make_table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trueweight.data.table import Table
+    from trueweight.evaluate.baselines import fit_baselines
+    from trueweight.spec.load import parse_spec
+    from trueweight.train.prepare import prepare
+
+    ready = prepare(Table.of(make_table(200)), parse_spec(spec("net", time="1s")))
+    begun = time.perf_counter()
+    monkeypatch.setattr(solving.Stopwatch, "seconds", lambda _: 1e6 * (time.perf_counter() - begun))
+    plans: list[Any] = []
+    fit_baselines(ready, on_plan=plans.append)
+    assert [(plan.name, plan.seconds, plan.events) for plan in plans] == [("linear", None, ())]
