@@ -264,7 +264,9 @@ class _Reading:
         listed = f" (lines {', '.join(map(str, lines))}{', …' if bad > len(lines) else ''})" if len(lines) > 1 else ""
         problem = f"{bad:,} of {bad + good:,} rows do not have {len(self.names)} cells like the header{listed}"
         hint = f"{often:,} of them have {cells}: is a cell with {self.layout.delimiter!r} in it not quoted"
-        hint += ", or does another data.delimiter fit? data.max_bad_rows allows more bad rows, which are skipped"
+        hint += ", or does another data.delimiter fit?"
+        if self.spec.max_bad_rows:  # 0 says that no row may be lost
+            hint += " data.max_bad_rows allows more bad rows, which are skipped"
         raise DataError(problem, where=where, hint=hint)
 
     def _refuse_unclosed_quote(self, attempt: _Attempt, data: pa.Table) -> None:

@@ -114,7 +114,9 @@ def _by_line(name: str, content: bytes, encoding: str, spec: DataSpec) -> Piece:
     if len(bad) > spec.max_bad_rows * total:
         lines = ", ".join(str(number) for number, _ in bad[:3]) + (", …" if len(bad) > 3 else "")
         problem = f"{len(bad):,} of {total:,} lines are not JSON objects (lines {lines}): {bad[0][1]}"
-        hint = "each line must be one {…}; data.max_bad_rows allows more bad lines, which are skipped"
+        hint = "each line must be one {…}"
+        if spec.max_bad_rows:  # 0 says that no row may be lost
+            hint += "; data.max_bad_rows allows more bad lines, which are skipped"
         raise DataError(problem, where=f"{name}:{bad[0][0]}", hint=hint)
     return Piece(_table(records, name), encoding, skipped_rows=len(bad))
 
