@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from trueweight.data.cells import Cells, LevelCells, ReadOptions
+from trueweight.data.levels import level_numbers
 from trueweight.errors import DataError, SpecError
 from trueweight.registry import registry
 
@@ -32,7 +33,7 @@ def _text(value: Any) -> Any:
 Label = Annotated[str, BeforeValidator(_text)]
 """A class as it is written in the data; YAML's ``1`` and ``true`` count as texts."""
 
-ClassWeight = Literal["none", "balanced"] | dict[Label, float]
+ClassWeight = Literal["none", "balanced"] | dict[Label, Annotated[float, Field(gt=0, allow_inf_nan=False)]]
 
 
 def read_as(column: str, raw: pa.ChunkedArray, options: ReadOptions, **fields: Any) -> Cells:
@@ -103,9 +104,11 @@ def find_label(asked: str, labels: Sequence[str]) -> str | None:
 
 
 def class_index(cells: LevelCells, classes: Sequence[str]) -> np.ndarray:
-    """Class number of each row, (N,) int64; -1 for a level that is none of them, -2 where missing."""
-    known = {label: index for index, label in enumerate(classes)}
-    table = np.array([*(known.get(level, -1) for level in cells.levels), -2], dtype=np.int64)
+    """Class number of each row, (N,) int64; -1 for a level that is none of them, -2 where missing.
+
+    Other spellings of the same number or truth value count as the class, as they do in features.
+    """
+    table = np.append(level_numbers(cells.levels, classes), -2)
     return np.asarray(table[cells.code_N])  # code -1 picks the last
 
 
