@@ -14,6 +14,7 @@ from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.truth import Truth
 from trueweight.model.protocols import Predictor
 from trueweight.spec.run import EvaluateSpec, RunSpec
+from trueweight.train.prepare import group_codes
 
 __all__ = ["evaluate_table", "measure"]
 
@@ -31,9 +32,16 @@ def evaluate_table(predictor: Predictor, table: Table, spec: RunSpec, *, role: s
         DataError: No target column is there, or none with a value that can be scored.
     """
     ask = Ask(_for_targets(spec.evaluate, table), spec.seed, Data(digest_rows(table), role))
-    truths = truths_of(predictor.signature, table)
+    truths = truths_of(predictor.signature, table, _clusters(predictor, table, spec))
     require_known(predictor.signature, table, truths)
     return Evidence(tuple(quality(predictor.predict(table), truths, ask)))
+
+
+def _clusters(predictor: Predictor, table: Table, spec: RunSpec) -> np.ndarray | None:
+    """Groups of rows as in training, by whichever of their columns is there."""
+    asked = (spec.evaluate.interval.cluster, spec.split.group)
+    name = next((name for name in asked if name is not None and name in table.names), None)
+    return group_codes(table, name, predictor.signature.options)
 
 
 def _for_targets(evaluate: EvaluateSpec, table: Table) -> EvaluateSpec:

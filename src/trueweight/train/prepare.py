@@ -29,7 +29,7 @@ from trueweight.recipes.resolve import resolve
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "group_codes", "prepare"]
 
 TWINS_STAY_TOGETHER = 0.9
 """Share of distinct feature rows from which identical rows are taken for copies, not for coincidence."""
@@ -81,12 +81,12 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     _require_readable(blank, table)
     cases, prints, repeats = _cases(table, blank, spec)
     resolved = _resolved(spec, roles, len(cases))
-    group = _codes(table, resolved.split.group, options)
+    group = group_codes(table, resolved.split.group, options)
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
     signature = learn_signature(blank, table, split.train, min_group=min_group)
     require_features(roles)
-    cluster = _codes(table, resolved.evaluate.interval.cluster, options)
+    cluster = group_codes(table, resolved.evaluate.interval.cluster, options)
     return Prepared(
         resolved, cases, split, signature, _weights(table, blank), group if cluster is None else cluster,
         count_twins(prints, split), repeats,
@@ -144,8 +144,12 @@ def _with_reason(role: Role) -> object:
     return kind.model_validate({"type": "ignore", "reason": role.why})  # type: ignore[attr-defined]
 
 
-def _codes(table: Table, name: str | None, options: ReadOptions) -> np.ndarray | None:
-    """A column as group numbers; a missing group is a group of its own row."""
+def group_codes(table: Table, name: str | None, options: ReadOptions) -> np.ndarray | None:
+    """A column as group numbers, (N,) int64; a missing group is a group of its own row. None without a name.
+
+    Raises:
+        DataError: There is no such column, or its cells cannot name groups.
+    """
     if name is None:
         return None
     facts = ColumnFacts(name, "id", "ignored", "", {"type": "id"}, len(table), 0)
