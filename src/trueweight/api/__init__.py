@@ -1,5 +1,6 @@
 """The golden path: one short function per verb. The command line and Python users call the same ones."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,12 @@ if TYPE_CHECKING:
     from trueweight.api.describe import CheckReport
     from trueweight.bundle.bundle import Bundle
     from trueweight.bundle.verify import Verification
+    from trueweight.data.table import Table
     from trueweight.evidence.record import Evidence
 
 __all__ = ["check", "evaluate", "init", "load", "predict", "show", "train", "verify"]
+
+_LOG = logging.getLogger("trueweight.api")
 
 
 def train(
@@ -84,16 +88,19 @@ def predict(bundle: "Bundle | str | Path", source: Any, *, allow: Sequence[str] 
         Columns by name, each (N,): the key column if there is one, then the answers with their fixed names.
 
     Raises:
-        DataError: The source cannot be read, or lacks all of the model's columns.
+        DataError: The source cannot be read, has a row that cannot (each row gets an answer: none is skipped), or
+            lacks all of the model's columns.
     """
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
-    return opened.predict_columns(_read_like(opened, source))
+    return opened.predict_columns(_read_like(opened, source, max_bad_rows=0.0))
 
 
 def evaluate(
     bundle: "Bundle | str | Path", source: Any, *, keep: bool = True, allow: Sequence[str] = (),
 ) -> "Evidence":  # fmt: skip
     """Measure a bundle on rows that came later.
+
+    Rows that are known as test rows in the look ledger beside the run count as looked at once more.
 
     Args:
         bundle: A bundle or its path.
@@ -105,9 +112,15 @@ def evaluate(
         DataError: The source cannot be read, lacks all of the model's columns, or holds no true values.
     """
     from trueweight.bundle.detached import add_detached
+    from trueweight.data.digest import digest_rows
+    from trueweight.evidence.ledger import record_known_look
 
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
-    found = opened.evaluate(_read_like(opened, source))
+    table = _read_like(opened, source)
+    if skipped := table.provenance.skipped_rows:
+        _LOG.warning("%s: %d unreadable rows were skipped and are not in the scores", table.label, skipped)
+    record_known_look(opened.path.resolve().parent.parent, digest_rows(table), by=opened.name, purpose="evaluate")
+    found = opened.evaluate(table)
     if keep:
         add_detached(opened.path, found, by="trueweight evaluate")
     return found
@@ -176,12 +189,12 @@ def show(path: str | Path, *, allow: Sequence[str] = ()) -> dict[str, Any]:
     return show_bundle(load(path, allow=allow))
 
 
-def _read_like(bundle: "Bundle", source: Any) -> Any:
-    """Read new rows by the spec the bundle was trained with."""
+def _read_like(bundle: "Bundle", source: Any, **changes: Any) -> "Table":
+    """Read new rows by the spec the bundle was trained with, but for what belongs to its file, and ``changes``."""
     from trueweight.data.read import read_table
     from trueweight.data.table import Table
 
     if isinstance(source, Table):
         return source
-    spec = bundle.resolved.data.model_copy(update={"source": None, "format": None, "delimiter": None, "encoding": None})
-    return read_table(source, spec)
+    own = {"source": None, "format": None, "delimiter": None, "encoding": None}
+    return read_table(source, bundle.resolved.data.model_copy(update=own | changes))
