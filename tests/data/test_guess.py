@@ -167,6 +167,9 @@ def test_settling_fixes_what_a_single_row_could_not_tell():
     assert settled(NumberColumn(decimal_comma=False), ["1,5", "1,234"]).decimal_comma is False
     assert settled(NumberColumn(), [1, 2]) == NumberColumn()
     assert settled(DateColumn(), ["13/04/2020"]).day_first is True
+    assert settled(DateColumn(), ["03/04/2020", "05/06/2020"]).day_first is True  # as it was read, for all to come
+    assert settled(DateColumn(day_first=False), ["03/04/2020", "05/06/2020"]).day_first is False
+    assert settled(DateColumn(), ["2020-04-03"]).day_first is None
     assert settled(SetColumn(), ["a;b"]).separator == ";"
     assert settled(VectorColumn(), ["1 2"]).width == 2
     part = CategoryColumn()

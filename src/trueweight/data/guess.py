@@ -346,6 +346,8 @@ def _settle_number(raw: pa.ChunkedArray, options: ReadOptions) -> dict[str, Any]
 def _settle_date(raw: pa.ChunkedArray, options: ReadOptions) -> dict[str, Any]:
     array = flat(raw)
     decided = day_comes_first(read_texts(array, options).texts) if is_text(array.type) else None
+    if decided is None and "day first assumed" in read_dates(array, options).notes:
+        decided = True  # as these very cells are read
     return {} if decided is None else {"day_first": decided}
 
 
