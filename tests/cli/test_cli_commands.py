@@ -78,7 +78,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
     fake = FakeApi()
     monkeypatch.setitem(sys.modules, "trueweight.api", fake)
     monkeypatch.setattr(trueweight, "api", fake, raising=False)
-    for command in ("train", "predict", "evaluate"):  # threads of this process are not theirs to set
+    for command in ("train", "predict", "evaluate", "verify", "show"):  # threads of this process are not theirs to set
         monkeypatch.setattr(importlib.import_module(f"trueweight.cli.{command}"), "prepare_torch", lambda: None)
     level = logging.getLogger("trueweight").level
     yield fake
@@ -127,6 +127,14 @@ def test_wrong_usage_exits_with_2(
     assert words in told.err
     assert not told.out
     assert not api.calls
+
+
+def test_json_is_a_spec_or_rows(api: FakeApi) -> None:
+    assert run(["train", "rows.json", "--target", "fraud"]) == 0
+    assert run(["train", "spec.json"]) == 0
+    rows, spec = (options for name, _, options in api.calls if name == "train")
+    assert (rows["data"], rows["target"]) == ("rows.json", ["fraud"])
+    assert spec["spec"] == "spec.json"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def train(source: str, targets: tuple[str, ...], as_json: bool, **options: Any) 
     from trueweight import api
 
     options["settings"] = list(options["settings"])
-    request = _spec_request(source, targets) if _is_spec(source) else _data_request(source, targets)
+    request = _spec_request(source, targets) if _is_spec(source, targets) else _data_request(source, targets)
     prepare_torch()
     with showing_progress():
         bundle = api.train(**request, **options)
@@ -63,8 +63,9 @@ def train(source: str, targets: tuple[str, ...], as_json: bool, **options: Any) 
         click.get_current_context().exit(EXIT_INTERRUPTED)
 
 
-def _is_spec(source: str) -> bool:
-    return source.lower().endswith((".yaml", ".yml", ".json"))
+def _is_spec(source: str, targets: tuple[str, ...]) -> bool:
+    """By the end of its name. JSON may be either: rows come with --target, a spec names its own."""
+    return source.lower().endswith((".yaml", ".yml") if targets else (".yaml", ".yml", ".json"))
 
 
 def _spec_request(source: str, targets: tuple[str, ...]) -> dict[str, Any]:
