@@ -85,6 +85,22 @@ def test_by_time_with_a_gap(make_table: Any) -> None:
     assert verified(api.train(data, spec=spec(**parts)), data)
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_by_time_in_numbers_of_any_unit(unit: str, make_table: Any) -> None:
+    data, shuffled = make_table(200), np.random.default_rng(0).permutation(200)
+    day = days(200)[shuffled]
+    moments = day.astype(f"datetime64[{unit}]").astype(np.int64)
+    by = {"method": "time", "time_column": "moment"}
+    one, other = (ready(data | {"moment": column}, split=by).split for column in (moments, day))
+    assert [*one.test] == [*other.test]
+    assert [*one.train] == [*other.train]
+    if unit == "s":
+        assert len(ready(data | {"moment": moments}, split=by | {"gap": "5d"}).split.dropped) == 10
+    else:
+        with pytest.raises(DataError, match="too many to be seconds"):
+            ready(data | {"moment": moments}, split=by | {"gap": "5d"})
+
+
 def test_by_time_from_a_date(make_table: Any) -> None:
     data = make_table(200) | {"day": days(200).astype(str)}
     begin = {"validation": {"from": "2025-05-01"}, "test": {"from": "2025-06-10"}}

@@ -34,6 +34,9 @@ __all__ = ["Prepared", "group_codes", "prepare"]
 TWINS_STAY_TOGETHER = 0.9
 """Share of distinct feature rows from which identical rows are taken for copies, not for coincidence."""
 
+MOST_SECONDS = 1e11
+"""The year 5138: larger times are milliseconds or finer units."""
+
 _COPIED = ("text", "image", "audio", "video", "timeseries", "vector")
 
 
@@ -186,8 +189,9 @@ def _split(
         chosen = labels if labels is not None else _words(cases.table, wish.column, blank.options)
         return cut_by_label(Units(rows), [chosen[r] for r in rows], shares, seed, wish.method)
     if wish.method == "time":
-        micros = _micros(cases.table, wish.time_column or "", blank.options)[rows]
-        return cut_by_time(Units(rows), micros, shares, _starts(wish), round((wish.gap or 0) * 1e6), seed)
+        gap, starts = round((wish.gap or 0) * 1e6), _starts(wish)
+        micros = _micros(cases.table, wish.time_column or "", blank.options, measured=bool(gap or starts))[rows]
+        return cut_by_time(Units(rows), micros, shares, starts, gap, seed)
     together = None if group is None else group[rows]
     if _twins_stay_together(blank, prints[rows]):
         together = prints[rows].view(np.int64) if together is None else merge_groups(together, prints[rows])
@@ -223,8 +227,15 @@ def _moment(value: date | datetime) -> int:
     return round(stamp.timestamp() * 1e6)
 
 
-def _micros(table: Table, name: str, options: ReadOptions) -> np.ndarray:
-    """Times of all rows; a column of plain numbers orders rows as well as dates do."""
+def _micros(table: Table, name: str, options: ReadOptions, *, measured: bool) -> np.ndarray:
+    """Times of all rows; a column of plain numbers orders rows as well as dates do.
+
+    Args:
+        table: All rows.
+        name: The column.
+        options: How cells are read.
+        measured: Whether a gap or a date counts, not only the order: numbers are then seconds since 1970.
+    """
     table.column(name)
     for kind in ("date", "number"):
         facts = ColumnFacts(name, kind, "ignored", "", {"type": kind}, len(table), 0)
@@ -234,12 +245,23 @@ def _micros(table: Table, name: str, options: ReadOptions) -> np.ndarray:
         if isinstance(cells, DateCells):
             return cells.micros_N
         if isinstance(cells, NumberCells):
-            return np.round(cells.value_N * 1e6).astype(np.int64)
+            return _seconds(cells.value_N, name) if measured else np.unique(cells.value_N, return_inverse=True)[1]
     raise DataError(
         f"column {name!r} has cells that are neither dates nor numbers",
         where="split.time_column",
         hint="every row needs a time",
     )
+
+
+def _seconds(value_N: np.ndarray, name: str) -> np.ndarray:
+    """Microseconds from seconds."""
+    if np.abs(value_N).max() > MOST_SECONDS:
+        raise DataError(
+            f"column {name!r} has numbers up to {np.abs(value_N).max():.4g}, too many to be seconds since 1970",
+            where="split.time_column",
+            hint="a gap, or parts that begin 'from' a date, need dates or seconds: write the times as dates",
+        )
+    return np.round(value_N * 1e6).astype(np.int64)
 
 
 def _words(table: Table, name: str | None, options: ReadOptions) -> list[str | None]:
