@@ -17,11 +17,15 @@ import pytest
 from trueweight import api
 from trueweight.cli.main import run
 from trueweight.data import blocks
+from trueweight.data.table import Table
 from trueweight.errors import DataError, SpecError, TrainError
 from trueweight.files import locked
+from trueweight.spec.load import parse_spec
 from trueweight.train import watch
 from trueweight.train.descent import Descent
+from trueweight.train.encoded import encode
 from trueweight.train.plan import Plan
+from trueweight.train.prepare import prepare
 from trueweight.train.runs import open_run
 
 NET = {"type": "mlp", "hidden_sizes": [16], "members": 2, "dropout": 0.2}
@@ -180,6 +184,41 @@ def test_a_folder_that_holds_a_run_is_refused(make_table: Any) -> None:
 def test_two_runs_at_once_get_folders_of_their_own() -> None:
     with open_run("rows", None, resume=False) as one, open_run("rows", None, resume=False) as two:
         assert {one.folder.name, two.folder.name} == {"rows-01", "rows-02"}
+
+
+def test_the_newest_run_of_this_very_name_is_resumed() -> None:
+    for folder in ("runs/rows-2-01", "runs/rows-99", "runs/rows-100"):
+        with open_run("any", Path(folder), resume=False) as one:
+            one.begin("", "", "", [])
+    with open_run("rows", None, resume=True) as again:
+        assert again.folder.name == "rows-100"
+    with open_run("rows-2", None, resume=True) as again:
+        assert again.folder.name == "rows-2-01"
+    with pytest.raises(TrainError, match="no unfinished run of 'row'"), open_run("row", None, resume=True):
+        pass
+
+
+def test_a_resumed_run_drops_bundles_of_its_own_names_alone() -> None:
+    names = ["rows.bundle", "rows-01.bundle", "rows-2-01.bundle", "rows-2.bundle"]
+    with open_run("rows", Path("run"), resume=False) as one:
+        one.begin("", "", "", ["rows"])
+    for name in names:
+        Path("run", name).mkdir()
+    with open_run("rows", Path("run"), resume=True) as again:
+        again.begin("", "", "", ["rows"])
+    assert [name for name in names if Path("run", name).exists()] == ["rows-2-01.bundle"]
+
+
+def test_tables_without_a_digest_share_no_block(make_table: Any) -> None:
+    wish = {"targets": {"cost": "number"}, "model": {"preset": "fast"}, "data": {"primary_key": "x"}}
+    first, other = make_table(120), make_table(120, 1)
+    for data in (first, other):
+        ready = prepare(Table.of(data), parse_spec(wish))
+        kept, fresh = (encode(ready, keep=keep).inputs["table"] for keep in (True, False))
+        assert {name: array.tolist() for name, array in kept.items()} == {
+            name: array.tolist() for name, array in fresh.items()
+        }
+    assert not (blocks.cache_dir() / "blocks").exists()
 
 
 def test_a_second_run_waits_for_a_block(make_table: Any, weights: Any) -> None:

@@ -70,7 +70,8 @@ def encode(ready: Prepared, *, keep: bool) -> Encoded:
 
     Args:
         ready: The prepared run.
-        keep: Put blocks into the cache, so that other runs and members share them; else only in memory.
+        keep: Put blocks into the cache, so that other runs and members share them; else only in memory, as are
+            those of tables without a digest.
 
     Raises:
         TrainError: The cache has no space or may not be written to.
@@ -89,7 +90,7 @@ def _encode_field(ready: Prepared, field: Field, keep: bool) -> Arrays:
     count = len(ready.table)
     if not field.codecs:
         return {}
-    if not keep:
+    if not keep or not ready.table.provenance.digest:  # without one, other tables would share the address
         return field.encode(cells)
     # How cells are read decides what is encoded, and the data's digest does not know it.
     reading = [asdict(ready.signature.options), [dict(ready.signature.columns[name].spec) for name in field.codecs]]

@@ -1,5 +1,6 @@
 """A run's folder: its name, its lock, what it was asked, and whether it can be taken up again."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -70,8 +71,8 @@ class Run:
 
     def _drop_untold(self, told: object, names: Sequence[str]) -> None:
         for stem in map(safe_name, names):
-            for path in [*self.folder.glob(f"{stem}.bundle"), *self.folder.glob(f"{stem}-[0-9]*.bundle")]:
-                if path.name not in told:  # type: ignore[operator]
+            for path in [self.folder / f"{stem}.bundle", *_numbered(self.folder, stem, ".bundle")]:
+                if path.exists() and path.name not in told:  # type: ignore[operator]
                     drop_folder(path)
 
     def plan(self, asked: Plan | None) -> Plan | None:
@@ -193,7 +194,7 @@ def _strangers(folder: Path) -> list[str]:
 
 def _unfinished(name: str, out: Path | None) -> Path:
     """A run that was cut off, however early: one that was killed before it began only has its lock."""
-    candidates = [out] if out else sorted(RUNS.glob(f"{safe_name(name)}-[0-9]*"), reverse=True)
+    candidates = [out] if out else _numbered(RUNS, safe_name(name))[::-1]
     for folder in candidates:
         if not (folder / ".lock").exists():
             continue
@@ -201,6 +202,13 @@ def _unfinished(name: str, out: Path | None) -> Path:
         if state in ("running", "partial") or (state is None and not _strangers(folder)):
             return folder
     raise _nothing_to_resume(name, out)
+
+
+def _numbered(parent: Path, stem: str, suffix: str = "") -> list[Path]:
+    """What is called ``stem-01``, ``stem-02``, … (not ``stem-2-01``) in a folder, by number."""
+    pattern = re.compile(rf"{re.escape(stem)}-(\d+){re.escape(suffix)}")
+    found = [(int(match[1]), path) for path in parent.glob("*") if (match := pattern.fullmatch(path.name))]
+    return [path for _, path in sorted(found)]
 
 
 def _nothing_to_resume(name: str, folder: Path | None) -> TrainError:
