@@ -31,12 +31,12 @@ Find = Callable[[Path, Any], list[str]]
 @pytest.fixture
 def secrets() -> list[str | float]:
     words = ["Zyxwille-rare", "Quvonde-note", "PK-8813-Ombrel", "Kundin-Trollhave", "Filiale-Nebelmoor"]
-    return [*words, 987_123.4567, -777_654.321]
+    return [*words, 987_123.4567, -777_654.321, 654_987.125, -543_876.25]
 
 
 @pytest.fixture
 def planted(tmp_path: Path, make_csv: Any, make_table: Any, secrets: list[str | float]) -> Path:
-    rare, note, key, customer, branch, huge, tiny = secrets
+    rare, note, key, customer, branch, huge, tiny, dearest, cheapest = secrets
     data: dict[str, Any] = {name: list(column) for name, column in make_table(240).items()}
     rows = np.arange(240)
     data["kind"] = [f"{rare} {i}" if i < 27 and i % 9 else data["kind"][i] for i in rows]
@@ -45,6 +45,7 @@ def planted(tmp_path: Path, make_csv: Any, make_table: Any, secrets: list[str | 
     data["customer"] = [f"{customer} {i // 4}" for i in rows]
     data["branch"] = [f"{branch} {i // 30}" for i in rows]
     data["x"][5], data["x"][6] = huge, tiny
+    data["cost"][40:44] = [dearest, dearest, cheapest, cheapest]  # one customer's, who trains; even twice is too few
     folder = tmp_path / "people of Trollhave"
     folder.mkdir()
     make_csv(folder / "rows.csv", data)

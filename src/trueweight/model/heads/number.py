@@ -9,6 +9,7 @@ from pydantic import Field
 
 from trueweight.data.cells import Cells, NumberCells, ReadOptions
 from trueweight.data.column import Arrays
+from trueweight.data.quantiles import inner_quantiles
 from trueweight.data.sample import BottomK
 from trueweight.errors import DataError
 from trueweight.metrics.prediction import NumberPrediction, Prediction
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from trueweight.nn.encoding import Form
 
 __all__ = ["NumberHead"]
+
+MIN_GROUP = 10
+"""Rows that the ends of the range told rest on, so that they are nobody's number."""
 
 
 class NumberHead(PartSpec):
@@ -55,8 +59,11 @@ class NumberHead(PartSpec):
         """Interpret raw label cells as the number column does."""
         return read_as("number", raw, options)
 
-    def learn(self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str) -> dict[str, Any]:
-        """``{"mean", "std"}`` after the transform, ``{"average", "low", "high"}`` (0.1 and 99.9 %) before it.
+    def learn(
+        self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str, weight_N: np.ndarray | None = None
+    ) -> dict[str, Any]:
+        """``{"mean", "std"}`` after the transform, ``{"average", "low", "high"}`` (about 0.1 and 99.9 %, each a mean of
+        :data:`MIN_GROUP` neighbours in order) before it.
 
         Raises:
             DataError: No label, one value alone, or a number that the transform has no answer for.
@@ -73,14 +80,18 @@ class NumberHead(PartSpec):
         if self.transform == "log1p" and values.min() <= -1:
             said = f"transform 'log1p' has no answer for {values.min():g}, a value of {name!r}"
             raise DataError(said, where=f"{where}.transform", hint="use transform: none")
-        seen = _numbers(cells).value_N[np.intersect1d(sample.rows, rows)]
-        seen = seen[~np.isnan(seen)]
+        known = rows[~np.isnan(_numbers(cells).value_N[rows])]
+        few = np.intersect1d(sample.rows, known)
+        seen = _numbers(cells).value_N[few]
         if not len(seen) or seen.min() == seen.max():
-            seen = values
+            few, seen = known, values
+        weights = None if weight_N is None else weight_N[few]
         inner = self._forward(seen)
-        low, high = np.quantile(seen, [0.001, 0.999])
+        low, high = inner_quantiles(seen, (0.001, 0.999), MIN_GROUP)
         with np.errstate(over="ignore"):
-            facts = {"mean": inner.mean(), "std": inner.std(), "average": seen.mean(), "low": low, "high": high}
+            mean, average = np.average(inner, weights=weights), np.average(seen, weights=weights)
+            std = np.sqrt(np.average(np.square(inner - mean), weights=weights))
+            facts = {"mean": mean, "std": std, "average": average, "low": low, "high": high}
         if not np.isfinite(list(facts.values())).all():
             said = f"numbers as large as {max(values, key=abs):.3g} in {name!r} cannot be squared"
             raise DataError(said, where=where, hint="give it in a larger unit, or look for cells gone wrong")
@@ -141,5 +152,7 @@ def _read(value_ND: np.ndarray, facts: Mapping[str, Any]) -> Prediction:
     if facts["transform"] == "log1p":
         # Far outside what was seen, the exponential would turn a small mistake into an absurd answer.
         low, high = np.log1p([facts["low"], facts["high"]])
-        value_N = np.expm1(np.clip(value_N, 2 * low - high, 2 * high - low))
+        # Of a few rows, the range says little: low and high are means then, and may be equal.
+        reach = max(high - low, 4 * facts["std"])
+        value_N = np.expm1(np.clip(value_N, low - reach, high + reach))
     return NumberPrediction(value_N)
