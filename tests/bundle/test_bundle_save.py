@@ -10,6 +10,7 @@ import pytest
 
 from trueweight.bundle import save as save_module
 from trueweight.bundle.load import load_bundle
+from trueweight.bundle.redact import without_folders_in_setting, without_folders_in_yaml
 from trueweight.bundle.save import Contents, save_bundle
 from trueweight.data.signature import Signature
 from trueweight.errors import TrainError, TrueweightError
@@ -147,6 +148,24 @@ def test_absolute_paths_lose_their_folders(tmp_path: Path, contents: Contents, f
     assert "# which customers buy" in loaded.spec_yaml  # comments survive
     assert loaded.evidence[0].reproduce == "trueweight verify shop.bundle --recompute --data shop.csv"
     assert loaded.manifest.settings == ("data.source=shop.csv",)
+
+
+@pytest.mark.parametrize(
+    "setting, kept",
+    [
+        ('data.source=["/home/me/a.csv", b.csv]', 'data.source=["a.csv", "b.csv"]'),
+        ("data={source: /home/me/x.csv, delimiter: ;}", 'data={"source": "x.csv", "delimiter": ";"}'),
+        ("data.source[0]=/home/me/a.csv", "data.source[0]=a.csv"),
+        ('"data"."source"="/home/me/a.csv"', "data.source=a.csv"),
+        ("split.test_source=~me/later.csv", "split.test_source=later.csv"),
+        ('data.source=["a.csv"]', 'data.source=["a.csv"]'),
+        ("targets.won.positive=/yes", "targets.won.positive=/yes"),
+    ],
+)
+def test_settings_lose_their_folders_however_they_are_written(setting: str, kept: str) -> None:
+    assert without_folders_in_setting(setting) == kept
+    resolved = f"# set on the command line: {setting!r}\nname: shop\n"
+    assert without_folders_in_yaml(resolved, [setting]) == f"# set on the command line: {kept!r}\nname: shop\n"
 
 
 def test_a_relative_source_is_kept_byte_for_byte(saved: Path, contents: Contents) -> None:

@@ -1,5 +1,6 @@
 """Keeps out of a bundle what is nobody's business: folders of this machine, levels of few rows."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,8 @@ from typing import Any
 
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.errors import TrueweightError
+from trueweight.spec.document import dotted
+from trueweight.spec.settings import parse_setting
 
 __all__ = ["check_private", "without_folders", "without_folders_in_setting", "without_folders_in_yaml"]
 
@@ -45,9 +48,17 @@ def without_folders_in_json(value: Any) -> Any:
 
 
 def without_folders_in_setting(setting: str) -> str:
-    """``data.source=/home/me/claims.csv`` without the folders."""
-    key, equals, value = setting.partition("=")
-    return f"{key}={without_folders(value)}" if equals and _is_source(key.split(".")[-1]) else setting
+    """``data.source=/home/me/claims.csv`` without the folders, also where they are within a list or a mapping."""
+    path, value = parse_setting(setting)
+    whole = value
+    for key in reversed(path):
+        whole = [whole] if isinstance(key, int) else {key: whole}
+    if not _shorten_sources(whole):
+        return setting
+    for key in path:
+        whole = whole[0 if isinstance(key, int) else key]
+    # JSON is YAML too, and what it makes of a date is as good as what YAML did.
+    return f"{dotted(path)}={whole if isinstance(whole, str) else json.dumps(whole, ensure_ascii=False, default=str)}"
 
 
 def without_folders_in_yaml(text: str, settings: Sequence[str] = ()) -> str:
