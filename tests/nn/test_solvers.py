@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import log_loss
 
 from trueweight.nn.design import Design
 from trueweight.nn.encoding import Encoding
@@ -130,3 +131,23 @@ def test_rows_too_large_to_keep_are_read_again(problem, monkeypatch: pytest.Monk
     monkeypatch.setattr("trueweight.nn.design.KEEP_BYTES", 1000)
     read = next(iter(ridge_path(design(x, logits), design(x, logits), (0.1,))))
     torch.testing.assert_close(kept[2], read[2])
+
+
+@pytest.mark.parametrize("size", [1.0, 1e3, 1e6])
+def test_collinear_columns_do_not_lead_up(size: float):
+    """Equal columns and their sums, large: in float32 their Hessian has negative eigenvalues."""
+    rng = np.random.default_rng(0)
+    few = rng.normal(size=(400, 3)) * size
+    x = np.concatenate([few, few, few.sum(1, keepdims=True), rng.normal(size=(400, 1))], axis=1)
+    y = (few[:, :1] / size + x[:, -1:] + rng.normal(size=(400, 1)) > 0).astype(float)
+    before = np.inf
+    for strength, loss, weight_PC, bias_C in logistic_path(design(x, y), design(x, y), "sigmoid"):
+        assert torch.isfinite(weight_PC).all()
+        z = x @ weight_PC.numpy() + bias_C.numpy()
+        assert loss == pytest.approx(np.mean(np.logaddexp(0, z) - y * z))
+        assert loss <= before * (1 + 1e-9)  # on the rows it was fitted to, a weaker penalty never costs
+        gradient = x.T @ (1 / (1 + np.exp(-z)) - y) / len(x) + strength * weight_PC.numpy()
+        assert np.abs(gradient).max() < 1e-4 * size
+        before = loss
+    theirs = LogisticRegression(C=1e9, max_iter=2000).fit(x / [*[size] * 7, 1], y[:, 0])
+    assert before == pytest.approx(log_loss(y, theirs.predict_proba(x / [*[size] * 7, 1])), rel=1e-3)

@@ -99,7 +99,10 @@ def _newton(evaluate: Callable[[Tensor], Point], weight_QC: Tensor) -> Tensor:
     value, gradient_QC, step_at = evaluate(weight_QC)
     for _ in range(30):
         step_QC = step_at()
-        if float((step_QC * gradient_QC).sum()) < CLOSE:
+        decrement = float((step_QC * gradient_QC).sum())
+        if not decrement > 0:  # rounding has eaten up what way down there was
+            return weight_QC
+        if decrement < CLOSE:
             return weight_QC - step_QC
         length = 1.0
         while length > 1e-4:
@@ -140,9 +143,30 @@ def _whole(problem: _Problem, penalty_Q: Tensor) -> Callable[[Tensor], Point]:
         # The small ridge keeps separable classes solvable; it lengthens the way, not the destination.
         hessian_QQ = hessian_QQ / problem.total + torch.diag(penalty_Q + 1e-10)
         gradient_QC = (gradient_Q / problem.total + penalty_Q * weight_Q).unsqueeze(1)
-        return value, gradient_QC, lambda: torch.linalg.solve(hessian_QQ, gradient_QC)
+        return value, gradient_QC, lambda: _solved(problem, hessian_QQ, weight_QC, penalty_Q, gradient_QC)
 
     return evaluate
+
+
+def _solved(problem: _Problem, rough_QQ: Tensor, weight_QC: Tensor, penalty_Q: Tensor, gradient_QC: Tensor) -> Tensor:
+    """Newton's step. Where columns are nearly collinear or their values are huge, float32 may leave a Hessian that is
+    not positive definite, whose step may lead up: then it is computed again in float64, and its eigenvalues are kept
+    above what rounding makes of zero."""
+    root_QQ, failed = torch.linalg.cholesky_ex(rough_QQ)
+    if not int(failed):
+        step_QC: Tensor = torch.cholesky_solve(gradient_QC, root_QQ)
+        return step_QC
+    exact_QQ = torch.diag(penalty_Q + 1e-10)
+    for chunk in problem.design:
+        x_RQ = torch.nn.functional.pad(chunk.x.dense_RD, (0, 1), value=1.0)
+        p_R = torch.sigmoid(_logits(chunk, weight_QC)[:, 0])
+        half_RQ = x_RQ * (p_R * (1 - p_R) * chunk.weight_R / problem.total).sqrt().unsqueeze(1)
+        exact_QQ += half_RQ.t() @ half_RQ
+    # Equal diagonals first: a column of huge values must not drown the others.
+    scale_Q1 = exact_QQ.diagonal().rsqrt().unsqueeze(1)
+    value_Q, vector_QQ = torch.linalg.eigh(scale_Q1 * exact_QQ * scale_Q1.t())
+    value_Q1 = value_Q.clamp_min(float(value_Q[-1]) * len(value_Q) * 1e-15).unsqueeze(1)
+    return scale_Q1 * (vector_QQ @ ((vector_QQ.t() @ (scale_Q1 * gradient_QC)) / value_Q1))
 
 
 def _by_products(problem: _Problem, penalty_Q: Tensor, start_QC: Tensor) -> Callable[[Tensor], Point]:
@@ -187,7 +211,9 @@ def _conjugate(product: Callable[[Tensor], Tensor], gradient_QC: Tensor, ease: C
         if size <= enough:
             break
         bent_QC = product(way_QC)
-        length = size / float((way_QC * bent_QC).sum())
+        if not (bend := float((way_QC * bent_QC).sum())) > 0:  # flat but for rounding
+            break
+        length = size / bend
         step_QC += length * way_QC
         rest_QC -= length * bent_QC
         eased_QC = ease(rest_QC)
