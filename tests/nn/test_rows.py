@@ -1,5 +1,7 @@
 """Sparse storage against dense, and solvers on wide one-hot problems against scikit-learn."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from trueweight.nn.design import Design
 from trueweight.nn.encoding import Encoding
 from trueweight.nn.logistic import logistic_path
 from trueweight.nn.ridge import ridge_path
-from trueweight.nn.rows import Columns, Rows
+from trueweight.nn.rows import Columns, Rows, few_threads
 
 LEVELS = 400
 
@@ -151,3 +153,33 @@ def test_passes_over_rows_that_do_not_fit_give_the_same(wide, monkeypatch: pytes
     rows = design(x, targets(wide, "sigmoid"), weight)
     read = list(logistic_path(rows, rows, "sigmoid", (0.1, 1e-2)))
     assert all(torch.equal(one[2], other[2]) for one, other in zip(kept, read, strict=True))
+
+
+def test_threads_come_back_whoever_leaves_first(wide):
+    """Two overlapping solves, the first to come being the first to leave: neither is left with one thread."""
+    x = torch.from_numpy(wide[0])
+    sparse = Rows.of(x, Columns.of(x))
+    outside = torch.get_num_threads()
+    torch.set_num_threads(3)
+    second_is_in, first_is_out = threading.Event(), threading.Event()
+    found: list[int] = []
+
+    def second() -> None:
+        with few_threads(sparse):
+            second_is_in.set()
+            assert first_is_out.wait(10)
+        found.append(torch.get_num_threads())
+
+    other = threading.Thread(target=second)
+    try:
+        with few_threads(sparse):
+            assert torch.get_num_threads() == 1
+            other.start()
+            assert second_is_in.wait(10)
+        found.append(torch.get_num_threads())
+        first_is_out.set()
+        other.join()
+        found.append(torch.get_num_threads())
+        assert found == [3, 3, 3]
+    finally:
+        torch.set_num_threads(outside)

@@ -6,10 +6,11 @@ Shape suffixes in this file:
     R  rows    P  columns    D  columns stored densely    S  columns stored sparsely    N  stored numbers    O  outputs
 """
 
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
@@ -205,16 +206,38 @@ class Rows:
         return found_SS
 
 
+@dataclass(slots=True)
+class _Narrowed:
+    """Who computes on one thread at the moment, and what to return to."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    callers: int = 0
+    before: int = 1
+
+
+_NARROWED = _Narrowed()
+
+
 @contextmanager
 def few_threads(x: Rows) -> Iterator[None]:
     """One thread while rows like these are multiplied, if some of their columns are sparse: such products are so short
     that threads wait for each other longer than they compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if x.sparse else before)
+    if not x.sparse:
+        yield
+        return
+    # torch keeps one number for the process and one for each thread that has begun to compute. So every caller sets
+    # its own back, to what there was before the first of those that overlap: a later one may have met a 1.
+    with _NARROWED.lock:
+        if not _NARROWED.callers:
+            _NARROWED.before = torch.get_num_threads()
+        _NARROWED.callers += 1
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _NARROWED.lock:
+            _NARROWED.callers -= 1
+            torch.set_num_threads(_NARROWED.before)
 
 
 def _csr(start: Tensor, place: Tensor, value: Tensor, shape: Sequence[int]) -> Tensor:
