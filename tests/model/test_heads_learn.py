@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from trueweight.data.cells import LevelCells, NumberCells, SetCells, VectorCells
 from trueweight.data.sample import BottomK
@@ -158,6 +159,28 @@ def test_vectors_keep_places_that_never_change():
     other = VectorCells(missing_N=np.zeros(2, bool), value_ND=np.zeros((2, 7)))
     assert not part.encode(other, learnt)["present"].any()
     assert not part.truth(other, learnt).present_N.any()
+
+
+@pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("part", [BinaryHead, CategoryHead])
+def test_class_weights_are_positive(part, weight: float):
+    with pytest.raises(ValidationError, match="class_weight"):
+        part.model_validate({"class_weight": {"a": weight}})
+
+
+def test_the_range_told_of_a_number_is_nobodys_number():
+    rng = np.random.default_rng(0)
+    values = [*rng.normal(size=500), 98_765.4321, -54_321.1234]
+    learnt = learn(NumberHead(), numbers(*values))
+    assert not {learnt["low"], learnt["high"]} & set(values)
+    assert learnt["high"] < 5  # the extreme is left out, the rest is a mean of ten
+
+
+def test_a_logarithm_of_a_few_rows_is_not_held_to_their_mean():
+    learnt = learn(NumberHead(transform="log1p"), numbers(1, 10, 100, 1000))
+    head = NumberHead(transform="log1p").build(Form(1), learnt)
+    inner = (np.log1p([1.0, 1000.0]) - learnt["mean"]) / learnt["std"]
+    np.testing.assert_allclose(head.reader(inner[:, None], learnt).value_N, [1, 1000], rtol=1e-6)
 
 
 def test_class_weights_average_to_one():

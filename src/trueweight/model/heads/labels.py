@@ -19,6 +19,7 @@ from trueweight.registry import registry
 __all__ = [
     "ClassWeight", "Label", "class_index", "class_weights", "find_label", "level_cells", "natural_order",
     "read_as", "refuse_few", "shares", "tally",
+    "weighted",
 ]  # fmt: skip
 
 
@@ -55,6 +56,19 @@ def tally(cells: LevelCells, rows: np.ndarray) -> dict[str, int]:
     codes = cells.code_N[rows]
     counts = np.bincount(codes[codes >= 0], minlength=len(cells.levels))
     return {level: int(count) for level, count in zip(cells.levels, counts, strict=True) if count}
+
+
+def weighted(
+    counts: Mapping[str, int], cells: LevelCells, rows: np.ndarray, weight_N: np.ndarray | None
+) -> Mapping[str, float]:
+    """The counts as they would be if each row counted as its weight says; they add up to the same number."""
+    if weight_N is None:
+        return counts
+    codes, weights = cells.code_N[rows], weight_N[rows]
+    known = codes >= 0
+    mass = np.bincount(codes[known], weights[known], minlength=len(cells.levels))
+    scale = sum(counts.values()) / mass.sum()
+    return {level: float(m * scale) for level, m in zip(cells.levels, mass, strict=True) if level in counts}
 
 
 def refuse_few(counts: Mapping[str, int], rows: int, name: str, least: int = 2) -> None:
