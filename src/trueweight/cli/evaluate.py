@@ -26,6 +26,7 @@ def evaluate(bundle: Path, source: str, as_json: bool, allow: tuple[str, ...]) -
         trueweight evaluate claims.bundle later.csv
     """
     from trueweight import api
+    from trueweight.bundle.detached import evidence_folder
     from trueweight.cli.tables import evidence_table
 
     prepare_torch()
@@ -35,4 +36,4 @@ def evaluate(bundle: Path, source: str, as_json: bool, allow: tuple[str, ...]) -
         print_json(evidence.to_json())
     else:
         click.echo(evidence_table(evidence))
-    note(f"kept in {bundle.with_suffix('.evidence')}")
+    note(f"kept in {evidence_folder(bundle)}")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from trueweight.cli.console import print_json
+from trueweight.cli.machine import prepare_torch
 
 __all__ = ["show"]
 
@@ -26,6 +27,7 @@ def show(path: Path, as_json: bool, allow: tuple[str, ...]) -> None:
     """
     from trueweight import api
 
+    prepare_torch()
     facts = api.show(path, allow=allow)
     if as_json:
         print_json(facts)

@@ -7,6 +7,7 @@ import click
 
 from trueweight.cli.bar import showing_progress
 from trueweight.cli.console import print_json
+from trueweight.cli.machine import prepare_torch
 from trueweight.errors import VerifyError
 
 __all__ = ["verify"]
@@ -33,6 +34,7 @@ def verify(bundle: Path, recompute: bool, data: str | None, as_json: bool, allow
         raise click.UsageError("--recompute measures again on the data the model was trained from: add --data SOURCE")
     if data is not None and not recompute:
         raise click.UsageError("--data is for --recompute: add that, or leave --data out")
+    prepare_torch()
     with showing_progress():
         found = api.verify(bundle, recompute=recompute, data=data, allow=allow)
     if as_json:
