@@ -26,7 +26,7 @@ def plain(value: float, decimals: int, *, ascii: bool = False) -> str:
     if not math.isfinite(value):
         text = "nan" if math.isnan(value) else "-inf" if value < 0 else "inf"
     elif decimals > 6:
-        text = f"{value:.2g}"  # 0.00000012 is read worse than 1.2e-07
+        text = f"{value:.3g}"  # 0.000000123 is read worse than 1.23e-07
     else:
         rounded = round(value, decimals) + 0.0  # + 0.0: no "-0.00"
         text = f"{rounded:,.{max(decimals, 0)}f}"
