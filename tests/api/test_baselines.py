@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from trueweight import api
@@ -61,3 +62,21 @@ def test_without_a_plan_no_clock_decides(tmp_path: Path, make_table: Any, monkey
     plans: list[Any] = []
     fit_baselines(ready, on_plan=plans.append)
     assert [(plan.name, plan.seconds, plan.events) for plan in plans] == [("linear", None, ())]
+
+
+def test_weights_count_in_what_the_constant_answers(make_table: Any) -> None:
+    from trueweight.data.table import Table
+    from trueweight.evaluate.baselines import fit_baselines
+    from trueweight.spec.load import parse_spec
+    from trueweight.train.prepare import prepare
+
+    rows = make_table(300)
+    rows["w"] = np.where(rows["won"] == "yes", 3.0, 1.0) * (np.arange(300) % 10 > 0)
+    raw = spec("net") | {"data": {"sample_weight": "w"}, "evaluate": {"baselines": ["constant"]}}
+    ready = prepare(Table.of(rows), parse_spec(raw))
+    parts = np.concatenate([ready.split.train, ready.split.validation, ready.split.calibration, ready.split.test])
+    assert (rows["w"][parts] > 0).all() and len(np.unique(parts)) == 270
+    assert "30 rows of weight 0 left out" in ready.cases.notes
+    answer = fit_baselines(ready)["constant"].predict(ready.table.take([0]))["won"].probability_NC[0, 1]
+    train = ready.split.train
+    assert answer == pytest.approx(np.average(rows["won"][train] == "yes", weights=rows["w"][train]))

@@ -86,6 +86,17 @@ def single(request: pytest.FixtureRequest) -> Case:
     return Case(*request.param)
 
 
+def test_a_row_of_weight_three_teaches_as_much_as_three_rows(single: Case):
+    weight = np.random.default_rng(1).choice([1, 2, 3], ROWS)
+    raw = pa.array([cell for cell, w in zip(RAW[single.part.type], weight, strict=True) for _ in range(w)])
+    rows, more = np.arange(ROWS), np.arange(weight.sum())
+    learnt = single.part.learn(single.cells, rows, BottomK.of(rows), name="y", weight_N=weight / 2)
+    repeated = single.part.read(pa.chunked_array([raw]), ReadOptions())
+    expected = single.part.constant(single.part.learn(repeated, more, BottomK.of(more), name="y"), 1)
+    np.testing.assert_allclose(single.part.constant(learnt, 1).scores(), expected.scores(), rtol=1e-12)
+    json.dumps(learnt)
+
+
 def test_every_head_is_here():
     assert set(registry("head")) == set(RAW) == set(VARIANTS)
 

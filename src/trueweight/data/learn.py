@@ -30,7 +30,9 @@ def blank_signature(table: Table, roles: Sequence[Role], options: ReadOptions, r
     return Signature(columns, options, 0)
 
 
-def learn_signature(blank: Signature, table: Table, train: np.ndarray, *, min_group: int) -> Signature:
+def learn_signature(
+    blank: Signature, table: Table, train: np.ndarray, *, min_group: int, weight_N: np.ndarray | None = None
+) -> Signature:
     """Fill in what training rows teach.
 
     Args:
@@ -38,22 +40,31 @@ def learn_signature(blank: Signature, table: Table, train: np.ndarray, *, min_gr
         table: All rows.
         train: Case numbers of training rows.
         min_group: Levels with fewer rows are pooled and not named.
+        weight_N: float64 weights of all rows, for what targets teach.
 
     Raises:
         DataError: A target that cannot be learnt; says why.
     """
     sample = BottomK.of(train)
-    learnt = {name: _learn(facts, blank, table, train, sample, min_group) for name, facts in blank.columns.items()}
+    learnt = {
+        name: _learn(facts, blank, table, train, sample, min_group, weight_N) for name, facts in blank.columns.items()
+    }
     return replace(blank, columns=learnt, rows=len(train))
 
 
 def _learn(
-    facts: ColumnFacts, blank: Signature, table: Table, train: np.ndarray, sample: BottomK, min_group: int
+    facts: ColumnFacts,
+    blank: Signature,
+    table: Table,
+    train: np.ndarray,
+    sample: BottomK,
+    min_group: int,
+    weight_N: np.ndarray | None,
 ) -> ColumnFacts:
     if facts.role not in ("feature", "target"):
         return facts
     part: Any = column_part(facts)
     cells = cells_of(table, facts, blank.options)
     if facts.role == "target":
-        return replace(facts, learnt=part.learn(cells, train, sample, name=facts.name))
+        return replace(facts, learnt=part.learn(cells, train, sample, name=facts.name, weight_N=weight_N))
     return replace(facts, learnt=part.learn(cells, train, sample, min_group=min_group))

@@ -35,8 +35,18 @@ class HeadType(Protocol):
         """Interpret raw label cells."""
         ...
 
-    def learn(self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str) -> dict[str, Any]:
+    def learn(
+        self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str, weight_N: np.ndarray | None = None
+    ) -> dict[str, Any]:
         """Facts from training rows.
+
+        Args:
+            cells: Of all rows.
+            rows: The training rows.
+            sample: Those of them that scale-like facts come from.
+            name: Of the target, for messages.
+            weight_N: float64 >= 0 of all rows. Means, spreads and counts are weighted; counts add up to the labelled
+                training rows all the same. None: 1 each.
 
         Raises:
             DataError: The target cannot be learnt: constant, all missing, a class with one row, three values

@@ -82,16 +82,17 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     roles = assign_roles(table, spec)
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
-    cases, prints, repeats = _cases(table, blank, spec)
+    weight_N = _weights(table, blank)
+    cases, prints, repeats = _cases(table, blank, spec, weight_N)
     resolved = _resolved(spec, roles, len(cases))
     group = group_codes(table, resolved.split.group, options)
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
-    signature = learn_signature(blank, table, split.train, min_group=min_group)
+    signature = learn_signature(blank, table, split.train, min_group=min_group, weight_N=weight_N)
     require_features(roles)
     cluster = group_codes(table, resolved.evaluate.interval.cluster, options)
     return Prepared(
-        resolved, cases, split, signature, _weights(table, blank), group if cluster is None else cluster,
+        resolved, cases, split, signature, weight_N, group if cluster is None else cluster,
         count_twins(prints, split), repeats,
     )  # fmt: skip
 
@@ -112,8 +113,8 @@ def _require_readable(blank: Signature, table: Table) -> None:
             raise DataError(problem, where=table.label, hint=hint)
 
 
-def _cases(table: Table, blank: Signature, spec: RunSpec) -> tuple[Cases, np.ndarray, int]:
-    """Rows that have at least one label; fingerprints of all rows' features; repeats among the cases."""
+def _cases(table: Table, blank: Signature, spec: RunSpec, weight_N: np.ndarray | None) -> tuple[Cases, np.ndarray, int]:
+    """Rows with a label and some weight; fingerprints of all rows' features; repeats among the cases."""
     options, notes = blank.options, []
     features = [cells_of(table, facts, options) for facts in blank.features()]
     targets = [cells_of(table, facts, options) for facts in blank.targets()]
@@ -124,6 +125,9 @@ def _cases(table: Table, blank: Signature, spec: RunSpec) -> tuple[Cases, np.nda
     if gaps := int((~labelled).sum()):
         notes.append(f"{gaps:,} rows without any label left out")
     prints = fingerprints(features) if features else np.arange(len(table)).astype(np.uint64)
+    if weight_N is not None and (nothing := int((labelled & (weight_N == 0)).sum())):
+        labelled &= weight_N > 0  # no metric would see them: they must not teach or select either
+        notes.append(f"{nothing:,} rows of weight 0 left out")
     rows = np.flatnonzero(labelled)
     repeated = repeats_of_earlier_rows(fingerprints([*features, *targets])[rows])
     if spec.data.drop_duplicates and repeated.any():

@@ -25,6 +25,7 @@ from trueweight.model.heads.labels import (
     refuse_few,
     shares,
     tally,
+    weighted,
 )  # fmt: skip
 from trueweight.recipes.tables import METRICS
 from trueweight.spec.base import PartSpec
@@ -82,7 +83,15 @@ class BinaryHead(PartSpec):
         """Interpret raw label cells as the category column does."""
         return read_as("category", raw, options)
 
-    def learn(self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str) -> dict[str, Any]:  # noqa: ARG002
+    def learn(
+        self,
+        cells: Cells,
+        rows: np.ndarray,
+        sample: BottomK,  # noqa: ARG002
+        *,
+        name: str,
+        weight_N: np.ndarray | None = None,
+    ) -> dict[str, Any]:
         """``{"classes", "counts"}``, the positive class last.
 
         Raises:
@@ -100,8 +109,9 @@ class BinaryHead(PartSpec):
             )
         refuse_few(counts, len(rows), name, self.min_class_rows)
         positive = self._positive(list(counts), name)
+        mass = weighted(counts, level_cells(cells), rows, weight_N)
         classes = [*(level for level in counts if level != positive), positive]
-        return {"classes": classes, "counts": [counts[level] for level in classes]}
+        return {"classes": classes, "counts": [mass[level] for level in classes]}
 
     def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> Arrays:
         """ "index" (N,) and "present"."""

@@ -22,6 +22,7 @@ from trueweight.model.heads.labels import (
     refuse_few,
     shares,
     tally,
+    weighted,
 )  # fmt: skip
 from trueweight.recipes.tables import METRICS
 from trueweight.spec.base import PartSpec
@@ -70,7 +71,15 @@ class CategoryHead(PartSpec):
         """Interpret raw label cells as the category column does."""
         return read_as("category", raw, options)
 
-    def learn(self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str) -> dict[str, Any]:  # noqa: ARG002
+    def learn(
+        self,
+        cells: Cells,
+        rows: np.ndarray,
+        sample: BottomK,  # noqa: ARG002
+        *,
+        name: str,
+        weight_N: np.ndarray | None = None,
+    ) -> dict[str, Any]:
         """``{"classes", "counts"}``, in natural order.
 
         Raises:
@@ -79,7 +88,8 @@ class CategoryHead(PartSpec):
         counts = tally(level_cells(cells), rows)
         refuse_few(counts, len(rows), name, self.min_class_rows)
         classes = natural_order(list(counts))
-        return {"classes": classes, "counts": [counts[level] for level in classes]}
+        mass = weighted(counts, level_cells(cells), rows, weight_N)
+        return {"classes": classes, "counts": [mass[level] for level in classes]}
 
     def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> Arrays:
         """ "index" (N,) and "present"."""

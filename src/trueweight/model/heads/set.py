@@ -62,7 +62,15 @@ class SetHead(PartSpec):
         """Interpret raw label cells as the set column does."""
         return read_as("set", raw, options, **({} if self.separator is None else {"separator": self.separator}))
 
-    def learn(self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str) -> dict[str, Any]:  # noqa: ARG002
+    def learn(
+        self,
+        cells: Cells,
+        rows: np.ndarray,
+        sample: BottomK,  # noqa: ARG002
+        *,
+        name: str,
+        weight_N: np.ndarray | None = None,
+    ) -> dict[str, Any]:
         """``{"labels", "counts", "rows"}``, in natural order.
 
         Raises:
@@ -77,11 +85,17 @@ class SetHead(PartSpec):
         chosen = np.zeros(len(known), dtype=bool)
         chosen[rows] = True
         counts = np.bincount(known.code_M[chosen[_owner(known)]], minlength=len(known.levels))
-        found = {level: int(n) for level, n in zip(known.levels, counts, strict=True) if n >= MIN_ROWS}
+        found: dict[str, float] = {
+            level: int(n) for level, n in zip(known.levels, counts, strict=True) if n >= MIN_ROWS
+        }
         if not any(n < present for n in found.values()):
             said = f"no label of {name!r} tells {present} training rows apart"
             raise DataError(said, where=where, hint="check the separator, or choose another target")
         labels = natural_order(list(found))
+        if weight_N is not None:
+            each = np.where(chosen & ~known.missing_N, weight_N, 0.0)
+            mass = np.bincount(known.code_M, each[_owner(known)], minlength=len(known.levels)) * present / each.sum()
+            found = {level: float(m) for level, m in zip(known.levels, mass, strict=True) if level in found}
         return {"labels": labels, "counts": [found[label] for label in labels], "rows": present}
 
     def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> Arrays:

@@ -49,7 +49,9 @@ class VectorHead(PartSpec):
         """Interpret raw label cells as the vector column does."""
         return read_as("vector", raw, options)
 
-    def learn(self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str) -> dict[str, Any]:
+    def learn(
+        self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str, weight_N: np.ndarray | None = None
+    ) -> dict[str, Any]:
         """``{"mean", "std"}``, a number for each place. Places that never change have std 0.
 
         Raises:
@@ -65,10 +67,13 @@ class VectorHead(PartSpec):
             said = f"{name!r} is the same vector in all {len(values)} labelled training rows: there is nothing to learn"
             raise DataError(said, where=where, hint="choose another target")
         few = np.intersect1d(sample.rows, rows)
-        seen = known.value_ND[few][~known.missing_N[few]]
-        seen = seen if len(seen) > 1 else values
-        std = np.where((seen == seen[0]).all(axis=0), 0.0, seen.std(axis=0))
-        return {"mean": seen.mean(axis=0).tolist(), "std": std.tolist()}
+        few = few[~known.missing_N[few]]
+        few = few if len(few) > 1 else rows[~known.missing_N[rows]]
+        seen, weights = known.value_ND[few], None if weight_N is None else weight_N[few]
+        mean = np.average(seen, axis=0, weights=weights)
+        spread = np.sqrt(np.average(np.square(seen - mean), axis=0, weights=weights))
+        std = np.where((seen == seen[0]).all(axis=0), 0.0, spread)
+        return {"mean": mean.tolist(), "std": std.tolist()}
 
     def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> Arrays:
         """ "value" (N, D) and "present"; vectors of another length are absent."""
