@@ -154,8 +154,7 @@ def _solved(problem: _Problem, rough_QQ: Tensor, weight_QC: Tensor, penalty_Q: T
     above what rounding makes of zero."""
     root_QQ, failed = torch.linalg.cholesky_ex(rough_QQ)
     if not int(failed):
-        step_QC: Tensor = torch.cholesky_solve(gradient_QC, root_QQ)
-        return step_QC
+        return torch.cholesky_solve(gradient_QC, root_QQ)
     exact_QQ = torch.diag(penalty_Q + 1e-10)
     for chunk in problem.design:
         x_RQ = torch.nn.functional.pad(chunk.x.dense_RD, (0, 1), value=1.0)
@@ -166,7 +165,8 @@ def _solved(problem: _Problem, rough_QQ: Tensor, weight_QC: Tensor, penalty_Q: T
     scale_Q1 = exact_QQ.diagonal().rsqrt().unsqueeze(1)
     value_Q, vector_QQ = torch.linalg.eigh(scale_Q1 * exact_QQ * scale_Q1.t())
     value_Q1 = value_Q.clamp_min(float(value_Q[-1]) * len(value_Q) * 1e-15).unsqueeze(1)
-    return scale_Q1 * (vector_QQ @ ((vector_QQ.t() @ (scale_Q1 * gradient_QC)) / value_Q1))
+    step_QC: Tensor = scale_Q1 * (vector_QQ @ ((vector_QQ.t() @ (scale_Q1 * gradient_QC)) / value_Q1))
+    return step_QC
 
 
 def _by_products(problem: _Problem, penalty_Q: Tensor, start_QC: Tensor) -> Callable[[Tensor], Point]:
