@@ -19,6 +19,7 @@ import trueweight
 from trueweight.cli.main import SECTIONS, cli, run
 from trueweight.errors import DataError, GateError, SpecError, TrainError, VerifyError
 from trueweight.evidence.record import Data, Entry, Evidence, Interval
+from trueweight.files import locked
 from trueweight.progress import advance
 from trueweight.registry import KINDS, registry
 
@@ -385,6 +386,23 @@ def test_a_broken_plugin_breaks_only_its_own_line(
     lines = capsys.readouterr().out.splitlines()
     assert "Remembers calls" in lines[0]
     assert "cannot be loaded: ImportError: no module named numpie" in lines[1]
+
+
+def test_clearing_leaves_what_a_run_is_writing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cache", "path"]) == 0
+    blocks = Path(capsys.readouterr().out.strip()) / "blocks"
+    for name in ("done", "killed.part", "growing.part"):
+        (blocks / name).mkdir(parents=True)
+        (blocks / name / "x.bin").write_bytes(b"x" * 2000)
+    with locked(blocks / "growing.part", purpose="encoding data"):
+        assert run(["cache", "clear"]) == 0
+        assert [item.name for item in blocks.iterdir()] == ["growing.part"]
+        assert (blocks / "growing.part" / "x.bin").exists()
+        told = capsys.readouterr().err
+        assert "cleared 4.0 KB" in told
+        assert "1 of its blocks" in told
+    assert run(["cache", "clear"]) == 0
+    assert not blocks.exists()
 
 
 def test_the_cache_can_be_listed_and_cleared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

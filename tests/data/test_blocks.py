@@ -1,5 +1,9 @@
 """Blocks: written once, found again, taken up after a cut, and refused when damaged."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +11,7 @@ import pytest
 
 from trueweight.data import blocks
 from trueweight.data.blocks import block_address, open_block, write_block
-from trueweight.errors import TrueweightError
+from trueweight.errors import TrainError, TrueweightError
 
 VALUES = np.arange(250, dtype=np.float32).reshape(125, 2)
 
@@ -53,6 +57,64 @@ def test_a_damaged_block_is_refused(tmp_path: Path) -> None:
         file.truncate(100)
     with pytest.raises(TrueweightError, match="cache clear"):
         open_block(folder)
+
+
+def test_a_block_that_is_gone_is_said(tmp_path: Path) -> None:
+    with pytest.raises(TrainError, match="block.json is missing") as told:
+        open_block(tmp_path / "cleared")
+    assert "cache clear" in str(told.value.hint)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"rows": 125, "arrays": {"number": []}}', '{"arrays": {"x": 3}}'])
+def test_a_damaged_block_is_encoded_again(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    folder = write_block("abc", 125, Encoder(), root=tmp_path)
+    (folder / "block.json").write_text(text)
+    again = Encoder()
+    assert np.array_equal(open_block(write_block("abc", 125, again, root=tmp_path))["number"], VALUES)
+    assert again.calls == 3
+    assert "damaged" in caplog.text
+
+
+def test_a_block_cut_short_is_encoded_again(tmp_path: Path) -> None:
+    folder = write_block("abc", 125, Encoder(), root=tmp_path)
+    (folder / "number.bin").unlink()
+    assert np.array_equal(open_block(write_block("abc", 125, Encoder(), root=tmp_path))["number"], VALUES)
+
+
+def test_an_attempt_that_cannot_be_read_is_begun_again(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write_block("abc", 125, Encoder(fail_at=3), root=tmp_path)
+    (tmp_path / "abc.part" / "shapes.json").write_text("{")
+    assert np.array_equal(open_block(write_block("abc", 125, Encoder(), root=tmp_path))["number"], VALUES)
+
+
+KILLED = """\
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from trueweight.data import blocks
+
+def encode(start, end):
+    with open("calls.txt", "a") as file:
+        file.write(f"{start}\\n")
+    if os.environ.get("KILL_AT") == str(start):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"number": np.arange(start, end, dtype=np.float32)[:, None]}
+
+blocks.SHARD_ROWS = 50
+folder = blocks.write_block("abc", 225, encode, root=Path("."))
+assert (blocks.open_block(folder)["number"][:, 0] == np.arange(225)).all()
+"""
+
+
+def test_a_killed_attempt_costs_the_shard_in_hand(tmp_path: Path) -> None:
+    """By really killing, twice: no shard that was finished is encoded again."""
+    ends = []
+    for place in ("100", "200", ""):
+        own = os.environ | {"KILL_AT": place}
+        ends.append(subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=own, check=False).returncode)
+    assert ends == [-signal.SIGKILL, -signal.SIGKILL, 0]
+    assert (tmp_path / "calls.txt").read_text().split() == ["0", "50", "100", "100", "150", "200", "200"]
 
 
 def test_no_rows_and_no_columns_are_blocks_too(tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ def cache(action: str) -> None:
         return
     sizes = {item.name: _size(item) for item in sorted(folder.iterdir())}
     if action == "clear":
-        for item in folder.iterdir():
-            _remove(item)
-        note(f"cleared {describe_bytes(sum(sizes.values()))} in {folder}")
+        busy = sum(_remove(item) for item in folder.iterdir())
+        left = f"; {busy} of its blocks in use by another run left alone" if busy else ""
+        note(f"cleared {describe_bytes(sum(sizes.values()) - _size(folder))} in {folder}{left}")
         return
     for name, size in sizes.items():
         click.echo(f"{describe_bytes(size):>8}  {name}")
@@ -45,8 +45,22 @@ def _size(path: Path) -> int:
     return sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
+def _remove(path: Path) -> int:
+    """Remove a file, a link or a folder, but for what a run is writing at the moment, of which it gives the number."""
+    from trueweight.errors import TrainError
+    from trueweight.files import locked
+
+    if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
+        return 0
+    if path.suffix == ".part":
+        try:
+            with locked(path, purpose="encoding data"):
+                shutil.rmtree(path)
+        except TrainError:
+            return 1
+        return 0
+    if busy := sum(_remove(item) for item in path.iterdir()):
+        return busy
+    shutil.rmtree(path, ignore_errors=True)  # a run may have put something new there
+    return 0

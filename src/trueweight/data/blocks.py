@@ -4,18 +4,20 @@ A block's address is the digest of (data, kept rows, codecs), so that runs and m
 shard by shard into one contiguous file per array; a kill costs the shard in hand, and nothing that was finished.
 """
 
-import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from trueweight.data.column import Arrays
-from trueweight.errors import TrueweightError
-from trueweight.files import cache_dir, canonical_json, digest_bytes, disk_errors, locked, private_dir, write_json
+from trueweight.errors import TrainError, VerifyError
+from trueweight.files import (
+    cache_dir, canonical_json, digest_bytes, disk_errors, locked, private_dir, read_json, write_json,
+)  # fmt: skip
 from trueweight.progress import advance
 
 __all__ = ["SHARD_ROWS", "block_address", "open_block", "write_block"]
@@ -33,7 +35,8 @@ def block_address(*parts: object) -> str:
 
 
 def write_block(address: str, count: int, encode: Encode, *, root: Path | None = None, task: str = "encoding") -> Path:
-    """Make sure that the block is on disk, going on where an earlier attempt was cut off.
+    """Make sure that the block is on disk, going on where an earlier attempt was cut off. A block that is not as long
+    as it says is encoded again.
 
     Args:
         address: From :func:`block_address`.
@@ -49,13 +52,16 @@ def write_block(address: str, count: int, encode: Encode, *, root: Path | None =
         TrainError: No space or no permission; what was finished stays.
     """
     folder = (root or private_dir(cache_dir() / "blocks")) / address
-    if (folder / "block.json").is_file():
+    if _is_whole(folder):
         os.utime(folder)  # so that the oldest unused blocks can be told
         return folder
     growing = folder.with_name(f"{address}.part")
     with locked(growing, purpose="encoding data", wait=True), disk_errors(growing):
-        if (folder / "block.json").is_file():  # another run finished it while we waited
+        if _is_whole(folder):  # another run finished it while we waited
             return folder
+        if folder.exists():
+            _log.warning("%s is damaged and is encoded again", folder)
+        growing.mkdir(exist_ok=True)  # it may have been cleared while we waited
         shapes = _write_shards(growing, count, encode, task)
         write_json(growing / "block.json", {"rows": count, "arrays": shapes})
         (growing / "done").unlink(missing_ok=True)
@@ -66,12 +72,11 @@ def write_block(address: str, count: int, encode: Encode, *, root: Path | None =
 
 def _write_shards(growing: Path, count: int, encode: Encode, task: str) -> dict[str, list[object]]:
     ledger = growing / "done"
-    finished = {int(line) for line in ledger.read_text().split()} if ledger.is_file() else set()
-    shapes: dict[str, list[object]] = {}
+    shapes = _known_shapes(growing)
+    finished = {int(line) for line in ledger.read_text().split()} if ledger.is_file() and shapes else set()
     starts = range(0, max(count, 1), SHARD_ROWS)
     for number, start in enumerate(starts):
-        if number in finished and (growing / "shapes.json").is_file():
-            shapes = json.loads((growing / "shapes.json").read_text())
+        if number in finished:
             continue
         end = min(count, start + SHARD_ROWS)
         arrays = encode(start, end)
@@ -85,6 +90,15 @@ def _write_shards(growing: Path, count: int, encode: Encode, task: str) -> dict[
             os.fsync(file.fileno())
         advance(task, end, count)
     return shapes
+
+
+def _known_shapes(growing: Path) -> dict[str, list[object]]:
+    """What an earlier attempt wrote; nothing if that cannot be read."""
+    try:
+        found: dict[str, list[object]] = read_json(growing / "shapes.json")
+    except VerifyError:
+        return {}
+    return found
 
 
 def _put(path: Path, array: np.ndarray, start: int) -> None:
@@ -101,16 +115,37 @@ def open_block(folder: Path) -> Mapping[str, np.ndarray]:
     """The arrays of a complete block, memory-mapped, copy-on-write so that torch accepts them.
 
     Raises:
-        TrueweightError: The block is not what its description says; remove it with ``trueweight cache clear``.
+        TrainError: The block is not there, or not what its description says; remove it with
+            ``trueweight cache clear``.
     """
-    facts = json.loads((folder / "block.json").read_text())
     arrays: dict[str, np.ndarray] = {}
-    for name, (dtype, *rest) in facts["arrays"].items():
-        shape = (facts["rows"], *rest)
-        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-        path = folder / f"{name}.bin"
-        if path.stat().st_size != size:
-            problem = f"block {folder.name[:12]} is {path.stat().st_size} bytes long, not {size}"
-            raise TrueweightError(problem, where=str(folder.parent), hint="run: trueweight cache clear")
-        arrays[name] = np.memmap(path, dtype=dtype, mode="c", shape=shape) if size else np.zeros(shape, dtype)
+    try:
+        for name, dtype, shape, size in _described(folder):
+            path = folder / f"{name}.bin"
+            if path.stat().st_size != size:
+                raise ValueError(f"{path.name} is {path.stat().st_size} bytes long, not {size}")
+            arrays[name] = np.memmap(path, dtype=dtype, mode="c", shape=shape) if size else np.zeros(shape, dtype)
+    except (VerifyError, OSError, *_NOT_AS_WE_WROTE) as error:
+        problem = f"block {folder.name[:12]} of encoded data cannot be read: {error}"
+        raise TrainError(problem, where=str(folder.parent), hint="run: trueweight cache clear") from error
     return arrays
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a block is there, with files as long as its description says."""
+    try:
+        return all((folder / f"{name}.bin").stat().st_size == size for name, _, _, size in _described(folder))
+    except (VerifyError, OSError, *_NOT_AS_WE_WROTE):
+        return False
+
+
+_NOT_AS_WE_WROTE = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading the fields of a description comes to if it is JSON, but another's."""
+
+
+def _described(folder: Path) -> Iterator[tuple[str, np.dtype[Any], tuple[int, ...], int]]:
+    """Name, type, shape and bytes of each array."""
+    facts = read_json(folder / "block.json")
+    for name, (dtype, *rest) in facts["arrays"].items():
+        shape, kind = (int(facts["rows"]), *map(int, rest)), np.dtype(dtype)
+        yield name, kind, shape, int(np.prod(shape, dtype=np.int64)) * kind.itemsize
