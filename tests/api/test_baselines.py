@@ -64,6 +64,24 @@ def test_without_a_plan_no_clock_decides(tmp_path: Path, make_table: Any, monkey
     assert [(plan.name, plan.seconds, plan.events) for plan in plans] == [("linear", None, ())]
 
 
+@pytest.mark.parametrize(
+    ("target", "conformal", "calibrates"),
+    [({"won": "binary"}, {"coverage": 0.9}, False), ({"cost": "number"}, None, False),
+     ({"won": "binary", "cost": "number"}, {"coverage": 0.8}, True)],
+)  # fmt: skip
+def test_rows_calibrate_only_where_a_number_gets_intervals(
+    target: Any, conformal: Any, calibrates: bool, make_table: Any
+) -> None:
+    from trueweight.data.table import Table
+    from trueweight.spec.load import parse_spec
+    from trueweight.train.prepare import prepare
+
+    raw = {"name": "rows", "targets": target, "evaluate": {"conformal": conformal}}
+    counts = prepare(Table.of(make_table(1000)), parse_spec(raw)).split.counts()
+    assert (counts["calibration"] > 0) is calibrates
+    assert counts["validation"] + counts["calibration"] == pytest.approx(200, abs=2)
+
+
 def test_weights_count_in_what_the_constant_answers(make_table: Any) -> None:
     from trueweight.data.table import Table
     from trueweight.evaluate.baselines import fit_baselines

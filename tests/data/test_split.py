@@ -42,6 +42,15 @@ def test_calibration_takes_about_half_of_validation_or_all_of_it_when_there_is_l
     assert small.cross_fitted and np.array_equal(small.calibration, small.validation) and small.notes
 
 
+@pytest.mark.parametrize("count", [100, 5000])
+def test_where_nothing_is_calibrated_all_validation_rows_select(count: int) -> None:
+    units = Units(np.arange(count))
+    halved, whole = cut_by_share(units, SHARES, 0, "random"), cut_by_share(units, Shares(0.2, 0.2, False), 0, "random")
+    assert len(whole.calibration) == 0 and not whole.cross_fitted and not whole.notes
+    assert np.array_equal(whole.validation, np.union1d(halved.validation, halved.calibration))
+    assert np.array_equal(whole.train, halved.train) and np.array_equal(whole.test, halved.test)
+
+
 def test_a_case_does_not_move_when_others_are_given_in_another_order_or_seed() -> None:
     rows = np.arange(2000)
     again = cut_by_share(Units(rows), SHARES, 7, "random")

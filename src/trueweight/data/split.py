@@ -33,7 +33,7 @@ class Split:
     validation: np.ndarray
     """Selects: steps, members, weights."""
     calibration: np.ndarray
-    """Conformal radii. The validation rows themselves when ``cross_fitted``."""
+    """Conformal radii. The validation rows themselves when ``cross_fitted``; none where no interval is asked for."""
     test: np.ndarray
     """Sealed from fitting and selection."""
     method: str
@@ -53,6 +53,8 @@ class Shares:
 
     validation: float
     test: float
+    calibrate: bool = True
+    """Whether anybody needs calibration rows. Else all validation rows select."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,11 @@ def _units(units: Units) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
 def _finish(
     rows: np.ndarray, part: np.ndarray, unit: np.ndarray, hashes: np.ndarray, shares: Shares, method: str
 ) -> Split:
-    """Set half of the validation units apart for calibration, and check that no part is empty."""
+    """Set half of the validation units apart for calibration if it is needed, and check that no part is empty."""
     validation = np.flatnonzero(part == 1)
+    if not shares.calibrate:
+        cut = [rows[part == which] for which in (0, 1, 3, -1)]
+        return _checked(Split(cut[0], cut[1], rows[:0], cut[2], method, dropped=cut[3]), shares)
     units = np.unique(unit[validation])
     cross = len(validation) < CROSS_FIT_BELOW or len(units) < 2
     notes: tuple[str, ...] = ()

@@ -69,8 +69,9 @@ class SplitSpec(Spec):
     """Null lets the recipe choose: stratified when the first target has classes, else random."""
 
     validation: Share | FromDate | None = None
-    """Share of all rows, or where they begin in time. Half of them select, half calibrate. Null: 0.2, but at most
-    4,000 rows, since more would select no better and are missed in training."""
+    """Share of all rows, or where they begin in time. Half of them select and half calibrate where a
+    number gets intervals, else all select. Null: 0.2, but at most 4,000 rows, since more would select no better and are
+    missed in training."""
 
     test: Share | FromDate = 0.2
     """Share of all rows, or where they begin in time. 0 keeps no test rows: nothing is then proven."""

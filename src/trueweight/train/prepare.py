@@ -188,7 +188,8 @@ def _split(
     labels: Sequence[str | None] | None,
 ) -> Split:  # fmt: skip
     wish, rows, seed = spec.split, cases.rows, spec.seed
-    shares = Shares(_share(wish.validation), _share(wish.test))
+    calibrate = spec.evaluate.conformal is not None and any(facts.type == "number" for facts in blank.targets())
+    shares = Shares(_share(wish.validation), _share(wish.test), calibrate)
     if wish.method in ("column", "files"):
         chosen = labels if labels is not None else _words(cases.table, wish.column, blank.options)
         return cut_by_label(Units(rows), [chosen[r] for r in rows], shares, seed, wish.method)
