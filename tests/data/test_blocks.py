@@ -65,7 +65,9 @@ def test_a_block_that_is_gone_is_said(tmp_path: Path) -> None:
     assert "cache clear" in str(told.value.hint)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"rows": 125, "arrays": {"number": []}}', '{"arrays": {"x": 3}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"rows": 125, "arrays": {"number": []}}', '{"arrays": {"x": 3}}']
+)
 def test_a_damaged_block_is_encoded_again(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
     folder = write_block("abc", 125, Encoder(), root=tmp_path)
     (folder / "block.json").write_text(text)
