@@ -20,7 +20,9 @@ from trueweight.evaluate.asked import require_metrics
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
 from trueweight.seeds import stream
+from trueweight.spec.load import read_document
 from trueweight.spec.run import RunSpec
+from trueweight.spec.settings import apply_settings
 from trueweight.spec.units import describe_seconds
 
 __all__ = ["CHECK_ROWS", "CheckReport", "check_spec", "show_bundle"]
@@ -48,8 +50,9 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
     """
     asked = asked_spec(path, settings)
     table, _ = read_source(asked, None, path.parent, rows=CHECK_ROWS)
-    roles = assign_roles(table, asked)
-    require_metrics(asked)
+    positions = apply_settings(read_document(path), settings)
+    roles = assign_roles(table, asked, positions)
+    require_metrics(asked, positions)
     require_features(roles)
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     targets = {name: head.type for name, head in asked.targets.items()}

@@ -1,6 +1,7 @@
 """What each column is for: feature, target, key, weight, or left alone, and why."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from trueweight.data.cells import ReadOptions
@@ -9,6 +10,7 @@ from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
+from trueweight.spec.document import Document, dotted
 from trueweight.spec.run import DataSpec, RunSpec
 
 __all__ = ["Role", "assign_roles", "read_options_of", "require_features"]
@@ -31,16 +33,47 @@ def read_options_of(data: DataSpec) -> ReadOptions:
     return ReadOptions(tuple(data.missing_values), data.decimal_comma)
 
 
-def assign_roles(table: Table, spec: RunSpec) -> list[Role]:
+def assign_roles(table: Table, spec: RunSpec, positions: Document | None = None) -> list[Role]:
     """A role for every column of the table, in file order.
 
+    Args:
+        table: All rows, or the first ones.
+        spec: As asked for or resolved.
+        positions: Where the spec was written, if somebody knows.
+
     Raises:
-        DataError: A column that the spec names is not there, or nothing is left to learn from by mistake.
+        DataError: Columns that the spec names are not there; lists all of them.
     """
+    _require_columns(table, spec, positions)
     reserved = _reserved(spec)
-    for name in [*spec.features, *spec.targets, *reserved]:
-        table.column(name)
     return [_role(table, name, spec, reserved) for name in table.names]
+
+
+def _require_columns(table: Table, spec: RunSpec, positions: Document | None) -> None:
+    split, cluster = spec.split, spec.evaluate.interval.cluster
+    named: list[tuple[tuple[str, ...], str | None]] = [
+        *((("features", name), name) for name in spec.features),
+        *((("targets", name), name) for name in spec.targets),
+        (("evaluate", "interval", "cluster"), cluster),
+        (("split", "group"), split.group),
+        (("split", "column"), split.column),
+        (("data", "primary_key"), spec.data.primary_key),
+        (("data", "sample_weight"), spec.data.sample_weight),
+    ]
+    missing = [(path, name) for path, name in named if name is not None and name not in table.names]
+    if len(missing) == 1 and positions is None:
+        table.column(missing[0][1])  # says which are near
+    if missing:
+        lines = [_missing_line(table, path, name, positions) for path, name in missing]
+        count = f"{len(lines)} columns that the spec names are" if len(lines) > 1 else "a column that the spec names is"
+        hint = f"there is {', '.join(map(repr, table.names[:8]))}{', …' if len(table.names) > 8 else ''}"
+        raise DataError(f"{count} not there\n" + "\n".join(lines), where=table.label, hint=hint)
+
+
+def _missing_line(table: Table, path: tuple[str, ...], name: str, positions: Document | None) -> str:
+    place = "" if positions is None else f"{positions.place(path, key=path[-1] == name)}: "
+    near = get_close_matches(name, table.names, n=1)
+    return f"  {place}{dotted(path)}: no column {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def _reserved(spec: RunSpec) -> dict[str, tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from trueweight.errors import SpecError, TrueweightError
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, SetPrediction, VectorPrediction
 from trueweight.metrics.registry import metric, metrics_for
+from trueweight.spec.document import Document, Path, dotted
 from trueweight.spec.run import RunSpec
 
 __all__ = ["require_metrics"]
@@ -13,32 +14,39 @@ _ANSWERS = {
 }  # fmt: skip
 
 
-def require_metrics(spec: RunSpec) -> None:
+def require_metrics(spec: RunSpec, positions: Document | None = None) -> None:
     """Refuse metrics that do not exist or do not fit.
 
     Args:
         spec: As asked for or resolved.
+        positions: Where the spec was written, if somebody knows.
 
     Raises:
         SpecError: Every such metric, each with what would fit.
     """
-    asked = [(f"evaluate.metrics.{t}", t, name) for t, names in (spec.evaluate.metrics or {}).items() for name in names]
+    asked: list[tuple[Path, str, str]] = [
+        (("evaluate", "metrics", target, number), target, name)
+        for target, names in (spec.evaluate.metrics or {}).items()
+        for number, name in enumerate(names)
+    ]
     if (chosen := spec.train.selection_metric) is not None:
-        asked.append(("train.selection_metric", chosen.target, chosen.metric))
-    wrong = [line for where, target, name in asked if (line := _mistake(spec, where, target, name))]
+        asked.append((("train", "selection_metric"), chosen.target, chosen.metric))
+    found = ((path, _mistake(spec, path, target, name)) for path, target, name in asked)
+    wrong = [f"  {f'{positions.place(path)}: ' if positions else ''}{mistake}" for path, mistake in found if mistake]
     if wrong:
         count = f"{len(wrong)} mistake{'s' * (len(wrong) > 1)}"
         raise SpecError(f"{count} in the metrics\n" + "\n".join(wrong))
 
 
-def _mistake(spec: RunSpec, where: str, target: str, name: str) -> str:
+def _mistake(spec: RunSpec, path: Path, target: str, name: str) -> str:
+    where = dotted(path[:3])
     kind = spec.targets[target].type
     answer = _ANSWERS.get(kind)
     try:
         found = metric(name)
     except TrueweightError as error:
-        return f"  {where}: {error.problem}; {error.hint}"
+        return f"{where}: {error.problem}; {error.hint}"
     if answer is None or answer in found.reads:
         return ""
     fitting = ", ".join(metrics_for(answer)[:8])
-    return f"  {where}: {name!r} cannot be measured on {target!r}, which is a {kind}; choose from {fitting}"
+    return f"{where}: {name!r} cannot be measured on {target!r}, which is a {kind}; choose from {fitting}"
