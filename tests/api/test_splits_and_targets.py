@@ -9,6 +9,7 @@ import pytest
 
 from trueweight import api
 from trueweight.bundle.bundle import Bundle
+from trueweight.cli.tables import data_remarks
 from trueweight.data.frames import from_frame
 from trueweight.errors import DataError
 from trueweight.spec.load import parse_spec
@@ -82,7 +83,30 @@ def test_by_time_with_a_gap(make_table: Any) -> None:
     assert early.max() < chosen.min() - np.timedelta64(5, "D") + 1
     assert chosen.max() < late.min() - np.timedelta64(5, "D") + 1
     assert len(split.dropped) == 10
-    assert verified(api.train(data, spec=spec(**parts)), data)
+    bundle = api.train(data, spec=spec(**parts))
+    assert value(bundle, "data/rows/gap") == 10
+    assert "10 rows in split.gap are used by nobody" in "".join(data_remarks(bundle.evidence))
+    assert verified(bundle, data)
+
+
+def test_by_time_counts_groups_on_both_sides(make_table: Any) -> None:
+    customer = np.concatenate([np.arange(180), np.arange(20)])  # the last twenty came back
+    data = make_table(200) | {"day": days(200), "customer": customer}
+    wish = {"method": "time", "time_column": "day", "group": "customer", "test": 0.1, "validation": 0.1}
+    bundle = api.train(data, spec=spec(split=wish))
+    assert value(bundle, "honesty/groups") == 20
+    assert "20 groups have rows on both sides" in "".join(data_remarks(bundle.evidence))
+    assert verified(bundle, data)
+
+
+def test_rows_that_belong_together_are_named(make_table: Any) -> None:
+    data = make_table(300) | {"customer_id": np.repeat([f"c{n}" for n in range(60)], 5), "day": days(300)}
+    bundle = api.train(data, target="won", settings=["model.preset=fast"])
+    told = notes(bundle)
+    assert "'customer_id' repeats (60 values in 300 rows): split.group would keep its rows together" in told
+    assert "rows are in the order of 'day': split.time_column" in told
+    assert verified(bundle, data)
+    assert notes(api.train(data, spec=spec(split={"method": "group", "group": "customer_id"}))) == ""
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
@@ -243,7 +267,7 @@ def test_weights_weigh_the_metrics(make_table: Any) -> None:
     data = make_table(200) | {"w": np.ones(200)}
     wish = spec(data={"sample_weight": "w"})
     test = prepare(from_frame(data), parse_spec(wish)).split.test
-    data["w"][test[: len(test) // 2]] = 0
+    data["w"][test[: len(test) // 2]] = 1e-9  # of weight 0, they would not be split at all
     bundle = api.train(data, spec=wish)
     judged = {name: column[test[len(test) // 2 :]] for name, column in data.items()}
     right = (bundle.predict(judged)["won"] == judged["won"]).mean()

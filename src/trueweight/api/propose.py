@@ -5,22 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trueweight.api.request import name_of
-from trueweight.data.cells import DateCells, LevelCells
+from trueweight.data.cells import ReadOptions
 from trueweight.data.guess import Guess, guess_feature, guess_target
+from trueweight.data.kinship import count_groups, in_order_of_time
 from trueweight.data.read import read_table
-from trueweight.data.reading import cells_of
 from trueweight.data.roles import read_options_of
-from trueweight.data.signature import ColumnFacts
 from trueweight.data.table import Table
 from trueweight.spec.run import DataSpec
 
 __all__ = ["propose"]
-
-REPEATS = 1.5
-"""Rows per distinct value from which an identifier names groups rather than rows."""
 
 
 def propose(source: Any, targets: Sequence[str], *, name: str | None = None) -> str:
@@ -45,7 +39,7 @@ def propose(source: Any, targets: Sequence[str], *, name: str | None = None) -> 
     ]
     if table.provenance.names:
         lines.append(f"data: {{source: {_source(source)}}}")
-    lines += _split_lines(table, guesses)
+    lines += _split_lines(table, guesses, options)
     lines += ["targets:", *(_column(n, guess) for n, guess in heads.items())]
     lines += ["features:", *(_column(n, guess) for n, guess in guesses.items())]
     lines += ["other_features: ignore", "train: {budget: {time: 60s}}"]
@@ -80,40 +74,15 @@ def _scalar(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _split_lines(table: Table, guesses: dict[str, Guess]) -> list[str]:
+def _split_lines(table: Table, guesses: dict[str, Guess], options: ReadOptions) -> list[str]:
     """A group or time split where the data asks for one. A column that names groups is then not a feature."""
     for name in list(guesses):
-        if (groups := _groups(table, name)) is not None:
+        if (groups := count_groups(table, name, options)) is not None:
             guesses[name] = Guess("ignore", "says which rows belong together", {})
             return [
                 f"split: {{method: group, group: {_scalar(name)}}}  # {groups:,} values name {len(table):,} rows"
             ]
     for name, guess in guesses.items():
-        if guess.type == "date" and _ordered(table, name):
+        if guess.type == "date" and in_order_of_time(table, name, options):
             return [f"split: {{method: time, time_column: {_scalar(name)}}}  # rows are in the order of this column"]
     return []
-
-
-def _groups(table: Table, name: str) -> int | None:
-    """Number of groups, if a column's name and repeats say that it identifies them."""
-    words = name.lower().replace("-", "_").replace(" ", "_").split("_")
-    if not (words[-1] in ("id", "key", "no", "nr", "number", "code", "uuid") or name.endswith(("Id", "ID"))):
-        return None
-    cells = cells_of(table, _as("id", name, table), read_options_of(DataSpec()))
-    if not isinstance(cells, LevelCells) or cells.missing_N.mean() > 0.1:
-        return None
-    levels = len(cells.levels)
-    many = levels >= 20 and levels * REPEATS <= len(table)
-    return levels if many and levels >= 0.01 * len(table) else None
-
-
-def _ordered(table: Table, name: str) -> bool:
-    cells = cells_of(table, _as("date", name, table), read_options_of(DataSpec()))
-    if not isinstance(cells, DateCells) or cells.missing_N.any() or len(cells) < 3:
-        return False
-    steps = np.diff(cells.micros_N)
-    return bool((steps >= 0).all() and (steps > 0).mean() > 0.01)
-
-
-def _as(kind: str, name: str, table: Table) -> ColumnFacts:
-    return ColumnFacts(name, kind, "ignored", "", {"type": kind}, len(table), 0)

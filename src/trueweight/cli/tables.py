@@ -107,9 +107,15 @@ def confusion_tables(evidence: Evidence) -> list[str]:
 def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
     """What was dropped, filled or suspected, in plain sentences, the gravest first."""
     lines = [f"{e.metric}: {e.reason}" for e in evidence.select(axis="honesty") if e.id.startswith("honesty/leak/")]
-    counts = {e.id: e.value for e in evidence if isinstance(e.value, int) and e.unit in ("rows", "cells")}
+    counts = {e.id: e.value for e in evidence if isinstance(e.value, int) and e.unit in ("rows", "cells", "groups")}
     if skipped := counts.get("data/skipped"):
         lines.append(f"{skipped:,} unreadable rows skipped")
+    if gap := counts.get("data/rows/gap"):
+        lines.append(f"{gap:,} rows in split.gap are used by nobody")
+    if unassigned := counts.get("data/rows/unassigned"):
+        lines.append(f"{unassigned:,} rows of no part of the split are used by nobody")
+    if groups := counts.get("honesty/groups"):
+        lines.append(f"{groups:,} groups have rows on both sides of the split: scores are for groups already seen")
     if twins := counts.get("honesty/twins"):
         lines.append(f"{twins:,} test rows have the same features as rows that trained: scored without them too")
     if repeats := counts.get("data/repeats"):

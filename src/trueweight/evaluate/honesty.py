@@ -1,9 +1,12 @@
 """Facts about the data that decide how far the scores can be trusted: sizes, dirt, twins, leaks, looks."""
 
+import numpy as np
+
+from trueweight.data.kinship import count_groups, in_order_of_time
 from trueweight.data.suspects import find_suspects
 from trueweight.evaluate.quality import now
 from trueweight.evidence.record import Data, Entry, Method
-from trueweight.train.prepare import Prepared
+from trueweight.train.prepare import Prepared, group_codes
 
 __all__ = ["data_entries", "reading"]
 
@@ -24,17 +27,50 @@ def data_entries(ready: Prepared, digest: str) -> list[Entry]:
     whole = Data(digest, "all")
     counts = ready.split.counts()
     entries = [reading(f"data/rows/{part}", "rows", count, "rows", whole) for part, count in counts.items()]
+    entries += _torn(ready, whole)
     entries.append(reading("data/split/method", "split", ready.split.method, None, whole))
     entries.append(reading("data/repeats", "repeated_rows", ready.repeats, "rows", whole))
     entries.append(reading("data/skipped", "skipped_rows", ready.table.provenance.skipped_rows, "rows", whole))
-    notes = [*ready.table.provenance.notes, *ready.cases.notes]
-    if ready.spec.evaluate.conformal and any(facts.type == "number" for facts in ready.signature.targets()):
-        notes += ready.split.notes  # about calibration, which nothing else uses
+    notes = [*ready.table.provenance.notes, *ready.cases.notes, *ready.split.notes]
+    notes += _kin(ready)
     entries += [reading(f"data/note/{place}", "note", note, None, whole) for place, note in enumerate(notes, 1)]
     entries += _dirt(ready, whole)
     twins = len(ready.twins)
     entries.append(reading("honesty/twins", "test_rows_with_a_twin", twins, "rows", whole))
     return entries + _leaks(ready, whole)
+
+
+def _torn(ready: Prepared, whole: Data) -> list[Entry]:
+    """Rows that no part has, and groups that a split by something else has torn apart."""
+    split, found = ready.split, []
+    if dropped := len(split.dropped):
+        why = "gap" if split.method == "time" else "unassigned"
+        found.append(reading(f"data/rows/{why}", "rows", dropped, "rows", whole))
+    if split.method in ("time", "column", "files"):
+        group = group_codes(ready.table, ready.spec.split.group, ready.signature.options)
+        if group is not None:
+            seen = np.concatenate([group[split.train], group[split.validation], group[split.calibration]])
+            both = len(np.intersect1d(group[split.test], seen))
+            found.append(reading("honesty/groups", "groups_on_both_sides", both, "groups", whole))
+    return found
+
+
+def _kin(ready: Prepared) -> list[str]:
+    """Where a split by chance parts rows that seem to belong together, or mixes past and future."""
+    if ready.split.method not in ("random", "stratified"):
+        return []
+    options, columns, rows = ready.signature.options, ready.signature.columns, len(ready.table)
+    asked = (ready.spec.split.group, ready.spec.evaluate.interval.cluster)
+    kin = {n: count_groups(ready.table, n, options) for n, f in columns.items() if f.role in ("feature", "ignored")}
+    notes = [
+        f"column {name!r} repeats ({groups:,} values in {rows:,} rows): split.group would keep its rows together"
+        for name, groups in kin.items()
+        if groups and name not in asked
+    ]
+    dates = (f.name for f in ready.signature.features() if f.type == "date")
+    if day := next((name for name in dates if in_order_of_time(ready.table, name, options)), None):
+        notes.append(f"rows are in the order of {day!r}: split.time_column would judge by the latest of them")
+    return notes
 
 
 def _dirt(ready: Prepared, whole: Data) -> list[Entry]:
