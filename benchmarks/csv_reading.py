@@ -40,16 +40,21 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def measure(path: Path, repeats: int) -> list[tuple[float, float]]:
+    """Seconds of ours and of Arrow's, in pairs."""
+    pairs = [(seconds(partial(read_table, path)), seconds(partial(csv.read_csv, path))) for _ in range(repeats + 1)]
+    return pairs[1:]  # the first warms up
+
+
 def main(rows: int = 300_000, repeats: int = 9) -> None:
     """Measure a file without quotes and one where every text is quoted."""
     with tempfile.TemporaryDirectory() as folder:
         for quoted in (False, True):
             path = Path(folder) / f"quoted-{quoted}.csv"
             write_file(path, rows, quoted=quoted)
-            ours_and_theirs = (partial(read_table, path), partial(csv.read_csv, path))
-            pairs = [tuple(map(seconds, ours_and_theirs)) for _ in range(repeats + 1)]
-            ratios = [ours / theirs for ours, theirs in pairs[1:]]  # the first warms up
-            ours, theirs = (statistics.median(column) for column in zip(*pairs[1:], strict=True))
+            pairs = measure(path, repeats)
+            ratios = [ours / theirs for ours, theirs in pairs]
+            ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
             print(
                 f"{path.stat().st_size / 1e6:.0f} MB, {'texts quoted' if quoted else 'no quotes'}: "
                 f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}, {repeats} pairs), "
