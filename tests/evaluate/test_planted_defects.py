@@ -1,4 +1,4 @@
-"""What is said about the data's honesty finds defects that were planted, at several strengths, and is silent without."""
+"""Defects that were planted into the data are found, at several strengths; nothing is said where there are none."""
 
 from typing import Any
 

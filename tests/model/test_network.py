@@ -116,7 +116,7 @@ def test_solving_heads_have_nothing_to_train(mixed):
 
 
 def test_gradients_of_single_rows_come_by_vmap(mixed):
-    """Private training needs them; see design.md: the batch is a fixed tree of tensors for this."""
+    """Private training needs them: the batch is a fixed tree of tensors for this."""
     from torch.func import functional_call, grad, vmap
     from torch.utils import _pytree
 

@@ -1,4 +1,4 @@
-"""One measured fact, and the list of them that travels with a model (design: evidence, schema 1)."""
+"""One measured fact, and the list of them that travels with a model (schema 1; see docs/evidence.md)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field

@@ -29,7 +29,8 @@ class LinearEncoder(PartSpec):
 
     max_width: Annotated[int, Field(ge=1)] = 2048
     """Most places for one-hot codes together. Where columns have more levels, those of most levels are cut to their
-    first (most frequent) ones, the others counting as rare. Solving costs the cube of this."""
+    first (most frequent) ones, the others counting as rare. Solving for a number costs the cube of
+    this."""
 
     def build(self, layout: Layout) -> "nn.Module":
         """A ``nn.tabular.Featurizer``."""
