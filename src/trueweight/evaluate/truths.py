@@ -1,17 +1,15 @@
 """True values of a table's targets, as the predictor's Signature reads them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from trueweight.data.cells import NumberCells
-from trueweight.data.reading import cells_of, column_part
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.metrics.truth import Truth
+from trueweight.train.prepare import row_weights
+from trueweight.train.selection import run_truths
 
 __all__ = ["require_known", "truths_of"]
 
@@ -20,15 +18,9 @@ def truths_of(signature: Signature, table: Table, cluster_N: np.ndarray | None =
     """Truth by target, for all rows of the table.
 
     Raises:
-        DataError: The table has none of the target columns.
+        DataError: The table has none of the target columns, or weights that cannot be.
     """
-    found = {}
-    for facts in signature.targets():
-        if facts.name not in table.names:
-            continue
-        part: Any = column_part(facts)
-        truth: Truth = part.truth(cells_of(table, facts, signature.options), facts.learnt)
-        found[facts.name] = replace(truth, weight_N=_weights(signature, table), cluster_N=cluster_N)
+    found = run_truths(signature, table, row_weights(table, signature), cluster_N)
     if not found:
         names = ", ".join(repr(facts.name) for facts in signature.targets())
         raise DataError(
@@ -59,13 +51,3 @@ def require_known(signature: Signature, table: Table, truths: Mapping[str, Truth
                 where=table.label,
                 hint=f"it knows {', '.join(map(repr, known[:8]))}",
             )
-
-
-def _weights(signature: Signature, table: Table) -> np.ndarray | None:
-    facts = signature.named("weight")
-    if facts is None or facts.name not in table.names:
-        return None
-    cells = cells_of(table, facts, signature.options)
-    if not isinstance(cells, NumberCells) or cells.missing_N.any() or (cells.value_N < 0).any():
-        raise DataError(f"column {facts.name!r} has weights that are missing or below 0", where=table.label)
-    return cells.value_N

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +24,7 @@ from trueweight.train.encoded import Encoded, encode, encoders_of
 from trueweight.train.job import FitResult, FitterPart, Job, fit_member
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
-from trueweight.train.selection import run_truths, selection_score, target_loss
+from trueweight.train.selection import blend_loss, run_truths, selection_score
 
 __all__ = ["Fitted", "MemberReport", "fit", "fit_linear"]
 
@@ -213,7 +212,7 @@ def _weigh_on(work: _Work, leaves: Sequence[NetworkPredictor], rows: np.ndarray)
         if len(leaves) == 1 or not truth.present_N.any():
             weights[facts.name] = [1.0 / len(leaves)] * len(leaves)
         else:
-            weights[facts.name] = greedy_blend(options, truth, partial(target_loss, facts))
+            weights[facts.name] = greedy_blend(options, truth, blend_loss(work.ready.spec, facts, truth))
     return weights
 
 

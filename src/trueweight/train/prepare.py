@@ -29,7 +29,7 @@ from trueweight.recipes.resolve import resolve
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 
-__all__ = ["Prepared", "group_codes", "prepare"]
+__all__ = ["Prepared", "group_codes", "prepare", "row_weights"]
 
 TWINS_STAY_TOGETHER = 0.9
 """Share of distinct feature rows from which identical rows are taken for copies, not for coincidence."""
@@ -82,7 +82,7 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     roles = assign_roles(table, spec)
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
-    weight_N = _weights(table, blank)
+    weight_N = row_weights(table, blank)
     cases, prints, repeats = _cases(table, blank, spec, weight_N)
     resolved = _resolved(spec, roles, len(cases))
     group = group_codes(table, resolved.split.group, options)
@@ -167,11 +167,16 @@ def group_codes(table: Table, name: str | None, options: ReadOptions) -> np.ndar
     return np.where(cells.missing_N, alone, cells.code_N).astype(np.int64)
 
 
-def _weights(table: Table, blank: Signature) -> np.ndarray | None:
-    facts = blank.named("weight")
-    if facts is None:
+def row_weights(table: Table, signature: Signature) -> np.ndarray | None:
+    """Weights of all rows, (N,) float64; None where no column says them, or the table lacks it.
+
+    Raises:
+        DataError: A weight is missing or below 0, or all are 0.
+    """
+    facts = signature.named("weight")
+    if facts is None or facts.name not in table.names:
         return None
-    cells = cells_of(table, facts, blank.options)
+    cells = cells_of(table, facts, signature.options)
     if not isinstance(cells, NumberCells) or cells.missing_N.any() or (cells.value_N < 0).any():
         raise DataError(
             f"column {facts.name!r} has weights that are missing or below 0",

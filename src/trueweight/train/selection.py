@@ -1,27 +1,31 @@
 """What validation rows are asked, to choose between steps, members and weights. Lower is always better."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
 from trueweight.data.reading import cells_of, column_part
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
+from trueweight.errors import TrainError
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction, VectorPrediction
 from trueweight.metrics.registry import metric
 from trueweight.metrics.truth import Truth
 from trueweight.spec.run import RunSpec
 
-__all__ = ["run_truths", "selection_score", "target_loss"]
+__all__ = ["blend_loss", "run_truths", "selection_score", "target_loss"]
 
 
-def run_truths(signature: Signature, table: Table, weight_N: np.ndarray | None) -> dict[str, Truth]:
-    """Truth of every target for all rows of the table."""
+def run_truths(
+    signature: Signature, table: Table, weight_N: np.ndarray | None, cluster_N: np.ndarray | None = None
+) -> dict[str, Truth]:
+    """Truth of every target that the table has, for all its rows."""
     found = {}
-    for facts in signature.targets():
+    for facts in (facts for facts in signature.targets() if facts.name in table.names):
         part = column_part(facts)
         truth: Truth = part.truth(cells_of(table, facts, signature.options), facts.learnt)  # type: ignore[attr-defined]
-        found[facts.name] = Truth(truth.value, truth.present_N, weight_N)
+        found[facts.name] = Truth(truth.value, truth.present_N, weight_N, cluster_N)
     return found
 
 
@@ -44,15 +48,52 @@ def target_loss(facts: ColumnFacts, prediction: Prediction, truth: Truth) -> flo
             raise TypeError(f"no selection loss for {type(prediction).__name__}")
 
 
+def blend_loss(spec: RunSpec, facts: ColumnFacts, truth: Truth) -> Callable[[Prediction, Truth], float]:
+    """What the blend of a target is to make small: the metric asked for, if these rows can tell it, or its loss.
+
+    Args:
+        spec: Resolved.
+        facts: Of the target.
+        truth: Of the rows that choose.
+    """
+    chosen = spec.train.selection_metric
+    if chosen is not None and chosen.target == facts.name and _varies(truth):
+        return partial(_asked_loss, chosen.metric)
+    return partial(target_loss, facts)
+
+
+def _asked_loss(name: str, prediction: Prediction, truth: Truth) -> float:
+    asked = metric(name)
+    value = asked.compute(prediction, truth)
+    return -value if asked.greater_is_better else value
+
+
+def _varies(truth: Truth) -> bool:
+    """Whether there are two different true values."""
+    known = truth.value[truth.present_N]
+    return bool(len(known)) and bool((known != known[0]).any())
+
+
 def selection_score(
     spec: RunSpec, signature: Signature, predictions: Mapping[str, Prediction], truths: Mapping[str, Truth]
 ) -> float:
-    """One number for a model on validation rows: the metric asked for, or the weighted sum of target losses."""
+    """One number for a model on validation rows: the metric asked for, or the weighted sum of target losses.
+
+    Raises:
+        TrainError: The metric asked for has no value, because all rows have one class.
+    """
     chosen = spec.train.selection_metric
     if chosen is not None:
-        asked = metric(chosen.metric)
-        value = asked.compute(predictions[chosen.target], truths[chosen.target])
-        return -value if asked.greater_is_better else value
+        truth = truths[chosen.target]
+        loss = _asked_loss(chosen.metric, predictions[chosen.target], truth)
+        if np.isnan(loss) and not _varies(truth):
+            raise TrainError(
+                f"{chosen.metric} says nothing about {chosen.target!r}: all {truth.present_N.sum():,} labelled "
+                "validation rows have the same value",
+                where="train.selection_metric",
+                hint="make split.validation larger, split by method: stratified, or select by another metric",
+            )
+        return loss
     total, counted = 0.0, 0
     for name, prediction in predictions.items():
         loss = target_loss(signature.columns[name], prediction, truths[name])
