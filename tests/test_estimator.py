@@ -20,6 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import trueweight
 from trueweight import Estimator, Regressor
+from trueweight.data.frames import from_frame
 
 FAST = {"preset": "fast"}
 TINY = {"preset": "standard", "spec": {"train": {"budget": {"steps": 30}}}}
@@ -204,3 +205,11 @@ def test_scikit_learn_is_imported_only_when_asked_for() -> None:
     program = "import sys, trueweight, trueweight.api; assert 'sklearn' not in sys.modules\n"
     program += "trueweight.Estimator; assert 'sklearn' in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_split_of_ones_own_keeps_no_test_rows_either():
+    rows = from_frame({"x": np.arange(100.0)})
+    raw = Estimator(spec={"split": {"validation": 0.25}})._run_spec(rows, {"type": "binary"}, numeric=True)
+    assert (raw.split.test, raw.split.validation) == (0, 0.25)
+    asked = Estimator(spec={"split": {"test": 0.1}})._run_spec(rows, {"type": "binary"}, numeric=True)
+    assert asked.split.test == 0.1

@@ -90,7 +90,7 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         raw: dict[str, Any] = dict(self.spec or {})
         raw["seed"] = self._seed()
         raw["targets"] = {ANSWER: head}
-        raw.setdefault("split", {"test": 0})
+        raw["split"] = {"test": 0} | raw.get("split", {})
         raw.setdefault("model", {})
         raw["model"] = {"preset": self.preset} | raw["model"]
         if self.budget is not None:
