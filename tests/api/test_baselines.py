@@ -98,3 +98,10 @@ def test_weights_count_in_what_the_constant_answers(make_table: Any) -> None:
     answer = fit_baselines(ready)["constant"].predict(ready.table.take([0]))["won"].probability_NC[0, 1]
     train = ready.split.train
     assert answer == pytest.approx(np.average(rows["won"][train] == "yes", weights=rows["w"][train]))
+
+
+def test_members_whose_names_look_alike_in_an_id(make_table: Any) -> None:
+    raw = spec("a b")
+    raw["model"]["members"].append(raw["model"]["members"][0] | {"name": "a-b"})
+    evidence = api.train(make_table(200), spec=raw).evidence
+    assert [e.metric for e in evidence if e.id.endswith("/steps")] == ["steps of a b", "steps of a-b"]

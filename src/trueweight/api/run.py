@@ -139,15 +139,15 @@ def _as_own(entry: Entry, baseline: str) -> Entry:
 def _fit_entries(fitted: Fitted) -> list[Entry]:
     """Members, their weights in the blend, seconds, steps; and whether the run was cut short."""
     entries = []
-    for member in fitted.members:
-        start = f"fit/{safe_name(member.name)}"
+    for place, member in enumerate(fitted.members):
+        start = f"fit/{place}"  # names may be equal once they are made fit for an id
         entries.append(reading(f"{start}/seconds", f"seconds of {member.name}", round(member.seconds, 3), "s"))
         entries.append(reading(f"{start}/steps", f"steps of {member.name}", member.steps, "steps"))
         for target, weight in member.weights.items():
             entries.append(reading(f"{start}/weight/{target}", f"weight of {member.name}", weight, "share"))
         entries += [
-            reading(f"{start}/event/{place}", f"event of {member.name}", text, None)
-            for place, text in enumerate(member.events, 1)
+            reading(f"{start}/event/{number}", f"event of {member.name}", text, None)
+            for number, text in enumerate(member.events, 1)
         ]
     if fitted.partial:
         entries.append(
