@@ -4,7 +4,6 @@ import errno
 import fcntl
 import hashlib
 import json
-import math
 import os
 import re
 import secrets
@@ -223,8 +222,3 @@ def _own_folder(ours: str, xdg: str, below_home: str) -> Path:
     base = os.environ.get(xdg, "")
     # The XDG specification says that relative paths are to be ignored.
     return (Path(base) if base.startswith("/") else Path.home() / below_home) / "trueweight"
-
-
-def finite_or_none(value: float) -> float | None:
-    """A float for JSON: NaN and infinities become null."""
-    return value if math.isfinite(value) else None

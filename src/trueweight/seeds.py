@@ -8,7 +8,7 @@ import hashlib
 
 import numpy as np
 
-__all__ = ["row_hashes", "row_seeds", "stream", "stream_seed"]
+__all__ = ["row_hashes", "stream", "stream_seed"]
 
 
 def stream_seed(run_seed: int, purpose: str, *counters: int) -> int:
@@ -46,8 +46,3 @@ def row_hashes(seed: int, rows: np.ndarray) -> np.ndarray:
         # Twice, because row numbers that differ in one bit only must still come out unrelated.
         z = (z ^ (z >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
         return np.asarray(z ^ (z >> np.uint64(29)))
-
-
-def row_seeds(seed: int, rows: np.ndarray) -> np.ndarray:
-    """Seeds for per-row noise, (N,) int64 >= 0: a row's draw does not depend on its batch mates."""
-    return (row_hashes(seed, rows) >> np.uint64(1)).astype(np.int64)

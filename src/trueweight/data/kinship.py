@@ -3,8 +3,7 @@
 import numpy as np
 
 from trueweight.data.cells import DateCells, LevelCells, ReadOptions
-from trueweight.data.reading import cells_of
-from trueweight.data.signature import ColumnFacts
+from trueweight.data.reading import cells_of, plain_facts
 from trueweight.data.table import Table
 
 __all__ = ["count_groups", "in_order_of_time"]
@@ -18,7 +17,7 @@ def count_groups(table: Table, name: str, options: ReadOptions) -> int | None:
     words = name.lower().replace("-", "_").replace(" ", "_").split("_")
     if not (words[-1] in ("id", "key", "no", "nr", "number", "code", "uuid") or name.endswith(("Id", "ID"))):
         return None
-    cells = cells_of(table, _as("id", name, table), options)
+    cells = cells_of(table, plain_facts(name, "id", len(table)), options)
     if not isinstance(cells, LevelCells) or cells.missing_N.mean() > 0.1:
         return None
     levels = len(cells.levels)
@@ -28,12 +27,8 @@ def count_groups(table: Table, name: str, options: ReadOptions) -> int | None:
 
 def in_order_of_time(table: Table, name: str, options: ReadOptions) -> bool:
     """Whether no row is earlier than the one above it, by a column of dates without a gap."""
-    cells = cells_of(table, _as("date", name, table), options)
+    cells = cells_of(table, plain_facts(name, "date", len(table)), options)
     if not isinstance(cells, DateCells) or cells.missing_N.any() or len(cells) < 3:
         return False
     steps = np.diff(cells.micros_N)
     return bool((steps >= 0).all() and (steps > 0).mean() > 0.01)
-
-
-def _as(kind: str, name: str, table: Table) -> ColumnFacts:
-    return ColumnFacts(name, kind, "ignored", "", {"type": kind}, len(table), 0)

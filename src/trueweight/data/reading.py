@@ -9,7 +9,7 @@ from trueweight.data.signature import ColumnFacts
 from trueweight.data.table import Table
 from trueweight.registry import registry
 
-__all__ = ["cells_of", "column_part"]
+__all__ = ["cells_of", "column_part", "plain_facts"]
 
 _Key = tuple[str, str, ReadOptions]
 _KNOWN: WeakKeyDictionary[Table, dict[_Key, Cells]] = WeakKeyDictionary()
@@ -19,6 +19,11 @@ def column_part(facts: ColumnFacts) -> object:
     """The column type that a column was learnt with, rebuilt from its facts."""
     kind = "head" if facts.role == "target" else "column"
     return registry(kind)[facts.type].model_validate(dict(facts.spec))  # type: ignore[attr-defined]
+
+
+def plain_facts(name: str, type: str, rows: int) -> ColumnFacts:
+    """Facts of a column that is read as a type without options, for what no model learns from."""
+    return ColumnFacts(name, type, "ignored", "", {"type": type}, rows, 0)
 
 
 def cells_of(table: Table, facts: ColumnFacts, options: ReadOptions) -> Cells:

@@ -75,10 +75,6 @@ class Design:
             yield chunk
         self._kept, self._complete = kept, True
 
-    def total(self) -> float:
-        """Sum of all weights; 0 when no row is present."""
-        return float(sum(float(chunk.weight_R.sum()) for chunk in self))
-
     def _read(self) -> Iterator[Chunk]:
         for z, y, weight_R in self.again():
             chunk = self._chunk(z, y, weight_R)

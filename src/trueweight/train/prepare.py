@@ -9,9 +9,9 @@ import numpy as np
 from trueweight.data.cases import Cases, fingerprints, repeats_of_earlier_rows
 from trueweight.data.cells import DateCells, LevelCells, NumberCells, ReadOptions
 from trueweight.data.learn import blank_signature, learn_signature
-from trueweight.data.reading import cells_of
+from trueweight.data.reading import cells_of, plain_facts
 from trueweight.data.roles import Role, assign_roles, read_options_of, require_features
-from trueweight.data.signature import ColumnFacts, Signature
+from trueweight.data.signature import Signature
 from trueweight.data.split import (
     Shares,
     Split,
@@ -159,7 +159,7 @@ def group_codes(table: Table, name: str | None, options: ReadOptions) -> np.ndar
     """
     if name is None:
         return None
-    facts = ColumnFacts(name, "id", "ignored", "", {"type": "id"}, len(table), 0)
+    facts = plain_facts(name, "id", len(table))
     cells = cells_of(table, facts, options)
     if not isinstance(cells, LevelCells):
         raise DataError(f"column {name!r} cannot name groups", where="split.group")
@@ -248,7 +248,7 @@ def _micros(table: Table, name: str, options: ReadOptions, *, measured: bool) ->
     """
     table.column(name)
     for kind in ("date", "number"):
-        facts = ColumnFacts(name, kind, "ignored", "", {"type": kind}, len(table), 0)
+        facts = plain_facts(name, kind, len(table))
         cells = cells_of(table, facts, options)
         if cells.missing_N.any():
             continue
@@ -275,7 +275,7 @@ def _seconds(value_N: np.ndarray, name: str) -> np.ndarray:
 
 
 def _words(table: Table, name: str | None, options: ReadOptions) -> list[str | None]:
-    facts = ColumnFacts(name or "", "category", "ignored", "", {"type": "category"}, len(table), 0)
+    facts = plain_facts(name or "", "category", len(table))
     table.column(name or "")
     cells = cells_of(table, facts, options)
     if not isinstance(cells, LevelCells):
