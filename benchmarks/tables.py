@@ -216,8 +216,8 @@ Trueweight's budget for fitting was 0.7 of the time that a run may take (126 s
 for adult, 42 s for the others); everything else is default. One run at a time.
 
 Each of {splits} splits (four fifths to train, one to judge) was cut before any system saw the file. Seconds are of
-whole processes, start-up included. Differences are paired by split, with 95 % intervals corrected for splits that share rows
-(Nadeau and Bengio 2003).
+whole processes, start-up included. Differences are paired by split, with 95 % intervals corrected for splits that
+share rows (Nadeau and Bengio 2003).
 
 | data | metric | system | median | range | seconds (median, longest) | ours minus theirs |
 |---|---|---|---|---|---|---|"""
