@@ -151,3 +151,8 @@ def test_other_golden_answers_are_told(saved: Path, monkeypatch: pytest.MonkeyPa
     found = verify_bundle(saved, allow=HERE)
     assert (found.unchanged, found.answers, found.ok) == (True, False, False)
     assert any(line.startswith("answers: NO") for line in found.lines)
+
+
+def test_a_notebook_shows_the_words(saved: Path) -> None:
+    found = verify_bundle(saved, allow=HERE)
+    assert repr(found) == "\n".join(found.lines) and found.lines

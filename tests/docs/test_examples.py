@@ -30,7 +30,8 @@ def trained(folder: Path, spec: str, *settings: str) -> "trueweight.Bundle":
 
 @pytest.mark.parametrize("spec", sorted(path.name for path in EXAMPLES.glob("*.yaml")))
 def test_an_example_passes_check(folder: Path, spec: str):
-    assert api.check(folder / spec).lines
+    report = api.check(folder / spec)
+    assert report.lines and repr(report) == "\n".join(report.lines)
 
 
 def test_a_line_is_recovered(folder: Path):

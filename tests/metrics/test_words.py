@@ -54,8 +54,9 @@ def test_two_digits_of_the_half_width(half: float | None, value: float, digits: 
 
 @pytest.mark.parametrize(
     "value, decimals, text",
-    [(0.8312, 2, "0.83"), (-0.001, 2, "0.00"), (-3.0, 1, "−3.0"), (123456.0, -2, "123,500"), (1.23e-9, 10, "1.23e-09"),
-     (-1.23e-9, 10, "−1.23e-09"), (2.1234, 8, "2.12"), (math.nan, 2, "nan"), (math.inf, 2, "inf"), (-math.inf, 2, "−inf")],
+    [(0.8312, 2, "0.83"), (-0.001, 2, "0.00"), (-3.0, 1, "−3.0"), (123456.0, -2, "123,500"),
+     (1.23e-9, 10, "1.23e-09"), (-1.23e-9, 10, "−1.23e-09"), (2.1234, 8, "2.12"),
+     (math.nan, 2, "nan"), (math.inf, 2, "inf"), (-math.inf, 2, "−inf")],
 )  # fmt: skip
 def test_plain(value: float, decimals: int, text: str):
     assert plain(value, decimals) == text

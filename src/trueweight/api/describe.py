@@ -40,6 +40,9 @@ class CheckReport:
     lines: list[str]
     """Plain sentences: columns with their types and why, split, model, budget."""
 
+    def __repr__(self) -> str:
+        return "\n".join(self.lines)
+
 
 def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
     """Read a spec and the first rows of its data, and say what a run would do.

@@ -56,6 +56,9 @@ class Verification:
     lines: list[str]
     """The same in words, for people."""
 
+    def __repr__(self) -> str:
+        return "\n".join(self.lines)
+
     @property
     def ok(self) -> bool:
         """Nothing that was looked at is wrong."""

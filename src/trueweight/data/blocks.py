@@ -16,8 +16,15 @@ import numpy as np
 from trueweight.data.column import Arrays
 from trueweight.errors import TrainError, VerifyError
 from trueweight.files import (
-    cache_dir, canonical_json, digest_bytes, disk_errors, locked, private_dir, read_json, write_json,
-)  # fmt: skip
+    cache_dir,
+    canonical_json,
+    digest_bytes,
+    disk_errors,
+    locked,
+    private_dir,
+    read_json,
+    write_json,
+)
 from trueweight.progress import advance
 
 __all__ = ["SHARD_ROWS", "block_address", "open_block", "write_block"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from html import escape
 from typing import Any, Literal
 
 from trueweight.errors import VerifyError
@@ -118,6 +119,12 @@ class Evidence(Sequence[Entry]):
         fixed = {key: value for key, value in wanted.items() if value is not None}
         return [e for e in self.entries if all(getattr(e, key) == value for key, value in fixed.items())]
 
+    def _repr_html_(self) -> str:
+        """A table for notebooks; what was not measured is shown with its reason."""
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(e))}</tr>" for e in self)
+        head = "".join(f"<th>{name}</th>" for name in ("id", "value", "interval", "n", "status"))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``evidence.json``."""
         return {"schema": SCHEMA, "entries": [_plain(entry) for entry in self.entries]}
@@ -135,6 +142,15 @@ class Evidence(Sequence[Entry]):
             return cls(tuple(_entry(item) for item in raw["entries"]))
         except (KeyError, TypeError, ValueError) as error:
             raise VerifyError(f"evidence.json does not hold evidence: {error}") from None
+
+
+def _cells(entry: Entry) -> tuple[str, ...]:
+    value = f"{entry.value:.4g}" if isinstance(entry.value, float) else str("–" if entry.value is None else entry.value)
+    unit = f" {entry.unit}" if entry.unit and entry.value is not None else ""
+    found = entry.interval
+    interval = f"{found.low:.4g} … {found.high:.4g}" if found else ""
+    status = entry.status.replace("_", " ") + (f": {entry.reason}" if entry.reason else "")
+    return entry.id, value + unit, interval, "" if entry.n is None else f"{entry.n:,}", status
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def conformal_radius(residuals: np.ndarray, coverage: float) -> Radius:
     Source: Lei et al. 2018, "Distribution-Free Predictive Inference for Regression", arXiv:1604.04173, section 2.2.
 
     Args:
-        residuals: ``|truth - prediction|`` of calibration rows that no fitting or selection has seen, (n,).
+        residuals: ``|truth - prediction|`` of calibration rows, (n,). With rows that selection has seen, the radius is
+            optimistic.
         coverage: In (0, 1).
     """
     n = len(residuals)
@@ -52,7 +53,12 @@ def conformal_radius(residuals: np.ndarray, coverage: float) -> Radius:
 
 @dataclass(frozen=True)
 class ConformalPredictor:
-    """A node that adds intervals to the number targets of its one member."""
+    """A node that adds intervals to the number targets of its one member.
+
+    The coverage is promised where calibration rows took no part in fitting or selecting. Where they were too few to set
+    apart and the validation rows calibrated (``Split.cross_fitted``), only the blend's weights are crossed: steps and
+    strengths of regularisation were chosen on these rows, and the intervals are optimistic there.
+    """
 
     signature: Signature
     inner: Predictor
