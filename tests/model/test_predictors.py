@@ -2,6 +2,7 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -215,3 +216,17 @@ def test_batches_and_noise_follow_the_network_to_its_device(mixed, monkeypatch):
     predictor.network.to("meta")
     assert same(before, predictor.predict(mixed.table))
     assert seen == {"meta"}
+
+
+def test_one_wild_member_does_not_decide_a_blend():
+    calm, wild = NumberPrediction(np.array([1.0, 2.0]), reach=(-5.0, 9.0)), NumberPrediction(np.array([3.0, -1e6]))
+    wild = replace(wild, reach=(-5.0, 9.0))
+    np.testing.assert_allclose(calm.mix([wild], [0.5, 0.5]).value_N, [2.0, -1.5])
+    assert wild.mix([], [1.0]).value_N[1] == -1e6  # alone, a line goes on
+
+
+def test_how_far_a_blend_goes_is_told_by_the_labels(make_problem):
+    x = np.arange(400.0)
+    answer = make_problem({"x": x, "y": x}, {"x": "number"}, {"y": "number"}).solved().predict(Table.of({"x": [1e6]}))
+    low, high = answer["y"].reach
+    assert -470 < low < -380 and 780 < high < 870  # 4 standard deviations of a uniform are 1.15 ranges

@@ -47,6 +47,8 @@ class NumberPrediction:
     high_N: Array | None = None
     coverage: float | None = None
     """Share of rows whose truth should lie in [low, high]; None without interval."""
+    reach: tuple[float, float] | None = None
+    """Where a mixture takes values to lie: a member that a wild cell carries far outside must not decide it alone."""
 
     def __len__(self) -> int:
         return len(self.value_N)
@@ -65,7 +67,13 @@ class NumberPrediction:
         return self.value_N[:, None]
 
     def mix(self, others: Sequence[Prediction], weights: Sequence[float]) -> "NumberPrediction":
-        return NumberPrediction(_mean([self, *others], weights)[:, 0])
+        if not others:
+            return NumberPrediction(self.value_N, reach=self.reach)
+        held = [p._held() if isinstance(p, NumberPrediction) else p for p in (self, *others)]
+        return NumberPrediction(_mean(held, weights)[:, 0], reach=self.reach)
+
+    def _held(self) -> "NumberPrediction":
+        return self if self.reach is None else replace(self, value_N=np.clip(self.value_N, *self.reach))
 
     def with_radius(self, radius: float, coverage: float) -> "NumberPrediction":
         """The same values with an interval of ``radius`` to both sides."""

@@ -1,7 +1,7 @@
 """Numbers: filled, transformed if asked, and put on a common scale."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -38,8 +38,7 @@ def transformed(value_N: np.ndarray, transform: Transform) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class NumberCodec:
-    """``number``: (transform(value) - center) / scale, affine in the transformed value up to one range of the training
-    values (0.1 to 99.9 %) beyond either end, and no further. ``flag``: missing marks.
+    """``number``: (transform(value) - center) / scale, affine in the transformed value. ``flag``: missing marks.
 
     A constant column has no ``number``; a column whose training rows were all given has no ``flag``, and a
     value that is missing later is imputed.
@@ -56,9 +55,6 @@ class NumberCodec:
     """Whether missing values are marked."""
     inner: tuple[float, ...] = ()
     """Inner quantiles in encoded units."""
-    low: float = -_LIMIT
-    """Encoded values stop here: one wild cell, a typing error, must not decide a linear answer alone."""
-    high: float = _LIMIT
 
     def shapes(self) -> dict[str, int]:
         return ({"number": 1} if self.scale else {}) | ({"flag": 1} if self.flags else {})
@@ -85,7 +81,7 @@ class NumberCodec:
 
     def _scaled(self, value_N: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):  # clipped at once
-            return np.clip((value_N - self.center) / self.scale, self.low, self.high)
+            return np.clip((value_N - self.center) / self.scale, -_LIMIT, _LIMIT)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"inner": list(self.inner)}
@@ -160,16 +156,7 @@ class NumberColumn(PartSpec):
             return plain
         knots = plain._scaled(transformed(np.asarray(learnt["knots"], np.float64), self.transform))
         inner = tuple(float(x) for x in np.unique(knots.astype(np.float32)))
-        low, high = self._bounds(plain, learnt["quantiles"])
-        return replace(plain, inner=inner, low=low, high=high)
-
-    def _bounds(self, plain: NumberCodec, quantiles: list[float]) -> tuple[float, float]:
-        """The 0.1 to 99.9 % range, widened by its own width on both sides."""
-        first, last = plain._scaled(transformed(np.array([quantiles[0], quantiles[-1]]), self.transform))
-        width = float(last - first)
-        if width <= 0:
-            return -_LIMIT, _LIMIT
-        return max(-_LIMIT, float(first) - width), min(_LIMIT, float(last) + width)
+        return NumberCodec(name, self.transform, learnt["fill"], learnt["center"], learnt["scale"], flags, inner)
 
     def codec_from_json(self, raw: Mapping[str, Any]) -> NumberCodec:
         """The inverse of :meth:`NumberCodec.to_json`."""

@@ -151,8 +151,14 @@ def _read(value_ND: np.ndarray, facts: Mapping[str, Any]) -> Prediction:
     value_N = value_ND[:, 0] * facts["std"] + facts["mean"]
     if facts["transform"] == "log1p":
         # Far outside what was seen, the exponential would turn a small mistake into an absurd answer.
-        low, high = np.log1p([facts["low"], facts["high"]])
-        # Of a few rows, the range says little: low and high are means then, and may be equal.
-        reach = max(high - low, 4 * facts["std"])
-        value_N = np.expm1(np.clip(value_N, low - reach, high + reach))
-    return NumberPrediction(value_N)
+        first, last = np.log1p([facts["low"], facts["high"]])
+        low, high = _reach(first, last, facts["std"])
+        return NumberPrediction(np.expm1(np.clip(value_N, low, high)))
+    return NumberPrediction(value_N, reach=_reach(facts["low"], facts["high"], facts["std"]))
+
+
+def _reach(low: float, high: float, std: float) -> tuple[float, float]:
+    """The range of the labels, widened by its own width on both sides."""
+    # Of a few rows, the range says little: low and high are means then, and may be equal.
+    width = max(high - low, 4 * std)
+    return low - width, high + width
