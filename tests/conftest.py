@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,13 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     monkeypatch.setenv("TRUEWEIGHT_STATE", str(home / "state"))
     for name in ("TRUEWEIGHT_DEBUG", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _denormals_are_numbers() -> None:
+    """A command that runs inside the test process counts them as zero, for good; other tests must not notice."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 def _spellings(secret: str | float) -> list[bytes]:

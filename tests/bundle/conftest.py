@@ -13,6 +13,9 @@ import torch
 from trueweight.bundle.card import model_card
 from trueweight.bundle.golden import make_golden
 from trueweight.bundle.save import Contents, save_bundle
+from trueweight.data.cells import LevelCells, NumberCells, ReadOptions
+from trueweight.data.parse_numbers import read_numbers
+from trueweight.data.parse_texts import read_levels
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.evidence.record import Data, Entry, Evidence, Interval
@@ -28,6 +31,9 @@ HERE = ("this process",)
 class FakeNumber(PartSpec):
     type: Literal["fake_number"] = "fake_number"
 
+    def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> NumberCells:
+        return read_numbers(raw, options)
+
     def synthetic(self, learnt: Mapping[str, Any], rng: np.random.Generator, n: int) -> pa.Array:
         return pa.array([f"{x:.3f}" for x in rng.normal(learnt["mean"], learnt["std"], n)])
 
@@ -37,6 +43,9 @@ class FakeNumber(PartSpec):
 
 class FakeLevel(PartSpec):
     type: Literal["fake_level"] = "fake_level"
+
+    def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> LevelCells:
+        return read_levels(raw, options)
 
     def synthetic(self, learnt: Mapping[str, Any], rng: np.random.Generator, n: int) -> pa.Array:
         return pa.array(rng.choice(learnt["levels"], n).tolist())

@@ -186,6 +186,7 @@ def dotted(path: Path) -> str:
         if isinstance(key, int):
             words += f"[{key}]"
         else:
-            word = key if key and not set(key) & set('."[]= ') else '"' + key.replace('"', '\\"') + '"'
+            plain = key and not any(c in '."[]=' or c.isspace() for c in key)
+            word = key if plain else '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
             words += f".{word}" if words else word
     return words
