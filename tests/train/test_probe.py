@@ -6,7 +6,7 @@ import torch
 from trueweight.errors import TrainError
 from trueweight.spec.run import TrainSpec
 from trueweight.train import probe
-from trueweight.train.probe import batch_size_for, choose_device, decide_plan, looks_for, predicted_bytes
+from trueweight.train.probe import batch_size_for, choose_device, decide_plan, looks_for, predicted_bytes, usual
 from trueweight.train.state import weights_of
 from trueweight.train.watch import Stopwatch
 
@@ -106,3 +106,8 @@ def test_a_device_that_is_not_there(monkeypatch):
     assert TrainSpec(device="cpu").device == "cpu"
     with pytest.raises(TrainError, match="no device 'cuda' here"):
         choose_device("cuda")
+
+
+def test_a_busy_moment_does_not_shrink_the_plan():
+    assert usual([0.01] * 4 + [0.3] * 8) == 0.01
+    assert usual([0.02]) == 0.02
