@@ -268,6 +268,28 @@ def test_predict_takes_the_format_from_the_name(api: FakeApi, tmp_path: Path) ->
     assert api.calls[-1][1][1] == "-"
 
 
+@pytest.mark.parametrize("name", ["a.xlsx", "a.csv.gz", "a.TSV", "a.json"])
+def test_predict_writes_no_csv_under_another_kind_s_name(
+    api: FakeApi, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answers["predict"] = COLUMNS
+    assert run(["predict", "b", "x.csv", "-o", str(tmp_path / name)]) == 2
+    assert f"answers are not written as {Path(name).suffix.lower()}: name a file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert run(["predict", "b", "x.csv", "-o", str(tmp_path / name), "--format", "csv"]) == 0
+
+
+def test_predict_keeps_the_rows_that_it_answers(
+    api: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answers["predict"] = COLUMNS
+    rows = tmp_path / "rows.csv"
+    rows.write_text("x\n1\n")
+    assert run(["predict", "b", str(rows), "-o", str(tmp_path / "." / "rows.csv")]) == 2
+    assert "rows.csv holds the rows to answer: name another file" in capsys.readouterr().err
+    assert rows.read_text() == "x\n1\n"
+
+
 def test_predict_writes_to_standard_output(api: FakeApi, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     api.answers["predict"] = COLUMNS
     assert run(["predict", "b", "x.csv"]) == 0

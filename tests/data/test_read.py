@@ -5,12 +5,14 @@ import io
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
+from pyarrow import csv, parquet
 
 from trueweight.data.read import read_table
+from trueweight.data.source import arrow_stream
 from trueweight.data.table import Table
 from trueweight.progress import Progress, listen
 from trueweight.spec.run import DataSpec
@@ -265,3 +267,34 @@ def test_arrow_streams_and_files(tmp_path: Path):
 
 def test_provenance_holds_no_path(tmp_path: Path):
     assert str(tmp_path) not in repr(read(tmp_path, b"a,b\n1,2\n").provenance)
+
+
+def test_memory_that_arrow_reads_from_is_not_python_s():
+    """A thread of Arrow's that lets go of Python's memory while Python shuts down aborts the process."""
+    content = b"x,y\n1,2\n" * 100
+    before = sys.getrefcount(content)
+    stream = arrow_stream(content)
+    assert sys.getrefcount(content) == before
+    assert stream.read() == content
+
+
+@pytest.mark.parametrize(("text", "tries"), [
+    ("x,y\n1,2\n3,4\n", [(True, False)]),
+    ("x,y\n1,2\n3\n" + "5,6\n" * 200, [(True, False), (False, True)]),
+])  # fmt: skip
+def test_no_thread_of_arrow_holds_a_python_function(tmp_path, monkeypatch, text, tries):
+    threads, functions = [], []
+
+    def reading(*, use_threads, **options):
+        threads.append(use_threads)
+        return csv.ReadOptions(use_threads=use_threads, **options)
+
+    def parsing(*, invalid_row_handler, **options):
+        functions.append(invalid_row_handler is not None)
+        return csv.ParseOptions(invalid_row_handler=invalid_row_handler, **options)
+
+    patched = SimpleNamespace(**{**vars(csv), "ReadOptions": reading, "ParseOptions": parsing})
+    monkeypatch.setattr("pyarrow.csv", patched)
+    table = read(tmp_path, text.encode())
+    assert list(zip(threads, functions, strict=True)) == tries
+    assert len(table) == text.count(",") - 1

@@ -12,6 +12,9 @@ __all__ = ["predict"]
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
+NOT_WRITTEN = (".arrow", ".feather", ".gz", ".ipc", ".json", ".tab", ".tsv", ".xls", ".xlsx")
+"""Endings that promise other content than CSV."""
+
 
 @click.command(short_help="Answer new rows.")
 @click.argument("bundle", type=click.Path(path_type=Path))
@@ -32,10 +35,27 @@ def predict(bundle: Path, source: str, output: str, form: str | None, allow: tup
     from trueweight import api
     from trueweight.data.write import write_columns
 
-    form = form or FORMATS.get(Path(output).suffix.lower(), "csv")
+    form = form or _format_of(output)
+    _refuse_the_source(source, output)
     if output == "-" and form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("parquet is not for reading on a terminal: write it to a file with -o")
     prepare_torch()
     with showing_progress():
         columns = api.predict(api.load(bundle, allow=allow), source)
     write_columns(columns, sys.stdout.buffer if output == "-" else Path(output), form)
+
+
+def _format_of(output: str) -> str:
+    suffix = Path(output).suffix.lower()
+    if suffix in NOT_WRITTEN:
+        raise click.UsageError(
+            f"answers are not written as {suffix}: name a file that ends in .csv, .parquet or .jsonl, or say --format"
+        )
+    return FORMATS.get(suffix, "csv")
+
+
+def _refuse_the_source(source: str, output: str) -> None:
+    """Answers in the place of the rows they answer would be the end of those rows."""
+    rows, answers = Path(source), Path(output)
+    if "-" not in (source, output) and rows.is_file() and answers.exists() and rows.samefile(answers):
+        raise click.UsageError(f"{output} holds the rows to answer: name another file for the answers")

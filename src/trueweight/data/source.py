@@ -17,7 +17,7 @@ from trueweight.errors import DataError
 from trueweight.progress import advance
 from trueweight.spec.run import DataSpec
 
-__all__ = ["HEAD_BYTES", "Piece", "Source", "SourceFile", "ticking"]
+__all__ = ["HEAD_BYTES", "Piece", "Source", "SourceFile", "arrow_stream", "ticking"]
 
 HEAD_BYTES = 1 << 20
 """How much of a file is looked at to find out what it is."""
@@ -117,6 +117,17 @@ class _Unzipped(io.RawIOBase):
 def _fill(buffer: Any, chunk: bytes) -> int:
     buffer[: len(chunk)] = chunk
     return len(chunk)
+
+
+def arrow_stream(content: bytes) -> pa.NativeFile:
+    """A stream over a copy of ``content`` in Arrow's own memory.
+
+    Arrow's threads may still be letting go of what they have read while Python shuts down, and to let go of memory
+    that Python owns they would need Python: the process is then aborted, now and then.
+    """
+    own = pa.BufferOutputStream()
+    own.write(content)
+    return pa.BufferReader(own.getvalue())
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from trueweight.data.plain import tidy_names
 from trueweight.data.sniff import Layout, first_lines, layout_of
-from trueweight.data.source import HEAD_BYTES, Piece, SourceFile, ticking
+from trueweight.data.source import HEAD_BYTES, Piece, SourceFile, arrow_stream, ticking
 from trueweight.errors import DataError
 from trueweight.spec.base import PartSpec
 from trueweight.spec.run import DataSpec
@@ -23,6 +23,7 @@ __all__ = ["CsvSource"]
 
 _BLOCK = 1 << 22
 _LARGEST_BLOCK = (1 << 31) - (1 << 20)
+_UNEQUAL = re.compile(r"CSV parse error: (Row #\d+: )?Expected \d+ columns, got \d+")
 _SCAN = 1 << 22
 _LEAST_HEAD = 1 << 18
 _SHOWN = 3
@@ -132,6 +133,8 @@ class _Attempt:
     recode: Callable[[bytes], bytes] | None = None
     """Makes UTF-8 of the bytes; None where they are."""
     block: int = _BLOCK
+    skips: bool = False
+    """Whether rows of another length than the header are skipped and kept for a report; else Arrow stops there."""
     notes: tuple[str, ...] = ()
 
 
@@ -172,11 +175,13 @@ class _Reading:
     def _parse(self, attempt: _Attempt) -> pa.Table:
         from pyarrow import csv
 
-        reading = csv.ReadOptions(column_names=self.names, block_size=attempt.block)
+        # A Python function in the hands of Arrow's threads aborts the process, now and then, when one of them lets go
+        # of it while Python shuts down: so there is none for clean files, and no thread for the others.
+        reading = csv.ReadOptions(column_names=self.names, block_size=attempt.block, use_threads=not attempt.skips)
         parsing = csv.ParseOptions(
             delimiter=self.layout.delimiter,
             newlines_in_values=self.scan.quotes > 0,
-            invalid_row_handler=self._skip,
+            invalid_row_handler=self._skip if attempt.skips else None,
         )
         converting = csv.ConvertOptions(
             column_types=dict.fromkeys(self.names, pa.string()), strings_can_be_null=False, include_columns=self.names
@@ -188,7 +193,7 @@ class _Reading:
         if self.rows is not None:
             return self._parse_head(attempt, parse, self.rows)
         if attempt.recode:
-            return parse(pa.BufferReader(attempt.recode(self.file.bytes()[self.layout.start :])))
+            return parse(arrow_stream(attempt.recode(self.file.bytes()[self.layout.start :])))
         with _native(self.file) as raw, ticking(f"reading {self.file.name}", raw.tell, self.file.size):
             raw.seek(self.layout.start)
             return parse(raw)
@@ -207,7 +212,7 @@ class _Reading:
                 size *= 4
                 self.bad.clear()
                 if content or ended:
-                    data = parse(pa.BufferReader(attempt.recode(content) if attempt.recode else content))
+                    data = parse(arrow_stream(attempt.recode(content) if attempt.recode else content))
         if not ended:
             tail = content.rstrip()
             self.bad = [(count, text) for count, text in self.bad if not tail.endswith(text.encode().rstrip())]
@@ -228,6 +233,8 @@ class _Reading:
         Raises:
             DataError: There is nothing left to try.
         """
+        if _UNEQUAL.match(problem):  # before the others: it quotes the row
+            return replace(attempt, skips=True)
         if "Empty CSV" in problem:
             raise _no_rows(self.file.name, len(self.names)) from None
         if "straddl" in problem and attempt.block < _LARGEST_BLOCK:
@@ -288,7 +295,7 @@ class _Reading:
 
 def _native(file: SourceFile) -> pa.NativeFile:
     """A stream that Arrow's threads read without Python, which may be shutting down while they are still at it."""
-    return pa.BufferReader(file.content) if file.path is None else pa.OSFile(str(file.path))
+    return pa.OSFile(str(file.path)) if file.path else arrow_stream(file.bytes())
 
 
 def _from_latin_1(content: bytes) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, cast
 import pyarrow as pa
 
 from trueweight.data.frames import arrow_array
-from trueweight.data.source import Piece, SourceFile
+from trueweight.data.source import Piece, SourceFile, arrow_stream
 from trueweight.data.sources.csv import refuse_other_kinds
 from trueweight.errors import DataError
 from trueweight.progress import advance
@@ -71,10 +71,10 @@ def _by_arrow(content: bytes) -> pa.Table | None:
     for block in (_BLOCK, 1 << 28):  # a second time, for lines longer than a block
         try:
             reading = arrow_json.ReadOptions(block_size=block)
-            data = arrow_json.read_json(pa.BufferReader(content), read_options=reading)
+            data = arrow_json.read_json(arrow_stream(content), read_options=reading)
             if (schema := _without_moments(data.schema)) != data.schema:
                 parsing = arrow_json.ParseOptions(explicit_schema=schema)
-                data = arrow_json.read_json(pa.BufferReader(content), read_options=reading, parse_options=parsing)
+                data = arrow_json.read_json(arrow_stream(content), read_options=reading, parse_options=parsing)
             data.validate(full=True)  # the reader itself does not look whether texts are UTF-8
         except pa.ArrowException as error:
             if "straddl" not in str(error):

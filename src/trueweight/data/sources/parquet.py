@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
-from trueweight.data.source import Piece, SourceFile
+from trueweight.data.source import Piece, SourceFile, arrow_stream
 from trueweight.errors import DataError
 from trueweight.progress import advance
 from trueweight.spec.base import PartSpec
@@ -29,7 +29,7 @@ class ParquetSource(PartSpec):
         from pyarrow import parquet
 
         try:
-            with parquet.ParquetFile(file.local or pa.BufferReader(file.bytes())) as opened:
+            with parquet.ParquetFile(file.local or arrow_stream(file.bytes())) as opened:
                 return Piece(_all(opened, file.name) if rows is None else _first(opened, rows))
         except (pa.ArrowException, OSError) as error:
             hint = "was it copied whole? A Parquet file begins and ends with PAR1"
