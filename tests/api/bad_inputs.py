@@ -282,6 +282,9 @@ SPECS = [
     BadInput("unfit-metric", "asked for a metric that does not fit the target", "is told those that do", 2,
              ("'rmse' cannot be measured on 'fraud'", "choose from"),
              spec(GOOD_SPEC + "evaluate: {metrics: {fraud: [rmse]}}\n")),
+    BadInput("unknown-class", "asked for the recall of a class that is not there", "is told the nearest one, before "
+             "training", 2, ("evaluate.metrics.fraud: no class is called 'yess'", "did you mean 'yes'"),
+             _set("evaluate.metrics.fraud=['recall[no]', 'recall[yess]']")),
     BadInput("metric-without-intervals", "asked for the coverage of intervals that are switched off", "is told, "
              "before training", 2, ("'coverage' is of intervals, and evaluate.conformal is null",),
              _set("evaluate.conformal=null", "evaluate.metrics.fraud=[mae, coverage]",
