@@ -324,6 +324,8 @@ SPECS = [
              ("no unfinished run of 'claims'", "leaving out --resume"), train(claims(), "--resume")),
     BadInput("out-not-empty", "chose an --out that holds other things", "is told one of them", 4,
              ("the folder is not empty", "'claims.csv'", "--out"), train(claims(), "--out", ".")),
+    BadInput("out-below-file", "chose an --out below a file", "is told which", 4, ("claims.csv is a file",),
+             train(claims(), "--out", "claims.csv/run")),
     BadInput("out-is-file", "chose an --out that is a file", "is told so", 2, ("claims.csv", "is a file"),
              train(claims(), "--out", "claims.csv")),
     BadInput("no-plan", "replayed a file that is no plan", "is told which file is one", 2, ("not a plan", "plan.json"),
