@@ -105,3 +105,15 @@ def test_members_whose_names_look_alike_in_an_id(make_table: Any) -> None:
     raw["model"]["members"].append(raw["model"]["members"][0] | {"name": "a-b"})
     evidence = api.train(make_table(200), spec=raw).evidence
     assert [e.metric for e in evidence if e.id.endswith("/steps")] == ["steps of a b", "steps of a-b"]
+
+
+def test_metrics_of_intervals_may_be_asked_for_though_baselines_have_none(make_table: Any) -> None:
+    asked = {"metrics": {"cost": ["coverage", "rmse"]}, "interval": {"n_resamples": 100}}
+    raw = {"name": "rows", "targets": {"cost": "number"}, "model": {"preset": "fast"}, "evaluate": asked}
+    evidence = api.train(make_table(200), spec=raw).evidence
+    ours, theirs = (evidence.find(f"{by}/cost/coverage/test") for by in ("quality", "baseline/constant"))
+    assert ours is not None and theirs is not None
+    assert ours.status == "measured" and 0.5 < float(ours.value or 0) <= 1
+    assert (theirs.status, theirs.reason) == ("not_applicable", "this model predicts no intervals")
+    verdict = evidence.find("verdict/cost/constant")
+    assert verdict is not None and verdict.metric == "rmse"

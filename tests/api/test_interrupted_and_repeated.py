@@ -80,6 +80,8 @@ def test_ctrl_c_keeps_the_best_so_far(tmp_path: Path, make_csv: Any, make_table:
     assert "partial" in err
     bundle = api.load(json.loads(out)["bundle"])
     assert bundle.evidence.find("fit/partial").status == "measured"
+    said = "the model is partial: training was stopped before its end"
+    assert said in err and said in (bundle.path / "MODEL_CARD.md").read_text().lower()
     assert any(e.id.startswith("fit/1/event") and "stop" in str(e.value) for e in bundle.evidence)
     assert state("run")["state"] == "partial"
     found = api.verify(bundle.path, recompute=True, data=tmp_path / "rows.csv")

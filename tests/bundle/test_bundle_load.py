@@ -14,6 +14,7 @@ from trueweight.bundle import format as bundle_format
 from trueweight.bundle.load import load_bundle
 from trueweight.bundle.migrate import MIGRATIONS, Documents
 from trueweight.bundle.save import Contents, save_bundle
+from trueweight.bundle.verify import verify_bundle
 from trueweight.errors import VerifyError
 
 HERE = ("this process",)
@@ -181,6 +182,35 @@ def test_other_json_with_a_forged_manifest_is_refused(
     forge(saved)
     with pytest.raises(VerifyError):
         load_bundle(saved, allow=HERE)
+
+
+def _put(path: Path, place: list[str | int], value: object) -> None:
+    raw = inner = json.loads(path.read_text())
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = value
+    path.write_text(json.dumps(raw))
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("golden/answers.json", ["targets", "bought", "columns"], None),
+        ("golden/answers.json", ["targets", "bought", "columns", "bought"], ["no"]),
+        ("golden/answers.json", ["targets", "bought", "columns", "bought"], 3),
+        ("signature.json", ["columns", 3, "learnt"], None),
+        ("evidence.json", ["entries", 0], 5),
+    ],
+)
+def test_a_forged_value_deep_inside_is_refused(
+    saved: Path, forge: Callable[..., None], name: str, place: list[str | int], value: object
+) -> None:
+    _put(saved / name, place, value)
+    forge(saved)
+    with pytest.raises(VerifyError):
+        load_bundle(saved, allow=HERE)
+    with pytest.raises(VerifyError):
+        verify_bundle(saved, allow=HERE)
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", b"\x80\x04\x95pickle", b"\xff" * 64])

@@ -92,6 +92,8 @@ def test_features(values, type, why, spec):
 )
 def test_names_speak_for_identifiers(name):
     whole = [str(i) for i in RNG.permutation(500)]
+    long = 1_234_567_890_123_456_789 + np.arange(500)  # only a few different ones as float64
+    assert feature([str(i) for i in long], name).type == feature(pa.array(long), name).type == "id"
     assert feature(whole, name).type == "id"
     assert feature([*whole, *whole[:9]], name).why.startswith("unique in nearly every row")
     assert feature([str(i % 7) for i in range(500)], name).type == "number"
@@ -133,6 +135,12 @@ def test_targets(values, type):
     guess = target(values)
     assert guess.type == type
     registry("head")[type].model_validate({"type": type, **guess.spec})  # heads know fewer fields than columns
+
+
+@pytest.mark.parametrize("values", [[2**60 + i for i in range(200)], [str(2**60 + i) for i in range(200)]])
+def test_whole_numbers_above_2_53_are_told_apart_as_they_are_written(values):
+    assert target(values).type == "number"  # two distinct ones as float64
+    assert feature(values).type == "number"
 
 
 def test_targets_of_known_tables():

@@ -202,8 +202,10 @@ def test_intervals():
     truth = truth_of(np.array([0.5, 1.6, 1.5, 9.0]), np.array([1.0, 1.0, 2.0, 4.0]))
     assert metric("coverage").compute(prediction, truth) == 3 / 8  # ends belong to the interval
     assert metric("interval_width").compute(prediction, truth) == 1.0
-    with pytest.raises(SpecError, match="needs predicted intervals"):
-        metric("coverage").compute(NumberPrediction(np.arange(4.0)), truth)
+    for name in ("coverage", "interval_width"):
+        without = metric(name).statistic(NumberPrediction(np.arange(4.0)), truth)
+        assert without.reason == "this model predicts no intervals"
+        assert np.isnan(without.values(np.ones((1, 4)))).all()
 
 
 def test_more_classes_than_a_one_hot_matrix_would_bear():

@@ -17,7 +17,7 @@ from trueweight.bundle.parts import distributions
 from trueweight.bundle.save import Contents, save_bundle
 from trueweight.data.digest import digest_rows
 from trueweight.errors import SpecError
-from trueweight.evaluate.asked import require_metrics
+from trueweight.evaluate.asked import require_labels, require_metrics
 from trueweight.evaluate.baselines import fit_baselines
 from trueweight.evaluate.honesty import data_entries, reading
 from trueweight.evaluate.measure import measure
@@ -58,6 +58,7 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
         meter = stack.enter_context(Meter())
         ready = prepare(request.table, spec, labels=request.labels)
         require_metrics(ready.spec)
+        require_labels(ready.spec, ready.signature)
         digest = request.table.provenance.digest
         names = [spec.name, *ready.spec.evaluate.baselines]
         if replay is not None:

@@ -28,7 +28,7 @@ def model_card(spec: RunSpec, signature: Signature, evidence: Evidence, *, basel
         (f"# Model card: {spec.name}", _what(spec, signature, baseline_of)),
         ("## Results", _results(evidence)),
         ("## What it reads", _columns(signature)),
-        ("## Limits", _limits(spec, signature)),
+        ("## Limits", _limits(spec, signature, evidence)),
         ("## Privacy", _privacy(spec)),
         ("## Use it", _use(spec)),
     ]
@@ -88,7 +88,9 @@ def _columns(signature: Signature) -> Iterator[str]:
         yield f"\nLeft out: {', '.join(left)}."
 
 
-def _limits(spec: RunSpec, signature: Signature) -> Iterator[str]:
+def _limits(spec: RunSpec, signature: Signature, evidence: Evidence) -> Iterator[str]:
+    for entry in evidence.select(axis="fit", metric="partial"):
+        yield f"- The model is partial: training was {entry.value}."
     if spec.card.limits:
         yield f"- {spec.card.limits}"
     yield "- The results hold for rows like those it was trained on. Measure it again on yours: `trueweight evaluate`."

@@ -19,7 +19,7 @@ from trueweight.bundle.format import (
     SPEC,
     Manifest,
 )  # fmt: skip
-from trueweight.bundle.golden import Golden, check_golden
+from trueweight.bundle.golden import Golden, GoldenResult, check_golden
 from trueweight.bundle.integrity import Content, parse_json, read_content
 from trueweight.bundle.migrate import Documents, migrate
 from trueweight.bundle.parts import check_allowed, parts_of
@@ -31,7 +31,7 @@ from trueweight.evidence.record import Evidence
 from trueweight.model.protocols import Predictor, State
 from trueweight.spec.run import RunSpec
 
-__all__ = ["Loaded", "build", "load_bundle"]
+__all__ = ["Loaded", "answered", "build", "load_bundle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +69,21 @@ def load_bundle(path: Path | str, *, allow: Sequence[str] = (), check: Literal["
     """
     loaded = build(read_content(Path(path)), allow)
     if check == "full" and loaded.golden is not None:
-        result = check_golden(loaded.predictor, loaded.golden)
+        result = answered(loaded.predictor, loaded.golden)
         if not result.ok:
             hint = "do not use it here: another version of a library may compute differently (`trueweight doctor`)"
             raise VerifyError(f"the golden rows get other answers: {result.problems[0]}", where=str(path), hint=hint)
     return loaded
+
+
+def answered(predictor: Predictor, golden: Golden) -> GoldenResult:
+    """Answer golden rows; see :func:`~trueweight.bundle.golden.check_golden`.
+
+    Raises:
+        VerifyError: The answers, or what the signature says of a column, are not what a bundle may hold.
+    """
+    with _refusing(ANSWERS):
+        return check_golden(predictor, golden)
 
 
 def build(content: Content, allow: Sequence[str]) -> Loaded:

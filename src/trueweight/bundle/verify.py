@@ -4,9 +4,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trueweight.bundle.golden import check_golden
 from trueweight.bundle.integrity import Content, ManifestChangedError, inspect
-from trueweight.bundle.load import Loaded, build
+from trueweight.bundle.load import Loaded, answered, build
 from trueweight.evidence.record import Entry, Evidence
 
 __all__ = ["Mismatch", "Verification", "compare_evidence", "verify_bundle"]
@@ -115,7 +114,7 @@ def _looked_at(path: Path) -> tuple[Content | None, list[str]]:
 def _answers(loaded: Loaded) -> tuple[bool | None, str]:
     if loaded.golden is None:
         return None, "answers: the bundle has no golden rows"
-    result = check_golden(loaded.predictor, loaded.golden)
+    result = answered(loaded.predictor, loaded.golden)
     if not result.ok:
         return False, f"answers: NO, the golden rows are answered differently: {result.problems[0]}"
     worst = max(result.largest.values(), default=0.0)

@@ -107,6 +107,7 @@ def confusion_tables(evidence: Evidence) -> list[str]:
 def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
     """What was dropped, filled or suspected, in plain sentences, the gravest first."""
     lines = [f"{e.metric}: {e.reason}" for e in evidence.select(axis="honesty") if e.id.startswith("honesty/leak/")]
+    lines += [f"the model is partial: training was {e.value}" for e in evidence.select(axis="fit", metric="partial")]
     counts = {e.id: e.value for e in evidence if isinstance(e.value, int) and e.unit in ("rows", "cells", "groups")}
     if skipped := counts.get("data/skipped"):
         lines.append(f"{skipped:,} unreadable rows skipped")

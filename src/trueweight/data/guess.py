@@ -17,7 +17,7 @@ from trueweight.data.cells import ReadOptions
 from trueweight.data.guess_lists import guess_list, guess_set, guess_vector
 from trueweight.data.parse_dates import day_comes_first, read_dates
 from trueweight.data.parse_lists import find_separator, read_vectors
-from trueweight.data.parse_numbers import number_style, read_numbers
+from trueweight.data.parse_numbers import EXACT, number_style, read_numbers
 from trueweight.data.parse_texts import Texts, flat, is_text, read_texts
 from trueweight.errors import DataError
 from trueweight.registry import registry
@@ -91,12 +91,15 @@ def _look(name: str, raw: pa.ChunkedArray | pa.Array, options: ReadOptions) -> _
         cells = read_numbers(array, options)
         values, strays = cells.value_N[~cells.missing_N], cells.notes.get("not a number", 0)
         numeric = len(values) > 0 and (_few(strays, len(values) + strays) or _marked(array, values, strays, options))
-    if numeric and not strays and len(np.unique(values[:1000])) > 2 and not is_text(array.type):
+    rounded = numeric and bool((np.abs(values) >= EXACT).any())
+    if numeric and not strays and not rounded and len(np.unique(values[:1000])) > 2 and not is_text(array.type):
         texts = Texts(np.zeros(0, np.int32), pa.array([], pa.string()))  # typed numbers need no spelling
         return _Look(name, array, options, texts, len(values), len(np.unique(values)), values, 0)
     texts = read_texts(array, options)
     if numeric:
-        return _Look(name, array, options, texts, len(values) + strays, len(np.unique(values)), values, strays)
+        # Identifiers of 19 digits are equal as float64 and different as they are written.
+        distinct = len(texts.texts) - strays if rounded else len(np.unique(values))
+        return _Look(name, array, options, texts, len(values) + strays, distinct, values, strays)
     return _Look(name, array, options, texts, int((texts.index_N >= 0).sum()), len(texts.texts), None, 0)
 
 

@@ -19,7 +19,7 @@ def comparisons(
     ours: Mapping[str, Prediction], theirs: Mapping[str, Prediction], truths: Mapping[str, Truth], ask: Ask,
     baseline: str,
 ) -> list[Entry]:  # fmt: skip
-    """For each target: paired differences for its metrics, and one verdict on the first of them.
+    """For each target: paired differences for its metrics, and one verdict on the first that is defined.
 
     Args:
         ours: The model's predictions, by target.
@@ -36,7 +36,9 @@ def comparisons(
             asked, ours[target], theirs[target], truth, level=how.level, n_resamples=ask.draws(len(truth)), seed=seed
         )
         entries += [_entry(one, target, baseline, ask, ask.draws(len(truth))) for one in found]
-        entries += [_verdict(one, target, baseline, ask) for one in found[:1]]
+        # A baseline has no intervals to compare; where nothing is defined, the first metric says why.
+        telling = [one for one in found if math.isfinite(one.value)] or found
+        entries += [_verdict(one, target, baseline, ask) for one in telling[:1]]
     return entries
 
 

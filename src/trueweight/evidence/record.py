@@ -140,7 +140,7 @@ class Evidence(Sequence[Entry]):
             if raw["schema"] != SCHEMA:
                 raise VerifyError(f"evidence has schema {raw['schema']!r}, this version reads {SCHEMA}")
             return cls(tuple(_entry(item) for item in raw["entries"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VerifyError(f"evidence.json does not hold evidence: {error}") from None
 
 

@@ -6,9 +6,8 @@ Shape suffixes:
 
 import numpy as np
 
-from trueweight.errors import SpecError
 from trueweight.metrics.prediction import NumberPrediction, VectorPrediction
-from trueweight.metrics.statistic import Array, Statistic, Sums, mean_of, ratio, share_of
+from trueweight.metrics.statistic import Array, Statistic, Sums, mean_of, ratio, share_of, undefined
 from trueweight.metrics.truth import Truth
 
 __all__ = ["coverage", "interval_width", "mae", "mape", "r2", "rmse", "vector_mae", "vector_r2", "vector_rmse"]
@@ -55,23 +54,20 @@ def vector_r2(prediction: VectorPrediction, truth: Truth) -> Statistic:
 
 def coverage(prediction: NumberPrediction, truth: Truth) -> Statistic:
     """Share of rows whose true value lies in the predicted interval, its ends included."""
-    low, high = _interval(prediction, "coverage")
+    if prediction.low_N is None or prediction.high_N is None:
+        return undefined(_NO_INTERVALS, len(truth))
+    low, high = prediction.low_N, prediction.high_N
     return share_of((low <= truth.value) & (truth.value <= high), None, truth.weight_N)
 
 
 def interval_width(prediction: NumberPrediction, truth: Truth) -> Statistic:
     """Mean width of the predicted intervals."""
-    low, high = _interval(prediction, "interval_width")
-    return mean_of(high - low, truth.weight_N)
-
-
-def _interval(prediction: NumberPrediction, name: str) -> tuple[Array, Array]:
     if prediction.low_N is None or prediction.high_N is None:
-        raise SpecError(
-            f"metric {name!r} needs predicted intervals, and this model gives none",
-            hint="set evaluate.conformal, and keep calibration rows",
-        )
-    return prediction.low_N, prediction.high_N
+        return undefined(_NO_INTERVALS, len(truth))
+    return mean_of(prediction.high_N - prediction.low_N, truth.weight_N)
+
+
+_NO_INTERVALS = "this model predicts no intervals"  # a baseline, or calibration rows that were too few
 
 
 def _like(column: Array, sums_RK: Array) -> Array:

@@ -168,6 +168,8 @@ def _fresh(name: str, out: Path | None) -> tuple[Path, bool]:
     stem = safe_name(name)
     while True:
         folder = out or free_name(RUNS, stem)
+        if file := next((path for path in folder.parents if path.exists() and not path.is_dir()), None):
+            raise TrainError(f"{file.name} is a file", where=str(file.parent), hint="choose a folder with --out")
         with disk_errors(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             try:
