@@ -12,7 +12,7 @@ __all__ = ["KINDS", "Registry", "registry"]
 
 T = TypeVar("T")
 
-KINDS = ("column", "encoder", "fusion", "head", "fitter", "optimizer", "predictor", "source")
+KINDS = ("augmentation", "column", "encoder", "fusion", "head", "fitter", "optimizer", "predictor", "source")
 """Every kind of part there is; each is an entry-point group ``trueweight.<kind>``."""
 
 OURS = "trueweight"

@@ -129,7 +129,7 @@ def fields(raw: Mapping[str, Any]) -> Any:
     ready = prepared(raw)
     found = fields_of(ready)
     shared = ready.spec.model.members[0].encoder
-    return {name: part.model_dump() for name, part in encoders_of(ready, found, shared).items()}
+    return {name: part.model_dump() for name, part in encoders_of(ready, found, shared, solving=False).items()}
 
 
 def plan(raw: Mapping[str, Any]) -> Any:

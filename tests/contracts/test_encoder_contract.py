@@ -8,16 +8,29 @@ import pytest
 import torch
 from torch import nn
 
+from trueweight.data.column import Sense
 from trueweight.data.field import Layout
 from trueweight.registry import registry
 
+PIXEL = Sense(grid=(12, 10), mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
+FRAME = Sense(ragged=True, mean=(0.0, 1.0, 2.0, 3.0), std=(1.0, 2.0, 1.0, 0.5), length=30)
+TOKEN = Sense(ragged=True, vocabulary=40, length=30)
+BAG = Sense(ragged=True, vocabulary=60, length=30)
 LAYOUTS = {
     "all": Layout({"number": 3, "flag": 2, "code": 2}, (4, 12), ((-1.0, 0.0, 1.0), (), (0.5,))),
     "numbers": Layout({"number": 2}, (), ((0.0,), (0.0, 1.0))),
     "flags": Layout({"flag": 3}),
     "codes": Layout({"code": 3}, (3, 40, 11)),
+    "picture": Layout({"pixel": 3}, senses={"pixel": PIXEL}),
+    "series": Layout({"frame": 4}, senses={"frame": FRAME}),
+    "tokens": Layout({"token": 1}, senses={"token": TOKEN}),
+    "bag": Layout({"bag": 1, "weight": 1}, senses={"bag": BAG, "weight": Sense(ragged=True, length=30)}),
 }
+PLAIN = ("all", "numbers", "flags", "codes")
+READS: dict[str, tuple[str, ...]] = {"linear": (*PLAIN, "picture", "series", "bag")}
+"""What each of our encoders can read; others read plain columns."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "chain": [],
     "linear": [{}, {"max_width": 8}],
     "mlp": [
         {"hidden_sizes": [8, 8], "embedding_size": 3},
@@ -32,7 +45,7 @@ CASES = [
     pytest.param(name, options, layout, id=f"{name}-{i}-{layout}")
     for name in registry("encoder")
     for i, options in enumerate(VARIANTS.get(name, [{}]))
-    for layout in LAYOUTS
+    for layout in READS.get(name, PLAIN)
 ]
 ROWS = 6
 
@@ -43,7 +56,23 @@ def arrays(layout: Layout, rows: int) -> dict[str, torch.Tensor]:
     found["flag"] = torch.randint(0, 2, (rows, layout.width("flag")), generator=rng).float()
     codes = [torch.randint(0, n, (rows, 1), generator=rng, dtype=torch.int32) for n in layout.cardinalities]
     found["code"] = torch.cat(codes, dim=1) if codes else torch.zeros(rows, 0, dtype=torch.int32)
-    return {name: t for name, t in found.items() if layout.width(name)}
+    found |= {key: t for name in layout.senses for key, t in sensed(name, layout, rows, rng).items()}
+    return {name: t for name, t in found.items() if layout.width(name.removesuffix(".length"))}
+
+
+def sensed(name: str, layout: Layout, rows: int, rng: torch.Generator) -> dict[str, torch.Tensor]:
+    """Arrays of the senses. Ragged ones have rows of different lengths: the first is the longest, the last empty."""
+    sense, width = layout.senses[name], layout.width(name)
+    if not sense.ragged:
+        return {name: torch.randint(0, 256, (rows, *sense.grid, width), generator=rng, dtype=torch.uint8)}
+    length = torch.randint(1, 12, (rows,), generator=torch.Generator().manual_seed(5))
+    length[:1], length[1:][-1:] = 12, 0
+    real = (torch.arange(12) < length.unsqueeze(1)).unsqueeze(2)
+    if sense.vocabulary:
+        value = torch.randint(0, sense.vocabulary, (rows, 12, width), generator=rng, dtype=torch.int32)
+    else:
+        value = torch.rand(rows, 12, width, generator=rng)
+    return {name: value * real, f"{name}.length": length}
 
 
 def make(name: str, options: dict[str, Any], layout: str, seed: int = 0) -> nn.Module:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from trueweight.data.batch import Batch
 from trueweight.data.feed import Feed
-from trueweight.nn.encoding import Encoding
+from trueweight.nn.encoding import Encoding, Form
 from trueweight.registry import registry
 from trueweight.spec.base import FitterPart, Spec
 from trueweight.spec.run import TrainSpec
@@ -41,6 +41,8 @@ class LineHead(nn.Module):
 
 
 class LineNetwork(nn.Module):
+    form = Form(width=2)
+
     def __init__(self) -> None:
         super().__init__()
         self.heads = nn.ModuleDict({"t0": LineHead()})

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from trueweight.errors import TrainError
-from trueweight.nn.encoding import Encoding
+from trueweight.nn.encoding import Encoding, Form
 from trueweight.train import watch
 from trueweight.train.fitters.solve import SolveFitter
 from trueweight.train.job import fit_member
@@ -43,6 +43,8 @@ class RidgeHead(nn.Module):
 
 
 class SolvableNetwork(nn.Module):
+    form = Form(width=3)
+
     def __init__(self, **heads: RidgeHead) -> None:
         super().__init__()
         self.heads = nn.ModuleDict(heads)

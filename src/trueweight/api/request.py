@@ -150,4 +150,5 @@ def _stack(tables: Mapping[str, Table]) -> Table:
     digest = digest_bytes(*(t.provenance.digest.encode() for t in tables.values()))
     names = tuple(name for t in tables.values() for name in t.provenance.names)
     skipped = sum(t.provenance.skipped_rows for t in tables.values())
-    return Table(stacked, replace(first.provenance, digest=digest, names=names, skipped_rows=skipped))
+    provenance = replace(first.provenance, digest=digest, names=names, skipped_rows=skipped)
+    return replace(first, data=stacked, provenance=provenance)

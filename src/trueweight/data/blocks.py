@@ -2,6 +2,7 @@
 
 A block's address is the digest of (data, kept rows, codecs), so that runs and members share it. Rows are encoded
 shard by shard into one contiguous file per array; a kill costs the shard in hand, and nothing that was finished.
+A ragged array has two files: its items, and where each row begins.
 """
 
 import logging
@@ -13,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from trueweight.data.column import Arrays
+from trueweight.data.column import FieldArrays
+from trueweight.data.ragged import Ragged
 from trueweight.errors import TrainError, VerifyError
 from trueweight.files import (
     cache_dir,
@@ -27,12 +29,19 @@ from trueweight.files import (
 )
 from trueweight.progress import advance
 
-__all__ = ["SHARD_ROWS", "block_address", "open_block", "write_block"]
+__all__ = ["MEDIA_SHARD_ROWS", "SHARD_ROWS", "block_address", "open_block", "write_block"]
 
 SHARD_ROWS = 65_536
+
+MEDIA_SHARD_ROWS = 2_048
+"""The same for pictures, sounds and texts, whose rows are large and slow to decode."""
+
+_START = ".start"
+"""End of the name of the file that says where each row of a ragged array begins."""
+
 _log = logging.getLogger("trueweight.data")
 
-Encode = Callable[[int, int], Arrays]
+Encode = Callable[[int, int], FieldArrays]
 """Arrays of the rows from start to end."""
 
 
@@ -41,7 +50,10 @@ def block_address(*parts: object) -> str:
     return digest_bytes(*(canonical_json(part).encode() for part in parts)).removeprefix("sha256:")[:40]
 
 
-def write_block(address: str, count: int, encode: Encode, *, root: Path | None = None, task: str = "encoding") -> Path:
+def write_block(
+    address: str, count: int, encode: Encode, *, root: Path | None = None, task: str = "encoding",
+    shard_rows: int | None = None,
+) -> Path:  # fmt: skip
     """Make sure that the block is on disk, going on where an earlier attempt was cut off. A block that is not as long
     as it says is encoded again.
 
@@ -51,6 +63,7 @@ def write_block(address: str, count: int, encode: Encode, *, root: Path | None =
         encode: Called once per missing shard.
         root: Folder of blocks; the cache by default.
         task: What progress is called.
+        shard_rows: Rows that are encoded at once; :data:`SHARD_ROWS` by default.
 
     Returns:
         The block's folder, complete.
@@ -69,34 +82,56 @@ def write_block(address: str, count: int, encode: Encode, *, root: Path | None =
         if folder.exists():
             _log.warning("%s is damaged and is encoded again", folder)
         growing.mkdir(exist_ok=True)  # it may have been cleared while we waited
-        shapes = _write_shards(growing, count, encode, task)
-        write_json(growing / "block.json", {"rows": count, "arrays": shapes})
+        shapes = _write_shards(growing, count, encode, task, shard_rows or SHARD_ROWS)
+        write_json(growing / "block.json", {"rows": count, "arrays": shapes, "items": _items(growing, shapes, count)})
         (growing / "done").unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         os.rename(growing, folder)
     return folder
 
 
-def _write_shards(growing: Path, count: int, encode: Encode, task: str) -> dict[str, list[object]]:
+def _write_shards(growing: Path, count: int, encode: Encode, task: str, shard_rows: int) -> dict[str, list[object]]:
     ledger = growing / "done"
     shapes = _known_shapes(growing)
     finished = {int(line) for line in ledger.read_text().split()} if ledger.is_file() and shapes else set()
-    starts = range(0, max(count, 1), SHARD_ROWS)
+    starts = range(0, max(count, 1), shard_rows)
     for number, start in enumerate(starts):
         if number in finished:
             continue
-        end = min(count, start + SHARD_ROWS)
+        end = min(count, start + shard_rows)
         arrays = encode(start, end)
-        shapes = {name: [str(array.dtype), *array.shape[1:]] for name, array in arrays.items()}
+        shapes = {name: _shape(array) for name, array in arrays.items()}
         write_json(growing / "shapes.json", shapes)
         for name, array in arrays.items():
-            _put(growing / f"{name}.bin", np.ascontiguousarray(array), start)
+            if isinstance(array, Ragged):
+                _put_ragged(growing, name, array, start)
+            else:
+                _put(growing / f"{name}.bin", np.ascontiguousarray(array), start)
         with ledger.open("a") as file:
             file.write(f"{number}\n")
             file.flush()
             os.fsync(file.fileno())
         advance(task, end, count)
     return shapes
+
+
+def _shape(array: np.ndarray | Ragged) -> list[object]:
+    items = array.value_MC if isinstance(array, Ragged) else array
+    return [*(["ragged"] if isinstance(array, Ragged) else []), str(items.dtype), *items.shape[1:]]
+
+
+def _put_ragged(growing: Path, name: str, array: Ragged, start: int) -> None:
+    """Items after those of the rows before, which are there: shards are written in order."""
+    starts = growing / f"{name}{_START}.bin"
+    before = int(np.fromfile(starts, np.int64, 1, offset=8 * start)[0]) if start else 0
+    _put(growing / f"{name}.bin", np.ascontiguousarray(array.value_MC), before)
+    _put(starts, array.start_N1 + before, start)
+
+
+def _items(growing: Path, shapes: Mapping[str, list[object]], count: int) -> dict[str, int]:
+    """How many items each ragged array has."""
+    ragged = [name for name, shape in shapes.items() if shape[0] == "ragged"]
+    return {n: int(np.fromfile(growing / f"{n}{_START}.bin", np.int64, 1, offset=8 * count)[0]) for n in ragged}
 
 
 def _known_shapes(growing: Path) -> dict[str, list[object]]:
@@ -118,7 +153,7 @@ def _put(path: Path, array: np.ndarray, start: int) -> None:
         os.fsync(file.fileno())
 
 
-def open_block(folder: Path) -> Mapping[str, np.ndarray]:
+def open_block(folder: Path) -> FieldArrays:
     """The arrays of a complete block, memory-mapped, copy-on-write so that torch accepts them.
 
     Raises:
@@ -135,7 +170,12 @@ def open_block(folder: Path) -> Mapping[str, np.ndarray]:
     except (VerifyError, OSError, *_NOT_AS_WE_WROTE) as error:
         problem = f"block {folder.name[:12]} of encoded data cannot be read: {error}"
         raise TrainError(problem, where=str(folder.parent), hint="run: trueweight cache clear") from error
-    return arrays
+    starts = {name.removesuffix(_START) for name in arrays if name.endswith(_START)}
+    return {
+        name: Ragged(array, arrays[f"{name}{_START}"]) if name in starts else array
+        for name, array in arrays.items()
+        if not name.endswith(_START)
+    }
 
 
 def _is_whole(folder: Path) -> bool:
@@ -146,13 +186,18 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-_NOT_AS_WE_WROTE = (KeyError, TypeError, ValueError, AttributeError)
+_NOT_AS_WE_WROTE = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 """What reading the fields of a description comes to if it is JSON, but another's."""
 
 
 def _described(folder: Path) -> Iterator[tuple[str, np.dtype[Any], tuple[int, ...], int]]:
-    """Name, type, shape and bytes of each array."""
+    """Name, type, shape and bytes of each file."""
     facts = read_json(folder / "block.json")
-    for name, (dtype, *rest) in facts["arrays"].items():
-        shape, kind = (int(facts["rows"]), *map(int, rest)), np.dtype(dtype)
-        yield name, kind, shape, int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+    rows, items = int(facts["rows"]), facts.get("items", {})
+    for name, shape in facts["arrays"].items():
+        ragged = shape[0] == "ragged"
+        kind, *rest = shape[1:] if ragged else shape
+        whole, dtype = (int(items[name]) if ragged else rows, *map(int, rest)), np.dtype(kind)
+        yield name, dtype, whole, int(np.prod(whole, dtype=np.int64)) * dtype.itemsize
+        if ragged:
+            yield f"{name}{_START}", np.dtype(np.int64), (rows + 1,), 8 * (rows + 1)

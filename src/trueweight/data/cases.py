@@ -1,10 +1,21 @@
 """Cases: what a model sees as one row. An index over a Table, never a copy of it."""
 
+import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from trueweight.data.cells import Cells, DateCells, LevelCells, NumberCells, SetCells, VectorCells
+from trueweight.data.cells import (
+    Cells,
+    DateCells,
+    LevelCells,
+    MediaCells,
+    NumberCells,
+    SeriesCells,
+    SetCells,
+    TextCells,
+    VectorCells,
+)  # fmt: skip
 from trueweight.data.table import Table
 from trueweight.seeds import row_hashes
 
@@ -55,6 +66,17 @@ def _bits(cells: Cells) -> np.ndarray:
             return _fold(filled)
         case SetCells():
             return _set_bits(cells)
+        case TextCells():
+            return np.array([_bits_of((text or "").encode()) for text in cells.text_N.to_pylist()], np.uint64)
+        case MediaCells():
+            return cells.print_N
+        case SeriesCells():
+            rows = (cells.value.row(i) for i in range(len(cells)))
+            return np.array([_bits_of(row.shape[0].to_bytes(8, "big") + row.tobytes()) for row in rows], np.uint64)
+
+
+def _bits_of(content: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
 
 
 def _fold(bits_ND: np.ndarray) -> np.ndarray:

@@ -1,16 +1,23 @@
 """Interpreted cells of one column: what a column type makes of raw text or Arrow values.
 
 Shape suffixes:
-    N  rows    D  width of a vector    M  members of all sets together
+    N  rows    D  width of a vector    M  members of all sets together    F  facts of a file
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+import pyarrow as pa
 
-__all__ = ["Cells", "DateCells", "LevelCells", "NumberCells", "ReadOptions", "SetCells", "VectorCells", "cut"]
+from trueweight.data.ragged import Ragged
+
+__all__ = [
+    "Cells", "DateCells", "LevelCells", "MediaCells", "NumberCells", "ReadOptions", "SeriesCells", "SetCells",
+    "TextCells", "VectorCells", "cut",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,8 @@ class ReadOptions:
     missing_values: tuple[str, ...] = ("",)
     """Compared after trimming."""
     decimal_comma: bool | None = None
+    media_dir: Path | None = None
+    """Folder that paths in cells start from. A fact of this table, never written into a bundle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +87,38 @@ class SetCells(_Cells):
     levels: tuple[str, ...]
 
 
-Cells: TypeAlias = NumberCells | LevelCells | DateCells | VectorCells | SetCells
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextCells(_Cells):
+    """Free text."""
+
+    text_N: pa.Array
+    """Strings, "" where missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaCells(_Cells):
+    """Pictures or sounds, not decoded yet: what a file's head tells is known, its content is not."""
+
+    raw_N: pa.Array
+    """Bytes of a file each, or strings: paths from ``folder`` or ``data:`` addresses (base64). Null where missing."""
+    folder: Path | None
+    print_N: np.ndarray
+    """uint64: equal where files are equal, byte by byte."""
+    head_NF: np.ndarray
+    """int64: what the head of each file tells, e.g. height and width; 0 where missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesCells(_Cells):
+    """Measurements over time, of one or more channels, as long as they are."""
+
+    value: Ragged
+    """float32, steps by channels; NaN where a step has no value; no step where missing."""
+
+
+Cells: TypeAlias = (
+    NumberCells | LevelCells | DateCells | VectorCells | SetCells | TextCells | MediaCells | SeriesCells
+)
 
 
 def cut(cells: Cells, start: int, end: int) -> Cells:
@@ -98,3 +138,12 @@ def cut(cells: Cells, start: int, end: int) -> Cells:
             starts = cells.start_N1[start : end + 1]
             members = cells.code_M[starts[0] : starts[-1]]
             return SetCells(missing_N=missing, start_N1=starts - starts[0], code_M=members, levels=cells.levels)
+        case TextCells():
+            return TextCells(missing_N=missing, text_N=cells.text_N.slice(start, end - start))
+        case MediaCells():
+            raw, head = cells.raw_N.slice(start, end - start), cells.head_NF[part]
+            return MediaCells(
+                missing_N=missing, raw_N=raw, folder=cells.folder, print_N=cells.print_N[part], head_NF=head
+            )
+        case SeriesCells():
+            return SeriesCells(missing_N=missing, value=cells.value.cut(start, end))

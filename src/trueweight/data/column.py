@@ -4,15 +4,17 @@ A column type reads raw cells, learns facts from them, and makes the codec that 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from trueweight.data.cells import Cells, ReadOptions
+from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
 
-__all__ = ["Arrays", "Codec", "ColumnType"]
+__all__ = ["Arrays", "Codec", "ColumnType", "FieldArrays", "Sense"]
 
 Arrays = Mapping[str, np.ndarray]
 """Encoded columns of N rows. Names are shared between types, so that one encoder can read many columns:
@@ -21,6 +23,34 @@ Arrays = Mapping[str, np.ndarray]
     flag    float32 (N, F)  0/1 facts: missing marks, members of sets
     code    int32 (N, K)    category numbers: 0 is missing, 1 is rare or never seen, levels from 2 on
 """
+
+FieldArrays = Mapping[str, np.ndarray | Ragged]
+"""The same, and those of the senses, of which a field holds one column only (see :class:`Sense`):
+
+    pixel   uint8 (N, H, W, C)      a picture
+    frame   float32 or float16, ragged (C)  a sound's spectrum or a series, step by step
+    token   int32, ragged (1)       text as token numbers: 0 is padding, 1 unknown
+    bag     int32, ragged (1)       text as n-gram numbers, in no order
+    weight  float32, ragged (1)     the weight of each of ``bag``
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sense:
+    """What an encoder may know of an array that is more than a few places a row, before it is built."""
+
+    ragged: bool = False
+    """Rows of different lengths: a batch holds (B, T, C) filled with zeros, and ``<name>.length``, (B,) int64."""
+    grid: tuple[int, ...] = ()
+    """Fixed axes between the row and the width, (H, W) for pictures."""
+    vocabulary: int = 0
+    """How many numbers there are, for arrays of numbers that name things."""
+    mean: tuple[float, ...] = ()
+    """Of each place of the width, over training rows; () where it means nothing."""
+    std: tuple[float, ...] = ()
+    """Above 0."""
+    length: int = 0
+    """Most items that a row keeps, for ragged arrays."""
 
 
 class Codec(Protocol):
@@ -43,7 +73,11 @@ class Codec(Protocol):
         """A word for each array column, for explanations: ``{"number": ["age"], "flag": ["age missing"]}``."""
         ...
 
-    def encode(self, cells: Cells) -> Arrays: ...
+    def senses(self) -> Mapping[str, Sense]:
+        """What there is to know of each array of the senses; {} for plain columns."""
+        ...
+
+    def encode(self, cells: Cells) -> FieldArrays: ...
 
     def to_json(self) -> dict[str, Any]:
         """Everything that :meth:`ColumnType.codec_from_json` needs. Its digest addresses encoded blocks."""

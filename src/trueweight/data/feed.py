@@ -8,9 +8,26 @@ import torch
 from torch import Tensor
 
 from trueweight.data.batch import Batch, Tensors
+from trueweight.data.column import FieldArrays
+from trueweight.data.packed import Packed
+from trueweight.data.ragged import Ragged
 from trueweight.seeds import stream
 
-__all__ = ["Feed", "epoch_order"]
+__all__ = ["Feed", "Stored", "bucketed", "epoch_order", "stored"]
+
+Stored = Mapping[str, Tensor | Packed]
+"""Tensors of all cases of one field, by array name."""
+
+WINDOW = 64
+"""Batches whose rows are sorted by length together: enough for little padding, few enough to stay mixed."""
+
+
+def stored(arrays: FieldArrays) -> Stored:
+    """Arrays as tensors that share their memory."""
+    return {
+        name: Packed.of(array) if isinstance(array, Ragged) else torch.from_numpy(np.asarray(array))
+        for name, array in arrays.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +36,7 @@ class Feed:
 
     rows: Tensor
     """(N,) int64 case numbers of this feed: positions on the first axis of every other tensor here."""
-    inputs: Mapping[str, Tensors]
+    inputs: Mapping[str, Stored]
     """By field; first axes run over all cases, of this feed or not."""
     targets: Mapping[str, Tensors]
     """By target; first axes as above, ``present`` among them. Empty for prediction."""
@@ -28,6 +45,11 @@ class Feed:
 
     def __len__(self) -> int:
         return int(self.rows.shape[0])
+
+    def lengths(self) -> Tensor | None:
+        """Items of each row over all ragged arrays, (N,) int64; None where there is none."""
+        packed = [t for tensors in self.inputs.values() for t in tensors.values() if isinstance(t, Packed)]
+        return sum((t.lengths[self.rows] for t in packed), torch.zeros_like(self.rows)) if packed else None
 
     def batch(self, index: Tensor) -> Batch:
         """The cases at these positions of the feed, (B,) int64 from 0 to N - 1."""
@@ -38,10 +60,42 @@ class Feed:
         for start in range(0, len(self), size):
             yield self._gather(self.rows[start : start + size])
 
+    def chunks(self, most_rows: int, most_items: int) -> Iterator[tuple[Tensor, Batch]]:
+        """All cases, in batches of at most so many rows and so many numbers, padding included; with their positions.
+
+        Rows of different lengths come shortest first, so that little is padded.
+        """
+        lengths, fixed = self.lengths(), self._fixed_items()
+        if lengths is None:
+            size = max(1, min(most_rows, most_items // max(fixed, 1)))
+            for place in torch.split(torch.arange(len(self)), size):
+                yield place, self.batch(place)
+            return
+        order = torch.argsort(lengths, stable=True)
+        width, start, sorted_lengths = self._width(), 0, lengths[order].tolist()
+        while start < len(order):
+            end = start + 1
+            while end < len(order) and end - start < most_rows:
+                if (end - start + 1) * (fixed + width * sorted_lengths[end]) > most_items:
+                    break
+                end += 1
+            yield order[start:end], self.batch(order[start:end])
+            start = end
+
+    def _fixed_items(self) -> int:
+        """Numbers of one row in arrays of one length."""
+        tensors = [t for group in self.inputs.values() for t in group.values() if isinstance(t, Tensor)]
+        return sum(int(np.prod(t.shape[1:])) for t in tensors)
+
+    def _width(self) -> int:
+        """Numbers of one item of the widest ragged array."""
+        packed = [t for group in self.inputs.values() for t in group.values() if isinstance(t, Packed)]
+        return max((int(np.prod(t.value_MC.shape[1:])) for t in packed), default=1)
+
     def _gather(self, rows: Tensor) -> Batch:
         return Batch(
             rows,
-            {name: _pick(tensors, rows) for name, tensors in self.inputs.items()},
+            {name: _pick_any(tensors, rows) for name, tensors in self.inputs.items()},
             {name: _pick(tensors, rows) for name, tensors in self.targets.items()},
             None if self.weight_N is None else self.weight_N.index_select(0, rows),
         )
@@ -51,6 +105,40 @@ def _pick(tensors: Tensors, rows: Tensor) -> Tensors:
     return {name: t.index_select(0, rows) for name, t in tensors.items()}
 
 
+def _pick_any(tensors: Stored, rows: Tensor) -> Tensors:
+    found: dict[str, Tensor] = {}
+    for name, t in tensors.items():
+        if isinstance(t, Packed):
+            found[name], found[f"{name}.length"] = t.padded(rows)
+        else:
+            found[name] = t.index_select(0, rows)
+    return found
+
+
 def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
     """The order of one epoch, (count,) int64: a permutation that depends on seed and epoch only."""
     return torch.from_numpy(stream(seed, "shuffle", epoch).permutation(count).astype(np.int64))
+
+
+def bucketed(order: Tensor, lengths: Tensor, size: int, first: int, seed: int, epoch: int) -> Tensor:
+    """The same order, changed so that rows of about one length meet in a batch.
+
+    Within windows of :data:`WINDOW` batches rows are sorted by length; the batches of a window then come in a random
+    order, so that lengths tell nothing of when a row is seen.
+
+    Args:
+        order: Of one epoch, (N,).
+        lengths: Items of each row, (N,).
+        size: Of a batch.
+        first: Rows that complete the batch which the epoch before began.
+        seed: Of the run.
+        epoch: Which one.
+    """
+    parts = [order[:first]]
+    for number, window in enumerate(torch.split(order[first:], size * WINDOW)):
+        ranked = window[torch.argsort(lengths[window], stable=True)]
+        whole = len(ranked) // size
+        shuffled = stream(seed, "buckets", epoch, number).permutation(whole)
+        batches = ranked[: whole * size].view(whole, size)[torch.from_numpy(shuffled)]
+        parts += [batches.flatten(), ranked[whole * size :]]
+    return torch.cat(parts)

@@ -1,13 +1,14 @@
 """A field: the feature columns that one encoder reads together, and how wide their arrays are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from trueweight.data.cells import Cells
-from trueweight.data.column import Arrays, Codec
+from trueweight.data.column import Codec, FieldArrays, Sense
+from trueweight.data.ragged import Ragged
 
 __all__ = ["Field", "Layout"]
 
@@ -24,6 +25,8 @@ class Layout:
     """Inner quantiles for each column of ``number``, in encoded units; () where unknown."""
     labels: Mapping[str, tuple[str, ...]] = None  # type: ignore[assignment]  # set by Field.layout
     """A word for each array column."""
+    senses: Mapping[str, Sense] = field(default_factory=dict)
+    """What there is to know of arrays of pictures, sounds, texts and series."""
 
     def width(self, name: str) -> int:
         """Width of an array, 0 if the field has none of that name."""
@@ -49,15 +52,24 @@ class Field:
             tuple(c for codec in codecs for c in codec.cardinalities()),
             tuple(tuple(k) for codec in codecs for k in codec.knots()),
             {name: tuple(w for codec in codecs for w in codec.labels().get(name, [])) for name in names},
+            {name: sense for codec in codecs for name, sense in codec.senses().items()},
         )
 
-    def encode(self, cells: Mapping[str, Cells]) -> Arrays:
-        """Arrays of all rows: ``{"number": (N, C) float32, …}``, C-contiguous."""
+    def encode(self, cells: Mapping[str, Cells]) -> FieldArrays:
+        """Arrays of all rows: ``{"number": (N, C) float32, …}``, C-contiguous. Those of the senses are not joined:
+        a field has one column of them."""
         parts: dict[str, list[np.ndarray]] = {}
+        whole: dict[str, np.ndarray | Ragged] = {}
         for name, codec in self.codecs.items():
+            senses = codec.senses()
             for key, array in codec.encode(cells[name]).items():
-                parts.setdefault(key, []).append(array)
-        return {key: np.ascontiguousarray(np.concatenate(arrays, axis=1)) for key, arrays in sorted(parts.items())}
+                if key in senses:
+                    whole[key] = array
+                else:
+                    assert isinstance(array, np.ndarray)  # only arrays of the senses are ragged
+                    parts.setdefault(key, []).append(array)
+        joined = {key: np.ascontiguousarray(np.concatenate(arrays, axis=1)) for key, arrays in parts.items()}
+        return dict(sorted((joined | whole).items()))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``codecs.json``."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trueweight.data.cells import Cells
-from trueweight.data.column import Arrays
+from trueweight.data.column import Arrays, Sense
 
 __all__ = ["NothingCodec"]
 
@@ -25,6 +25,9 @@ class NothingCodec:
         return []
 
     def labels(self) -> dict[str, list[str]]:
+        return {}
+
+    def senses(self) -> dict[str, Sense]:
         return {}
 
     def encode(self, cells: Cells) -> Arrays:  # noqa: ARG002

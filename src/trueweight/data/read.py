@@ -54,12 +54,19 @@ def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = N
         return table if rows is None or len(table) <= rows else table.head(rows)
     parts: list[_Part] = []
     missing = rows
-    for path in [path for name in names for path in _paths(name, base)]:
+    paths = [path for name in names for path in _paths(name, base)]
+    for path in paths:
         if missing == 0:
             break
         parts.append(_read_file(path, spec, missing))
         missing = None if missing is None else missing - len(parts[-1].data)
-    return Table(_joined(parts), _provenance(parts, rows))
+    return Table(_joined(parts), _provenance(parts, rows), _media_dir(paths, spec))
+
+
+def _media_dir(paths: Sequence[Path | None], spec: DataSpec) -> Path:
+    """Where paths in cells start: beside the first file."""
+    beside = paths[0].parent if paths and paths[0] is not None else Path()
+    return beside / spec.media_dir if spec.media_dir else beside
 
 
 def _file_names(source: object) -> list[str] | None:

@@ -1,5 +1,6 @@
 """Cells of a table's columns, interpreted once per table however many models read them."""
 
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ from trueweight.data.signature import ColumnFacts
 from trueweight.data.table import Table
 from trueweight.registry import registry
 
-__all__ = ["cells_of", "column_part", "plain_facts"]
+__all__ = ["cells_of", "column_part", "plain_facts", "reading_from"]
 
 _Key = tuple[str, str, ReadOptions]
 _KNOWN: WeakKeyDictionary[Table, dict[_Key, Cells]] = WeakKeyDictionary()
@@ -26,12 +27,18 @@ def plain_facts(name: str, type: str, rows: int) -> ColumnFacts:
     return ColumnFacts(name, type, "ignored", "", {"type": type}, rows, 0)
 
 
+def reading_from(table: Table, options: ReadOptions) -> ReadOptions:
+    """The same options, with paths in cells starting where this table's do."""
+    return replace(options, media_dir=table.media_dir)
+
+
 def cells_of(table: Table, facts: ColumnFacts, options: ReadOptions) -> Cells:
     """Interpreted cells of one column, remembered for as long as the table lives.
 
     A column that the table lacks is all missing values: models have an answer for those.
     """
     known = _KNOWN.setdefault(table, {})
+    options = reading_from(table, options)
     key = (facts.name, repr(sorted(facts.spec.items(), key=lambda item: item[0])), options)
     if key not in known:
         raw = table.data.column(facts.name) if facts.name in table.names else pa.chunked_array([pa.nulls(len(table))])

@@ -6,6 +6,7 @@ from typing import Any
 
 from trueweight.data.cells import ReadOptions
 from trueweight.data.guess import guess_feature, settle
+from trueweight.data.reading import reading_from
 from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.registry import registry
@@ -93,6 +94,7 @@ def _reserved(spec: RunSpec) -> dict[str, tuple[str, str, str]]:
 
 
 def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str, str, str]]) -> Role:
+    options = reading_from(table, read_options_of(spec.data))
     if name in spec.targets:
         return Role(name, "target", spec.targets[name], "asked for")
     if name in spec.features:
@@ -100,14 +102,14 @@ def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str,
         ignored = part.type in ("ignore", "id")
         why = str(part.model_dump().get("reason") or "asked to be left out") if ignored else "asked for"
         # What a single later row cannot tell (decimal comma, day first) is decided here, on the whole column.
-        part = part if ignored else settle(part, table.data.column(name), read_options_of(spec.data))
+        part = part if ignored else settle(part, table.data.column(name), options)
         return Role(name, "ignored" if ignored else "feature", part, why)
     if name in reserved:
         role, kind, why = reserved[name]
         return Role(name, role, _part(kind), why)
     if spec.other_features == "ignore":
         return Role(name, "ignored", _part("ignore"), "not named, and other_features is ignore")
-    guess = guess_feature(name, table.data.column(name), read_options_of(spec.data))
+    guess = guess_feature(name, table.data.column(name), options)
     role = "ignored" if guess.type in ("ignore", "id") else "feature"
     return Role(name, role, _part(guess.type, **guess.spec), guess.why)
 

@@ -59,7 +59,9 @@ class Signature:
         return {
             "version": VERSION,
             "rows": self.rows,
-            "options": asdict(self.options) | {"missing_values": list(self.options.missing_values)},
+            "options": {
+                "missing_values": list(self.options.missing_values), "decimal_comma": self.options.decimal_comma,
+            },
             "columns": [asdict(column) for column in self.columns.values()],
         }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -35,6 +36,8 @@ class Table:
 
     data: pa.Table
     provenance: Provenance = field(default_factory=Provenance)
+    media_dir: Path | None = None
+    """Folder that paths in cells start from; None: the working directory."""
 
     def __len__(self) -> int:
         return int(self.data.num_rows)

@@ -4,7 +4,7 @@ Shape suffixes:
     R  rows    B  rows * members
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, cast
 
@@ -49,6 +49,7 @@ class Network(nn.Module):
         self.fusion = fusion
         self.heads = nn.ModuleDict({f"t{i}": module for i, module in enumerate(heads.values())})
         self.loss_weights = {name: (loss_weights or {}).get(name, 1.0) for name in heads}
+        self.augments = nn.ModuleDict()
 
     @property
     def form(self) -> Form:
@@ -65,12 +66,26 @@ class Network(nn.Module):
         """The head of a target."""
         return cast(Head, self.heads[f"t{self.targets.index(target)}"])
 
+    def augment_with(self, chosen: Mapping[str, Sequence[PartSpec]], fields: Mapping[str, Field]) -> None:
+        """Change training examples before they are encoded; answers are not touched.
+
+        Args:
+            chosen: Parts of kind augmentation by field, in order.
+            fields: Columns with their codecs, by field.
+        """
+        for i, name in enumerate(self.fields):
+            if parts := chosen.get(name):
+                layout = fields[name].layout()
+                self.augments[f"f{i}"] = nn.Sequential(*(cast(Any, part).build(layout) for part in parts))
+
     def encode(self, batch: Batch) -> Encoding:
         """The fused encoding of a batch."""
         parts: dict[str, Encoding] = {}
         for i, name in enumerate(self.fields):
-            encoder = cast(Encoder, self.encoders[f"f{i}"])
-            parts[name] = encoder(batch.inputs[name])
+            encoder, x = cast(Encoder, self.encoders[f"f{i}"]), batch.inputs[name]
+            if self.training and f"f{i}" in self.augments:
+                x = self.augments[f"f{i}"](x)
+            parts[name] = encoder(x)
         return cast(Fusion, self.fusion)(parts, batch.rows.shape[0])
 
     def forward(self, batch: Batch, rng: Generator) -> Tensor:

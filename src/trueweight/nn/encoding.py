@@ -43,6 +43,8 @@ class Form:
     levels: int = 0
     """``len(finer)``."""
     members: int = 1
+    size: tuple[int, ...] = ()
+    """The grid, where it is the same for all rows; () where rows differ."""
 
 
 _NAMES = ("tokens_BLD", "mask_BL", "finer")

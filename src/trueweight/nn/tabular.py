@@ -6,6 +6,7 @@ Shape suffixes in this file:
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -21,25 +22,29 @@ ONE_HOT_LEVELS = 9
 
 
 class Featurizer(nn.Module):
-    """Numbers, flags and one-hot codes side by side, without weights: one token of width P.
+    """Numbers, flags, one-hot codes and plain features of the senses side by side, without weights: one token of
+    width P.
 
     Args:
         numbers: C.
         flags: F.
         levels: For each column of codes, how many codes get a place; codes beyond count as rare.
+        senses: Modules without weights from tensors to (R, width), each with a ``width``.
     """
 
-    def __init__(self, numbers: int, flags: int, levels: Sequence[int]) -> None:
+    def __init__(self, numbers: int, flags: int, levels: Sequence[int], senses: Sequence[nn.Module] = ()) -> None:
         super().__init__()
         self.names = [name for name, width in (("number", numbers), ("flag", flags)) if width]
         self.one_hot = OneHot(range(len(levels)), levels) if levels else None
-        self.form = Form(width=numbers + flags + sum(levels))
+        self.senses = nn.ModuleList(senses)
+        self.form = Form(width=numbers + flags + sum(levels) + sum(cast(int, sense.width) for sense in senses))
 
     def forward(self, x: Tensors) -> Encoding:
         """Join the arrays."""
         parts = [x[name] for name in self.names]
         if self.one_hot is not None:
             parts.append(self.one_hot(x["code"]))
+        parts += [sense(x) for sense in self.senses]
         return Encoding(torch.cat(parts, dim=1).unsqueeze(1))
 
 

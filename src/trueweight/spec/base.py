@@ -12,7 +12,8 @@ from trueweight.errors import SpecError
 from trueweight.registry import registry
 
 __all__ = [
-    "ColumnPart", "EncoderPart", "FitterPart", "FusionPart", "HeadPart", "OptimizerPart", "Part", "PartSpec", "Spec",
+    "AugmentationPart", "ColumnPart", "EncoderPart", "FitterPart", "FusionPart", "HeadPart", "OptimizerPart", "Part",
+    "PartSpec", "Spec",
 ]  # fmt: skip
 
 
@@ -41,14 +42,15 @@ class PartSpec(Spec):
 
 
 _IN_WORDS = {"column": "column type", "head": "target type"}
-_A = {"encoder": "an", "optimizer": "an"}
+_A = {"augmentation": "an", "encoder": "an", "optimizer": "an"}
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """Marks a field that holds a part, chosen by its registered name.
 
-    The field reads ``"mlp"`` or ``{"type": "mlp", …}`` and holds the part's own spec object. Its JSON
+    The field reads ``"mlp"`` or ``{"type": "mlp", …}`` (and for encoders a list of them, each reading what the one
+    before gives) and holds the part's own spec object. Its JSON
     Schema lists every registered part of the kind, so that an editor knows plugins too.
     """
 
@@ -72,6 +74,8 @@ class Part:
             return value
         if isinstance(value, str):
             value = {"type": value}
+        if isinstance(value, list) and self.kind == "encoder":
+            value = {"type": "chain", "parts": value}
         if not isinstance(value, dict):
             raise PydanticCustomError(
                 "part_form", "expected the name of {a} {kind}, or a mapping with 'type'", words
@@ -96,6 +100,8 @@ def _importable(kind: str) -> Iterator[type[PartSpec]]:
             continue
 
 
+AugmentationPart = Annotated[SerializeAsAny[PartSpec], Part("augmentation")]
+"""A change of training examples that leaves what they are."""
 ColumnPart = Annotated[SerializeAsAny[PartSpec], Part("column")]
 """A column type."""
 EncoderPart = Annotated[SerializeAsAny[PartSpec], Part("encoder")]

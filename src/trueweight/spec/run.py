@@ -36,6 +36,9 @@ class DataSpec(Spec):
     encoding: Literal["utf-8", "latin-1"] | None = None
     """Of text files. Null tries UTF-8, then Latin-1, and says which."""
 
+    media_dir: str | None = None
+    """Folder that paths in cells start from, itself starting from the data file's folder. Null: that folder."""
+
     missing_values: list[str] = Field(default_factory=lambda: list(MISSING_MARKERS))
     """Cells that mean "no value", compared after trimming spaces."""
 

@@ -20,7 +20,7 @@ from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
 from trueweight.seeds import row_hashes, stream_seed
 from trueweight.spec.run import MemberSpec
-from trueweight.train.encoded import Encoded, encode, encoders_of
+from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
 from trueweight.train.job import FitResult, FitterPart, Job, fit_member
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
@@ -160,10 +160,12 @@ def _solves(member: MemberSpec) -> bool:
 
 def _fit_one(work: _Work, member: MemberSpec, seconds: float | None) -> tuple[NetworkPredictor, FitResult]:
     ready, fields, fitter = work.ready, work.encoded.fields, cast(FitterPart, member.fitter)
-    encoders = encoders_of(ready, fields, member.encoder)
+    encoders = encoders_of(ready, fields, member.encoder, solving=fitter.solving)
     targets = learnt_targets(ready.signature)
     seed = stream_seed(ready.spec.seed, f"init {member.name}") % 2**31
     network = build_network(encoders, member.fusion, fields, targets, solving=fitter.solving, seed=seed)
+    if not fitter.solving:
+        network.augment_with(augmentations_of(ready, fields), fields)
     leaf = NetworkPredictor(
         ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=fitter.solving
     )

@@ -1,23 +1,25 @@
 """Encodes the columns of a prepared run into feeds, once for all members."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from trueweight.data.batch import Tensors
-from trueweight.data.blocks import block_address, open_block, write_block
-from trueweight.data.cells import cut
-from trueweight.data.column import Arrays
-from trueweight.data.feed import Feed
+from trueweight.data.blocks import MEDIA_SHARD_ROWS, block_address, open_block, write_block
+from trueweight.data.cells import MediaCells, cut
+from trueweight.data.column import Arrays, FieldArrays
+from trueweight.data.feed import Feed, Stored, stored
 from trueweight.data.field import Field
 from trueweight.data.reading import cells_of, column_part
+from trueweight.data.signature import ColumnFacts
+from trueweight.files import digest_bytes
 from trueweight.spec.base import PartSpec
 from trueweight.train.prepare import Prepared
 
-__all__ = ["TABLE", "Encoded", "encode", "encoders_of", "fields_of"]
+__all__ = ["TABLE", "Encoded", "augmentations_of", "encode", "encoders_of", "fields_of"]
 
 TABLE = "table"
 """The field of all columns that have no encoder of their own."""
@@ -28,7 +30,7 @@ class Encoded:
     """All cases of a run as tensors."""
 
     fields: Mapping[str, Field]
-    inputs: Mapping[str, Tensors]
+    inputs: Mapping[str, Stored]
     targets: Mapping[str, Tensors]
     weight_N: torch.Tensor | None
 
@@ -51,18 +53,35 @@ def fields_of(ready: Prepared) -> dict[str, Field]:
     return fields
 
 
-def encoders_of(ready: Prepared, fields: Mapping[str, Field], shared: PartSpec) -> dict[str, PartSpec]:
-    """The encoder of each field: its column's own, or the member's."""
+def encoders_of(
+    ready: Prepared, fields: Mapping[str, Field], shared: PartSpec, *, solving: bool
+) -> dict[str, PartSpec]:
+    """The encoder of each field: its column's own, or the member's. A solved member has no use for one with weights,
+    and reads such a column with its own."""
     found = {}
     for key, field in fields.items():
-        own = None if key == TABLE else _own_encoder(column_part(ready.signature.columns[next(iter(field.codecs))]))
-        found[key] = own or shared
+        own = None if key == TABLE else _own_encoder(_only_part(ready, field))
+        found[key] = shared if own is None or (solving and not _weightless(own)) else own
     return found
+
+
+def augmentations_of(ready: Prepared, fields: Mapping[str, Field]) -> dict[str, list[PartSpec]]:
+    """What changes each field's training examples."""
+    sensed = {key: field for key, field in fields.items() if field.layout().senses}
+    return {key: list(_only_part(ready, field).augment or []) for key, field in sensed.items()}
+
+
+def _only_part(ready: Prepared, field: Field) -> Any:
+    return column_part(ready.signature.columns[next(iter(field.codecs))])
 
 
 def _own_encoder(part: Any) -> PartSpec | None:
     encoder: PartSpec | None = part.encoder
     return encoder
+
+
+def _weightless(encoder: Any) -> bool:
+    return bool(encoder.weightless)
 
 
 def encode(ready: Prepared, *, keep: bool) -> Encoded:
@@ -77,13 +96,13 @@ def encode(ready: Prepared, *, keep: bool) -> Encoded:
         TrainError: The cache has no space or may not be written to.
     """
     fields = fields_of(ready)
-    inputs = {name: _tensors(_encode_field(ready, field, keep)) for name, field in fields.items()}
+    inputs = {name: stored(_encode_field(ready, field, keep)) for name, field in fields.items()}
     targets = {facts.name: _tensors(_encode_target(ready, facts.name)) for facts in ready.signature.targets()}
     weight = None if ready.weight_N is None else torch.from_numpy(ready.weight_N.astype(np.float32))
     return Encoded(fields, inputs, targets, weight)
 
 
-def _encode_field(ready: Prepared, field: Field, keep: bool) -> Arrays:
+def _encode_field(ready: Prepared, field: Field, keep: bool) -> FieldArrays:
     cells = {
         name: cells_of(ready.table, ready.signature.columns[name], ready.signature.options) for name in field.codecs
     }
@@ -93,10 +112,21 @@ def _encode_field(ready: Prepared, field: Field, keep: bool) -> Arrays:
     if not keep or not ready.table.provenance.digest:  # without one, other tables would share the address
         return field.encode(cells)
     # How cells are read decides what is encoded, and the data's digest does not know it.
-    reading = [asdict(ready.signature.options), [dict(ready.signature.columns[name].spec) for name in field.codecs]]
-    address = block_address(ready.table.provenance.digest, count, reading, field.to_json())
+    options, columns = ready.signature.options, ready.signature.columns
+    reading = [list(options.missing_values), options.decimal_comma, [_reading(columns[name]) for name in field.codecs]]
+    # Nor does it know what the files hold that cells name.
+    files = [digest_bytes(c.print_N.tobytes()) for c in cells.values() if isinstance(c, MediaCells)]
+    address = block_address(ready.table.provenance.digest, count, reading, files, field.to_json())
     some = lambda start, end: field.encode({name: cut(c, start, end) for name, c in cells.items()})  # noqa: E731
-    return open_block(write_block(address, count, some, task="encoding columns"))
+    if not any(codec.senses() for codec in field.codecs.values()):
+        return open_block(write_block(address, count, some, task="encoding columns"))
+    task = f"encoding {next(iter(field.codecs))}"
+    return open_block(write_block(address, count, some, task=task, shard_rows=MEDIA_SHARD_ROWS))
+
+
+def _reading(facts: ColumnFacts) -> dict[str, Any]:
+    """What a column's spec says of reading, not of what is then done with it."""
+    return {key: value for key, value in facts.spec.items() if key not in ("encoder", "augment")}
 
 
 def _encode_target(ready: Prepared, name: str) -> Arrays:

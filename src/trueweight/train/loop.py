@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from trueweight.data.batch import Batch, to_device
-from trueweight.data.feed import Feed, epoch_order
+from trueweight.data.feed import Feed, bucketed, epoch_order
 from trueweight.seeds import stream_seed
 from trueweight.train.plan import MemberPlan
 
@@ -147,18 +147,25 @@ def batches_from(feed: Feed, plan: MemberPlan, seed: int, *, after: int = 0) -> 
     """Batches without end, from step ``after + 1`` on: a pure function of (seed, step).
 
     All batches have the same size. The permutations of all epochs are laid end to end and cut evenly, so
-    each row comes once per epoch and a batch may hold the end of one and the start of the next.
+    each row comes once per epoch and a batch may hold the end of one and the start of the next. Rows of different
+    lengths are sorted into batches by their length; see :func:`~trueweight.data.feed.bucketed`.
     """
     rows, size, device = len(feed), min(plan.batch_size, len(feed)), torch.device(plan.device)
+    lengths = feed.lengths()
     epoch, order, following = -1, torch.empty(0, dtype=torch.int64), None
+
+    def order_of(epoch: int) -> Tensor:
+        plain = epoch_order(rows, seed, epoch)
+        return plain if lengths is None else bucketed(plain, lengths, size, -epoch * rows % size, seed, epoch)
+
     for step in count(after):
         here, start = divmod(step * size, rows)
         if here != epoch:
-            order = following if here == epoch + 1 and following is not None else epoch_order(rows, seed, here)
+            order = following if here == epoch + 1 and following is not None else order_of(here)
             epoch, following = here, None
         index = order[start : start + size]
         if len(index) < size:
-            following = epoch_order(rows, seed, epoch + 1)
+            following = order_of(epoch + 1)
             index = torch.cat([index, following[: size - len(index)]])
         batch = feed.batch(index)
         yield batch if device.type == "cpu" else to_device(batch, device)

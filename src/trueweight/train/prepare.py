@@ -1,7 +1,7 @@
 """Everything before the first step: roles, cases, the resolved spec, the split and the Signature."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 
 import numpy as np
@@ -26,6 +26,7 @@ from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
+from trueweight.recipes.senses import with_defaults
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 
@@ -79,7 +80,7 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     if len(table) == 0:
         raise DataError("there are no rows, only a header", where=table.label, hint="bring a file with data below it")
     options = read_options_of(spec.data)
-    roles = assign_roles(table, spec)
+    roles = [_sensed(role) for role in assign_roles(table, spec)]
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
     weight_N = row_weights(table, blank)
@@ -95,6 +96,11 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
         resolved, cases, split, signature, weight_N, group if cluster is None else cluster,
         count_twins(prints, split), repeats,
     )  # fmt: skip
+
+
+def _sensed(role: Role) -> Role:
+    """With the recipe's encoder, where the column needs one of its own and names none."""
+    return replace(role, part=with_defaults(role.part)) if role.role == "feature" else role
 
 
 def _require_readable(blank: Signature, table: Table) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trueweight.data.feed import Feed
+from trueweight.data.packed import Packed
 from trueweight.errors import TrainError
 from trueweight.spec.units import describe_bytes
 from trueweight.train.job import Job, OptimizerPart
@@ -107,7 +108,8 @@ def _kept_bytes(job: Job, rows: int) -> int:
 
 def _feed_bytes(feed: Feed) -> int:
     groups = [*feed.inputs.values(), *feed.targets.values()]
-    return sum(t.numel() * t.element_size() for group in groups for t in group.values())
+    tensors = [t.value_MC if isinstance(t, Packed) else t for group in groups for t in group.values()]
+    return sum(t.numel() * t.element_size() for t in tensors)
 
 
 def _fitting_batch(job: Job) -> tuple[int, int]:

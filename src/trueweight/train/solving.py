@@ -13,7 +13,7 @@ from trueweight.data.batch import Batch
 from trueweight.data.feed import Feed
 from trueweight.errors import TrainError
 from trueweight.model.protocols import Again, Solving
-from trueweight.nn.encoding import Encoding, Tensors
+from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.train.job import FitResult, Job, Look
 from trueweight.train.loop import Step
 from trueweight.train.plan import Event, MemberPlan
@@ -23,6 +23,8 @@ __all__ = ["Solvable", "solve"]
 
 _LOG = logging.getLogger("trueweight.train")
 _ROWS = 8192
+_NUMBERS = 2**24
+"""Most numbers of an encoding at once: texts have tens of thousands in each row."""
 
 _LEAST_POINTS = 2
 """Points that every path gets, whatever the clock says."""
@@ -33,6 +35,9 @@ _CHEAP = 0.01
 
 class Solvable(Protocol):
     """What a job's network must be to be solved: a body without weights, and heads that solve."""
+
+    @property
+    def form(self) -> Form: ...
 
     @property
     def targets(self) -> Sequence[str]: ...
@@ -149,8 +154,10 @@ def _result(
 
 
 def _again(network: Solvable, feed: Feed, target: str) -> Again:
+    rows = max(1, min(_ROWS, _NUMBERS // max(1, network.form.width)))
+
     def batches() -> Iterable[tuple[Encoding, Tensors, Tensor | None]]:
-        for batch in feed.batches(_ROWS):
+        for batch in feed.batches(rows):
             with torch.no_grad():
                 encoding = network.encode(batch)
             yield encoding, batch.targets[target], batch.weight_B

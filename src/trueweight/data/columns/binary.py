@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from trueweight.data.cells import Cells, LevelCells, ReadOptions
-from trueweight.data.column import Arrays
+from trueweight.data.column import Arrays, Sense
 from trueweight.data.levels import draw_levels, level_numbers, rows_per_level, summary_of_levels
 from trueweight.data.parse_texts import read_levels
 from trueweight.data.quantiles import pooled
@@ -55,6 +55,9 @@ class BinaryCodec:
         second = self.levels[1] if len(self.levels) == 2 else f"not {self.levels[0]}" if self.levels else ""
         words = [f"{self.name} is {second}"] if self._varies() else []
         return {"flag": words + ([f"{self.name} missing"] if self.flags else [])}
+
+    def senses(self) -> dict[str, Sense]:
+        return {}
 
     def encode(self, cells: Cells) -> Arrays:
         assert isinstance(cells, LevelCells)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from trueweight.data.cells import Cells, LevelCells, ReadOptions
-from trueweight.data.column import Arrays
+from trueweight.data.column import Arrays, Sense
 from trueweight.data.levels import draw_levels, level_numbers, rows_per_level, summary_of_levels
 from trueweight.data.parse_texts import read_levels
 from trueweight.data.quantiles import pooled
@@ -42,6 +42,9 @@ class CategoryCodec:
 
     def labels(self) -> dict[str, list[str]]:
         return {"code": [self.name]} if self.varies else {}
+
+    def senses(self) -> dict[str, Sense]:
+        return {}
 
     def encode(self, cells: Cells) -> Arrays:
         assert isinstance(cells, LevelCells)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from trueweight.data.cells import Cells, DateCells, ReadOptions
-from trueweight.data.column import Arrays
+from trueweight.data.column import Arrays, Sense
 from trueweight.data.parse_dates import DAY, read_dates
 from trueweight.data.quantiles import draw_quantiles, scale_facts, scale_of, tellable
 from trueweight.data.sample import BottomK
@@ -76,6 +76,9 @@ class DateCodec:
         waves = [f"{self.name} {part} of {cycle} {k}" for cycle, k in self._waves() for part in ("sine", "cosine")]
         words = {"number": ([self.name] if self.scale else []) + waves, "flag": [f"{self.name} missing"]}
         return {key: words[key] for key in self.shapes()}
+
+    def senses(self) -> dict[str, Sense]:
+        return {}
 
     def encode(self, cells: Cells) -> Arrays:
         assert isinstance(cells, DateCells)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from trueweight.data.cells import Cells, NumberCells, ReadOptions
-from trueweight.data.column import Arrays
+from trueweight.data.column import Arrays, Sense
 from trueweight.data.parse_numbers import NumberStyle, read_numbers
 from trueweight.data.quantiles import draw_quantiles, scale_facts, scale_of, tellable
 from trueweight.data.sample import BottomK
@@ -68,6 +68,9 @@ class NumberCodec:
     def labels(self) -> dict[str, list[str]]:
         words = {"number": [self.name], "flag": [f"{self.name} missing"]}
         return {key: words[key] for key in self.shapes()}
+
+    def senses(self) -> dict[str, Sense]:
+        return {}
 
     def encode(self, cells: Cells) -> Arrays:
         assert isinstance(cells, NumberCells)

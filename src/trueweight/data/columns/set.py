@@ -9,7 +9,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from trueweight.data.cells import Cells, ReadOptions, SetCells
-from trueweight.data.column import Arrays
+from trueweight.data.column import Arrays, Sense
 from trueweight.data.levels import level_numbers, summary_of_levels
 from trueweight.data.parse_lists import read_sets
 from trueweight.data.quantiles import pooled
@@ -46,6 +46,9 @@ class SetCodec:
         words = [f"{self.name} has {member}" for member in self.members]
         words += [f"{self.name} has another"] * self.others + [f"{self.name} missing"] * self.flags
         return {"flag": words}
+
+    def senses(self) -> dict[str, Sense]:
+        return {}
 
     def encode(self, cells: Cells) -> Arrays:
         assert isinstance(cells, SetCells)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from trueweight.data.cells import Cells, ReadOptions, VectorCells
-from trueweight.data.column import Arrays
+from trueweight.data.column import Arrays, Sense
 from trueweight.data.parse_lists import read_vectors
 from trueweight.data.quantiles import knots_of, tellable
 from trueweight.data.sample import BottomK
@@ -52,6 +52,9 @@ class VectorCodec:
     def labels(self) -> dict[str, list[str]]:
         words = {"number": [f"{self.name}[{place}]" for place in self._places()], "flag": [f"{self.name} missing"]}
         return {key: words[key] for key in self.shapes()}
+
+    def senses(self) -> dict[str, Sense]:
+        return {}
 
     def encode(self, cells: Cells) -> Arrays:
         assert isinstance(cells, VectorCells)

@@ -1,7 +1,7 @@
 """The featuriser of linear models: numbers, flags and one-hot codes side by side, without weights."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,12 +17,15 @@ __all__ = ["LinearEncoder"]
 class LinearEncoder(PartSpec):
     """Joins all columns to one vector and learns nothing: with any head on top, a linear model.
 
+    Texts come as weighted n-grams, pictures as a few averaged pixels, sounds and series as means and spreads over time.
     Missing and rare codes get a place of their own, and no level is dropped: the solver's penalty, not the choice
     of a reference level, settles what the data leaves open.
 
     Example:
         ``encoder: {type: linear}``
     """
+
+    weightless: ClassVar[bool] = True
 
     type: Literal["linear"] = "linear"
     """Name of this part."""
@@ -37,7 +40,23 @@ class LinearEncoder(PartSpec):
         from trueweight.nn.tabular import Featurizer
 
         levels = _cut(layout.cardinalities, self.max_width)
-        return Featurizer(layout.width("number"), layout.width("flag"), levels)
+        return Featurizer(layout.width("number"), layout.width("flag"), levels, _summaries(layout))
+
+
+def _summaries(layout: Layout) -> "list[nn.Module]":
+    """A module for each array of the senses that linear models can read."""
+    from trueweight.nn.summaries import FrameSummary, PixelSummary, WeightedBag
+
+    found: list[nn.Module] = []
+    for name, sense in layout.senses.items():
+        match name:
+            case "pixel":
+                found.append(PixelSummary(sense.grid, sense.mean, sense.std))
+            case "frame":
+                found.append(FrameSummary(sense.mean, sense.std, sense.length))
+            case "bag":
+                found.append(WeightedBag(sense.vocabulary))
+    return found
 
 
 def _cut(levels: Sequence[int], most: int) -> list[int]:

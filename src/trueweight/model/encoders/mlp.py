@@ -31,6 +31,8 @@ class MlpEncoder(PartSpec):
         "members": [1, 8, 32],
     }
 
+    weightless: ClassVar[bool] = False
+
     type: Literal["mlp"] = "mlp"
     """Name of this part."""
 

@@ -32,6 +32,9 @@ __all__ = ["NetworkPredictor", "learnt_targets"]
 CHUNK_ROWS = 4096
 """Rows times members that are answered at once."""
 
+CHUNK_ITEMS = 2**20
+"""Numbers that are read at once, padding included: what a network makes of pictures is much larger than they are."""
+
 
 def learnt_targets(signature: Signature) -> dict[str, tuple[HeadType, Mapping[str, Any]]]:
     """Head part and learnt facts of every target, as ``build_network`` takes them."""
@@ -71,14 +74,14 @@ class NetworkPredictor:
         """The table's rows as this leaf's network takes them, without targets."""
         import torch
 
-        from trueweight.data.feed import Feed
+        from trueweight.data.feed import Feed, Stored, stored
 
         columns, options = self.signature.columns, self.signature.options
-        inputs: dict[str, Tensors] = {}
+        inputs: dict[str, Stored] = {}
         for name in self.network.fields:
             field = self.fields[name]
-            arrays = field.encode({column: cells_of(table, columns[column], options) for column in field.codecs})
-            inputs[name] = {key: torch.from_numpy(array) for key, array in arrays.items()}
+            cells = {column: cells_of(table, columns[column], options) for column in field.codecs}
+            inputs[name] = stored(field.encode(cells))
         return Feed(torch.arange(len(table)), inputs, {})
 
     def predict_feed(self, feed: Feed, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
@@ -95,14 +98,19 @@ class NetworkPredictor:
             run: Runtime = RUNTIMES[self.runtime](self.network)
             parts: dict[str, list[Tensors]] = {name: [] for name in self.network.targets}
             size = max(1, CHUNK_ROWS // self.network.form.members)
-            empty = len(feed) == 0
-            for batch in [feed.batch(torch.arange(0))] if empty else feed.batches(size):
+            nobody = torch.arange(0)
+            places: list[torch.Tensor] = []
+            for place, batch in feed.chunks(size, CHUNK_ITEMS) if len(feed) else [(nobody, feed.batch(nobody))]:
+                places.append(place)
                 noise = {name: _on(device, drawn) for name, drawn in self.network.noise(batch.rows, seed).items()}
                 for name, out in run(to_device(batch, device), how, noise).items():
                     parts[name].append(_on(torch.device("cpu"), out))
         finally:
             self.network.train(training)
-        joined = {name: {key: torch.cat([p[key] for p in found]) for key in found[0]} for name, found in parts.items()}
+        back = torch.argsort(torch.cat(places))  # to the order asked
+        joined = {
+            name: {key: torch.cat([p[key] for p in found])[back] for key in found[0]} for name, found in parts.items()
+        }
         context = Context(np.asarray(feed.rows.numpy()))
         learnt = {facts.name: facts.learnt for facts in self.signature.targets()}
         return {name: self.network.head(name).read(out, learnt[name], context) for name, out in joined.items()}

@@ -1,0 +1,1 @@
+"""Parts of kind augmentation, one file each; they import without torch."""
