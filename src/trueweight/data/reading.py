@@ -6,14 +6,18 @@ from weakref import WeakKeyDictionary
 import pyarrow as pa
 
 from trueweight.data.cells import Cells, ReadOptions
-from trueweight.data.signature import ColumnFacts
+from trueweight.data.column import FieldArrays
+from trueweight.data.field import Field
+from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
+from trueweight.files import canonical_json, digest_bytes
 from trueweight.registry import registry
 
-__all__ = ["cells_of", "column_part", "plain_facts", "reading_from"]
+__all__ = ["cells_of", "column_part", "encoded_of", "plain_facts", "reading_from"]
 
 _Key = tuple[str, str, ReadOptions]
 _KNOWN: WeakKeyDictionary[Table, dict[_Key, Cells]] = WeakKeyDictionary()
+_ENCODED: WeakKeyDictionary[Table, dict[str, FieldArrays]] = WeakKeyDictionary()
 
 
 def column_part(facts: ColumnFacts) -> object:
@@ -43,4 +47,16 @@ def cells_of(table: Table, facts: ColumnFacts, options: ReadOptions) -> Cells:
     if key not in known:
         raw = table.data.column(facts.name) if facts.name in table.names else pa.chunked_array([pa.nulls(len(table))])
         known[key] = column_part(facts).read(raw, options)  # type: ignore[attr-defined]
+    return known[key]
+
+
+def encoded_of(table: Table, field: Field, signature: Signature) -> FieldArrays:
+    """The arrays of one field. Those of pictures, sounds, texts and series are remembered for as long as the table
+    lives: members of a blend, and baselines, read the same ones."""
+    cells = {name: cells_of(table, signature.columns[name], signature.options) for name in field.codecs}
+    if not field.layout().senses:
+        return field.encode(cells)
+    known, key = _ENCODED.setdefault(table, {}), digest_bytes(canonical_json(field.to_json()).encode())
+    if key not in known:
+        known[key] = field.encode(cells)
     return known[key]

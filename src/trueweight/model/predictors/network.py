@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from trueweight.data.field import Field
-from trueweight.data.reading import cells_of, column_part
+from trueweight.data.reading import column_part, encoded_of
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
@@ -76,12 +76,9 @@ class NetworkPredictor:
 
         from trueweight.data.feed import Feed, Stored, stored
 
-        columns, options = self.signature.columns, self.signature.options
         inputs: dict[str, Stored] = {}
         for name in self.network.fields:
-            field = self.fields[name]
-            cells = {column: cells_of(table, columns[column], options) for column in field.codecs}
-            inputs[name] = stored(field.encode(cells))
+            inputs[name] = stored(encoded_of(table, self.fields[name], self.signature))
         return Feed(torch.arange(len(table)), inputs, {})
 
     def predict_feed(self, feed: Feed, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
