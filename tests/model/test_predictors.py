@@ -5,6 +5,7 @@ from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -230,3 +231,18 @@ def test_how_far_a_blend_goes_is_told_by_the_labels(make_problem):
     answer = make_problem({"x": x, "y": x}, {"x": "number"}, {"y": "number"}).solved().predict(Table.of({"x": [1e6]}))
     low, high = answer["y"].reach
     assert -470 < low < -380 and 780 < high < 870  # 4 standard deviations of a uniform are 1.15 ranges
+
+
+def test_a_large_table_is_answered_in_slices(mixed, monkeypatch):
+    from trueweight.model.predictors import network
+
+    predictor = mixed.predictor(MLP)
+    whole = predictor.predict(mixed.table)
+    monkeypatch.setattr(network, "SLICE_CELLS", 1)
+    long = Table(pa.concat_tables([mixed.table.data] * 8))
+    sliced = predictor.predict(long)
+    count = len(mixed.table)
+    assert len(long) > 1024
+    for name, answer in sliced.items():
+        np.testing.assert_allclose(answer.scores()[:count], whole[name].scores(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(answer.scores()[-count:], whole[name].scores(), rtol=1e-5, atol=1e-6)

@@ -1,6 +1,7 @@
 """Cases: what a model sees as one row. An index over a Table, never a copy of it."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,14 +38,16 @@ class Cases:
         return len(self.rows)
 
 
-def fingerprints(columns: list[Cells]) -> np.ndarray:
+def fingerprints(columns: Iterable[Cells], count: int) -> np.ndarray:
     """One uint64 per row, equal where all cells are equal as they were interpreted, (N,).
 
     Two different rows get the same number with a chance of about N squared / 2**65.
+
+    Args:
+        columns: Looked at one by one, so that they need not be in memory together.
+        count: N.
     """
-    if not columns:
-        return np.zeros(0, dtype=np.uint64)
-    total = np.zeros(len(columns[0]), dtype=np.uint64)
+    total = np.zeros(count, dtype=np.uint64)
     for place, cells in enumerate(columns):
         with np.errstate(over="ignore"):
             # A row's hash depends on which column a value is in, and on the columns before it.

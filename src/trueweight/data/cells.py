@@ -5,7 +5,7 @@ Shape suffixes:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from trueweight.data.ragged import Ragged
 
 __all__ = [
     "Cells", "DateCells", "LevelCells", "MediaCells", "NumberCells", "ReadOptions", "SeriesCells", "SetCells",
-    "TextCells", "VectorCells", "cut",
+    "TextCells", "VectorCells", "cut", "size_of",
 ]  # fmt: skip
 
 
@@ -147,3 +147,10 @@ def cut(cells: Cells, start: int, end: int) -> Cells:
             )
         case SeriesCells():
             return SeriesCells(missing_N=missing, value=cells.value.cut(start, end))
+
+
+def size_of(cells: Cells) -> int:
+    """Bytes that cells fill, about: what they share with a table counts too."""
+    values = [getattr(cells, name) for field in fields(cells) if (name := field.name) != "notes"]
+    arrays = [v.value_MC if isinstance(v, Ragged) else v for v in values]
+    return sum(int(a.nbytes) for a in arrays if isinstance(a, np.ndarray | pa.Array))

@@ -1,11 +1,12 @@
 """Cells of a table's columns, interpreted once per table however many models read them."""
 
+from collections import OrderedDict
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 
-from trueweight.data.cells import Cells, ReadOptions
+from trueweight.data.cells import Cells, ReadOptions, cut, size_of
 from trueweight.data.column import FieldArrays
 from trueweight.data.field import Field
 from trueweight.data.signature import ColumnFacts, Signature
@@ -13,10 +14,16 @@ from trueweight.data.table import Table
 from trueweight.files import canonical_json, digest_bytes
 from trueweight.registry import registry
 
-__all__ = ["cells_of", "column_part", "encoded_of", "plain_facts", "reading_from"]
+__all__ = ["CELLS_BYTES", "cells_between", "cells_of", "column_part", "encoded_of", "plain_facts", "reading_from"]
+
+CELLS_BYTES = 2**29
+"""Interpreted cells of one table that are remembered; those of larger tables are read again when they are needed."""
+
+_NUMBER_BYTES = 9
+"""A float64 and a missing mark."""
 
 _Key = tuple[str, str, ReadOptions]
-_KNOWN: WeakKeyDictionary[Table, dict[_Key, Cells]] = WeakKeyDictionary()
+_KNOWN: "WeakKeyDictionary[Table, _Remembered]" = WeakKeyDictionary()
 _ENCODED: WeakKeyDictionary[Table, dict[str, FieldArrays]] = WeakKeyDictionary()
 
 
@@ -41,13 +48,48 @@ def cells_of(table: Table, facts: ColumnFacts, options: ReadOptions) -> Cells:
 
     A column that the table lacks is all missing values: models have an answer for those.
     """
-    known = _KNOWN.setdefault(table, {})
+    known = _KNOWN.setdefault(table, _Remembered())
     options = reading_from(table, options)
     key = (facts.name, repr(sorted(facts.spec.items(), key=lambda item: item[0])), options)
-    if key not in known:
-        raw = table.data.column(facts.name) if facts.name in table.names else pa.chunked_array([pa.nulls(len(table))])
-        known[key] = column_part(facts).read(raw, options)  # type: ignore[attr-defined]
-    return known[key]
+    found = known.get(key)
+    if found is None:
+        found = _read(table, facts, options)
+        known.keep(key, found)
+    return found
+
+
+def cells_between(table: Table, facts: ColumnFacts, options: ReadOptions, start: int, end: int) -> Cells:
+    """The cells of some rows. Numbers of tables that are too large to be remembered are read anew, these rows only."""
+    if facts.type != "number" or len(table) * len(table.names) * _NUMBER_BYTES <= CELLS_BYTES:
+        return cut(cells_of(table, facts, options), start, end)
+    return _read(replace(table, data=table.data.slice(start, end - start)), facts, reading_from(table, options))
+
+
+def _read(table: Table, facts: ColumnFacts, options: ReadOptions) -> Cells:
+    raw = table.data.column(facts.name) if facts.name in table.names else pa.chunked_array([pa.nulls(len(table))])
+    cells: Cells = column_part(facts).read(raw, options)  # type: ignore[attr-defined]
+    return cells
+
+
+class _Remembered:
+    """Cells by what was asked, the least recently used ones forgotten when they fill too much."""
+
+    def __init__(self) -> None:
+        self._cells: OrderedDict[_Key, tuple[Cells, int]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: _Key) -> Cells | None:
+        if key not in self._cells:
+            return None
+        self._cells.move_to_end(key)
+        return self._cells[key][0]
+
+    def keep(self, key: _Key, cells: Cells) -> None:
+        size = size_of(cells)
+        self._cells[key], self._bytes = (cells, size), self._bytes + size
+        while self._bytes > CELLS_BYTES and len(self._cells) > 1:
+            _, (_, freed) = self._cells.popitem(last=False)
+            self._bytes -= freed
 
 
 def encoded_of(table: Table, field: Field, signature: Signature) -> FieldArrays:

@@ -1,6 +1,6 @@
 """A table as it was found: named columns over Arrow, cells not yet interpreted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -76,6 +76,11 @@ class Table:
     def head(self, rows: int) -> "Table":
         """The first rows."""
         return replace(self, data=self.data.slice(0, rows))
+
+    def slices(self, rows: int) -> Iterator["Table"]:
+        """All rows, so many at a time; one empty table where there are none."""
+        for start in range(0, max(1, len(self)), rows):
+            yield replace(self, data=self.data.slice(start, rows))
 
     @classmethod
     def of(cls, columns: Mapping[str, object]) -> "Table":

@@ -1,6 +1,6 @@
 """Encodes the columns of a prepared run into feeds, once for all members."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,18 +8,21 @@ import numpy as np
 import torch
 
 from trueweight.data.batch import Tensors
-from trueweight.data.blocks import MEDIA_SHARD_ROWS, block_address, open_block, write_block
-from trueweight.data.cells import MediaCells, cut
+from trueweight.data.blocks import MEDIA_SHARD_ROWS, SHARD_ROWS, block_address, open_block, write_block
+from trueweight.data.cells import Cells, MediaCells
 from trueweight.data.column import Arrays, FieldArrays
 from trueweight.data.feed import Feed, Stored, stored
 from trueweight.data.field import Field
-from trueweight.data.reading import cells_of, column_part
+from trueweight.data.reading import cells_between, cells_of, column_part
 from trueweight.data.signature import ColumnFacts
 from trueweight.files import digest_bytes
 from trueweight.spec.base import PartSpec
 from trueweight.train.prepare import Prepared
 
 __all__ = ["TABLE", "Encoded", "augmentations_of", "encode", "encoders_of", "fields_of"]
+
+_SHARD_CELLS = 2**23
+"""Cells that are encoded at once: wide tables take fewer rows."""
 
 TABLE = "table"
 """The field of all columns that have no encoder of their own."""
@@ -103,25 +106,29 @@ def encode(ready: Prepared, *, keep: bool) -> Encoded:
 
 
 def _encode_field(ready: Prepared, field: Field, keep: bool) -> FieldArrays:
-    cells = {
-        name: cells_of(ready.table, ready.signature.columns[name], ready.signature.options) for name in field.codecs
-    }
-    count = len(ready.table)
+    options, columns, count = ready.signature.options, ready.signature.columns, len(ready.table)
     if not field.codecs:
         return {}
+
+    def some(start: int, end: int) -> FieldArrays:
+        return field.encode({n: cells_between(ready.table, columns[n], options, start, end) for n in field.codecs})
+
     if not keep or not ready.table.provenance.digest:  # without one, other tables would share the address
-        return field.encode(cells)
+        return some(0, count)
     # How cells are read decides what is encoded, and the data's digest does not know it.
-    options, columns = ready.signature.options, ready.signature.columns
     reading = [list(options.missing_values), options.decimal_comma, [_reading(columns[name]) for name in field.codecs]]
+    sensed = [columns[name] for name, codec in field.codecs.items() if codec.senses()]
     # Nor does it know what the files hold that cells name.
-    files = [digest_bytes(c.print_N.tobytes()) for c in cells.values() if isinstance(c, MediaCells)]
+    files = [digest_bytes(c.print_N.tobytes()) for c in _cells(ready, sensed) if isinstance(c, MediaCells)]
     address = block_address(ready.table.provenance.digest, count, reading, files, field.to_json())
-    some = lambda start, end: field.encode({name: cut(c, start, end) for name, c in cells.items()})  # noqa: E731
-    if not any(codec.senses() for codec in field.codecs.values()):
-        return open_block(write_block(address, count, some, task="encoding columns"))
-    task = f"encoding {next(iter(field.codecs))}"
-    return open_block(write_block(address, count, some, task=task, shard_rows=MEDIA_SHARD_ROWS))
+    if not sensed:
+        rows = min(SHARD_ROWS, max(1024, _SHARD_CELLS // len(field.codecs)))
+        return open_block(write_block(address, count, some, task="encoding columns", shard_rows=rows))
+    return open_block(write_block(address, count, some, task=f"encoding {sensed[0].name}", shard_rows=MEDIA_SHARD_ROWS))
+
+
+def _cells(ready: Prepared, columns: Sequence[ColumnFacts]) -> list[Cells]:
+    return [cells_of(ready.table, facts, ready.signature.options) for facts in columns]
 
 
 def _reading(facts: ColumnFacts) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Everything before the first step: roles, cases, the resolved spec, the split and the Signature."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
+from itertools import chain
 
 import numpy as np
 
 from trueweight.data.cases import Cases, fingerprints, repeats_of_earlier_rows
-from trueweight.data.cells import DateCells, LevelCells, NumberCells, ReadOptions
+from trueweight.data.cells import Cells, DateCells, LevelCells, NumberCells, ReadOptions
 from trueweight.data.learn import blank_signature, learn_signature
 from trueweight.data.reading import cells_of, plain_facts
 from trueweight.data.roles import Role, assign_roles, read_options_of, require_features
@@ -122,7 +123,10 @@ def _require_readable(blank: Signature, table: Table) -> None:
 def _cases(table: Table, blank: Signature, spec: RunSpec, weight_N: np.ndarray | None) -> tuple[Cases, np.ndarray, int]:
     """Rows with a label and some weight; fingerprints of all rows' features; repeats among the cases."""
     options, notes = blank.options, []
-    features = [cells_of(table, facts, options) for facts in blank.features()]
+
+    def features() -> Iterator[Cells]:  # not all at once: they may be more than memory holds
+        return (cells_of(table, facts, options) for facts in blank.features())
+
     targets = [cells_of(table, facts, options) for facts in blank.targets()]
     labelled = ~np.logical_and.reduce([cells.missing_N for cells in targets])
     if not labelled.any():
@@ -130,12 +134,12 @@ def _cases(table: Table, blank: Signature, spec: RunSpec, weight_N: np.ndarray |
         raise DataError(f"target {names} has no value in any row", where=table.label, hint="check data.missing_values")
     if gaps := int((~labelled).sum()):
         notes.append(f"{gaps:,} rows without any label left out")
-    prints = fingerprints(features) if features else np.arange(len(table)).astype(np.uint64)
+    prints = fingerprints(features(), len(table)) if blank.features() else np.arange(len(table)).astype(np.uint64)
     if weight_N is not None and (nothing := int((labelled & (weight_N == 0)).sum())):
         labelled &= weight_N > 0  # no metric would see them: they must not teach or select either
         notes.append(f"{nothing:,} rows of weight 0 left out")
     rows = np.flatnonzero(labelled)
-    repeated = repeats_of_earlier_rows(fingerprints([*features, *targets])[rows])
+    repeated = repeats_of_earlier_rows(fingerprints(chain(features(), targets), len(table))[rows])
     if spec.data.drop_duplicates and repeated.any():
         notes.append(f"{int(repeated.sum()):,} rows that repeat an earlier one dropped")
         rows, repeated = rows[~repeated], repeated[:0]

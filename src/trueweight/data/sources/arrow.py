@@ -30,7 +30,7 @@ class ArrowSource(PartSpec):
 
     def read(self, file: SourceFile, spec: DataSpec, rows: int | None) -> Piece:  # noqa: ARG002  # the protocol
         try:
-            with pa.OSFile(str(file.local)) if file.local else arrow_stream(file.bytes()) as raw:
+            with pa.memory_map(str(file.local)) if file.local else arrow_stream(file.bytes()) as raw:
                 if file.head.startswith(_FILE):
                     reader = pa.ipc.open_file(raw)
                     batches = (reader.get_batch(number) for number in range(reader.num_record_batches))

@@ -1,12 +1,15 @@
 """Parquet files, with the types they declare."""
 
 import io
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
+from trueweight.data import spill
 from trueweight.data.source import Piece, SourceFile, arrow_stream
 from trueweight.errors import DataError
+from trueweight.files import digest_file
 from trueweight.progress import advance
 from trueweight.spec.base import PartSpec
 from trueweight.spec.run import DataSpec
@@ -30,7 +33,11 @@ class ParquetSource(PartSpec):
 
         try:
             with parquet.ParquetFile(file.local or arrow_stream(file.bytes())) as opened:
-                return Piece(_all(opened, file.name) if rows is None else _first(opened, rows))
+                if rows is not None:
+                    return Piece(_first(opened, rows))
+                if file.local and _bytes(opened) > spill.SPILL_BYTES:
+                    return Piece(_mapped(opened, file.local, file.name))
+                return Piece(_all(opened, file.name))
         except (pa.ArrowException, OSError) as error:
             hint = "was it copied whole? A Parquet file begins and ends with PAR1"
             problem = f"this is not a readable Parquet file: {_short(error)}"
@@ -50,6 +57,19 @@ def _all(opened: Any, name: str) -> pa.Table:
         groups.append(opened.read_row_group(number))
         advance(f"reading {name}", sum(map(len, groups)), total)
     return pa.concat_tables(groups) if groups else opened.read()
+
+
+def _bytes(opened: Any) -> int:
+    """What its columns fill before they are compressed; encodings may make even that smaller than memory."""
+    facts = opened.metadata
+    return sum(facts.row_group(number).total_byte_size for number in range(facts.num_row_groups))
+
+
+def _mapped(opened: Any, path: Path, name: str) -> pa.Table:
+    total = opened.metadata.num_rows
+    rows = max(1, total * spill.BATCH_BYTES // max(1, _bytes(opened)))
+    batches = opened.iter_batches(batch_size=rows)
+    return spill.spilled(batches, opened.schema_arrow, digest_file(path), total, f"reading {name}")
 
 
 def _first(opened: Any, rows: int) -> pa.Table:

@@ -32,6 +32,12 @@ __all__ = ["NetworkPredictor", "learnt_targets"]
 CHUNK_ROWS = 4096
 """Rows times members that are answered at once."""
 
+SLICE_CELLS = 2**24
+"""Cells of a table that are read and encoded at once."""
+
+SLICE_MEDIA = 2**14
+"""Rows of a table with pictures, sounds, texts or series that are read and decoded at once."""
+
 CHUNK_ITEMS = 2**20
 """Numbers that are read at once, padding included: what a network makes of pictures is much larger than they are."""
 
@@ -67,8 +73,16 @@ class NetworkPredictor:
         return replace(self, runtime=name)
 
     def predict(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
-        """Read, encode, answer."""
-        return self.predict_feed(self.feed(table), how=how, seed=seed)
+        """Read, encode, answer; some rows at a time where the table is large."""
+        sensed = any(field.layout().senses for field in self.fields.values())
+        rows = SLICE_MEDIA if sensed else max(1024, SLICE_CELLS // max(1, len(self.signature.columns)))
+        if len(table) <= rows:
+            return self.predict_feed(self.feed(table), how=how, seed=seed)
+        parts, start = [], 0
+        for some in table.slices(rows):
+            parts.append(self._outputs(self.feed(some), how, seed, start))
+            start += len(some)
+        return self._read(_joined(parts), np.arange(len(table)))
 
     def feed(self, table: Table) -> Feed:
         """The table's rows as this leaf's network takes them, without targets."""
@@ -83,6 +97,17 @@ class NetworkPredictor:
 
     def predict_feed(self, feed: Feed, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
         """Answers for rows that are encoded already: the one path that all predictions of this leaf take."""
+        return self._read(self._outputs(feed, how, seed, 0), np.asarray(feed.rows.numpy()))
+
+    def _outputs(self, feed: Feed, how: Decoding, seed: int, before: int) -> dict[str, Tensors]:
+        """What the heads give for the rows of a feed, in its order, on the CPU.
+
+        Args:
+            feed: Encoded rows.
+            how: See ``predict``.
+            seed: See ``predict``.
+            before: Rows that were answered before these: what is drawn for a row depends on its place in the table.
+        """
         import torch
 
         from trueweight.data.batch import to_device
@@ -93,24 +118,25 @@ class NetworkPredictor:
         self.network.eval()
         try:
             run: Runtime = RUNTIMES[self.runtime](self.network)
-            parts: dict[str, list[Tensors]] = {name: [] for name in self.network.targets}
+            parts: list[Mapping[str, Tensors]] = []
             size = max(1, CHUNK_ROWS // self.network.form.members)
             nobody = torch.arange(0)
             places: list[torch.Tensor] = []
             for place, batch in feed.chunks(size, CHUNK_ITEMS) if len(feed) else [(nobody, feed.batch(nobody))]:
                 places.append(place)
-                noise = {name: _on(device, drawn) for name, drawn in self.network.noise(batch.rows, seed).items()}
-                for name, out in run(to_device(batch, device), how, noise).items():
-                    parts[name].append(_on(torch.device("cpu"), out))
+                drawn = self.network.noise(batch.rows + before, seed)
+                noise = {name: _on(device, tensors) for name, tensors in drawn.items()}
+                found = run(to_device(batch, device), how, noise)
+                parts.append({name: _on(torch.device("cpu"), out) for name, out in found.items()})
         finally:
             self.network.train(training)
         back = torch.argsort(torch.cat(places))  # to the order asked
-        joined = {
-            name: {key: torch.cat([p[key] for p in found])[back] for key in found[0]} for name, found in parts.items()
-        }
-        context = Context(np.asarray(feed.rows.numpy()))
+        return {name: {key: t[back] for key, t in out.items()} for name, out in _joined(parts).items()}
+
+    def _read(self, outputs: Mapping[str, Tensors], rows: np.ndarray) -> Mapping[str, Prediction]:
         learnt = {facts.name: facts.learnt for facts in self.signature.targets()}
-        return {name: self.network.head(name).read(out, learnt[name], context) for name, out in joined.items()}
+        context = Context(rows)
+        return {name: self.network.head(name).read(out, learnt[name], context) for name, out in outputs.items()}
 
     def members(self) -> Sequence[Predictor]:
         """None: a leaf."""
@@ -149,6 +175,14 @@ class NetworkPredictor:
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise VerifyError(f"the network's facts, codecs and weights do not fit together: {error}") from None
         return cls(signature, fields, network.eval(), encoders, fusion, solving)
+
+
+def _joined(parts: Sequence[Mapping[str, Tensors]]) -> dict[str, Tensors]:
+    """Outputs of several batches, one after the other."""
+    import torch
+
+    first = parts[0]
+    return {name: {key: torch.cat([part[name][key] for part in parts]) for key in out} for name, out in first.items()}
 
 
 def _on(device: torch.device, tensors: Tensors) -> Tensors:

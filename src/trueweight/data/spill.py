@@ -1,0 +1,71 @@
+"""Tables larger than memory: written once as an uncompressed Arrow file into the cache, and mapped from there.
+
+The pages of a mapped file are the operating system's to drop and read again; what is read of them counts as the file's
+memory, not as the process's own.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from trueweight.errors import TrainError
+from trueweight.files import cache_dir, digest_bytes, disk_errors, locked, private_dir
+from trueweight.progress import advance
+
+__all__ = ["BATCH_BYTES", "SPILL_BYTES", "mapped", "spilled"]
+
+SPILL_BYTES = 2**30
+"""Tables that would fill more memory than this are mapped."""
+
+BATCH_BYTES = 2**25
+"""About how much of a table is in memory while it is written."""
+
+
+def mapped(path: Path) -> pa.Table:
+    """An uncompressed Arrow file as a table whose cells stay on disk until they are looked at."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def spilled(batches: Iterable[pa.RecordBatch], schema: pa.Schema, digest: str, total: int, task: str) -> pa.Table:
+    """The rows of all batches as a mapped table, written only if an earlier run has not.
+
+    Args:
+        batches: Not read when the file is there.
+        schema: Of the batches.
+        digest: Of what they come from: names the file.
+        total: Rows of all batches, for the progress.
+        task: What progress is called.
+
+    Raises:
+        TrainError: The cache has no space or may not be written to.
+    """
+    folder = private_dir(cache_dir() / "tables")
+    path = folder / f"{digest_bytes(digest.encode(), b'1').removeprefix('sha256:')[:40]}.arrow"
+    growing = path.with_suffix(".part")
+    if not path.is_file():
+        with disk_errors(path), locked(growing, purpose="reading data", wait=True):
+            if not path.is_file():
+                _write(growing / "rows.arrow", batches, schema, total, task)
+                os.replace(growing / "rows.arrow", path)
+    os.utime(path)  # so that the oldest unused files can be told
+    try:
+        return mapped(path)
+    except pa.ArrowInvalid as error:
+        hint = "run: trueweight cache clear"
+        raise TrainError(f"a table in the cache cannot be read: {error}", where=str(folder), hint=hint) from None
+
+
+def _write(path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema, total: int, task: str) -> None:
+    done = 0
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+            done += batch.num_rows
+            advance(task, done, total)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
