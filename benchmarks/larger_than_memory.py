@@ -2,8 +2,9 @@
 
     make bench NAME=larger_than_memory
 
-Makes the data (about 5 GB in a temporary folder, or in --folder, where it is kept), trains by the command line, and watches
-the process's anonymous memory: what is not backed by a file, and so cannot be dropped and read again. Linux only.
+Makes the data (about 5 GB in a temporary folder, or in --folder, where it is kept), trains by the command line, and
+watches the process's anonymous memory: what is not backed by a file, and so cannot be dropped and read again.
+Linux only.
 """
 
 import argparse
