@@ -2,18 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trueweight.data.cells import ReadOptions
+from trueweight.data.cells import Cells, MediaCells, ReadOptions, SeriesCells, TextCells
 from trueweight.data.reading import cells_of, column_part
 from trueweight.data.roles import Role
 from trueweight.data.sample import BottomK
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
+from trueweight.errors import VerifyError
+from trueweight.files import cache_dir, canonical_json, digest_bytes, private_dir, read_json, write_json
 
 __all__ = ["blank_signature", "learn_signature"]
+
+VERSION = 1
+"""Of what columns learn: to be raised with any change of it, or the cache would give the old facts."""
 
 
 def blank_signature(table: Table, roles: Sequence[Role], options: ReadOptions, rows: np.ndarray) -> Signature:
@@ -67,4 +73,34 @@ def _learn(
     cells = cells_of(table, facts, blank.options)
     if facts.role == "target":
         return replace(facts, learnt=part.learn(cells, train, sample, name=facts.name, weight_N=weight_N))
-    return replace(facts, learnt=part.learn(cells, train, sample, min_group=min_group))
+    path = _place(facts, blank.options, table, cells, train, min_group)
+    if path is not None and (known := _known(path)) is not None:
+        return replace(facts, learnt=known)
+    learnt = part.learn(cells, train, sample, min_group=min_group)
+    if path is not None:
+        write_json(path, learnt)
+    return replace(facts, learnt=learnt)
+
+
+def _known(path: Path) -> dict[str, Any] | None:
+    """Facts in the cache, if they are there and whole."""
+    try:
+        found: dict[str, Any] = read_json(path)
+    except VerifyError:
+        return None
+    return found
+
+
+def _place(
+    facts: ColumnFacts, options: ReadOptions, table: Table, cells: Cells, train: np.ndarray, min_group: int
+) -> Path | None:
+    """Where in the cache the facts of a column of the senses are kept, by everything that decides them; learning what
+    words there are takes seconds. None for plain columns, and for tables without a digest."""
+    if not isinstance(cells, TextCells | MediaCells | SeriesCells) or not table.provenance.digest:
+        return None
+    spec = {key: value for key, value in facts.spec.items() if key not in ("encoder", "augment")}
+    files = cells.print_N.tobytes() if isinstance(cells, MediaCells) else b""
+    asked = [VERSION, facts.name, spec, list(options.missing_values), options.decimal_comma, min_group]
+    parts = (table.provenance.digest.encode(), canonical_json(asked).encode(), files, train.tobytes())
+    address = digest_bytes(*parts).removeprefix("sha256:")[:40]
+    return private_dir(cache_dir() / "facts") / f"{address}.json"
