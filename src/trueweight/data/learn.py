@@ -98,9 +98,8 @@ def _place(
     words there are takes seconds. None for plain columns, and for tables without a digest."""
     if not isinstance(cells, TextCells | MediaCells | SeriesCells) or not table.provenance.digest:
         return None
-    spec = {key: value for key, value in facts.spec.items() if key not in ("encoder", "augment")}
     files = cells.print_N.tobytes() if isinstance(cells, MediaCells) else b""
-    asked = [VERSION, facts.name, spec, list(options.missing_values), options.decimal_comma, min_group]
+    asked = [VERSION, facts.name, dict(facts.spec), list(options.missing_values), options.decimal_comma, min_group]
     parts = (table.provenance.digest.encode(), canonical_json(asked).encode(), files, train.tobytes())
     address = digest_bytes(*parts).removeprefix("sha256:")[:40]
     return private_dir(cache_dir() / "facts") / f"{address}.json"
