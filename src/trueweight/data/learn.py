@@ -15,6 +15,7 @@ from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
 from trueweight.files import cache_dir, canonical_json, digest_bytes, private_dir, read_json, write_json
+from trueweight.progress import advance
 
 __all__ = ["blank_signature", "learn_signature"]
 
@@ -25,7 +26,7 @@ VERSION = 1
 def blank_signature(table: Table, roles: Sequence[Role], options: ReadOptions, rows: np.ndarray) -> Signature:
     """Types and roles, with cells read and dirt counted over ``rows``, but nothing learnt yet."""
     columns = {}
-    for role in roles:
+    for place, role in enumerate(roles, 1):
         spec = role.part.model_dump(mode="json")
         facts = ColumnFacts(role.name, role.part.type, role.role, role.why, spec, len(rows), 0)
         if role.role != "ignored":
@@ -33,6 +34,7 @@ def blank_signature(table: Table, roles: Sequence[Role], options: ReadOptions, r
             missing = int(cells.missing_N[rows].sum())
             facts = replace(facts, missing=missing, notes={k: int(v) for k, v in cells.notes.items() if v})
         columns[role.name] = facts
+        advance("reading columns", place, len(roles), unit="columns")
     return Signature(columns, options, 0)
 
 
@@ -52,9 +54,10 @@ def learn_signature(
         DataError: A target that cannot be learnt; says why.
     """
     sample = BottomK.of(train)
-    learnt = {
-        name: _learn(facts, blank, table, train, sample, min_group, weight_N) for name, facts in blank.columns.items()
-    }
+    learnt = {}
+    for place, (name, facts) in enumerate(blank.columns.items(), 1):
+        learnt[name] = _learn(facts, blank, table, train, sample, min_group, weight_N)
+        advance("learning about columns", place, len(blank.columns), unit="columns")
     return replace(blank, columns=learnt, rows=len(train))
 
 

@@ -9,6 +9,7 @@ from trueweight.data.guess import guess_feature, settle
 from trueweight.data.reading import reading_from
 from trueweight.data.table import Table
 from trueweight.errors import DataError
+from trueweight.progress import advance
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 from trueweight.spec.document import Document, dotted
@@ -47,7 +48,11 @@ def assign_roles(table: Table, spec: RunSpec, positions: Document | None = None)
     """
     _require_columns(table, spec, positions)
     reserved = _reserved(spec)
-    return [_role(table, name, spec, reserved) for name in table.names]
+    found = []
+    for place, name in enumerate(table.names, 1):
+        found.append(_role(table, name, spec, reserved))
+        advance("looking at columns", place, len(table.names), unit="columns")
+    return found
 
 
 def _require_columns(table: Table, spec: RunSpec, positions: Document | None) -> None:
