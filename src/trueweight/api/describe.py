@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from trueweight.api.request import asked_spec, read_source
+from trueweight.api.request import read_source
 from trueweight.bundle.bundle import Bundle
 from trueweight.data.reading import column_part
-from trueweight.data.roles import Role, assign_roles, require_features
+from trueweight.data.roles import Role, assign_roles, missing_columns, named_columns, require_features
 from trueweight.data.table import Table
-from trueweight.evaluate.asked import require_metrics
+from trueweight.errors import TrueweightError
+from trueweight.evaluate.asked import metric_mistakes
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
 from trueweight.seeds import stream
-from trueweight.spec.load import read_document
+from trueweight.spec.document import Document
+from trueweight.spec.load import all_of, judge, read_document
 from trueweight.spec.run import RunSpec
 from trueweight.spec.settings import apply_settings
 from trueweight.spec.units import describe_seconds
@@ -51,16 +53,34 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
         SpecError: Every mistake of the spec at once.
         DataError: The data does not fit it.
     """
-    asked = asked_spec(path, settings)
+    document = apply_settings(read_document(path), settings)
+    asked, mistakes = judge(document)
+    mistakes += metric_mistakes(asked, document) if asked else []
+    if asked is None or mistakes:
+        raise all_of([*mistakes, *(_data_mistakes(asked, document, path.parent) if asked else [])], document.origin)
     table, _ = read_source(asked, None, path.parent, rows=CHECK_ROWS)
-    positions = apply_settings(read_document(path), settings)
-    roles = assign_roles(table, asked, positions)
-    require_metrics(asked, positions)
+    roles = assign_roles(table, asked, document)
     require_features(roles)
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     targets = {name: head.type for name, head in asked.targets.items()}
     resolved = resolve(asked, Facts(len(table), features, targets))
     return CheckReport(resolved, _lines(resolved, table, roles))
+
+
+def _data_mistakes(asked: RunSpec, document: Document, folder: Path) -> list[str]:
+    """What the data says against a spec that has mistakes already: as much as can be known in spite of them."""
+    if asked.data.source is None and document.at(("data", "source")) is not None:
+        return []  # a mistake of its own
+    try:
+        table, _ = read_source(asked, None, folder, rows=CHECK_ROWS)
+    except TrueweightError as error:
+        told = f"{error.where}: {error.problem}" if error.where else error.problem
+        return [f"{document.place(('data', 'source'))}: data.source: {told}"]
+    known = dict(named_columns(asked))
+    for section in ("features", "targets"):  # also those whose type is a mistake
+        written = document.at((section,))
+        known |= {(section, name): name for name in written} if isinstance(written, dict) else {}
+    return missing_columns(table, list(known.items()), document)
 
 
 def _lines(spec: RunSpec, table: Table, roles: Sequence[Role]) -> list[str]:
