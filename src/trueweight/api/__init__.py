@@ -184,7 +184,7 @@ def show(path: str | Path, *, allow: Sequence[str] = ()) -> dict[str, Any]:
     Raises:
         VerifyError: It is no bundle.
     """
-    from trueweight.api.describe import show_bundle
+    from trueweight.api.shown import show_bundle
 
     return show_bundle(load(path, allow=allow))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from trueweight.cli.console import note
+from trueweight.cli.machine import leave_pandas_out
 
 __all__ = ["init"]
 
@@ -30,6 +31,7 @@ def init(source: str, targets: tuple[str, ...], output: Path | None, name: str |
     from trueweight import api
     from trueweight.files import write_atomic
 
+    leave_pandas_out()
     if output is None:
         click.echo(api.init(source, list(targets), name=name), nl=False)
         return

@@ -7,7 +7,7 @@ import click
 
 from trueweight.cli.bar import showing_progress
 from trueweight.cli.console import note, print_json
-from trueweight.cli.machine import prepare_torch
+from trueweight.cli.machine import leave_pandas_out, prepare_torch
 
 if TYPE_CHECKING:
     from trueweight.bundle.bundle import Bundle
@@ -50,6 +50,7 @@ def train(source: str, targets: tuple[str, ...], as_json: bool, **options: Any) 
     options["settings"] = list(options["settings"])
     request = _spec_request(source, targets) if _is_spec(source, targets) else _data_request(source, targets)
     prepare_torch()
+    leave_pandas_out()
     with showing_progress():
         bundle = api.train(**request, **options)
     evidence = bundle.evidence
