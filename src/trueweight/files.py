@@ -93,6 +93,17 @@ def write_atomic(path: Path, content: bytes) -> None:
             raise
 
 
+TOO_LONG = "a name may have 255 bytes, and a path 4,096: choose a shorter one"
+
+_NO_PLACE = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.ELOOP)
+"""Places where there can be no file: names too long, folders of the kernel's such as ``/proc``."""
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning of a text that may be longer than anybody reads."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's complaints about writing to ``path`` into ours."""
@@ -105,6 +116,10 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = "choose a folder you may write to with --out DIR"
             raise TrainError(f"no permission to write {path.name}", where=str(path.parent), hint=hint) from error
+        if error.errno in _NO_PLACE:
+            hint = TOO_LONG if error.errno == errno.ENAMETOOLONG else "choose another place"
+            problem = f"{shortened(path.name, 80)} cannot be written: {error.strerror}"
+            raise TrainError(problem, where=shortened(str(path.parent), 200), hint=hint) from error
         raise
 
 

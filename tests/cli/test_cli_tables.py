@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from trueweight.cli.tables import aligned, evidence_table
+from trueweight.cli.tables import aligned, confusion_tables, data_remarks, evidence_table
 from trueweight.evidence.record import Data, Entry, Evidence, Interval
 
 TEST = Data("sha256:0", "test")
@@ -80,3 +80,16 @@ def test_a_score_that_cannot_be_had_says_why() -> None:
 
 def test_cells_are_aligned() -> None:
     assert aligned([("a", "1"), ("bcd", "1000")]) == ["a        1", "bcd   1000"]
+
+
+def test_a_label_of_a_megabyte_does_not_fill_the_terminal() -> None:
+    label = "x" * 1_000_000
+    cells = [
+        Entry(id=f"confusion/y/{n}", axis="confusion", metric=f"{label} answered as {word}", target="y", value=3)
+        for n, word in enumerate((label, "no"))
+    ]
+    remark = Entry(id="data/missing/0", axis="data", metric=f"missing in {label}", value=3, unit="cells")
+    lines = [*confusion_tables(Evidence(tuple(cells))), *data_remarks(Evidence((remark,)))]
+    assert max(map(len, lines)) < 500
+    assert lines[0].count("…") == 1
+    assert aligned([("two\nlines", "1")]) == ["two lines   1"]

@@ -16,8 +16,8 @@ __all__ = ["init"]
 @click.argument("source", type=click.Path(allow_dash=True))
 @click.option("-t", "--target", "--predict", "targets", multiple=True, required=True, metavar="COLUMN",
               help="Column to predict; repeat it for several.")  # fmt: skip
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="File to write; else the spec is printed.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), metavar="FILE",
+              help="File to write; else, or with -, the spec is printed.")  # fmt: skip
 @click.option("--name", help="Name of the model; from the file's name by default.")
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 def init(source: str, targets: tuple[str, ...], output: Path | None, name: str | None, force: bool) -> None:
@@ -32,7 +32,7 @@ def init(source: str, targets: tuple[str, ...], output: Path | None, name: str |
     from trueweight.files import write_atomic
 
     leave_pandas_out()
-    if output is None:
+    if output in (None, Path("-")):
         click.echo(api.init(source, list(targets), name=name), nl=False)
         return
     if output.exists() and not force:

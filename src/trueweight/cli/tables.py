@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trueweight.evidence.record import Entry, Evidence
+from trueweight.files import shortened
 from trueweight.metrics.words import digits_for, plain, shown
 
 __all__ = ["aligned", "confusion_tables", "data_remarks", "evidence_table"]
+
+MOST_SIGNS = 160
+"""Of a cell or a remark on a terminal."""
 
 _ROLES = {"test": "Test", "validation": "Validation", "calibration": "Calibration", "train": "Training"}
 
@@ -43,7 +47,11 @@ def evidence_table(evidence: Evidence, *, kept: Mapping[str, Path] | None = None
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1, first: str = "", between: str = "   ") -> list[str]:
-    """Rows of cells as lines: the first ``left`` columns flush left, the others flush right."""
+    """Rows of cells as lines: the first ``left`` columns flush left, the others flush right.
+
+    Cells stand on one line each and are cut where nobody would read on: a label may be a megabyte.
+    """
+    rows = [[shortened(" ".join(cell.splitlines()), MOST_SIGNS) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -126,4 +134,4 @@ def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
     lines += [f"{e.value:,} cells: {e.metric}" for e in sorted(gaps, key=lambda e: -int(e.value or 0))]
     if len(lines) > most:
         lines = [*lines[: most - 1], f"and {len(lines) - most + 1} more: trueweight show BUNDLE --json"]
-    return [f"  {line}" for line in lines]
+    return [f"  {shortened(' '.join(line.splitlines()), 2 * MOST_SIGNS)}" for line in lines]

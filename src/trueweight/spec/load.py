@@ -1,5 +1,6 @@
 """Turns what the user wrote into a spec, or into one message that lists every mistake."""
 
+import errno
 import io
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from trueweight.errors import SpecError
+from trueweight.files import TOO_LONG, shortened
 from trueweight.spec.document import Document, Path, read_yaml
 from trueweight.spec.mistakes import Mistake, mistakes_of
 from trueweight.spec.run import RunSpec
@@ -148,15 +150,18 @@ def read_document(path: FilePath | str) -> Document:
         raise SpecError("a data file, not a spec", where=str(path), hint=hint)
     try:
         size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise SpecError(f"{size:,} bytes are too many for a spec", where=str(path), hint="is it a data file?")
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)  # a device has no size and may have no end
     except FileNotFoundError:
         raise SpecError("no such file", where=str(path), hint=_near_files(path)) from None
     except IsADirectoryError:
         raise SpecError("a folder, not a spec", where=str(path), hint=_near_files(path / "spec.yaml")) from None
     except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from None
+        hints = {errno.ENAMETOOLONG: TOO_LONG, errno.EACCES: f"ask its owner, or: chmod u+r {path}"}
+        hint = hints.get(error.errno or 0, "check the name")
+        raise SpecError(f"cannot be read: {error.strerror}", where=shortened(str(path), 200), hint=hint) from None
+    if (size := max(size, len(content))) > MOST_BYTES:
+        raise SpecError(f"{size:,} bytes are too many for a spec", where=str(path), hint="is it a data file?")
     return read_yaml(_text(content, path), str(path))
 
 
