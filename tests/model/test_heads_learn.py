@@ -88,6 +88,8 @@ def test_binary_encodes_what_it_knows_and_masks_the_rest():
         (CategoryHead(), levels("a", "b", "c", "a"), "class 'b' of 'y' and 1 more has only one training row"),
         (CategoryHead(), levels(None, None), "all 2 training rows of 'y' have no label"),
         (NumberHead(), numbers(np.nan), "all 1 training rows of 'y' have no number"),
+        (NumberHead(), numbers(1e-310, 3e-310, 0), "'y' holds numbers too small to be told from zero"),
+        (NumberHead(), numbers(1e-200, 3e-200), "as little as those of 'y' \\(about 2e-200\\) cannot be squared"),
         (NumberHead(), numbers(3, 3), "'y' is 3 in all 2 labelled training rows"),
         (NumberHead(transform="log1p"), numbers(3, -2), "no answer for -2"),
         (SetHead(), sets(None), "have no set"),

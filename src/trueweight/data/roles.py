@@ -14,7 +14,9 @@ from trueweight.spec.base import PartSpec
 from trueweight.spec.document import Document, Path, dotted
 from trueweight.spec.run import DataSpec, RunSpec
 
-__all__ = ["Role", "assign_roles", "missing_columns", "named_columns", "read_options_of", "require_features"]
+__all__ = [
+    "Role", "assign_roles", "left_out", "missing_columns", "named_columns", "read_options_of", "require_features",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,18 @@ def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str,
 def _part(kind: str, **options: Any) -> PartSpec:
     part: PartSpec = registry("column")[kind].model_validate({"type": kind, **options})  # type: ignore[attr-defined]
     return part
+
+
+def left_out(roles: Sequence[Role], spec: RunSpec) -> list[str]:
+    """Columns that are not learnt from though nobody asked for that, one sentence for each reason."""
+    known, why = _reserved(spec), dict[str, list[str]]()
+    for role in roles:
+        if role.role == "ignored" and role.name not in spec.features and role.name not in known:
+            why.setdefault(role.why, []).append(repr(role.name))
+    if spec.other_features == "ignore":
+        return []
+    more = {reason: f" and {len(names) - 5} more" if len(names) > 5 else "" for reason, names in why.items()}
+    return [f"left out {', '.join(names[:5])}{more[reason]}: {reason}" for reason, names in why.items()]
 
 
 def require_features(roles: list[Role]) -> None:

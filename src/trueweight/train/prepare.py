@@ -10,7 +10,7 @@ from trueweight.data.cases import Cases, fingerprints, repeats_of_earlier_rows
 from trueweight.data.cells import DateCells, LevelCells, NumberCells, ReadOptions
 from trueweight.data.learn import blank_signature, learn_signature
 from trueweight.data.reading import cells_of, plain_facts
-from trueweight.data.roles import Role, assign_roles, read_options_of, require_features
+from trueweight.data.roles import Role, assign_roles, left_out, read_options_of, require_features
 from trueweight.data.signature import Signature
 from trueweight.data.split import (
     Shares,
@@ -57,6 +57,8 @@ class Prepared:
     """Test cases whose features equal those of a row that trained or selected."""
     repeats: int
     """Cases that repeat an earlier row in every column that is used."""
+    left_out: tuple[str, ...]
+    """Columns that are not learnt from though nobody asked for that, in sentences."""
 
     @property
     def table(self) -> Table:
@@ -93,7 +95,7 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     cluster = group_codes(table, resolved.evaluate.interval.cluster, options)
     return Prepared(
         resolved, cases, split, signature, weight_N, group if cluster is None else cluster,
-        count_twins(prints, split), repeats,
+        count_twins(prints, split), repeats, tuple(left_out(roles, spec)),
     )  # fmt: skip
 
 
