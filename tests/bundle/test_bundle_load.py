@@ -95,11 +95,12 @@ def test_an_extra_file_is_noticed(saved: Path) -> None:
 
 
 def test_not_bundles(tmp_path: Path) -> None:
-    refused(tmp_path / "nothing.bundle", "there is no bundle 'nothing.bundle'")
+    refused(tmp_path / "nothing.bundle", f"there is no bundle '{tmp_path}/nothing.bundle'")
     refused(tmp_path, "is not a bundle")
     file = tmp_path / "x.bundle"
     file.write_text("hello")
-    refused(file, "'x.bundle' is not a bundle")
+    assert refused(tmp_path / "y.bundle", "there is no bundle").hint == f"did you mean '{file}'?"
+    refused(file, f"'{file}' is not a bundle")
 
 
 def test_a_newer_format_asks_for_an_upgrade(saved: Path, forge: Callable[..., None]) -> None:

@@ -82,6 +82,19 @@ def test_cells_are_aligned() -> None:
     assert aligned([("a", "1"), ("bcd", "1000")]) == ["a        1", "bcd   1000"]
 
 
+def test_one_is_told_as_one() -> None:
+    places = {"data/repeats": "rows", "data/rows/gap": "rows", "honesty/groups": "groups", "honesty/twins": "rows"}
+    counts = [Entry(id=at, axis="data", metric="count", value=1, unit=unit) for at, unit in places.items()]
+    missing = Entry(id="data/missing/0", axis="data", metric="missing in x", value=1, unit="cells")
+    assert data_remarks(Evidence((*counts, missing))) == [
+        "  1 row in split.gap is used by nobody",
+        "  1 group has rows on both sides of the split: scores are for groups already seen",
+        "  1 test row has the same features as rows that trained: scored without too",
+        "  1 row repeats an earlier one (see data.drop_duplicates)",
+        "  1 cell: missing in x",
+    ]
+
+
 def test_a_label_of_a_megabyte_does_not_fill_the_terminal() -> None:
     label = "x" * 1_000_000
     cells = [

@@ -85,7 +85,7 @@ def test_binary_encodes_what_it_knows_and_masks_the_rest():
         (BinaryHead(), levels("a", "b", "c", "a"), r"3 values, not two: 'a' \(2 rows\), 'b'"),
         (BinaryHead(), levels("a", "a"), "'a' in all 2 labelled training rows"),
         (BinaryHead(), levels("a", "a", "b"), "class 'b' of 'y' has only one training row"),
-        (CategoryHead(), levels("a", "b", "c", "a"), "class 'b' of 'y' and 1 more has only one training row"),
+        (CategoryHead(), levels("a", "b", "c", "a"), "'b' of 'y' has only one training row, and 1 more class"),
         (CategoryHead(), levels(None, None), "all 2 training rows of 'y' have no label"),
         (NumberHead(), numbers(np.nan), "all 1 training rows of 'y' have no number"),
         (NumberHead(), numbers(1e-310, 3e-310, 0), "'y' holds numbers too small to be told from zero"),
@@ -112,8 +112,7 @@ def test_categories_come_in_natural_order():
 
 @pytest.mark.parametrize("transform", ["none", "log1p"])
 def test_numbers_come_back_in_their_own_unit(transform):
-    import torch
-
+    
     part, cells = NumberHead(transform=transform), numbers(1, 10, 100, np.nan, 1000)
     learnt = learn(part, cells)
     arrays = part.encode(cells, learnt)
@@ -127,8 +126,7 @@ def test_numbers_come_back_in_their_own_unit(transform):
 
 
 def test_logarithms_do_not_explode():
-    import torch
-
+    
     part, cells = NumberHead(transform="log1p"), numbers(1, 10, 100)
     learnt = learn(part, cells)
     answer = part.build(Form(1), learnt).read({"value": torch.tensor([[1e9], [-1e9]])}, learnt, None)

@@ -159,7 +159,7 @@ def init(source: Any, target: str | Sequence[str], *, name: str | None = None) -
     """
     from trueweight.api.propose import propose
 
-    return propose(source, [target] if isinstance(target, str) else list(target), name=name)
+    return propose(source, [target] if isinstance(target, str) else list(dict.fromkeys(target)), name=name)
 
 
 def check(spec: str | Path, *, settings: Sequence[str] = ()) -> "CheckReport":

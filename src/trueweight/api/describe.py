@@ -9,6 +9,7 @@ from trueweight.data.roles import Role, assign_roles, missing_columns, named_col
 from trueweight.data.table import Table
 from trueweight.errors import TrueweightError
 from trueweight.evaluate.asked import metric_mistakes
+from trueweight.metrics.words import counted
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
 from trueweight.spec.document import Document
@@ -75,7 +76,7 @@ def _data_mistakes(asked: RunSpec, document: Document, folder: Path) -> list[str
 
 def _lines(spec: RunSpec, table: Table, roles: Sequence[Role]) -> list[str]:
     at_least = "at least " if len(table) >= CHECK_ROWS else ""
-    lines = [f"{table.label}: {at_least}{len(table):,} rows, {len(table.names)} columns"]
+    lines = [f"{table.label}: {at_least}{counted(len(table), 'row')}, {counted(len(table.names), 'column')}"]
     lines += [f"  {role.role:<8} {role.name}: {role.part.type} ({role.why})" for role in roles]
     budget = spec.train.budget
     limits = [

@@ -58,7 +58,7 @@ def make_request(
         folder = base or (Path(spec).parent if isinstance(spec, str | Path) else None)
         table, labels = read_source(asked, data, folder)
         return Request(asked, table, labels, list(applied))
-    targets = [target] if isinstance(target, str) else list(target or ())
+    targets = [target] if isinstance(target, str) else list(dict.fromkeys(target or ()))
     if data is None or not targets:
         raise SpecError("nothing to train for", hint="give a spec file, or data and the name of a target column")
     table = read_table(data, _data_spec(applied), base=base)

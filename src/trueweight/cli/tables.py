@@ -5,9 +5,11 @@ from pathlib import Path
 
 from trueweight.evidence.record import Entry, Evidence
 from trueweight.files import shortened
-from trueweight.metrics.words import digits_for, plain, shown
+from trueweight.metrics.words import counted, digits_for, plain, shown
 
 __all__ = ["aligned", "confusion_tables", "data_remarks", "evidence_table"]
+
+_ROWS = (("row", "is"), ("rows", "are"))
 
 MOST_SIGNS = 160
 """Of a cell or a remark on a terminal."""
@@ -64,7 +66,7 @@ def _heading(evidence: Evidence, scores: Sequence[Entry]) -> str:
     role = scores[0].data.role if scores[0].data else "other"
     rows = max((entry.n or 0 for entry in scores), default=0)
     looks = [e.value for e in evidence if e.metric == "look" and e.value is not None]
-    return f"{_ROLES.get(role, 'Data')}: {rows:,} rows" + (f", look {looks[0]}" if looks else "")
+    return f"{_ROLES.get(role, 'Data')}: {counted(rows, 'row')}" + (f", look {looks[0]}" if looks else "")
 
 
 def _level(scores: Sequence[Entry]) -> str:
@@ -118,20 +120,23 @@ def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
     lines += [f"the model is partial: training was {e.value}" for e in evidence.select(axis="fit", metric="partial")]
     counts = {e.id: e.value for e in evidence if isinstance(e.value, int) and e.unit in ("rows", "cells", "groups")}
     if skipped := counts.get("data/skipped"):
-        lines.append(f"{skipped:,} unreadable rows skipped")
+        lines.append(f"{counted(skipped, 'unreadable row')} skipped")
     if gap := counts.get("data/rows/gap"):
-        lines.append(f"{gap:,} rows in split.gap are used by nobody")
+        lines.append(counted(gap, *(f"{w} in split.gap {be} used by nobody" for w, be in _ROWS)))
     if unassigned := counts.get("data/rows/unassigned"):
-        lines.append(f"{unassigned:,} rows of no part of the split are used by nobody")
+        lines.append(counted(unassigned, *(f"{w} of no part of the split {be} used by nobody" for w, be in _ROWS)))
     if groups := counts.get("honesty/groups"):
-        lines.append(f"{groups:,} groups have rows on both sides of the split: scores are for groups already seen")
+        both = counted(groups, "group has", "groups have")
+        lines.append(f"{both} rows on both sides of the split: scores are for groups already seen")
     if twins := counts.get("honesty/twins"):
-        lines.append(f"{twins:,} test rows have the same features as rows that trained: scored without them too")
+        both = counted(twins, "test row has", "test rows have")
+        lines.append(f"{both} the same features as rows that trained: scored without too")
     if repeats := counts.get("data/repeats"):
-        lines.append(f"{repeats:,} rows repeat an earlier one (data.drop_duplicates drops them)")
+        lines.append(counted(repeats, "row repeats", "rows repeat") + " an earlier one (see data.drop_duplicates)")
     lines += [str(e.value) for e in evidence if e.id.startswith("data/note/")]
     gaps = [e for e in evidence if e.id.startswith(("data/missing/", "data/dirt/")) and isinstance(e.value, int)]
-    lines += [f"{e.value:,} cells: {e.metric}" for e in sorted(gaps, key=lambda e: -int(e.value or 0))]
+    sizes = sorted(((int(e.value or 0), e.metric) for e in gaps), key=lambda gap: -gap[0])
+    lines += [f"{counted(cells, 'cell')}: {what}" for cells, what in sizes]
     if len(lines) > most:
         lines = [*lines[: most - 1], f"and {len(lines) - most + 1} more: trueweight show BUNDLE --json"]
     return [f"  {shortened(' '.join(line.splitlines()), 2 * MOST_SIGNS)}" for line in lines]

@@ -20,6 +20,7 @@ from trueweight.data.parse_lists import find_separator, read_vectors
 from trueweight.data.parse_numbers import EXACT, number_style, read_numbers, too_small
 from trueweight.data.parse_texts import Texts, flat, is_text, read_texts
 from trueweight.errors import DataError
+from trueweight.metrics.words import counted
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 
@@ -173,7 +174,7 @@ def _constant(look: _Look) -> Guess | None:
     if look.distinct > 1 or look.strays:
         return None
     if look.missing():
-        return Guess("category", f"one value, given in {look.given:,} rows and missing in {look.missing():,}")
+        return Guess("category", f"one value, given in {counted(look.given, 'row')} and missing in {look.missing():,}")
     return Guess("ignore", "constant: nothing to learn")
 
 

@@ -24,6 +24,7 @@ from trueweight.data.split import (
 )
 from trueweight.data.table import Table
 from trueweight.errors import DataError
+from trueweight.metrics.words import counted
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
 from trueweight.registry import registry
@@ -125,15 +126,15 @@ def _cases(table: Table, blank: Signature, spec: RunSpec, weight_N: np.ndarray |
         names = ", ".join(repr(facts.name) for facts in blank.targets())
         raise DataError(f"target {names} has no value in any row", where=table.label, hint="check data.missing_values")
     if gaps := int((~labelled).sum()):
-        notes.append(f"{gaps:,} rows without any label left out")
+        notes.append(f"{counted(gaps, 'row')} without any label left out")
     prints = fingerprints(features) if features else np.arange(len(table)).astype(np.uint64)
     if weight_N is not None and (nothing := int((labelled & (weight_N == 0)).sum())):
         labelled &= weight_N > 0  # no metric would see them: they must not teach or select either
-        notes.append(f"{nothing:,} rows of weight 0 left out")
+        notes.append(f"{counted(nothing, 'row')} of weight 0 left out")
     rows = np.flatnonzero(labelled)
     repeated = repeats_of_earlier_rows(fingerprints([*features, *targets])[rows])
     if spec.data.drop_duplicates and repeated.any():
-        notes.append(f"{int(repeated.sum()):,} rows that repeat an earlier one dropped")
+        notes.append(f"{counted(int(repeated.sum()), 'row that repeats', 'rows that repeat')} an earlier one dropped")
         rows, repeated = rows[~repeated], repeated[:0]
     return Cases(table, rows.astype(np.int64), tuple(notes)), prints, int(repeated.sum())
 
