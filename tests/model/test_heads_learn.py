@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from trueweight.data.cells import LevelCells, NumberCells, SetCells, VectorCells
@@ -14,7 +15,7 @@ from trueweight.model.heads.category import CategoryHead
 from trueweight.model.heads.number import NumberHead
 from trueweight.model.heads.set import SetHead
 from trueweight.model.heads.vector import VectorHead
-from trueweight.nn.encoding import Form
+from trueweight.nn.encoding import Encoding, Form
 
 
 def levels(*texts: str | None) -> LevelCells:
@@ -112,7 +113,8 @@ def test_categories_come_in_natural_order():
 
 @pytest.mark.parametrize("transform", ["none", "log1p"])
 def test_numbers_come_back_in_their_own_unit(transform):
-    
+    import torch
+
     part, cells = NumberHead(transform=transform), numbers(1, 10, 100, np.nan, 1000)
     learnt = learn(part, cells)
     arrays = part.encode(cells, learnt)
@@ -126,7 +128,8 @@ def test_numbers_come_back_in_their_own_unit(transform):
 
 
 def test_logarithms_do_not_explode():
-    
+    import torch
+
     part, cells = NumberHead(transform="log1p"), numbers(1, 10, 100)
     learnt = learn(part, cells)
     answer = part.build(Form(1), learnt).read({"value": torch.tensor([[1e9], [-1e9]])}, learnt, None)
@@ -200,3 +203,19 @@ def test_summaries_are_short_lines():
     assert SetHead().summary(facts) == "2 labels: a 75 %, b 25 %"
     facts = {"average": 12.5, "low": 1.0, "high": 30.0}
     assert NumberHead(unit="EUR").summary(facts) == "mean 12.5 EUR, mostly 1 to 30"
+
+
+@pytest.mark.parametrize(
+    ("head", "cells"),
+    [(BinaryHead, levels("a", "b", "b", "a")), (SetHead, sets(["a"], ["b"], ["a"], ["b"]))],
+)
+def test_binary_cross_entropy_is_another_name_for_cross_entropy(head, cells):
+    learnt = learn(head(), cells)
+    form = Form(width=3)
+    z = Encoding(torch.randn(len(cells), 1, 3))
+    y = {name: torch.from_numpy(np.asarray(array)) for name, array in head().encode(cells, learnt).items()}
+    losses = []
+    for name in ("cross_entropy", "binary_cross_entropy"):
+        torch.manual_seed(0)
+        losses.append(head(loss=name).build(form, learnt).loss(z, y, None, torch.Generator()).item())
+    assert losses[0] == losses[1]
