@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -18,7 +18,7 @@ from trueweight.errors import TrainError, VerifyError
 
 __all__ = [
     "atomic_folder", "cache_dir", "canonical_json", "digest_bytes", "digest_file", "drop_folder", "free_name", "locked",
-    "private_dir", "read_json", "safe_name", "state_dir", "write_atomic", "write_json",
+    "private_dir", "read_json", "require_types", "safe_name", "state_dir", "write_atomic", "write_json",
 ]  # fmt: skip
 
 _CHUNK = 1 << 20
@@ -72,6 +72,22 @@ def read_json(path: Path) -> Any:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not allowed in our JSON")
+
+
+def require_types(raw: Mapping[str, Any], types: Mapping[str, Any], what: str) -> None:
+    """Refuse parsed JSON whose values are not of the types that its reader counts on.
+
+    Args:
+        raw: A mapping of JSON.
+        types: Key to what :func:`isinstance` takes; keys that are not there are left to the caller.
+        what: Words for the mapping, for the message.
+
+    Raises:
+        VerifyError: The first value of another type.
+    """
+    for key, kind in types.items():
+        if key in raw and not isinstance(raw[key], kind):
+            raise VerifyError(f"{what} cannot be understood: {key} is {shortened(repr(raw[key]), 60)}")
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -106,3 +106,14 @@ def test_a_label_of_a_megabyte_does_not_fill_the_terminal() -> None:
     assert max(map(len, lines)) < 500
     assert lines[0].count("…") == 1
     assert aligned([("two\nlines", "1")]) == ["two lines   1"]
+
+
+def test_odd_facts_are_shown_as_far_as_they_go() -> None:
+    odd = [
+        score("baseline/linear", "y", "r2", 0.5, 0.4, 0.6, id="baseline"),
+        score("quality", "y", "r2", 0.5, 0.4, 0.6),
+        Entry(id="confusion/y/1", axis="confusion", metric="no", target="y", value=3),
+        Entry(id="confusion/y/2", axis="confusion", metric="a answered as b", target="y", value=3),
+    ]
+    assert "r2" in evidence_table(Evidence(tuple(odd)))
+    assert len(confusion_tables(Evidence(tuple(odd)))) == 3

@@ -2,26 +2,21 @@
 
 import csv
 import io
-import json
 import shlex
 from typing import Any
 
-import numpy as np
-
 from trueweight.bundle.bundle import Bundle
-from trueweight.data.reading import column_part
-from trueweight.seeds import stream
+from trueweight.bundle.summary import column_summary, made_up_row
 
 __all__ = ["predict_line", "show_bundle"]
 
 
 def show_bundle(bundle: Bundle) -> dict[str, Any]:
     """A bundle's facts as plain data."""
-    columns = []
-    for facts in bundle.signature.columns.values():
-        part: Any = column_part(facts)
-        known = part.summary(facts.learnt) if facts.learnt else ""
-        columns.append({"name": facts.name, "role": facts.role, "type": facts.type, "why": facts.why, "summary": known})
+    columns = [
+        {"name": f.name, "role": f.role, "type": f.type, "why": f.why, "summary": column_summary(f)}
+        for f in bundle.signature.columns.values()
+    ]
     return {
         "name": bundle.name,
         "path": str(bundle.path),
@@ -38,11 +33,7 @@ def show_bundle(bundle: Bundle) -> dict[str, Any]:
 
 def predict_line(bundle: Bundle) -> str:
     """A shell line that asks the bundle about one made-up row."""
-    rng, row = stream(0, "show"), {}
-    for facts in bundle.signature.features():
-        part: Any = column_part(facts)
-        value = part.synthetic(facts.learnt, rng, 8).drop_null()
-        row[facts.name] = "" if len(value) == 0 else _cell(value[0].as_py())
+    row = made_up_row(bundle.signature)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(row)
@@ -51,9 +42,3 @@ def predict_line(bundle: Bundle) -> str:
     made_up = text.getvalue().replace("\\", "\\\\").replace("%", "%%").replace("\n", "\\n")
     printed = shlex.quote(made_up)
     return f"printf {printed} | trueweight predict {shlex.quote(str(bundle.path))} -"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, list | np.ndarray):
-        return json.dumps(list(value))
-    return str(value)

@@ -27,7 +27,7 @@ def evidence_table(evidence: Evidence, *, kept: Mapping[str, Path] | None = None
     scores = [e for e in evidence if e.axis == "quality" and e.slice is None and "[" not in e.metric and e.target]
     if not scores:
         return "\n".join(_not_run(evidence)) or "no scores"
-    baselines = list(dict.fromkeys(e.id.split("/")[1] for e in evidence.select(axis="baseline")))
+    baselines = list(dict.fromkeys(_baseline(e) for e in evidence.select(axis="baseline")))
     targets = list(dict.fromkeys(e.target for e in scores if e.target))
     rows: list[Sequence[str]] = [("", "", _level(scores), *baselines)]
     breaks: dict[int, str] = {}
@@ -85,9 +85,13 @@ def _score(entry: Entry, baselines: Sequence[str], evidence: Evidence) -> Sequen
     return (entry.metric, value, interval, *others)
 
 
+def _baseline(entry: Entry) -> str:
+    return entry.id.partition("/")[2].partition("/")[0]
+
+
 def _rival(evidence: Evidence, name: str, entry: Entry, decimals: int) -> str:
     for other in evidence.select(axis="baseline", target=entry.target, metric=entry.metric):
-        if other.id.split("/")[1] == name and isinstance(other.value, float | int):
+        if _baseline(other) == name and isinstance(other.value, float | int):
             return plain(float(other.value), decimals)
     return ""
 
@@ -104,12 +108,11 @@ def confusion_tables(evidence: Evidence) -> list[str]:
     cells = evidence.select(axis="confusion")
     for target in dict.fromkeys(e.target for e in cells):
         mine = [e for e in cells if e.target == target and isinstance(e.value, int | float)]
-        words = [tuple(e.metric.split(" answered as ", 1)) for e in mine]
-        answered = list(dict.fromkeys(word[1] for word in words))
+        counts = {e.metric.partition(" answered as ")[::2]: f"{e.value:,.0f}" for e in mine}
+        answered = list(dict.fromkeys(answer for _, answer in counts))
         rows: list[Sequence[str]] = [(f"{target}: true, answered as", *answered)]
-        for actual in dict.fromkeys(word[0] for word in words):
-            counts = [f"{e.value:,.0f}" for e, word in zip(mine, words, strict=True) if word[0] == actual]
-            rows.append((f"  {actual}", *counts))
+        actual = list(dict.fromkeys(true for true, _ in counts))
+        rows += [(f"  {true}", *(counts.get((true, answer), "") for answer in answered)) for true in actual]
         lines += aligned(rows, first="  ")
     return lines
 
