@@ -106,7 +106,7 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
     ("arguments", "words"),
     [
         (["nope"], "No such command 'nope'"),
-        (["train"], "Missing argument 'SOURCE'"),
+        (["train"], "Missing argument 'SOURCE...'"),
         (["train", "x.csv"], "Say --target COLUMN"),
         (["train", "x.yaml", "--target", "y"], "names its targets itself"),
         (["train", "x.csv", "--target", "y", "--seed", "-1"], "--seed"),
@@ -499,6 +499,20 @@ def test_odd_places_to_write_to(
         said = capsys.readouterr().err
         assert told in said
         assert len(said) < 1000
+
+
+def test_several_files_as_a_shell_spells_them_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        Path(f"{name}.csv").write_text("x,y\n" + "1,a\n2,b\n3,a\n" * 20)
+    Path("both.yaml").write_text("data: {source: '*.csv'}\ntargets: {y: binary}\n")
+    assert run(["train", "a.csv", "b.csv", "-t", "y", "--set", "model.preset=fast", "--out", "run"]) == 0
+    assert capsys.readouterr().out == "run/a.bundle\n"
+    assert json.loads(Path("run/a.bundle/signature.json").read_text())["columns"][0]["rows"] == 120
+    assert run(["check", "both.yaml"]) == 0
+    assert capsys.readouterr().out.startswith("a.csv and 1 more: 120 rows, 2 columns\n")
 
 
 def test_init_writes_to_standard_output_when_told_so(

@@ -145,7 +145,8 @@ def _stack(tables: Mapping[str, Table]) -> Table:
     first = tables["train"]
     for name, table in tables.items():
         if lost := [column for column in first.names if column not in table.names]:
-            raise DataError(f"the {name} file lacks column {lost[0]!r}", where=table.label)
+            hint = f"give it the columns of {first.label}; their order may differ"
+            raise DataError(f"the {name} file lacks column {lost[0]!r}", where=table.label, hint=hint)
     stacked = pa.concat_tables([t.data.select(first.names) for t in tables.values()], promote_options="permissive")
     digest = digest_bytes(*(t.provenance.digest.encode() for t in tables.values()))
     names = tuple(name for t in tables.values() for name in t.provenance.names)
