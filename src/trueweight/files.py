@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -18,7 +18,7 @@ from trueweight.errors import TrainError, VerifyError
 
 __all__ = [
     "atomic_folder", "cache_dir", "canonical_json", "digest_bytes", "digest_file", "drop_folder", "free_name", "locked",
-    "private_dir", "read_json", "safe_name", "state_dir", "write_atomic", "write_json",
+    "private_dir", "read_json", "require_types", "safe_name", "state_dir", "write_atomic", "write_json",
 ]  # fmt: skip
 
 _CHUNK = 1 << 20
@@ -74,6 +74,22 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not allowed in our JSON")
 
 
+def require_types(raw: Mapping[str, Any], types: Mapping[str, Any], what: str) -> None:
+    """Refuse parsed JSON whose values are not of the types that its reader counts on.
+
+    Args:
+        raw: A mapping of JSON.
+        types: Key to what :func:`isinstance` takes; keys that are not there are left to the caller.
+        what: Words for the mapping, for the message.
+
+    Raises:
+        VerifyError: The first value of another type.
+    """
+    for key, kind in types.items():
+        if key in raw and not isinstance(raw[key], kind):
+            raise VerifyError(f"{what} cannot be understood: {key} is {shortened(repr(raw[key]), 60)}")
+
+
 def write_atomic(path: Path, content: bytes) -> None:
     """Replace a file in one step: at any moment there is either the old one or the new one.
 
@@ -93,6 +109,17 @@ def write_atomic(path: Path, content: bytes) -> None:
             raise
 
 
+TOO_LONG = "a name may have 255 bytes, and a path 4,096: choose a shorter one"
+
+_NO_PLACE = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.ELOOP)
+"""Places where there can be no file: names too long, folders of the kernel's such as ``/proc``."""
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning of a text that may be longer than anybody reads."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's complaints about writing to ``path`` into ours."""
@@ -105,6 +132,10 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = "choose a folder you may write to with --out DIR"
             raise TrainError(f"no permission to write {path.name}", where=str(path.parent), hint=hint) from error
+        if error.errno in _NO_PLACE:
+            hint = TOO_LONG if error.errno == errno.ENAMETOOLONG else "choose another place"
+            problem = f"{shortened(path.name, 80)} cannot be written: {error.strerror}"
+            raise TrainError(problem, where=shortened(str(path.parent), 200), hint=hint) from error
         raise
 
 

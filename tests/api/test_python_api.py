@@ -52,7 +52,7 @@ def test_training_on_a_frame(bundle: "trueweight.Bundle", folder: Path) -> None:
 def test_training_on_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     for path in ("claims.csv", folder / "claims.csv"):
-        found = trueweight.train(path, target=["fraud"], settings=FAST, seed=3)
+        found = trueweight.train(path, target=["fraud", "fraud"], settings=FAST, seed=3)
         assert found.path.parent.parent == Path("runs")
         assert found.spec.seed == 3
         assert found.name == "claims"

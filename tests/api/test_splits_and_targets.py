@@ -89,6 +89,16 @@ def test_by_time_with_a_gap(make_table: Any) -> None:
     assert verified(bundle, data)
 
 
+def test_columns_that_teach_nothing_are_told(make_table: Any) -> None:
+    nothing = {"all": ["same"] * 80, "none": [""] * 80, "far": ["inf"] * 80, "too": ["same"] * 80, "left": ["a"] * 80}
+    parts = {"features": {"left": {"type": "ignore"}}, "model": {"preset": "fast"}}
+    told = "\n".join(data_remarks(api.train(make_table(80) | nothing, spec=spec(**parts)).evidence))
+    assert "  left out 'all', 'too': constant: nothing to learn\n" in told
+    assert "  left out 'none': no values at all\n" in told
+    assert "  left out 'far': all 80 values are infinite: nothing to learn" in told
+    assert "'left'" not in told
+
+
 def test_by_time_counts_groups_on_both_sides(make_table: Any) -> None:
     customer = np.concatenate([np.arange(180), np.arange(20)])  # the last twenty came back
     data = make_table(200) | {"day": days(200), "customer": customer}

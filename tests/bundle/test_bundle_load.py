@@ -95,11 +95,12 @@ def test_an_extra_file_is_noticed(saved: Path) -> None:
 
 
 def test_not_bundles(tmp_path: Path) -> None:
-    refused(tmp_path / "nothing.bundle", "there is no bundle 'nothing.bundle'")
+    refused(tmp_path / "nothing.bundle", f"there is no bundle '{tmp_path}/nothing.bundle'")
     refused(tmp_path, "is not a bundle")
     file = tmp_path / "x.bundle"
     file.write_text("hello")
-    refused(file, "'x.bundle' is not a bundle")
+    assert refused(tmp_path / "y.bundle", "there is no bundle").hint == f"did you mean '{file}'?"
+    refused(file, f"'{file}' is not a bundle")
 
 
 def test_a_newer_format_asks_for_an_upgrade(saved: Path, forge: Callable[..., None]) -> None:
@@ -200,6 +201,20 @@ def _put(path: Path, place: list[str | int], value: object) -> None:
         ("golden/answers.json", ["targets", "bought", "columns", "bought"], 3),
         ("signature.json", ["columns", 3, "learnt"], None),
         ("evidence.json", ["entries", 0], 5),
+        ("evidence.json", ["entries", 0, "value"], [1]),
+        ("evidence.json", ["entries", 0, "n"], "many"),
+        ("evidence.json", ["entries", 0, "status"], "proven"),
+        ("evidence.json", ["entries", 0, "metric"], None),
+        ("evidence.json", ["entries", 0, "interval"], {"low": "a", "high": 1, "level": 0.9, "method": "x"}),
+        ("evidence.json", ["entries", 0, "method"], {"name": 3}),
+        ("evidence.json", ["entries", 0, "data"], {"digest": "x", "role": {}}),
+        ("evidence.json", ["entries", 0, "cost"], {"seconds": "long"}),
+        ("signature.json", ["rows"], "many"),
+        ("signature.json", ["options", "missing_values"], 3),
+        ("signature.json", ["columns", 0, "why"], ["x"]),
+        ("signature.json", ["columns", 0, "notes"], {"dirt": "much"}),
+        ("signature.json", ["columns", 1, "learnt", "std"], "wide"),
+        ("signature.json", ["columns", 2, "learnt", "levels"], 3),
     ],
 )
 def test_a_forged_value_deep_inside_is_refused(

@@ -106,7 +106,7 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
     ("arguments", "words"),
     [
         (["nope"], "No such command 'nope'"),
-        (["train"], "Missing argument 'SOURCE'"),
+        (["train"], "Missing argument 'SOURCE...'"),
         (["train", "x.csv"], "Say --target COLUMN"),
         (["train", "x.yaml", "--target", "y"], "names its targets itself"),
         (["train", "x.csv", "--target", "y", "--seed", "-1"], "--seed"),
@@ -478,3 +478,55 @@ def test_progress_of_long_work_is_told_in_plain_lines(
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "training mlp: 100 of 1,000 steps, log_loss 0.4 after 5.0 s, 45 s left"
     assert len([line for line in told if line.startswith("training")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "told"),
+    [
+        ("a" * 300, 4, "choose a shorter one"),
+        ("/proc/x", 4, "choose another place"),
+        ("/proc/self/fdinfo/x", 4, "choose another place"),
+    ],
+)
+def test_odd_places_to_write_to(
+    place: str, code: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("rows.csv").write_text("x,y\n" + "1,a\n2,b\n3,a\n" * 9)
+    for command in (["init", "rows.csv", "-t", "y", "-o", place], ["train", "rows.csv", "-t", "y", "--out", place]):
+        assert run(command) == code
+        said = capsys.readouterr().err
+        assert told in said
+        assert len(said) < 1000
+
+
+def test_several_files_as_a_shell_spells_them_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        Path(f"{name}.csv").write_text("x,y\n" + "1,a\n2,b\n3,a\n" * 20)
+    Path("both.yaml").write_text("data: {source: '*.csv'}\ntargets: {y: binary}\n")
+    assert run(["train", "a.csv", "b.csv", "-t", "y", "--set", "model.preset=fast", "--out", "run"]) == 0
+    assert capsys.readouterr().out == "run/a.bundle\n"
+    assert json.loads(Path("run/a.bundle/signature.json").read_text())["columns"][0]["rows"] == 120
+    assert run(["check", "both.yaml"]) == 0
+    assert capsys.readouterr().out.startswith("a.csv and 1 more: 120 rows, 2 columns\n")
+
+
+def test_init_writes_to_standard_output_when_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rows.csv").write_text("x,y\n" + "1,a\n2,b\n3,a\n" * 9)
+    assert run(["init", "rows.csv", "-t", "y", "-o", "-"]) == 0
+    assert "targets:" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+def test_a_device_without_end_is_not_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "/dev/zero"]) == 2
+    assert "4,000,001 bytes are too many for a spec" in capsys.readouterr().err
+    assert run(["train", "/dev/zero", "-t", "y"]) == 3
+    assert "zero is a device, not a file" in capsys.readouterr().err

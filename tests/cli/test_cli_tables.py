@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from trueweight.cli.tables import aligned, evidence_table
+from trueweight.cli.tables import aligned, confusion_tables, data_remarks, evidence_table
 from trueweight.evidence.record import Data, Entry, Evidence, Interval
 
 TEST = Data("sha256:0", "test")
@@ -80,3 +80,40 @@ def test_a_score_that_cannot_be_had_says_why() -> None:
 
 def test_cells_are_aligned() -> None:
     assert aligned([("a", "1"), ("bcd", "1000")]) == ["a        1", "bcd   1000"]
+
+
+def test_one_is_told_as_one() -> None:
+    places = {"data/repeats": "rows", "data/rows/gap": "rows", "honesty/groups": "groups", "honesty/twins": "rows"}
+    counts = [Entry(id=at, axis="data", metric="count", value=1, unit=unit) for at, unit in places.items()]
+    missing = Entry(id="data/missing/0", axis="data", metric="missing in x", value=1, unit="cells")
+    assert data_remarks(Evidence((*counts, missing))) == [
+        "  1 row in split.gap is used by nobody",
+        "  1 group has rows on both sides of the split: scores are for groups already seen",
+        "  1 test row has the same features as rows that trained: scored without too",
+        "  1 row repeats an earlier one (see data.drop_duplicates)",
+        "  1 cell: missing in x",
+    ]
+
+
+def test_a_label_of_a_megabyte_does_not_fill_the_terminal() -> None:
+    label = "x" * 1_000_000
+    cells = [
+        Entry(id=f"confusion/y/{n}", axis="confusion", metric=f"{label} answered as {word}", target="y", value=3)
+        for n, word in enumerate((label, "no"))
+    ]
+    remark = Entry(id="data/missing/0", axis="data", metric=f"missing in {label}", value=3, unit="cells")
+    lines = [*confusion_tables(Evidence(tuple(cells))), *data_remarks(Evidence((remark,)))]
+    assert max(map(len, lines)) < 500
+    assert lines[0].count("…") == 1
+    assert aligned([("two\nlines", "1")]) == ["two lines   1"]
+
+
+def test_odd_facts_are_shown_as_far_as_they_go() -> None:
+    odd = [
+        score("baseline/linear", "y", "r2", 0.5, 0.4, 0.6, id="baseline"),
+        score("quality", "y", "r2", 0.5, 0.4, 0.6),
+        Entry(id="confusion/y/1", axis="confusion", metric="no", target="y", value=3),
+        Entry(id="confusion/y/2", axis="confusion", metric="a answered as b", target="y", value=3),
+    ]
+    assert "r2" in evidence_table(Evidence(tuple(odd)))
+    assert len(confusion_tables(Evidence(tuple(odd)))) == 3

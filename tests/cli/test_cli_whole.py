@@ -96,18 +96,25 @@ def test_a_changed_bundle_exits_with_5(trained: subprocess.CompletedProcess[str]
 
 def test_check_is_quick(trained: subprocess.CompletedProcess[str], place: Path) -> None:
     fine(trained)
-    best = 9.0
-    for _ in range(3):
+    seconds: list[float] = []
+    while len(seconds) < 3 or (min(seconds) >= 0.8 and len(seconds) < 9):  # neighbours take caches, not the promise
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert "240 rows" in fine(call(place, "check", "claims.yaml"))
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    # 0.8 s is the promise on an idle machine; CPU time still grows when neighbours share its caches.
-    assert best < 1.2
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < 0.8
 
 
-def test_check_does_without_torch(trained: subprocess.CompletedProcess[str], place: Path) -> None:
+def test_check_does_without_torch_and_pandas(trained: subprocess.CompletedProcess[str], place: Path) -> None:
     fine(trained)
     program = "import sys; from trueweight.cli.main import run; code = run(['check', 'claims.yaml']);"
-    program += "assert 'torch' not in sys.modules; sys.exit(code)"
+    program += "assert not {'torch', 'pandas'} & set(sys.modules); sys.exit(code)"
     fine(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=place))
+
+
+def test_arrow_gives_data_frames_though_pandas_was_left_out() -> None:
+    program = "import sys; from trueweight.cli.machine import leave_pandas_out; leave_pandas_out();"
+    program += "import pyarrow as pa; table = pa.table({'a': [1]}); assert 'pandas' not in sys.modules;"
+    program += "assert table.to_pandas().a[0] == 1; import pandas as pd;"
+    program += "assert pa.table(pd.DataFrame({'a': [1]})) == table; assert pa.array(pd.Series([1]))[0].as_py() == 1"
+    fine(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from trueweight.metrics.compare import Difference
-from trueweight.metrics.words import digits_for, plain, shown, signed, verdict
+from trueweight.metrics.words import counted, digits_for, plain, shown, signed, verdict
 
 AREA = Difference("roc_auc", 0.0123, -0.0111, 0.0312, 0.95, 442, "not shown")
 
@@ -73,3 +73,8 @@ def test_shown():
     assert shown(0.8312, 0.7921, 0.8689) == ("0.831", "0.792 … 0.869")
     assert shown(0.8312, 0.7921, 0.8689, ascii=True) == ("0.831", "0.792 ... 0.869")
     assert shown(0.8312, None, None) == ("0.831", "")
+
+
+def test_one_is_not_many() -> None:
+    assert [counted(n, "row") for n in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
+    assert [counted(n, "row is", "rows are") for n in (1, 2)] == ["1 row is", "2 rows are"]

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from trueweight.data.cells import LevelCells, NumberCells, SetCells, VectorCells
@@ -14,7 +15,7 @@ from trueweight.model.heads.category import CategoryHead
 from trueweight.model.heads.number import NumberHead
 from trueweight.model.heads.set import SetHead
 from trueweight.model.heads.vector import VectorHead
-from trueweight.nn.encoding import Form
+from trueweight.nn.encoding import Encoding, Form
 
 
 def levels(*texts: str | None) -> LevelCells:
@@ -85,9 +86,11 @@ def test_binary_encodes_what_it_knows_and_masks_the_rest():
         (BinaryHead(), levels("a", "b", "c", "a"), r"3 values, not two: 'a' \(2 rows\), 'b'"),
         (BinaryHead(), levels("a", "a"), "'a' in all 2 labelled training rows"),
         (BinaryHead(), levels("a", "a", "b"), "class 'b' of 'y' has only one training row"),
-        (CategoryHead(), levels("a", "b", "c", "a"), "class 'b' of 'y' and 1 more has only one training row"),
+        (CategoryHead(), levels("a", "b", "c", "a"), "'b' of 'y' has only one training row, and 1 more class"),
         (CategoryHead(), levels(None, None), "all 2 training rows of 'y' have no label"),
         (NumberHead(), numbers(np.nan), "all 1 training rows of 'y' have no number"),
+        (NumberHead(), numbers(1e-310, 3e-310, 0), "'y' holds numbers too small to be told from zero"),
+        (NumberHead(), numbers(1e-200, 3e-200), "as little as those of 'y' \\(about 2e-200\\) cannot be squared"),
         (NumberHead(), numbers(3, 3), "'y' is 3 in all 2 labelled training rows"),
         (NumberHead(transform="log1p"), numbers(3, -2), "no answer for -2"),
         (SetHead(), sets(None), "have no set"),
@@ -200,3 +203,19 @@ def test_summaries_are_short_lines():
     assert SetHead().summary(facts) == "2 labels: a 75 %, b 25 %"
     facts = {"average": 12.5, "low": 1.0, "high": 30.0}
     assert NumberHead(unit="EUR").summary(facts) == "mean 12.5 EUR, mostly 1 to 30"
+
+
+@pytest.mark.parametrize(
+    ("head", "cells"),
+    [(BinaryHead, levels("a", "b", "b", "a")), (SetHead, sets(["a"], ["b"], ["a"], ["b"]))],
+)
+def test_binary_cross_entropy_is_another_name_for_cross_entropy(head, cells):
+    learnt = learn(head(), cells)
+    form = Form(width=3)
+    z = Encoding(torch.randn(len(cells), 1, 3))
+    y = {name: torch.from_numpy(np.asarray(array)) for name, array in head().encode(cells, learnt).items()}
+    losses = []
+    for name in ("cross_entropy", "binary_cross_entropy"):
+        torch.manual_seed(0)
+        losses.append(head(loss=name).build(form, learnt).loss(z, y, None, torch.Generator()).item())
+    assert losses[0] == losses[1]

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from trueweight.errors import SpecError
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 from trueweight.spec.document import dotted, read_yaml, scalar
 from trueweight.spec.load import dump_resolved, dump_spec, load_spec, parse_spec
-from trueweight.spec.run import RunSpec
+from trueweight.spec.run import EvaluateSpec, RunSpec, SplitSpec
 from trueweight.spec.schema import json_schema
 from trueweight.spec.settings import parse_setting
 
@@ -103,7 +103,7 @@ GOOD = "targets: {y: toy}\n"
             "claims.yaml:2:21: split.validation.from: is missing: First moment that belongs to the part",
         ),
         ("split: {test: most}", "claims.yaml:2:15: split.test: must be a number, got 'most'"),
-        ("split: {method: time}", "claims.yaml:2:8: split: method 'time' needs 'time_column'"),
+        ("split: {method: time}", "claims.yaml:2:17: split.method: 'time' needs split.time_column"),
         ("data: {source: 3}", "claims.yaml:2:16: data.source: must be a text (in quotes if it looks like"),
         ("data: {source: [a, 3]}", "claims.yaml:2:20: data.source[1]: must be a text (in quotes if it looks like"),
         ("data: {max_bad_rows: 200%}", "claims.yaml:2:22: data.max_bad_rows: must be less than 1, got '200%'"),
@@ -233,6 +233,7 @@ def test_a_spec_that_is_dumped_reads_as_itself() -> None:
     assert parse_spec(read_yaml(resolved).raw) == spec
 
 
+OPTIONS = ["type", "method", "validation", "test", "metrics", "members", "selection_metric", "target", "y", "name"]
 PRINTED = st.characters(exclude_categories=["Cs", "Cc", "Co", "Cn"], exclude_characters="\u2028\u2029\ufeff")
 NAMES = st.text(PRINTED, max_size=12)
 
@@ -255,6 +256,27 @@ def test_any_names_survive_the_file(units: dict[str, str], owner: str, norm: flo
 @example(["a b\\"])
 def test_a_dotted_path_reads_as_itself(names: list[str]) -> None:
     assert parse_setting(f"{dotted(tuple(names))}=1") == (tuple(names), 1)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["y", "random", "50%", "%"]),
+    lambda below: st.lists(below, max_size=2) | st.dictionaries(st.sampled_from(OPTIONS), below, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(list(RunSpec.model_fields)), JUNK, max_size=5))
+def test_rules_that_span_fields_bear_any_values(raw: dict[str, Any]) -> None:
+    with pytest.raises(SpecError):
+        parse_spec(raw | {"trian": {}})
+
+
+def test_a_spec_made_in_python_keeps_the_rules_too() -> None:
+    with pytest.raises(ValidationError, match="'group' needs split.group"):
+        SplitSpec(method="group")
+    with pytest.raises(ValidationError, match="'z' is no target; there is 'y'"):
+        RunSpec(targets={"y": ToyHead()}, evaluate=EvaluateSpec(metrics={"z": ["mae"]}))
 
 
 @settings(max_examples=60, deadline=None)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trueweight.errors import SpecError, VerifyError
+from trueweight.errors import SpecError
 from trueweight.files import write_json
 from trueweight.train.plan import Event, MemberPlan, Plan, record_member
 
@@ -54,8 +54,12 @@ def test_nonsense_is_refused(member: MemberPlan, change: dict, said: str):
 
 def test_other_files_are_refused(tmp_path: Path):
     path = tmp_path / "plan.json"
-    with pytest.raises(VerifyError, match="missing"):
+    with pytest.raises(SpecError, match="missing"):
         Plan.read(path)
+    path.write_text("steps: 3")
+    with pytest.raises(SpecError, match="not valid JSON") as caught:
+        Plan.read(path)
+    assert (caught.value.where, caught.value.hint) == (str(path), "give a run's plan.json")
     write_json(path, {"schema": 99, "members": []})
     with pytest.raises(SpecError, match="schema 99, we read 1"):
         Plan.read(path)

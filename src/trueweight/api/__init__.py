@@ -159,7 +159,7 @@ def init(source: Any, target: str | Sequence[str], *, name: str | None = None) -
     """
     from trueweight.api.propose import propose
 
-    return propose(source, [target] if isinstance(target, str) else list(target), name=name)
+    return propose(source, [target] if isinstance(target, str) else list(dict.fromkeys(target)), name=name)
 
 
 def check(spec: str | Path, *, settings: Sequence[str] = ()) -> "CheckReport":
@@ -184,7 +184,7 @@ def show(path: str | Path, *, allow: Sequence[str] = ()) -> dict[str, Any]:
     Raises:
         VerifyError: It is no bundle.
     """
-    from trueweight.api.describe import show_bundle
+    from trueweight.api.shown import show_bundle
 
     return show_bundle(load(path, allow=allow))
 

@@ -1,31 +1,24 @@
-"""``check`` and ``show``: what a run would do, and what a bundle holds."""
+"""``check``: what a run would do."""
 
-import csv
-import io
-import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from trueweight.api.request import asked_spec, read_source
-from trueweight.bundle.bundle import Bundle
-from trueweight.data.reading import column_part
-from trueweight.data.roles import Role, assign_roles, require_features
+from trueweight.api.request import read_source
+from trueweight.data.roles import Role, assign_roles, missing_columns, named_columns, require_features
 from trueweight.data.table import Table
-from trueweight.evaluate.asked import require_metrics
+from trueweight.errors import TrueweightError
+from trueweight.evaluate.asked import metric_mistakes
+from trueweight.metrics.words import counted
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
-from trueweight.seeds import stream
-from trueweight.spec.load import read_document
+from trueweight.spec.document import Document
+from trueweight.spec.load import all_of, judge, read_document
 from trueweight.spec.run import RunSpec
 from trueweight.spec.settings import apply_settings
 from trueweight.spec.units import describe_seconds
 
-__all__ = ["CHECK_ROWS", "CheckReport", "check_spec", "show_bundle"]
+__all__ = ["CHECK_ROWS", "CheckReport", "check_spec"]
 
 CHECK_ROWS = 1000
 """Most rows that ``check`` reads."""
@@ -51,11 +44,13 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
         SpecError: Every mistake of the spec at once.
         DataError: The data does not fit it.
     """
-    asked = asked_spec(path, settings)
+    document = apply_settings(read_document(path), settings)
+    asked, mistakes = judge(document)
+    mistakes += metric_mistakes(asked, document) if asked else []
+    if asked is None or mistakes:
+        raise all_of([*mistakes, *(_data_mistakes(asked, document, path.parent) if asked else [])], document.origin)
     table, _ = read_source(asked, None, path.parent, rows=CHECK_ROWS)
-    positions = apply_settings(read_document(path), settings)
-    roles = assign_roles(table, asked, positions)
-    require_metrics(asked, positions)
+    roles = assign_roles(table, asked, document)
     require_features(roles)
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     targets = {name: head.type for name, head in asked.targets.items()}
@@ -63,9 +58,25 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
     return CheckReport(resolved, _lines(resolved, table, roles))
 
 
+def _data_mistakes(asked: RunSpec, document: Document, folder: Path) -> list[str]:
+    """What the data says against a spec that has mistakes already: as much as can be known in spite of them."""
+    if asked.data.source is None and document.at(("data", "source")) is not None:
+        return []  # a mistake of its own
+    try:
+        table, _ = read_source(asked, None, folder, rows=CHECK_ROWS)
+    except TrueweightError as error:
+        told = f"{error.where}: {error.problem}" if error.where else error.problem
+        return [f"{document.place(('data', 'source'))}: data.source: {told}"]
+    known = dict(named_columns(asked))
+    for section in ("features", "targets"):  # also those whose type is a mistake
+        written = document.at((section,))
+        known |= {(section, name): name for name in written} if isinstance(written, dict) else {}
+    return missing_columns(table, list(known.items()), document)
+
+
 def _lines(spec: RunSpec, table: Table, roles: Sequence[Role]) -> list[str]:
     at_least = "at least " if len(table) >= CHECK_ROWS else ""
-    lines = [f"{table.label}: {at_least}{len(table):,} rows, {len(table.names)} columns"]
+    lines = [f"{table.label}: {at_least}{counted(len(table), 'row')}, {counted(len(table.names), 'column')}"]
     lines += [f"  {role.role:<8} {role.name}: {role.part.type} ({role.why})" for role in roles]
     budget = spec.train.budget
     limits = [
@@ -76,47 +87,3 @@ def _lines(spec: RunSpec, table: Table, roles: Sequence[Role]) -> list[str]:
     members = " + ".join(member.name for member in spec.model.members or [])
     lines.append(f"split: {spec.split.method}; model: {members}; at most {', '.join(x for x in limits if x)}")
     return lines
-
-
-def show_bundle(bundle: Bundle) -> dict[str, Any]:
-    """A bundle's facts as plain data."""
-    columns = []
-    for facts in bundle.signature.columns.values():
-        part: Any = column_part(facts)
-        known = part.summary(facts.learnt) if facts.learnt else ""
-        columns.append({"name": facts.name, "role": facts.role, "type": facts.type, "why": facts.why, "summary": known})
-    return {
-        "name": bundle.name,
-        "path": str(bundle.path),
-        "created": bundle.manifest.created,
-        "version": bundle.manifest.trueweight,
-        "digest": bundle.manifest.digest,
-        "rows": bundle.signature.rows,
-        "columns": columns,
-        "evidence": bundle.evidence.to_json()["entries"],
-        "plan": bundle.plan,
-        "predict": predict_line(bundle),
-    }
-
-
-def predict_line(bundle: Bundle) -> str:
-    """A shell line that asks the bundle about one made-up row."""
-    rng, row = stream(0, "show"), {}
-    for facts in bundle.signature.features():
-        part: Any = column_part(facts)
-        value = part.synthetic(facts.learnt, rng, 8).drop_null()
-        row[facts.name] = "" if len(value) == 0 else _cell(value[0].as_py())
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(row)
-    writer.writerow(row.values())
-    # What printf would take for a format or an escape is doubled; line ends become its own.
-    made_up = text.getvalue().replace("\\", "\\\\").replace("%", "%%").replace("\n", "\\n")
-    printed = shlex.quote(made_up)
-    return f"printf {printed} | trueweight predict {shlex.quote(str(bundle.path))} -"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, list | np.ndarray):
-        return json.dumps(list(value))
-    return str(value)

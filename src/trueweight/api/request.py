@@ -58,7 +58,7 @@ def make_request(
         folder = base or (Path(spec).parent if isinstance(spec, str | Path) else None)
         table, labels = read_source(asked, data, folder)
         return Request(asked, table, labels, list(applied))
-    targets = [target] if isinstance(target, str) else list(target or ())
+    targets = [target] if isinstance(target, str) else list(dict.fromkeys(target or ()))
     if data is None or not targets:
         raise SpecError("nothing to train for", hint="give a spec file, or data and the name of a target column")
     table = read_table(data, _data_spec(applied), base=base)
@@ -145,7 +145,8 @@ def _stack(tables: Mapping[str, Table]) -> Table:
     first = tables["train"]
     for name, table in tables.items():
         if lost := [column for column in first.names if column not in table.names]:
-            raise DataError(f"the {name} file lacks column {lost[0]!r}", where=table.label)
+            hint = f"give it the columns of {first.label}; their order may differ"
+            raise DataError(f"the {name} file lacks column {lost[0]!r}", where=table.label, hint=hint)
     stacked = pa.concat_tables([t.data.select(first.names) for t in tables.values()], promote_options="permissive")
     digest = digest_bytes(*(t.provenance.digest.encode() for t in tables.values()))
     names = tuple(name for t in tables.values() for name in t.provenance.names)

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,16 @@ def inspect(path: Path) -> tuple[Content, list[Change]]:
     return Content(path, manifest, found), sorted(changes, key=lambda change: change.file)
 
 
+def _near_bundles(path: Path) -> str:
+    """What could have been meant: bundles in the same folder, or below it."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {str(folder)!r} either"
+    found = [str(one) for pattern in ("*.bundle", "*/*.bundle") for one in sorted(folder.glob(pattern))]
+    near = get_close_matches(str(path), found, n=1) or found[:1]
+    return f"did you mean {near[0]!r}?" if near else "check the path"
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest as found, checked against its own digest.
 
@@ -89,13 +100,13 @@ def read_manifest(path: Path) -> dict[str, Any]:
         VerifyError: Not a bundle, too new, or changed.
     """
     if not path.exists():
-        raise VerifyError(f"there is no bundle {path.name!r}", where=str(path.parent), hint="check the path")
+        raise VerifyError(f"there is no bundle {str(path)!r}", hint=_near_bundles(path))
     file = path / MANIFEST
     if not path.is_dir() or not os.path.lexists(file):
         inner = sorted(path.glob("*.bundle")) if path.is_dir() else []
         hint = f"a bundle is a folder with {MANIFEST}, as `trueweight train` writes it"
         hint = f"did you mean {str(inner[0])!r}?" if inner else hint
-        raise VerifyError(f"{path.resolve().name!r} is not a bundle", where=str(path.parent), hint=hint)
+        raise VerifyError(f"{str(path)!r} is not a bundle", hint=hint)
     if not stat.S_ISREG(file.lstat().st_mode):
         raise VerifyError(f"{MANIFEST} is not a plain file", where=str(path))
     content = _read(file)

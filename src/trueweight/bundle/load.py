@@ -24,6 +24,7 @@ from trueweight.bundle.integrity import Content, parse_json, read_content
 from trueweight.bundle.migrate import Documents, migrate
 from trueweight.bundle.parts import check_allowed, parts_of
 from trueweight.bundle.specs import parse_yaml, run_spec
+from trueweight.bundle.summary import column_summary, made_up_row
 from trueweight.bundle.tree import read_tree
 from trueweight.data.signature import Signature
 from trueweight.errors import TrueweightError, VerifyError
@@ -102,6 +103,10 @@ def build(content: Content, allow: Sequence[str]) -> Loaded:
         state = read_tree(documents[PREDICTOR], lambda name: documents[name], content.files)
         recorded = {(kind, name) for kind, names in manifest.parts.items() for name in names}
         check_allowed(parts_of(state, signature, list(parsed.values())) | recorded, manifest.parts, allow)
+    with _refusing(SIGNATURE):  # what is told of columns can be told
+        for facts in signature.columns.values():
+            column_summary(facts)
+        made_up_row(signature)
     return Loaded(
         path=content.path,
         manifest=manifest,

@@ -1,11 +1,16 @@
-"""The few numbers of a bundle's evidence that everybody wants first."""
+"""What everybody wants first of a bundle: a few numbers of its evidence, its columns in words, a row to try."""
 
+import json
 from collections.abc import Iterable
+from typing import Any
 
+from trueweight.data.reading import column_part
+from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.evidence.record import Entry, Evidence
 from trueweight.metrics.words import shown
+from trueweight.seeds import stream
 
-__all__ = ["by_target", "results", "value_words", "verdicts"]
+__all__ = ["by_target", "column_summary", "made_up_row", "results", "value_words", "verdicts"]
 
 
 def results(evidence: Evidence) -> tuple[str, list[Entry]]:
@@ -42,3 +47,23 @@ def value_words(entry: Entry) -> tuple[str, str]:
         return "–" if entry.value is None else str(entry.value), ""
     bounds = (entry.interval.low, entry.interval.high) if entry.interval else (None, None)
     return shown(entry.value, *bounds)
+
+
+def column_summary(facts: ColumnFacts) -> str:
+    """What was learnt of a column, in a few words; nothing where nothing was."""
+    part: Any = column_part(facts)
+    return str(part.summary(facts.learnt)) if facts.learnt else ""
+
+
+def made_up_row(signature: Signature) -> dict[str, str]:
+    """Cells of one row that nobody has ever seen, by feature."""
+    rng, row = stream(0, "show"), {}
+    for facts in signature.features():
+        part: Any = column_part(facts)
+        value = part.synthetic(facts.learnt, rng, 8).drop_null()
+        row[facts.name] = "" if len(value) == 0 else _cell(value[0].as_py())
+    return row
+
+
+def _cell(value: object) -> str:
+    return json.dumps(value) if isinstance(value, list) else str(value)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from trueweight.cli.console import print_json
+from trueweight.cli.machine import leave_pandas_out
 
 __all__ = ["check"]
 
@@ -26,6 +27,7 @@ def check(spec: Path, settings: tuple[str, ...], as_json: bool) -> None:
     """
     from trueweight import api
 
+    leave_pandas_out()
     report = api.check(spec, settings=settings)
     if as_json:
         print_json(report.spec.model_dump(mode="json", by_alias=True))

@@ -8,7 +8,12 @@ from typing import Any, TextIO
 
 import click
 
+from trueweight.files import shortened
+
 __all__ = ["complain", "debugging", "discard_output", "draws", "note", "print_json", "speak_any_language", "styled"]
+
+MOST_SIGNS = 1000
+"""Of a line of an error: a cell of a megabyte may be quoted in it."""
 
 
 def debugging() -> bool:
@@ -28,7 +33,8 @@ def styled(text: str, stream: TextIO, **style: Any) -> str:
 
 def complain(message: str) -> None:
     """An error, on standard error."""
-    click.echo(f"{styled('error:', sys.stderr, fg='red', bold=True)} {message}", err=True)
+    told = "\n".join(shortened(line, MOST_SIGNS) for line in message.splitlines())
+    click.echo(f"{styled('error:', sys.stderr, fg='red', bold=True)} {told}", err=True)
 
 
 def note(message: str = "") -> None:

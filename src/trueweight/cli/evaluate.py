@@ -6,7 +6,7 @@ import click
 
 from trueweight.cli.bar import showing_progress
 from trueweight.cli.console import note, print_json
-from trueweight.cli.machine import prepare_torch
+from trueweight.cli.machine import leave_pandas_out, prepare_torch
 
 __all__ = ["evaluate"]
 
@@ -30,6 +30,7 @@ def evaluate(bundle: Path, source: str, as_json: bool, allow: tuple[str, ...]) -
     from trueweight.cli.tables import evidence_table
 
     prepare_torch()
+    leave_pandas_out()
     with showing_progress():
         evidence = api.evaluate(api.load(bundle, allow=allow), source)
     if as_json:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from trueweight.cli.console import note
+from trueweight.cli.machine import leave_pandas_out
 
 __all__ = ["init"]
 
@@ -15,8 +16,8 @@ __all__ = ["init"]
 @click.argument("source", type=click.Path(allow_dash=True))
 @click.option("-t", "--target", "--predict", "targets", multiple=True, required=True, metavar="COLUMN",
               help="Column to predict; repeat it for several.")  # fmt: skip
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="File to write; else the spec is printed.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), metavar="FILE",
+              help="File to write; else, or with -, the spec is printed.")  # fmt: skip
 @click.option("--name", help="Name of the model; from the file's name by default.")
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 def init(source: str, targets: tuple[str, ...], output: Path | None, name: str | None, force: bool) -> None:
@@ -30,7 +31,8 @@ def init(source: str, targets: tuple[str, ...], output: Path | None, name: str |
     from trueweight import api
     from trueweight.files import write_atomic
 
-    if output is None:
+    leave_pandas_out()
+    if output in (None, Path("-")):
         click.echo(api.init(source, list(targets), name=name), nl=False)
         return
     if output.exists() and not force:

@@ -1,9 +1,12 @@
 """Settings of the process that only a program, never a library, may make."""
 
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
-__all__ = ["physical_cores", "prepare_torch"]
+__all__ = ["leave_pandas_out", "physical_cores", "prepare_torch"]
 
 
 def physical_cores() -> int:
@@ -42,3 +45,29 @@ def prepare_torch() -> None:
     if not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(physical_cores())
     torch.set_flush_denormal(True)
+
+
+class _NoPandas:
+    """Tells whoever asks for pandas that there is none."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:  # noqa: ARG002  # of the protocol
+        if name == "pandas":
+            raise ModuleNotFoundError("not needed here", name=name)
+
+
+def leave_pandas_out() -> None:
+    """Keep Arrow from importing pandas, which takes longer than all that ``check`` does.
+
+    Arrow looks for pandas when it makes its first array, to know pandas' types when it meets them; files never hold
+    any. It looks once, and again when somebody asks for a data frame, who then gets one.
+    """
+    if "pandas" in sys.modules:
+        return
+    import pyarrow as pa
+
+    nobody = _NoPandas()
+    sys.meta_path.insert(0, nobody)
+    try:
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(nobody)

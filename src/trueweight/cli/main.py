@@ -24,6 +24,7 @@ from trueweight.cli.show import show
 from trueweight.cli.train import train
 from trueweight.cli.verify import verify
 from trueweight.errors import TrueweightError
+from trueweight.files import TOO_LONG, shortened
 
 __all__ = ["cli", "main", "run"]
 
@@ -120,6 +121,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _unexpected(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in _DISK:
-        complain(f"{error.strerror}{f': {os.fsdecode(error.filename)}' if error.filename else ''}")
+        where = f": {shortened(os.fsdecode(error.filename), 200)}" if error.filename else ""
+        hint = f"\n  hint: {TOO_LONG}" if error.errno == errno.ENAMETOOLONG else ""
+        complain(f"{error.strerror}{where}{hint}")
         return EXIT_FAILED
     return report_crash(error)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from trueweight.cli.bar import showing_progress
-from trueweight.cli.machine import prepare_torch
+from trueweight.cli.machine import leave_pandas_out, prepare_torch
 
 __all__ = ["predict"]
 
@@ -40,6 +40,7 @@ def predict(bundle: Path, source: str, output: str, form: str | None, allow: tup
     if output == "-" and form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("parquet is not for reading on a terminal: write it to a file with -o")
     prepare_torch()
+    leave_pandas_out()
     with showing_progress():
         columns = api.predict(api.load(bundle, allow=allow), source)
     write_columns(columns, sys.stdout.buffer if output == "-" else Path(output), form)

@@ -4,9 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trueweight.evidence.record import Entry, Evidence
-from trueweight.metrics.words import digits_for, plain, shown
+from trueweight.files import shortened
+from trueweight.metrics.words import counted, digits_for, plain, shown
 
 __all__ = ["aligned", "confusion_tables", "data_remarks", "evidence_table"]
+
+_ROWS = (("row", "is"), ("rows", "are"))
+
+MOST_SIGNS = 160
+"""Of a cell or a remark on a terminal."""
 
 _ROLES = {"test": "Test", "validation": "Validation", "calibration": "Calibration", "train": "Training"}
 
@@ -21,7 +27,7 @@ def evidence_table(evidence: Evidence, *, kept: Mapping[str, Path] | None = None
     scores = [e for e in evidence if e.axis == "quality" and e.slice is None and "[" not in e.metric and e.target]
     if not scores:
         return "\n".join(_not_run(evidence)) or "no scores"
-    baselines = list(dict.fromkeys(e.id.split("/")[1] for e in evidence.select(axis="baseline")))
+    baselines = list(dict.fromkeys(_baseline(e) for e in evidence.select(axis="baseline")))
     targets = list(dict.fromkeys(e.target for e in scores if e.target))
     rows: list[Sequence[str]] = [("", "", _level(scores), *baselines)]
     breaks: dict[int, str] = {}
@@ -43,7 +49,11 @@ def evidence_table(evidence: Evidence, *, kept: Mapping[str, Path] | None = None
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1, first: str = "", between: str = "   ") -> list[str]:
-    """Rows of cells as lines: the first ``left`` columns flush left, the others flush right."""
+    """Rows of cells as lines: the first ``left`` columns flush left, the others flush right.
+
+    Cells stand on one line each and are cut where nobody would read on: a label may be a megabyte.
+    """
+    rows = [[shortened(" ".join(cell.splitlines()), MOST_SIGNS) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -56,7 +66,7 @@ def _heading(evidence: Evidence, scores: Sequence[Entry]) -> str:
     role = scores[0].data.role if scores[0].data else "other"
     rows = max((entry.n or 0 for entry in scores), default=0)
     looks = [e.value for e in evidence if e.metric == "look" and e.value is not None]
-    return f"{_ROLES.get(role, 'Data')}: {rows:,} rows" + (f", look {looks[0]}" if looks else "")
+    return f"{_ROLES.get(role, 'Data')}: {counted(rows, 'row')}" + (f", look {looks[0]}" if looks else "")
 
 
 def _level(scores: Sequence[Entry]) -> str:
@@ -75,9 +85,13 @@ def _score(entry: Entry, baselines: Sequence[str], evidence: Evidence) -> Sequen
     return (entry.metric, value, interval, *others)
 
 
+def _baseline(entry: Entry) -> str:
+    return entry.id.partition("/")[2].partition("/")[0]
+
+
 def _rival(evidence: Evidence, name: str, entry: Entry, decimals: int) -> str:
     for other in evidence.select(axis="baseline", target=entry.target, metric=entry.metric):
-        if other.id.split("/")[1] == name and isinstance(other.value, float | int):
+        if _baseline(other) == name and isinstance(other.value, float | int):
             return plain(float(other.value), decimals)
     return ""
 
@@ -94,12 +108,11 @@ def confusion_tables(evidence: Evidence) -> list[str]:
     cells = evidence.select(axis="confusion")
     for target in dict.fromkeys(e.target for e in cells):
         mine = [e for e in cells if e.target == target and isinstance(e.value, int | float)]
-        words = [tuple(e.metric.split(" answered as ", 1)) for e in mine]
-        answered = list(dict.fromkeys(word[1] for word in words))
+        counts = {e.metric.partition(" answered as ")[::2]: f"{e.value:,.0f}" for e in mine}
+        answered = list(dict.fromkeys(answer for _, answer in counts))
         rows: list[Sequence[str]] = [(f"{target}: true, answered as", *answered)]
-        for actual in dict.fromkeys(word[0] for word in words):
-            counts = [f"{e.value:,.0f}" for e, word in zip(mine, words, strict=True) if word[0] == actual]
-            rows.append((f"  {actual}", *counts))
+        actual = list(dict.fromkeys(true for true, _ in counts))
+        rows += [(f"  {true}", *(counts.get((true, answer), "") for answer in answered)) for true in actual]
         lines += aligned(rows, first="  ")
     return lines
 
@@ -110,20 +123,23 @@ def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
     lines += [f"the model is partial: training was {e.value}" for e in evidence.select(axis="fit", metric="partial")]
     counts = {e.id: e.value for e in evidence if isinstance(e.value, int) and e.unit in ("rows", "cells", "groups")}
     if skipped := counts.get("data/skipped"):
-        lines.append(f"{skipped:,} unreadable rows skipped")
+        lines.append(f"{counted(skipped, 'unreadable row')} skipped")
     if gap := counts.get("data/rows/gap"):
-        lines.append(f"{gap:,} rows in split.gap are used by nobody")
+        lines.append(counted(gap, *(f"{w} in split.gap {be} used by nobody" for w, be in _ROWS)))
     if unassigned := counts.get("data/rows/unassigned"):
-        lines.append(f"{unassigned:,} rows of no part of the split are used by nobody")
+        lines.append(counted(unassigned, *(f"{w} of no part of the split {be} used by nobody" for w, be in _ROWS)))
     if groups := counts.get("honesty/groups"):
-        lines.append(f"{groups:,} groups have rows on both sides of the split: scores are for groups already seen")
+        both = counted(groups, "group has", "groups have")
+        lines.append(f"{both} rows on both sides of the split: scores are for groups already seen")
     if twins := counts.get("honesty/twins"):
-        lines.append(f"{twins:,} test rows have the same features as rows that trained: scored without them too")
+        both = counted(twins, "test row has", "test rows have")
+        lines.append(f"{both} the same features as rows that trained: scored without too")
     if repeats := counts.get("data/repeats"):
-        lines.append(f"{repeats:,} rows repeat an earlier one (data.drop_duplicates drops them)")
+        lines.append(counted(repeats, "row repeats", "rows repeat") + " an earlier one (see data.drop_duplicates)")
     lines += [str(e.value) for e in evidence if e.id.startswith("data/note/")]
     gaps = [e for e in evidence if e.id.startswith(("data/missing/", "data/dirt/")) and isinstance(e.value, int)]
-    lines += [f"{e.value:,} cells: {e.metric}" for e in sorted(gaps, key=lambda e: -int(e.value or 0))]
+    sizes = sorted(((int(e.value or 0), e.metric) for e in gaps), key=lambda gap: -gap[0])
+    lines += [f"{counted(cells, 'cell')}: {what}" for cells, what in sizes]
     if len(lines) > most:
         lines = [*lines[: most - 1], f"and {len(lines) - most + 1} more: trueweight show BUNDLE --json"]
-    return [f"  {line}" for line in lines]
+    return [f"  {shortened(' '.join(line.splitlines()), 2 * MOST_SIGNS)}" for line in lines]

@@ -7,7 +7,7 @@ import click
 
 from trueweight.cli.bar import showing_progress
 from trueweight.cli.console import note, print_json
-from trueweight.cli.machine import prepare_torch
+from trueweight.cli.machine import leave_pandas_out, prepare_torch
 
 if TYPE_CHECKING:
     from trueweight.bundle.bundle import Bundle
@@ -19,7 +19,7 @@ EXIT_INTERRUPTED = 130
 
 
 @click.command(short_help="Train a model and measure it.")
-@click.argument("source", type=click.Path())
+@click.argument("sources", type=click.Path(), nargs=-1, required=True, metavar="SOURCE...")
 @click.option("-t", "--target", "--predict", "targets", multiple=True, metavar="COLUMN",
               help="Column to predict, if SOURCE is data; repeat it for several.")  # fmt: skip
 @click.option("--budget", metavar="TIME", help="Time for fitting: 90s, 20m, 1h30m.")
@@ -34,8 +34,8 @@ EXIT_INTERRUPTED = 130
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Change an option, e.g. model.preset=fast.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the bundle's path.")
-def train(source: str, targets: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Train on SOURCE: a spec, or a data file together with --target.
+def train(sources: tuple[str, ...], targets: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Train on SOURCE: a spec, or one or more data files together with --target.
 
     The table of results goes to standard error. The last line on standard output is the path of the bundle.
 
@@ -48,8 +48,10 @@ def train(source: str, targets: tuple[str, ...], as_json: bool, **options: Any) 
     from trueweight import api
 
     options["settings"] = list(options["settings"])
-    request = _spec_request(source, targets) if _is_spec(source, targets) else _data_request(source, targets)
+    is_spec = len(sources) == 1 and _is_spec(sources[0], targets)
+    request = _spec_request(sources[0], targets) if is_spec else _data_request(sources, targets)
     prepare_torch()
+    leave_pandas_out()
     with showing_progress():
         bundle = api.train(**request, **options)
     evidence = bundle.evidence
@@ -74,10 +76,10 @@ def _spec_request(source: str, targets: tuple[str, ...]) -> dict[str, Any]:
     return {"spec": source}
 
 
-def _data_request(source: str, targets: tuple[str, ...]) -> dict[str, Any]:
+def _data_request(sources: tuple[str, ...], targets: tuple[str, ...]) -> dict[str, Any]:
     if not targets:
-        raise click.UsageError(f"which column of {source} is to be predicted? Say --target COLUMN")
-    return {"data": source, "target": list(targets)}
+        raise click.UsageError(f"which column of {sources[0]} is to be predicted? Say --target COLUMN")
+    return {"data": sources[0] if len(sources) == 1 else list(sources), "target": list(targets)}
 
 
 def _tell(bundle: "Bundle", evidence: "Evidence") -> None:

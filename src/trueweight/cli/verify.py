@@ -7,7 +7,7 @@ import click
 
 from trueweight.cli.bar import showing_progress
 from trueweight.cli.console import print_json
-from trueweight.cli.machine import prepare_torch
+from trueweight.cli.machine import leave_pandas_out, prepare_torch
 from trueweight.errors import VerifyError
 
 __all__ = ["verify"]
@@ -35,6 +35,7 @@ def verify(bundle: Path, recompute: bool, data: str | None, as_json: bool, allow
     if data is not None and not recompute:
         raise click.UsageError("--data is for --recompute: add that, or leave --data out")
     prepare_torch()
+    leave_pandas_out()
     with showing_progress():
         found = api.verify(bundle, recompute=recompute, data=data, allow=allow)
     if as_json:

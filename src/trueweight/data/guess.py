@@ -17,9 +17,10 @@ from trueweight.data.cells import ReadOptions
 from trueweight.data.guess_lists import guess_list, guess_set, guess_vector
 from trueweight.data.parse_dates import day_comes_first, read_dates
 from trueweight.data.parse_lists import find_separator, read_vectors
-from trueweight.data.parse_numbers import EXACT, number_style, read_numbers
+from trueweight.data.parse_numbers import EXACT, number_style, read_numbers, too_small
 from trueweight.data.parse_texts import Texts, flat, is_text, read_texts
 from trueweight.errors import DataError
+from trueweight.metrics.words import counted
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 
@@ -79,6 +80,8 @@ class _Look:
     """Values of the rows that are given and readable, if the column is one of numbers."""
     strays: int
     """Given cells that are no number, in a column of numbers."""
+    infinite: int = 0
+    """Cells that are infinite, in a column with no finite number and nothing else."""
 
     def missing(self) -> int:
         return len(self.raw) - self.given
@@ -89,6 +92,9 @@ def _look(name: str, raw: pa.ChunkedArray | pa.Array, options: ReadOptions) -> _
     values, strays, numeric = np.zeros(0), 0, _worth_reading(array, options)
     if numeric:
         cells = read_numbers(array, options)
+        if cells.notes.get("infinite") and cells.missing_N.all() and "not a number" not in cells.notes:
+            texts = Texts(np.zeros(0, np.int32), pa.array([], pa.string()))
+            return _Look(name, array, options, texts, 0, 0, None, 0, cells.notes["infinite"])
         values, strays = cells.value_N[~cells.missing_N], cells.notes.get("not a number", 0)
         numeric = len(values) > 0 and (_few(strays, len(values) + strays) or _marked(array, values, strays, options))
     rounded = numeric and bool((np.abs(values) >= EXACT).any())
@@ -157,14 +163,18 @@ def _unreadable(array: pa.Array) -> tuple[str, str, dict[str, Any]] | None:
 def _empty(look: _Look) -> Guess | None:
     if look.given:
         return None
+    if look.infinite:
+        return Guess("ignore", f"all {look.infinite:,} values are infinite: nothing to learn")
     return Guess("ignore", "no values at all" if len(look.raw) else "no rows")
 
 
 def _constant(look: _Look) -> Guess | None:
+    if look.numbers is not None and not look.strays and too_small(look.numbers):
+        return Guess("ignore", "numbers too small to be told from zero (below 2.2e-308): nothing to learn")
     if look.distinct > 1 or look.strays:
         return None
     if look.missing():
-        return Guess("category", f"one value, given in {look.given:,} rows and missing in {look.missing():,}")
+        return Guess("category", f"one value, given in {counted(look.given, 'row')} and missing in {look.missing():,}")
     return Guess("ignore", "constant: nothing to learn")
 
 
@@ -292,8 +302,14 @@ def guess_target(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Guess
     if _unreadable(array):
         raise DataError(f"cells of type {array.type} cannot be a target", where=where, hint="name another column")
     look = _look(name, array, options)
+    if look.infinite:
+        problem = f"all {look.infinite:,} values of the target {name!r} are infinite"
+        raise DataError(problem, where=where, hint="look for a division by zero where it was made")
     if not look.given:
         raise DataError(f"the target {name!r} has no values", where=where, hint="name a column that has labels")
+    if look.numbers is not None and too_small(look.numbers):
+        problem = f"the target {name!r} holds numbers too small to be told from zero (below 2.2e-308)"
+        raise DataError(problem, where=where, hint="give it in a smaller unit, so that its numbers are larger")
     if look.distinct == 1 and not look.strays:
         hint = "a model needs at least two different labels to learn from"
         raise DataError(f"the target {name!r} is constant: every label is the same", where=where, hint=hint)

@@ -44,6 +44,10 @@ class NumberStyle:
     """Whether ``1.234`` is more than a thousand."""
 
 
+_WITHOUT_SIGN, _NORMAL = np.uint64(2**63 - 1), np.uint64(2**52)
+"""Of a float64's bits: all but the sign, and those of the smallest number that is written in full."""
+
+
 def read_numbers(
     raw: pa.ChunkedArray | pa.Array,
     options: ReadOptions,
@@ -69,6 +73,12 @@ def read_numbers(
     texts = read_texts(array, options)
     values_K, notes = parse_numbers(texts, options, style)
     return _checked(gather(values_K, texts.index_N, np.nan), _infinite_rows(values_K, texts), notes, None)
+
+
+def too_small(values_N: np.ndarray) -> bool:
+    """Whether all numbers are zero or so near to it (below 2.2e-308) that a processor may take them for zero."""
+    bits_N = np.ascontiguousarray(values_N, np.float64).view(np.uint64) & _WITHOUT_SIGN
+    return bool(((bits_N > 0) & (bits_N < _NORMAL)).any() and (bits_N < _NORMAL).all())
 
 
 def _clean_texts(array: pa.Array, options: ReadOptions) -> np.ndarray | None:

@@ -1,5 +1,6 @@
 """From what the user names to a Table: files, globs, pipes and frames through one door."""
 
+import errno
 import glob
 import stat
 import sys
@@ -17,7 +18,7 @@ from trueweight.data.plain import named, plain_types
 from trueweight.data.source import Piece, Source, SourceFile
 from trueweight.data.table import Provenance, Table
 from trueweight.errors import DataError
-from trueweight.files import digest_bytes, digest_file
+from trueweight.files import TOO_LONG, digest_bytes, digest_file
 from trueweight.registry import registry
 from trueweight.spec.run import DataSpec
 
@@ -155,6 +156,8 @@ def _opened(path: Path) -> SourceFile:
         if stat.S_ISDIR(mode):
             hint = f"name the files in it, e.g. '{path}/*.csv'"
             raise DataError(f"{path.name or where} is a folder, not a file", where=where, hint=hint)
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):  # it may have no end
+            raise DataError(f"{path.name} is a device, not a file", where=where, hint="name a file, or - for a pipe")
         if not stat.S_ISREG(mode):  # a pipe can be read once only
             return SourceFile.held(path.name, path.read_bytes())
         return SourceFile.at(path)
@@ -165,7 +168,9 @@ def _opened(path: Path) -> SourceFile:
         raise DataError(f"no permission to read {path.name}", where=where, hint=hint) from None
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         why = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"{path.name[:80]!r} cannot be read: {why}", where=where[:200], hint="check the name") from None
+        long = isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
+        hint = TOO_LONG if long else "check the name"
+        raise DataError(f"{path.name[:80]!r} cannot be read: {why}", where=where[:200], hint=hint) from None
 
 
 def _format_of(file: SourceFile) -> str:

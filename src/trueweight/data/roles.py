@@ -1,5 +1,6 @@
 """What each column is for: feature, target, key, weight, or left alone, and why."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -12,10 +13,12 @@ from trueweight.errors import DataError
 from trueweight.progress import advance
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
-from trueweight.spec.document import Document, dotted
+from trueweight.spec.document import Document, Path, dotted
 from trueweight.spec.run import DataSpec, RunSpec
 
-__all__ = ["Role", "assign_roles", "read_options_of", "require_features"]
+__all__ = [
+    "Role", "assign_roles", "left_out", "missing_columns", "named_columns", "read_options_of", "require_features",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +59,42 @@ def assign_roles(table: Table, spec: RunSpec, positions: Document | None = None)
 
 
 def _require_columns(table: Table, spec: RunSpec, positions: Document | None) -> None:
-    split, cluster = spec.split, spec.evaluate.interval.cluster
-    named: list[tuple[tuple[str, ...], str | None]] = [
+    named = named_columns(spec)
+    missing = [name for _, name in named if name not in table.names]
+    if len(missing) == 1 and positions is None:
+        table.column(missing[0])  # says which are near
+    if lines := missing_columns(table, named, positions):
+        count = f"{len(lines)} columns that the spec names are" if len(lines) > 1 else "a column that the spec names is"
+        hint = f"there is {', '.join(map(repr, table.names[:8]))}{', …' if len(table.names) > 8 else ''}"
+        told = "\n".join(f"  {line}" for line in lines)
+        raise DataError(f"{count} not there\n{told}", where=table.label, hint=hint)
+
+
+def named_columns(spec: RunSpec) -> list[tuple[Path, str]]:
+    """Every column that a spec names, and where."""
+    split = spec.split
+    named: list[tuple[Path, str | None]] = [
         *((("features", name), name) for name in spec.features),
         *((("targets", name), name) for name in spec.targets),
-        (("evaluate", "interval", "cluster"), cluster),
+        (("evaluate", "interval", "cluster"), spec.evaluate.interval.cluster),
         (("split", "group"), split.group),
+        (("split", "time_column"), split.time_column),
         (("split", "column"), split.column),
         (("data", "primary_key"), spec.data.primary_key),
         (("data", "sample_weight"), spec.data.sample_weight),
     ]
-    missing = [(path, name) for path, name in named if name is not None and name not in table.names]
-    if len(missing) == 1 and positions is None:
-        table.column(missing[0][1])  # says which are near
-    if missing:
-        lines = [_missing_line(table, path, name, positions) for path, name in missing]
-        count = f"{len(lines)} columns that the spec names are" if len(lines) > 1 else "a column that the spec names is"
-        hint = f"there is {', '.join(map(repr, table.names[:8]))}{', …' if len(table.names) > 8 else ''}"
-        raise DataError(f"{count} not there\n" + "\n".join(lines), where=table.label, hint=hint)
+    return [(path, name) for path, name in named if name is not None]
 
 
-def _missing_line(table: Table, path: tuple[str, ...], name: str, positions: Document | None) -> str:
+def missing_columns(table: Table, named: Sequence[tuple[Path, str]], positions: Document | None) -> list[str]:
+    """A line for every named column that the table lacks, its place first if positions are known."""
+    return [_missing_line(table, path, name, positions) for path, name in named if name not in table.names]
+
+
+def _missing_line(table: Table, path: Path, name: str, positions: Document | None) -> str:
     place = "" if positions is None else f"{positions.place(path, key=path[-1] == name)}: "
     near = get_close_matches(name, table.names, n=1)
-    return f"  {place}{dotted(path)}: no column {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    return f"{place}{dotted(path)}: no column {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def _reserved(spec: RunSpec) -> dict[str, tuple[str, str, str]]:
@@ -122,6 +137,18 @@ def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str,
 def _part(kind: str, **options: Any) -> PartSpec:
     part: PartSpec = registry("column")[kind].model_validate({"type": kind, **options})  # type: ignore[attr-defined]
     return part
+
+
+def left_out(roles: Sequence[Role], spec: RunSpec) -> list[str]:
+    """Columns that are not learnt from though nobody asked for that, one sentence for each reason."""
+    known, why = _reserved(spec), dict[str, list[str]]()
+    for role in roles:
+        if role.role == "ignored" and role.name not in spec.features and role.name not in known:
+            why.setdefault(role.why, []).append(repr(role.name))
+    if spec.other_features == "ignore":
+        return []
+    more = {reason: f" and {len(names) - 5} more" if len(names) > 5 else "" for reason, names in why.items()}
+    return [f"left out {', '.join(names[:5])}{more[reason]}: {reason}" for reason, names in why.items()]
 
 
 def require_features(roles: list[Role]) -> None:

@@ -6,10 +6,17 @@ from typing import Any
 
 from trueweight.data.cells import ReadOptions
 from trueweight.errors import VerifyError
+from trueweight.files import require_types, shortened
 
 __all__ = ["ColumnFacts", "Signature"]
 
 VERSION = 1
+
+_TYPES = {
+    "name": str, "type": str, "role": str, "why": str, "spec": Mapping, "rows": int, "missing": int,
+    "learnt": Mapping, "notes": Mapping,
+}  # fmt: skip
+"""What may stand in ``signature.json`` of a column; its digests may be forged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +83,15 @@ class Signature:
             if raw["version"] != VERSION:
                 raise VerifyError(f"the signature has version {raw['version']!r}, this version reads {VERSION}")
             options = raw["options"]
+            require_types(raw, {"rows": int}, "the signature")
+            require_types(options, {"missing_values": list, "decimal_comma": bool | None}, "the signature")
+            for item in raw["columns"]:
+                require_types(item, _TYPES, f"column {shortened(str(item['name']), 60)!r} of the signature")
+                require_types(item["notes"], dict.fromkeys(item["notes"], int), f"the notes of column {item['name']!r}")
             return cls(
                 {item["name"]: ColumnFacts(**item) for item in raw["columns"]},
                 ReadOptions(tuple(options["missing_values"]), options["decimal_comma"]),
                 raw["rows"],
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise VerifyError(f"signature.json does not hold a signature: {error!r}") from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trueweight.errors import DataError
+from trueweight.metrics.words import counted
 from trueweight.seeds import row_hashes, stream_seed
 
 __all__ = [
@@ -126,7 +127,8 @@ def _finish(
     cross = len(validation) < CROSS_FIT_BELOW or len(units) < 2
     notes: tuple[str, ...] = ()
     if cross:
-        notes = (f"{len(validation)} validation rows are too few to halve: calibration is cross-fitted on them",)
+        few = counted(len(validation), "validation row is", "validation rows are")
+        notes = (f"{few} too few to halve: calibration is cross-fitted on them",)
         calibration = validation
     else:
         # Every other unit in another order of hashes than the cut's, so that both halves get their share.

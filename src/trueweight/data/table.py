@@ -62,8 +62,9 @@ class Table:
 
     @property
     def label(self) -> str:
-        """Short name for messages: the first file, or "the table"."""
-        return self.provenance.names[0] if self.provenance.names else "the table"
+        """Short name for messages: the first file and how many more, or "the table"."""
+        first, *more = self.provenance.names or ("the table",)
+        return f"{first} and {len(more)} more" if more else first
 
     def take(self, rows: Sequence[int] | pa.Array) -> "Table":
         """The rows with these numbers, in this order."""

@@ -8,7 +8,7 @@ from trueweight.metrics.registry import metric, metrics_for
 from trueweight.spec.document import Document, Path, dotted
 from trueweight.spec.run import RunSpec
 
-__all__ = ["require_labels", "require_metrics"]
+__all__ = ["metric_mistakes", "require_labels", "require_metrics"]
 
 _ANSWERS = {
     "number": NumberPrediction, "binary": ClassPrediction, "category": ClassPrediction, "set": SetPrediction,
@@ -26,11 +26,15 @@ def require_metrics(spec: RunSpec, positions: Document | None = None) -> None:
     Raises:
         SpecError: Every such metric, each with what would fit.
     """
-    found = ((path, _mistake(spec, path, target, name)) for path, target, name in _asked(spec))
-    wrong = [f"  {f'{positions.place(path)}: ' if positions else ''}{mistake}" for path, mistake in found if mistake]
-    if wrong:
+    if wrong := metric_mistakes(spec, positions):
         count = f"{len(wrong)} mistake{'s' * (len(wrong) > 1)}"
-        raise SpecError(f"{count} in the metrics\n" + "\n".join(wrong))
+        raise SpecError(f"{count} in the metrics\n" + "\n".join(f"  {line}" for line in wrong))
+
+
+def metric_mistakes(spec: RunSpec, positions: Document | None = None) -> list[str]:
+    """A line for every metric that does not exist or does not fit, its place first if positions are known."""
+    found = ((path, _mistake(spec, path, target, name)) for path, target, name in _asked(spec))
+    return [f"{f'{positions.place(path)}: ' if positions else ''}{mistake}" for path, mistake in found if mistake]
 
 
 def require_labels(spec: RunSpec, signature: Signature) -> None:

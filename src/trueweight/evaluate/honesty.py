@@ -32,7 +32,7 @@ def data_entries(ready: Prepared, digest: str) -> list[Entry]:
     entries.append(reading("data/repeats", "repeated_rows", ready.repeats, "rows", whole))
     entries.append(reading("data/skipped", "skipped_rows", ready.table.provenance.skipped_rows, "rows", whole))
     notes = [*ready.table.provenance.notes, *ready.cases.notes, *ready.split.notes]
-    notes += _kin(ready)
+    notes += [*_kin(ready), *ready.left_out]
     entries += [reading(f"data/note/{place}", "note", note, None, whole) for place, note in enumerate(notes, 1)]
     entries += _dirt(ready, whole)
     twins = len(ready.twins)

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from trueweight.errors import VerifyError
+from trueweight.files import require_types, shortened
 
 __all__ = ["SCHEMA", "Data", "Entry", "Evidence", "Interval", "Method", "Status"]
 
@@ -159,7 +160,29 @@ def _plain(entry: Entry) -> dict[str, Any]:
     return raw
 
 
+_TEXTS = ("target", "slice", "unit", "reason", "reproduce", "produced_at", "code_digest")
+
+_TYPES: dict[type, dict[str, Any]] = {
+    Entry: {
+        "id": str, "axis": str, "metric": str, "status": str, "value": float | int | str | None, "n": int | None,
+        "interval": Mapping | None, "method": Mapping | None, "data": Mapping | None, "cost": Mapping | None,
+        "depends_on": list | tuple, **dict.fromkeys(_TEXTS, str | None),
+    },
+    Interval: {"low": float | int, "high": float | int, "level": float | int, "method": str},
+    Method: {"name": str, "version": str, "parameters": Mapping, "seed": int | None},
+    Data: {"digest": str, "role": str},
+}  # fmt: skip
+"""What may stand in ``evidence.json``; its digests may be forged."""
+
+
 def _entry(raw: dict[str, Any]) -> Entry:
     nested = {"interval": Interval, "method": Method, "data": Data}
+    require_types(raw, _TYPES[Entry], f"the fact {shortened(str(raw['id']), 60)!r}")
+    if raw.get("status", "measured") not in get_args(Status):
+        raise VerifyError(f"the fact {raw['id']!r} has the status {raw['status']!r}, which there is not")
+    cost = raw.get("cost") or {}
+    require_types(cost, dict.fromkeys(cost, float | int), f"the cost of {raw['id']!r}")
+    for key, kind in nested.items():
+        require_types(raw.get(key) or {}, _TYPES[kind], f"the {key} of {raw['id']!r}")
     built = {key: kind(**raw[key]) for key, kind in nested.items() if raw.get(key) is not None}
     return Entry(**{**raw, **built, "depends_on": tuple(raw.get("depends_on", ()))})

@@ -4,9 +4,14 @@ import math
 
 from trueweight.metrics.compare import Difference
 
-__all__ = ["digits_for", "plain", "shown", "signed", "verdict"]
+__all__ = ["counted", "digits_for", "plain", "shown", "signed", "verdict"]
 
 _MINUS, _ELLIPSIS = "−", "…"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """``1 row``, ``1,200 rows``: a count with its noun, and what follows it if that changes too."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def digits_for(half_width: float | None, value: float) -> int:

@@ -1,20 +1,44 @@
 """The base of every spec, and fields that hold a part chosen by name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, Self, cast
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializeAsAny
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
 from trueweight.errors import SpecError
 from trueweight.registry import registry
 
 __all__ = [
-    "AugmentationPart", "ColumnPart", "EncoderPart", "FitterPart", "FusionPart", "HeadPart", "OptimizerPart", "Part",
-    "PartSpec", "Spec",
+    "CONFLICT", "CONFLICT_OF_KEY", "AugmentationPart", "ColumnPart", "Conflict", "EncoderPart", "FitterPart",
+    "FusionPart", "HeadPart", "OptimizerPart", "Part", "PartSpec", "Spec",
 ]  # fmt: skip
+
+CONFLICT, CONFLICT_OF_KEY = "conflict", "conflict_of_key"
+"""Pydantic's type of error for a :class:`Conflict`: of a value, of a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Options that are right one by one and wrong together."""
+
+    path: tuple[str | int, ...]
+    """Where, from the spec that tells it. It must be written there, or the mistake has no place."""
+    problem: str
+    """What is wrong and what would be right."""
+    key: bool = False
+    """Whether the key is meant that leads there (the name of a column), rather than its value."""
 
 
 class Spec(BaseModel):
@@ -25,6 +49,42 @@ class Spec(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterable[Conflict]:  # noqa: ARG003  # most specs have none
+        """Rules that span fields, for a spec that has some.
+
+        They are asked before the fields are read, so that they are told together with what is wrong in a field.
+        Values are hence as written, of any type: a rule speaks up only about what it understands.
+        """
+        return ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tells_every_mistake_at_once(cls, raw: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        found = [_conflict(raw, one) for one in cls.conflicts(raw)] if isinstance(raw, Mapping) else []
+        if not found:
+            return read(raw)
+        try:
+            read(raw)
+        except ValidationError as error:
+            found += [_again(one) for one in error.errors(include_url=False)]
+        raise ValidationError.from_exception_data(cls.__name__, found)
+
+
+def _conflict(raw: Any, conflict: Conflict) -> InitErrorDetails:
+    kind = CONFLICT_OF_KEY if conflict.key else CONFLICT
+    error = PydanticCustomError(kind, "{problem}", {"problem": conflict.problem})
+    return InitErrorDetails(type=error, loc=conflict.path, input=raw)
+
+
+def _again(error: ErrorDetails) -> InitErrorDetails:
+    """An error that pydantic has told, so that it can be raised beside others."""
+    kind: Any = error["type"]
+    facts = error.get("ctx", {})
+    if kind.startswith(("part_", CONFLICT)):  # ours: pydantic does not know its words
+        kind = PydanticCustomError(kind, "{told}", {**facts, "told": error["msg"]})
+    return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"], ctx=facts)
 
 
 class PartSpec(Spec):

@@ -66,6 +66,16 @@ class Document:
                 return self.values[path[:length]]
         return self.origin
 
+    def at(self, path: Path) -> Any:
+        """The value at a path; None if there is none."""
+        here = self.raw
+        for key in path:
+            there = key in here if isinstance(here, dict) else isinstance(here, list) and key in range(len(here))
+            if not there:
+                return None
+            here = here[key]
+        return here
+
 
 def scalar(text: str) -> Any:
     """The value of an unquoted YAML scalar by the core schema: null, bool, int, float, or the text itself."""

@@ -1,7 +1,9 @@
 """Turns what the user wrote into a spec, or into one message that lists every mistake."""
 
+import errno
 import io
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any
@@ -9,18 +11,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from trueweight.errors import SpecError
-from trueweight.spec.document import Document, read_yaml
-from trueweight.spec.mistakes import mistake_lines
+from trueweight.files import TOO_LONG, shortened
+from trueweight.spec.document import Document, Path, read_yaml
+from trueweight.spec.mistakes import Mistake, mistakes_of
 from trueweight.spec.run import RunSpec
 from trueweight.spec.settings import apply_settings
 
-__all__ = ["dump_resolved", "dump_spec", "is_data_file", "load_spec", "parse_spec", "read_document"]
+__all__ = ["all_of", "dump_resolved", "dump_spec", "is_data_file", "judge", "load_spec", "parse_spec", "read_document"]
 
 DATA_SUFFIXES = (
     ".csv", ".tsv", ".txt", ".parquet", ".pq", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson", ".xlsx", ".gz",
 )  # fmt: skip
 MOST_BYTES = 4_000_000
 MOST_LINES = 50
+MOST_ROUNDS = 5
 
 
 def is_data_file(path: FilePath | str) -> bool:
@@ -63,6 +67,30 @@ def parse_spec(
 
 
 def _build(document: Document) -> RunSpec:
+    understood, mistakes = judge(document)
+    if mistakes or understood is None:
+        raise all_of(mistakes, document.origin)
+    return understood
+
+
+def judge(document: Document) -> tuple[RunSpec | None, list[str]]:
+    """The spec that a document asks for, and a line for every mistake in it.
+
+    With mistakes, the spec is what is left without them, so that more can be said about it; its targets may then
+    be empty. None if nothing can be understood.
+
+    Raises:
+        SpecError: The document is no mapping at all.
+    """
+    _require_mapping(document)
+    try:
+        return RunSpec.model_validate(document.raw), list(document.mistakes)
+    except ValidationError as error:
+        found = mistakes_of(RunSpec, error.errors(include_url=False), document)
+    return _understood(document, found), [*document.mistakes, *(mistake.line for mistake in found)]
+
+
+def _require_mapping(document: Document) -> None:
     if document.raw is None:
         hint = "a spec names at least one target, e.g. 'targets: {price: {type: number}}'; trueweight init writes one"
         raise SpecError("the spec is empty", where=document.origin, hint=hint)
@@ -70,17 +98,33 @@ def _build(document: Document) -> RunSpec:
         form = "a list" if isinstance(document.raw, list) else f"only {str(document.raw)[:40]!r}"
         hint = "write 'key: value' lines; trueweight init DATA --target COLUMN writes a first spec"
         raise SpecError(f"expected a mapping of options, found {form}", where=document.origin, hint=hint)
-    lines = list(document.mistakes)
-    try:
-        spec = RunSpec.model_validate(document.raw)
-    except ValidationError as error:
-        lines += mistake_lines(RunSpec, error.errors(include_url=False), document)
-    if lines:
-        raise _all_of(lines, document.origin)
-    return spec
 
 
-def _all_of(lines: Sequence[str], origin: str) -> SpecError:
+def _understood(document: Document, found: Sequence[Mistake]) -> RunSpec | None:
+    """What a spec says without its mistakes; taking some away may show others, which have been told already."""
+    raw = document.raw
+    for _ in range(MOST_ROUNDS):
+        raw = _without(raw, {mistake.path for mistake in found})
+        lost = not raw.get("targets")
+        try:
+            spec = RunSpec.model_validate(raw | {"targets": {"": "number"}} if lost else raw)
+        except ValidationError as error:
+            found = mistakes_of(RunSpec, error.errors(include_url=False), Document(raw))
+        else:
+            return spec.model_copy(update={"targets": {}}) if lost else spec
+    return None
+
+
+def _without(raw: Any, paths: AbstractSet[Path], here: Path = ()) -> Any:
+    if isinstance(raw, dict):
+        return {key: _without(v, paths, (*here, key)) for key, v in raw.items() if (*here, key) not in paths}
+    if isinstance(raw, list):
+        return [_without(v, paths, (*here, n)) for n, v in enumerate(raw) if (*here, n) not in paths]
+    return raw
+
+
+def all_of(lines: Sequence[str], origin: str) -> SpecError:
+    """One error that lists every mistake, in the order of the file."""
     if len(lines) == 1:
         return SpecError(lines[0])
     more = [f"… and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
@@ -106,15 +150,18 @@ def read_document(path: FilePath | str) -> Document:
         raise SpecError("a data file, not a spec", where=str(path), hint=hint)
     try:
         size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise SpecError(f"{size:,} bytes are too many for a spec", where=str(path), hint="is it a data file?")
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)  # a device has no size and may have no end
     except FileNotFoundError:
         raise SpecError("no such file", where=str(path), hint=_near_files(path)) from None
     except IsADirectoryError:
         raise SpecError("a folder, not a spec", where=str(path), hint=_near_files(path / "spec.yaml")) from None
     except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from None
+        hints = {errno.ENAMETOOLONG: TOO_LONG, errno.EACCES: f"ask its owner, or: chmod u+r {path}"}
+        hint = hints.get(error.errno or 0, "check the name")
+        raise SpecError(f"cannot be read: {error.strerror}", where=shortened(str(path), 200), hint=hint) from None
+    if (size := max(size, len(content))) > MOST_BYTES:
+        raise SpecError(f"{size:,} bytes are too many for a spec", where=str(path), hint="is it a data file?")
     return read_yaml(_text(content, path), str(path))
 
 

@@ -1,6 +1,7 @@
 """Pydantic's complaints about a spec, in plain words: where, what, and what would be right."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -11,10 +12,10 @@ from pydantic_core import ErrorDetails
 
 from trueweight.errors import SpecError
 from trueweight.registry import registry
-from trueweight.spec.base import Part
+from trueweight.spec.base import CONFLICT, CONFLICT_OF_KEY, Part
 from trueweight.spec.document import Document, Path, dotted
 
-__all__ = ["mistake_lines"]
+__all__ = ["Mistake", "mistakes_of"]
 
 _Placed = tuple[Path, ErrorDetails]
 
@@ -55,8 +56,18 @@ _DEMANDS = {
 }
 
 
-def mistake_lines(model: type[BaseModel], errors: Sequence[ErrorDetails], document: Document) -> list[str]:
-    """One line for each mistake: its place, the option's dotted name, the value and what would be right.
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Something wrong with one value of a spec."""
+
+    path: Path
+    """Where: without what is there, the mistake is gone."""
+    line: str
+    """Its place, the option's dotted name, the value and what would be right."""
+
+
+def mistakes_of(model: type[BaseModel], errors: Sequence[ErrorDetails], document: Document) -> list[Mistake]:
+    """One mistake for each value that is wrong.
 
     Args:
         model: What the document should have been.
@@ -66,7 +77,10 @@ def mistake_lines(model: type[BaseModel], errors: Sequence[ErrorDetails], docume
     groups: dict[Path, list[ErrorDetails]] = {}
     for path, error in _of_the_branch_meant(errors, document.raw):
         groups.setdefault(path, []).append(error)
-    return [_line(model, path, group, document) for path, group in groups.items()]
+    return [
+        Mistake(path[:-1] if group[0]["type"] == "missing" else path, _line(model, path, group, document))
+        for path, group in groups.items()
+    ]
 
 
 def _of_the_branch_meant(errors: Sequence[ErrorDetails], raw: Any) -> Iterator[_Placed]:
@@ -78,7 +92,7 @@ def _of_the_branch_meant(errors: Sequence[ErrorDetails], raw: Any) -> Iterator[_
     for choice, group in choices.items():
         if choice is None:
             yield from group
-        elif isinstance(_follow(raw, choice), dict | list):
+        elif isinstance(Document(raw).at(choice), dict | list):
             inside = [e for e in group if len(e[0]) > len(choice) or e[1]["type"] in ("missing", "extra_forbidden")]
             yield from inside or group
         else:
@@ -91,7 +105,7 @@ def _resolve(raw: Any, error: ErrorDetails) -> tuple[Path, Path | None]:
     choice: Path | None = None
     steps = error["loc"]
     for number, step in enumerate(steps):
-        here = _follow(raw, tuple(path))
+        here = Document(raw).at(tuple(path))
         last = number == len(steps) - 1
         known = (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int))
         if known or (last and error["type"] == "missing"):
@@ -99,15 +113,6 @@ def _resolve(raw: Any, error: ErrorDetails) -> tuple[Path, Path | None]:
         elif choice is None:
             choice = tuple(path)
     return tuple(path), choice
-
-
-def _follow(raw: Any, path: Path) -> Any:
-    for key in path:
-        there = key in raw if isinstance(raw, dict) else isinstance(raw, list) and key in range(len(raw))
-        if not there:
-            return None
-        raw = raw[key]
-    return raw
 
 
 def _line(model: type[BaseModel], path: Path, errors: Sequence[ErrorDetails], document: Document) -> str:
@@ -118,7 +123,8 @@ def _line(model: type[BaseModel], path: Path, errors: Sequence[ErrorDetails], do
         described = _description(model, path, document.raw)
         return _said(document.place(path[:-1]), path, f"is missing{f': {described}' if described else ''}")
     at = (*path, "type") if first["type"] == "part_name" else path
-    return _said(document.place(at, key=first["input"] is None), path, _wrong_value(errors))
+    key = first["input"] is None or first["type"] == CONFLICT_OF_KEY
+    return _said(document.place(at, key=key), path, _wrong_value(errors))
 
 
 def _said(place: str, path: Path, problem: str) -> str:
@@ -130,7 +136,7 @@ def _wrong_value(errors: Sequence[ErrorDetails]) -> str:
     value = errors[0]["input"]
     told = [error for error in errors if error["type"] not in _DEMANDS]
     if told:
-        says_value = told[0]["type"].startswith("part_") or isinstance(value, dict | list)
+        says_value = told[0]["type"].startswith(("part_", CONFLICT)) or isinstance(value, dict | list)
         return _plain(told[0]["msg"]) + ("" if says_value else f", got {_shown(value)}")
     demands = dict.fromkeys(_demand(error) for error in errors)
     near = _near_choice(errors, value)
@@ -200,7 +206,7 @@ def _models_at(model: type[BaseModel], path: Path, raw: Any) -> list[type[BaseMo
     found: list[Any] = [model]
     for depth, key in enumerate(path):
         found = [kind for one in found for kind in _below(one, key)]
-        found = [kind for one in found for kind in _unfold(one, _follow(raw, path[: depth + 1]))]
+        found = [kind for one in found for kind in _unfold(one, Document(raw).at(path[: depth + 1]))]
     return [kind for kind in found if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 

@@ -3,14 +3,25 @@
 A field that a recipe decides is ``None`` until asked for, so that a wish and a default can be told apart.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from difflib import get_close_matches
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator
 
-from trueweight.spec.base import ColumnPart, EncoderPart, FitterPart, FusionPart, HeadPart, OptimizerPart, Spec
-from trueweight.spec.units import Bytes, Duration, Share
+from trueweight.spec.base import (
+    ColumnPart,
+    Conflict,
+    EncoderPart,
+    FitterPart,
+    FusionPart,
+    HeadPart,
+    OptimizerPart,
+    Spec,
+)
+from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
     "BudgetSpec", "BundleSpec", "CardSpec", "ConformalSpec", "DataSpec", "EvaluateSpec", "FromDate", "IntervalSpec",
@@ -97,20 +108,22 @@ class SplitSpec(Spec):
     test_source: str | None = None
     """File of test rows, for ``method: files``."""
 
-    @model_validator(mode="after")
-    def _each_method_has_what_it_needs(self) -> Self:
-        needs = {"group": ("group",), "time": ("time_column",), "column": ("column",), "files": ("test_source",)}
-        for field in needs.get(self.method or "", ()):
-            if getattr(self, field) is None:
-                raise ValueError(f"method {self.method!r} needs '{field}'")
-        if self.method != "time" and (isinstance(self.validation, FromDate) or isinstance(self.test, FromDate)):
-            raise ValueError("a boundary with 'from' needs method 'time'")
-        if isinstance(self.validation, float) and not isinstance(self.test, FromDate):
-            if self.validation + self.test >= 1:
-                raise ValueError(f"validation {self.validation} and test {self.test} leave nothing to train on")
-            if self.validation == 0 and self.validation_source is None and self.method != "column":
-                raise ValueError("validation 0 leaves nothing to select on; 0.1 is the least we would use")
-        return self
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """A method has what it needs, and something is left to train on."""
+        needs = {"group": "group", "time": "time_column", "column": "column", "files": "test_source"}
+        method, validation, test = raw.get("method"), raw.get("validation"), raw.get("test", 0.2)
+        for name, field in needs.items():
+            if method == name and raw.get(field) is None:
+                yield Conflict(("method",), f"{name!r} needs split.{field}")
+        for part in ("validation", "test"):
+            if isinstance(raw.get(part), FromDate | Mapping) and method != "time":
+                yield Conflict((part,), "a boundary with 'from' needs method 'time'")
+        selecting, judging = share_of(validation), share_of(test)
+        if selecting is not None and judging is not None and selecting < 1 and selecting + judging >= 1:
+            yield Conflict(("validation",), f"validation {validation} and test {test} leave nothing to train on")
+        if selecting == 0 and judging is not None and raw.get("validation_source") is None and method != "column":
+            yield Conflict(("validation",), "validation 0 leaves nothing to select on; 0.1 is the least we would use")
 
 
 class MemberSpec(Spec):
@@ -144,15 +157,21 @@ class ModelSpec(Spec):
     members: list[MemberSpec] | None = None
     """The models to blend, spelled out. Null lets ``preset`` or ``encoder`` decide."""
 
-    @model_validator(mode="after")
-    def _members_are_asked_for_once(self) -> Self:
-        if self.members is not None:
-            if self.encoder is not None or self.fusion is not None:
-                raise ValueError("'members' already names encoders: leave out 'encoder' and 'fusion' beside it")
-            names = [member.name for member in self.members]
-            if not names or len(set(names)) != len(names):
-                raise ValueError("'members' needs at least one member, each with a name of its own")
-        return self
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Members are asked for once, each by a name of its own."""
+        members = raw.get("members")
+        if not isinstance(members, Sequence) or isinstance(members, str):
+            return
+        for field in ("encoder", "fusion"):
+            if raw.get(field) is not None:
+                yield Conflict((field,), f"'members' already names encoders: leave out '{field}' beside it")
+        if not members:
+            yield Conflict(("members",), "needs at least one member")
+        names = [_below(member, "name") for member in members]
+        for number, name in enumerate(names):
+            if name is not None and name in names[:number]:
+                yield Conflict(("members", number, "name"), f"an earlier member is called {name!r} too")
 
 
 class BudgetSpec(Spec):
@@ -183,11 +202,13 @@ class ScheduleSpec(Spec):
     decay: Share = 0.5
     """Share of all steps spent lowering it to zero."""
 
-    @model_validator(mode="after")
-    def _phases_fit(self) -> Self:
-        if self.warmup + self.decay > 1:
-            raise ValueError(f"warmup {self.warmup} and decay {self.decay} are more than the whole run")
-        return self
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """The phases fit into the run."""
+        shares = {name: share_of(raw.get(name, cls.model_fields[name].default)) for name in ("warmup", "decay")}
+        if sum(share or 0.0 for share in shares.values()) > 1:
+            told = f"warmup {shares['warmup']} and decay {shares['decay']} are more than the whole run"
+            yield Conflict(("decay",) if "decay" in raw else ("warmup",), told)
 
 
 class SelectionSpec(Spec):
@@ -347,17 +368,37 @@ class RunSpec(Spec):
             raise ValueError(f"a name, not a path: {PurePosixPath(value).name!r} would do")
         return value
 
-    @model_validator(mode="after")
-    def _columns_have_one_role(self) -> Self:
-        for name in self.targets:
-            if name in self.features and self.features[name].type != "ignore":
-                raise ValueError(f"{name!r} is both a feature and a target")
-            if name in (self.data.primary_key, self.data.sample_weight):
-                raise ValueError(f"{name!r} is a target and cannot be the key or the weight too")
-        chosen = self.train.selection_metric
-        if chosen and chosen.target not in self.targets:
-            raise ValueError(f"selection_metric names {chosen.target!r}, which is no target")
-        for name in self.evaluate.metrics or {}:
-            if name not in self.targets:
-                raise ValueError(f"evaluate.metrics names {name!r}, which is no target")
-        return self
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Each column has one role, and what is asked of targets is asked of targets that there are."""
+        targets = raw.get("targets")
+        if not isinstance(targets, Mapping) or not targets:
+            return
+        features = raw.get("features")
+        for name, part in features.items() if isinstance(features, Mapping) else ():
+            if name in targets and part != "ignore" and _below(part, "type") != "ignore":
+                yield Conflict(("features", name), f"{name!r} is a target too: leave it out here", key=True)
+        for field in ("primary_key", "sample_weight"):
+            name = _below(raw.get("data"), field)
+            if isinstance(name, str) and name in targets:
+                yield Conflict(("data", field), f"{name!r} is a target and cannot be the {field} too")
+        chosen = _below(_below(raw.get("train"), "selection_metric"), "target")
+        if isinstance(chosen, str) and chosen not in targets:
+            yield Conflict(("train", "selection_metric", "target"), _no_target(chosen, targets))
+        metrics = _below(raw.get("evaluate"), "metrics")
+        for name in metrics if isinstance(metrics, Mapping) else ():
+            if name not in targets:
+                yield Conflict(("evaluate", "metrics", name), _no_target(name, targets), key=True)
+
+
+def _below(raw: Any, key: str) -> Any:
+    """An option's value as written, or as read already; None if there is none."""
+    if isinstance(raw, BaseModel):
+        return dict(raw).get(key)
+    return raw.get(key) if isinstance(raw, Mapping) else None
+
+
+def _no_target(name: str, targets: Mapping[str, Any]) -> str:
+    near = get_close_matches(name, list(targets), n=1)
+    there = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(map(repr, list(targets)[:8]))}"
+    return f"{name!r} is no target; {there}"

@@ -5,7 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-__all__ = ["Bytes", "Duration", "Share", "describe_bytes", "describe_seconds", "parse_bytes", "parse_duration"]
+__all__ = [
+    "Bytes", "Duration", "Share", "describe_bytes", "describe_seconds", "parse_bytes", "parse_duration",
+    "share_of",
+]  # fmt: skip
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -47,6 +50,15 @@ def _parse_share(value: Any) -> Any:
     if isinstance(value, str) and value.strip().endswith("%"):
         return float(value.strip().removesuffix("%")) / 100
     return value
+
+
+def share_of(value: Any) -> float | None:
+    """A share as a field would read it, or None for what is none."""
+    try:
+        found = _parse_share(value)
+        return None if found is None or isinstance(found, bool) else float(found)
+    except (TypeError, ValueError):
+        return None
 
 
 def describe_seconds(seconds: float) -> str:

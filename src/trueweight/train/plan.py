@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from trueweight.errors import SpecError
+from trueweight.errors import SpecError, VerifyError
 from trueweight.files import read_json, write_json
 
 __all__ = ["SCHEMA", "Event", "MemberPlan", "Plan", "record_member"]
 
 SCHEMA = 1
+
+_GIVE = "give a run's plan.json"
 """Version of ``plan.json``."""
 
 EventKind = Literal["slow", "plateau", "diverged", "stop"]
@@ -136,7 +138,7 @@ class Plan:
             SpecError: Not a plan, or of a version we do not know.
         """
         if not isinstance(raw, dict) or not isinstance(raw.get("members"), list):
-            raise SpecError("this is not a plan: no list of members", where="plan", hint="give a run's plan.json")
+            raise SpecError("this is not a plan: no list of members", where="plan", hint=_GIVE)
         if raw.get("schema") != SCHEMA:
             hint = "use the version of trueweight that wrote it"
             raise SpecError(f"plan of schema {raw.get('schema')!r}, we read {SCHEMA}", where="plan.schema", hint=hint)
@@ -147,10 +149,13 @@ class Plan:
         """Read ``plan.json``.
 
         Raises:
-            VerifyError: The file is missing or not JSON.
-            SpecError: It is not a plan.
+            SpecError: The file is missing, or is not a plan.
         """
-        return cls.from_json(read_json(path))
+        try:
+            return cls.from_json(read_json(path))
+        except (SpecError, VerifyError) as error:
+            where = f"{path}: {error.where}" if error.where.startswith("plan.") else str(path)
+            raise SpecError(error.problem, where=where, hint=error.hint or _GIVE) from None
 
     def write(self, path: Path) -> None:
         """Write ``plan.json`` atomically."""

@@ -11,7 +11,7 @@ from trueweight.data.cases import Cases, fingerprints, repeats_of_earlier_rows
 from trueweight.data.cells import Cells, DateCells, LevelCells, NumberCells, ReadOptions
 from trueweight.data.learn import blank_signature, learn_signature
 from trueweight.data.reading import cells_of, plain_facts
-from trueweight.data.roles import Role, assign_roles, read_options_of, require_features
+from trueweight.data.roles import Role, assign_roles, left_out, read_options_of, require_features
 from trueweight.data.signature import Signature
 from trueweight.data.split import (
     Shares,
@@ -25,6 +25,7 @@ from trueweight.data.split import (
 )
 from trueweight.data.table import Table
 from trueweight.errors import DataError
+from trueweight.metrics.words import counted
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
 from trueweight.recipes.senses import with_defaults
@@ -59,6 +60,8 @@ class Prepared:
     """Test cases whose features equal those of a row that trained or selected."""
     repeats: int
     """Cases that repeat an earlier row in every column that is used."""
+    left_out: tuple[str, ...]
+    """Columns that are not learnt from though nobody asked for that, in sentences."""
 
     @property
     def table(self) -> Table:
@@ -95,7 +98,7 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     cluster = group_codes(table, resolved.evaluate.interval.cluster, options)
     return Prepared(
         resolved, cases, split, signature, weight_N, group if cluster is None else cluster,
-        count_twins(prints, split), repeats,
+        count_twins(prints, split), repeats, tuple(left_out(roles, spec)),
     )  # fmt: skip
 
 
@@ -133,15 +136,15 @@ def _cases(table: Table, blank: Signature, spec: RunSpec, weight_N: np.ndarray |
         names = ", ".join(repr(facts.name) for facts in blank.targets())
         raise DataError(f"target {names} has no value in any row", where=table.label, hint="check data.missing_values")
     if gaps := int((~labelled).sum()):
-        notes.append(f"{gaps:,} rows without any label left out")
+        notes.append(f"{counted(gaps, 'row')} without any label left out")
     prints = fingerprints(features(), len(table)) if blank.features() else np.arange(len(table)).astype(np.uint64)
     if weight_N is not None and (nothing := int((labelled & (weight_N == 0)).sum())):
         labelled &= weight_N > 0  # no metric would see them: they must not teach or select either
-        notes.append(f"{nothing:,} rows of weight 0 left out")
+        notes.append(f"{counted(nothing, 'row')} of weight 0 left out")
     rows = np.flatnonzero(labelled)
     repeated = repeats_of_earlier_rows(fingerprints(chain(features(), targets), len(table))[rows])
     if spec.data.drop_duplicates and repeated.any():
-        notes.append(f"{int(repeated.sum()):,} rows that repeat an earlier one dropped")
+        notes.append(f"{counted(int(repeated.sum()), 'row that repeats', 'rows that repeat')} an earlier one dropped")
         rows, repeated = rows[~repeated], repeated[:0]
     return Cases(table, rows.astype(np.int64), tuple(notes)), prints, int(repeated.sum())
 

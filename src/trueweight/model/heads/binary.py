@@ -61,8 +61,9 @@ class BinaryHead(PartSpec):
     class_weight: ClassWeight = "none"
     """Weight of each class in the loss: none, balanced (inverse to its frequency), or numbers by class."""
 
-    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
-    """focal pays less for rows that are already right. A solved model always minimises cross entropy."""
+    loss: Literal["cross_entropy", "binary_cross_entropy", "focal"] = "cross_entropy"
+    """cross_entropy and binary_cross_entropy are one thing here. focal pays less for rows that are already
+    right. A solved model always minimises cross entropy."""
 
     gamma: Annotated[float, Field(ge=0)] = 2.0
     """Exponent of focal loss."""

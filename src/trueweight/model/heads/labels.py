@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from trueweight.data.cells import Cells, LevelCells, ReadOptions
 from trueweight.data.levels import level_numbers
 from trueweight.errors import DataError, SpecError
+from trueweight.metrics.words import counted
 from trueweight.registry import registry
 
 __all__ = [
@@ -95,10 +96,11 @@ def refuse_few(counts: Mapping[str, int], rows: int, name: str, least: int = 2) 
             hint="choose another target, or add rows of another class",
         )
     if single := [level for level, count in counts.items() if count < least]:
-        more = f" and {len(single) - 1} more" if len(single) > 1 else ""
         found = "one training row" if counts[single[0]] == 1 else f"{counts[single[0]]} training rows"
+        others = counted(len(single) - 1, "more class has", "more classes have")
+        more = f", and {others} fewer than {least}" if len(single) > 1 else ""
         raise DataError(
-            f"class {single[0]!r} of {name!r}{more} has only {found}",
+            f"class {single[0]!r} of {name!r} has only {found}{more}",
             where=where,
             hint="add rows of that class, merge it with another, or empty its label",
         )

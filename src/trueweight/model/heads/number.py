@@ -9,6 +9,7 @@ from pydantic import Field
 
 from trueweight.data.cells import Cells, NumberCells, ReadOptions
 from trueweight.data.column import Arrays
+from trueweight.data.parse_numbers import too_small
 from trueweight.data.quantiles import inner_quantiles
 from trueweight.data.sample import BottomK
 from trueweight.errors import DataError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from trueweight.nn.encoding import Form
 
 __all__ = ["NumberHead"]
+
+_SMALLER = "give it in a smaller unit, so that its numbers are larger"
 
 MIN_GROUP = 10
 """Rows that the ends of the range told rest on, so that they are nobody's number."""
@@ -74,6 +77,9 @@ class NumberHead(PartSpec):
         if not len(values):
             hint = "is it the right column, and are its cells numbers?"
             raise DataError(f"all {len(rows)} training rows of {name!r} have no number", where=where, hint=hint)
+        if too_small(values):
+            said = f"{name!r} holds numbers too small to be told from zero (below 2.2e-308)"
+            raise DataError(said, where=where, hint=_SMALLER)
         if values.min() == values.max():
             said = f"{name!r} is {values[0]:g} in all {len(values)} labelled training rows: there is nothing to learn"
             raise DataError(said, where=where, hint="choose another target")
@@ -95,6 +101,9 @@ class NumberHead(PartSpec):
         if not np.isfinite(list(facts.values())).all():
             said = f"numbers as large as {max(values, key=abs):.3g} in {name!r} cannot be squared"
             raise DataError(said, where=where, hint="give it in a larger unit, or look for cells gone wrong")
+        if facts["std"] == 0:
+            said = f"numbers that differ as little as those of {name!r} (about {average:.3g}) cannot be squared"
+            raise DataError(said, where=where, hint=_SMALLER)
         return {key: float(value) for key, value in facts.items()} | {"transform": self.transform}
 
     def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> Arrays:

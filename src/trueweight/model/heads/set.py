@@ -43,8 +43,9 @@ class SetHead(PartSpec):
     separator: str | None = None
     """Between the labels of a cell. Null: the set column's own choice."""
 
-    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
-    """Of each label on its own. focal pays less for labels that are already right."""
+    loss: Literal["cross_entropy", "binary_cross_entropy", "focal"] = "cross_entropy"
+    """Of each label on its own; cross_entropy and binary_cross_entropy are one thing here. focal pays less for
+    labels that are already right."""
 
     gamma: Annotated[float, Field(ge=0)] = 2.0
     """Exponent of focal loss."""

@@ -1,10 +1,11 @@
 """The ``sgd`` optimiser."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from trueweight.spec.base import PartSpec
+from trueweight.spec.base import Conflict, PartSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,11 +53,11 @@ class Sgd(PartSpec):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Pull towards zero, added to the gradient. Biases, norms and embedding tables are spared."""
 
-    @model_validator(mode="after")
-    def _looking_ahead_needs_momentum(self) -> Self:
-        if self.nesterov and not self.momentum:
-            raise ValueError("nesterov needs momentum above 0; 0.9 is usual")
-        return self
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Looking ahead needs momentum."""
+        if raw.get("nesterov") is True and raw.get("momentum", 1) == 0:
+            yield Conflict(("momentum",), "nesterov needs momentum above 0; 0.9 is usual")
 
     def build(self, network: "nn.Module", *, steps: int | None = None) -> "Optimizer":  # noqa: ARG002  # of the protocol
         """An optimiser of the network's trainable parameters."""
