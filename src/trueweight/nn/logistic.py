@@ -21,6 +21,13 @@ STRENGTHS = (1.0, 0.1, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5)
 """Strongest first, each starting where the one before ended. Per row: ``1 / (C * sum of weights)`` for
 scikit-learn's ``C``."""
 
+WIDE_STRENGTHS = (1.0, 0.1, 0.03, 0.01, 5e-3, 2.5e-3, 1e-3, 3e-4, 1e-4, 1e-5)
+"""The same for texts and the like, which have more places than rows: where the best one is, steps are smaller."""
+
+HOPELESS = 1.03
+"""How much worse than the best loss on validation a strength may be for wide problems; then weaker ones, which take
+longest, are not tried."""
+
 Link = Literal["sigmoid", "softmax"]
 
 NEWTON_FLOPS = 2e9
@@ -36,6 +43,9 @@ CLOSE = 1e-8
 """Newton's decrement, twice the distance of the objective from its minimum, at which a step is the last. That step
 leaves about a hundredth of it, or nothing if it is exact."""
 
+CLOSE_WIDE = 1e-6
+"""The same for wide problems: their products are computed in float32, and validation sees no difference."""
+
 ROUGH = 0.1
 """How far steps by conjugate gradients may be from Newton's, as a share of the gradient."""
 
@@ -44,7 +54,7 @@ Point = tuple[float, Tensor, Callable[[], Tensor]]
 
 
 def logistic_path(
-    train: Design, validation: Design, link: Link, strengths: tuple[float, ...] = STRENGTHS
+    train: Design, validation: Design, link: Link, strengths: tuple[float, ...] | None = None
 ) -> Iterator[Fit]:
     """Minimise ``sum w loss(x b + c, y) / sum w + strength / 2 * |b|^2`` for each strength, warm-started.
 
@@ -57,7 +67,7 @@ def logistic_path(
         train: Rows to fit, y being 0/1 for each class.
         validation: Rows to judge each strength by. Without any, the loss is NaN.
         link: See above.
-        strengths: > 0, descending.
+        strengths: > 0, descending; None takes those that suit the number of places.
     """
     rows, total = 0, 0.0
     for chunk in train:
@@ -65,20 +75,21 @@ def logistic_path(
     places, classes = chunk.x.width, chunk.y_RO.shape[1]
     whole = link == "sigmoid" and classes == 1 and not chunk.x.sparse and rows * places**2 <= NEWTON_FLOPS
     turn = None if whole or chunk.x.sparse or rows * places**2 > EIGEN_FLOPS else _eigen(train, total)
-    problem = _Problem(train, total, link, rows * classes * 8 <= CURVE_BYTES, turn)
+    wide = chunk.x.columns.dtype == torch.float32
+    problem = _Problem(train, total, link, rows * classes * 8 <= CURVE_BYTES, turn, CLOSE_WIDE if wide else CLOSE)
     weight_QC = torch.zeros(places + 1, classes, dtype=torch.float64)
     best, worse = float("inf"), 0
-    for strength in strengths:
+    for strength in strengths or (WIDE_STRENGTHS if wide else STRENGTHS):
         penalty_Q = torch.full((places + 1,), strength, dtype=torch.float64)
         penalty_Q[-1] = 0.0
         with few_threads(chunk.x):
             evaluate = _whole(problem, penalty_Q) if whole else _by_products(problem, penalty_Q, weight_QC)
-            weight_QC = _newton(evaluate, weight_QC)
+            weight_QC = _newton(evaluate, weight_QC, problem.close)
             loss = _mean_loss(validation, weight_QC, link)
         worse = worse + 1 if loss > best else 0
         best = min(best, loss)
         yield strength, loss, weight_QC[:-1], weight_QC[-1]
-        if worse == 2:
+        if worse == 2 or (wide and loss > HOPELESS * best):
             return
 
 
@@ -92,9 +103,11 @@ class _Problem:
     remember: bool
     turn: tuple[Tensor, Tensor] | None
     """Eigenvalues (Q,) and eigenvectors (Q, Q) of ``x.T @ diag(weight) @ x / total``, where they are cheap."""
+    close: float
+    """See :data:`CLOSE`."""
 
 
-def _newton(evaluate: Callable[[Tensor], Point], weight_QC: Tensor) -> Tensor:
+def _newton(evaluate: Callable[[Tensor], Point], weight_QC: Tensor, close: float) -> Tensor:
     """Newton's steps, halved until the objective falls."""
     value, gradient_QC, step_at = evaluate(weight_QC)
     for _ in range(30):
@@ -102,7 +115,7 @@ def _newton(evaluate: Callable[[Tensor], Point], weight_QC: Tensor) -> Tensor:
         decrement = float((step_QC * gradient_QC).sum())
         if not decrement > 0:  # rounding has eaten up what way down there was
             return weight_QC
-        if decrement < CLOSE:
+        if decrement < close:
             return weight_QC - step_QC
         length = 1.0
         while length > 1e-4:

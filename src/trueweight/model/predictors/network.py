@@ -41,7 +41,7 @@ SLICE_MEDIA = 2**14
 CHUNK_ITEMS = 2**20
 """Numbers that are read at once, padding included: what a network makes of pictures is much larger than they are."""
 
-CHUNK_PLACES = 2**24
+CHUNK_PLACES = 2**22
 """Numbers of the encodings at once: linear models of texts have tens of thousands a row."""
 
 
