@@ -146,6 +146,8 @@ def _greatest(row_G: np.ndarray, weight_G: np.ndarray, most: int) -> np.ndarray:
     length_N = np.bincount(row_G) if len(row_G) else np.zeros(0, np.int64)
     if not len(length_N) or int(length_N.max()) <= most:
         return np.arange(len(row_G))
-    order = np.lexsort((-weight_G, row_G))
+    # One key, since sorting by two takes five times as long; positive floats ascend as their bits do.
+    falling_G = np.uint64(2**32 - 1) - weight_G.astype(np.float32).view(np.uint32)
+    order = np.argsort((row_G.astype(np.uint64) << np.uint64(32)) | falling_G, kind="stable")
     rank = np.arange(len(row_G)) - np.repeat(starts_of(length_N)[:-1], length_N)
     return np.sort(order[rank < most])

@@ -75,7 +75,7 @@ def logistic_path(
     places, classes = chunk.x.width, chunk.y_RO.shape[1]
     whole = link == "sigmoid" and classes == 1 and not chunk.x.sparse and rows * places**2 <= NEWTON_FLOPS
     turn = None if whole or chunk.x.sparse or rows * places**2 > EIGEN_FLOPS else _eigen(train, total)
-    wide = chunk.x.columns.dtype == torch.float32
+    wide = chunk.x.wide
     problem = _Problem(train, total, link, rows * classes * 8 <= CURVE_BYTES, turn, CLOSE_WIDE if wide else CLOSE)
     weight_QC = torch.zeros(places + 1, classes, dtype=torch.float64)
     best, worse = float("inf"), 0

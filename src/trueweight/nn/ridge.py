@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from trueweight.nn.design import Design
+from trueweight.nn.ridge_wide import wide_ridge_path
 from trueweight.nn.rows import few_threads
 
 __all__ = ["STRENGTHS", "Fit", "ridge_path"]
@@ -26,7 +27,7 @@ def ridge_path(train: Design, validation: Design, strengths: tuple[float, ...] =
     """Minimise ``sum w (y - x b - c)^2 / sum w + strength * |b|^2`` for each strength.
 
     One pass accumulates the normal equations in float64; their eigenvectors serve the whole path. The intercept
-    is not penalised. With strength 0, directions in which the rows do not differ get weight 0 (the pseudo-inverse).
+    is not penalised. Wide rows take :func:`~trueweight.nn.ridge_wide.wide_ridge_path` and its strengths. With strength 0, directions in which the rows do not differ get weight 0 (the pseudo-inverse).
     Source: Hastie, Tibshirani and Friedman 2009, "The Elements of Statistical Learning", section 3.4.1.
 
     Args:
@@ -34,6 +35,10 @@ def ridge_path(train: Design, validation: Design, strengths: tuple[float, ...] =
         validation: Rows to judge each strength by. Without any, the loss is NaN.
         strengths: >= 0.
     """
+    first = next(iter(train))
+    if first.x.wide:
+        yield from wide_ridge_path(train, validation)
+        return
     mean_P, mean_O, gram_PP, cross_PO = _moments(train)
     value_P, vector_PP = torch.linalg.eigh(gram_PP)
     turned_PO = vector_PP.t() @ cross_PO

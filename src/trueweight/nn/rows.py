@@ -49,9 +49,14 @@ class Columns:
     """int64, ascending; empty where everything is dense."""
 
     @property
+    def wide(self) -> bool:
+        """Whether there are so many that nothing of the size of their square can be made."""
+        return len(self.sparse_S) > 0 and len(self.dense_D) + len(self.sparse_S) >= WIDE
+
+    @property
     def dtype(self) -> torch.dtype:
         """Of the numbers."""
-        return torch.float32 if len(self.sparse_S) and len(self.dense_D) + len(self.sparse_S) >= WIDE else torch.float64
+        return torch.float32 if self.wide else torch.float64
 
     @classmethod
     def of(cls, x_RP: Tensor) -> Self:
@@ -115,6 +120,11 @@ class Rows:
     def sparse(self) -> bool:
         """Whether any column is stored sparsely."""
         return len(self.columns.sparse_S) > 0
+
+    @property
+    def wide(self) -> bool:
+        """See :attr:`Columns.wide`."""
+        return self.columns.wide
 
     @property
     def bytes(self) -> int:

@@ -58,7 +58,7 @@ class TextColumn(PartSpec):
         ``review: {type: text, encoder: {type: bag, width: 64}}``
     """
 
-    search_space = {"word_ngrams": [1, 2], "char_ngrams": [None, [3, 5]], "max_features": [8192, 32768]}
+    search_space = {"word_ngrams": [1, 2], "char_ngrams": [None, [2, 4], [3, 5]], "max_features": [8192, 32768]}
 
     type: Literal["text"] = "text"
     """Registered name."""
@@ -72,14 +72,14 @@ class TextColumn(PartSpec):
     word_ngrams: Annotated[int, Field(ge=1, le=2)] = 2
     """1 reads words, 2 pairs of neighbouring words too."""
 
-    char_ngrams: tuple[Annotated[int, Field(ge=2, le=8)], Annotated[int, Field(ge=2, le=8)]] | None = (3, 5)
+    char_ngrams: tuple[Annotated[int, Field(ge=2, le=8)], Annotated[int, Field(ge=2, le=8)]] | None = (2, 4)
     """Shortest and longest piece of a word, in characters; null reads whole words only."""
 
     max_features: Annotated[int, Field(ge=16, le=2**20)] = 2**15
     """Most n-grams with a place of their own; those in most rows win."""
 
-    max_ngrams: Annotated[int, Field(ge=8)] = 1024
-    """Most n-grams of one row; those of greatest weight win."""
+    max_ngrams: Annotated[int, Field(ge=8)] = 256
+    """Most n-grams of one row; those of greatest weight win, and more would say little and cost time."""
 
     vocabulary_size: Annotated[int, Field(ge=258, le=2**17)] | None = None
     """Most tokens. Null: four times the root of the characters there are, from 512 to 16,384."""
