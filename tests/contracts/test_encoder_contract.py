@@ -24,12 +24,19 @@ LAYOUTS = {
     "picture": Layout({"pixel": 3}, senses={"pixel": PIXEL}),
     "series": Layout({"frame": 4}, senses={"frame": FRAME}),
     "tokens": Layout({"token": 1}, senses={"token": TOKEN}),
+    "bag and flag": Layout(
+        {"bag": 1, "weight": 1, "flag": 1}, senses={"bag": BAG, "weight": Sense(ragged=True, mean=(0.2,), length=30)}
+    ),
     "bag": Layout({"bag": 1, "weight": 1}, senses={"bag": BAG, "weight": Sense(ragged=True, length=30)}),
 }
 PLAIN = ("all", "numbers", "flags", "codes")
-READS: dict[str, tuple[str, ...]] = {"linear": (*PLAIN, "picture", "series", "bag")}
+READS: dict[str, tuple[str, ...]] = {
+    "bag": ("bag", "bag and flag", "flags"),
+    "linear": (*PLAIN, "picture", "series", "bag", "bag and flag"),
+}
 """What each of our encoders can read; others read plain columns."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "bag": [{"width": 6, "hidden_sizes": [5]}, {"width": 6, "hidden_sizes": [], "ngram_dropout": 0.0, "dropout": 0.0}],
     "chain": [],
     "linear": [{}, {"max_width": 8}],
     "mlp": [

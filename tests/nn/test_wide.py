@@ -71,7 +71,8 @@ def test_logistic_is_that_of_scikit_learn(texts, classes: int):
     x, answer, weight = texts
     label = np.digitize(answer, np.quantile(answer, np.linspace(0, 1, classes + 1)[1:-1]))
     train = design(x, np.eye(classes)[label], weight)
-    ((_, _, found, bias),) = logistic_path(train, design(x[:0], np.eye(classes)[label][:0], weight[:0]), "softmax", (0.01,))
+    nobody = design(x[:0], np.eye(classes)[label][:0], weight[:0])
+    ((_, _, found, bias),) = logistic_path(train, nobody, "softmax", (0.01,))
     reference = LogisticRegression(C=1 / (0.01 * weight.sum()), tol=1e-8, max_iter=5000)
     reference.fit(x.astype(float), label, sample_weight=weight)
     ours = torch.softmax(torch.from_numpy(x).double() @ found + bias, 1).numpy()

@@ -32,8 +32,13 @@ CHUNK = 2**20
 """Characters that are hashed at once: about what the processor's cache can hold."""
 
 _SPACE, _WORD, _LONE, _SIGN, _SYMBOL = range(5)
+_CURLY = 0x2019
+"""The apostrophe of printers, read as the plain one."""
+
 _BASE = 0x9E3779B97F4A7C15
 _STEP = np.uint64(_BASE)
+_LETTER = 11
+"""Names the hash of single characters; those of n-grams are named by how they are made."""
 _UNSPACED = (
     (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1950, 0x19DF), (0x1A20, 0x1AAF), (0x3005, 0x3007),
     (0x3040, 0x30FF), (0x3100, 0x312F), (0x31A0, 0x31BF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF),
@@ -44,6 +49,8 @@ _UNSPACED = (
 
 @cache
 def _class_of(code: int) -> int:
+    if 0xFE00 <= code <= 0xFE0F:  # they only choose how the sign before them is drawn
+        return _SPACE
     category = unicodedata.category(chr(code))
     if category[0] in "LMN":
         return _LONE if any(low <= code <= high for low, high in _UNSPACED) else _WORD
@@ -81,9 +88,9 @@ def frequent_words(texts: pa.Array, least: int, most: int) -> dict[str, int]:
     """The words that most texts hold, and how many do: those of at least ``least``, at most ``most`` of them."""
     counts: dict[str, int] = {}
     for _, _, rows in _chunks(texts):
-        whole, code_M, _ = _codes(rows)
+        whole, code_M, start_N1 = _codes(rows)
         start_W, end_W, kind_W = _words(code_M)
-        row_W = _row_of(rows, start_W)
+        row_W = _row_of(start_N1, start_W)
         wordy = kind_W <= _LONE
         spans = zip(row_W[wordy].tolist(), start_W[wordy].tolist(), end_W[wordy].tolist(), strict=True)
         for _, word in {(row, whole[start:end]) for row, start, end in spans}:
@@ -107,12 +114,13 @@ def _codes(rows: Sequence[str]) -> tuple[str, np.ndarray, np.ndarray]:
     """All texts in one, parted by line ends; its characters; where each text starts."""
     whole = "\n".join(rows)
     code_M = np.frombuffer(whole.encode("utf-32-le"), np.uint32)
+    code_M = np.where(code_M == _CURLY, np.uint32(ord("'")), code_M)
     return whole, code_M, starts_of([len(text) + 1 for text in rows])
 
 
-def _row_of(rows: Sequence[str], place_W: np.ndarray) -> np.ndarray:
-    start_N1 = starts_of([len(text) + 1 for text in rows])
-    return np.searchsorted(start_N1, place_W, side="right") - 1
+def _row_of(start_N1: np.ndarray, place_W: np.ndarray) -> np.ndarray:
+    found: np.ndarray = np.searchsorted(start_N1, place_W, side="right") - 1
+    return found
 
 
 def _classes(code_M: np.ndarray) -> np.ndarray:
@@ -120,8 +128,8 @@ def _classes(code_M: np.ndarray) -> np.ndarray:
     present = np.flatnonzero(np.bincount(code_M))
     table = np.zeros(int(present[-1]) + 1, np.uint8)
     table[present] = [_class_of(code) for code in present.tolist()]
-    kind_M = table[code_M]
-    mark = np.flatnonzero((code_M[1:-1] == ord("'")) | (code_M[1:-1] == 0x2019)) + 1
+    kind_M: np.ndarray = table[code_M]
+    mark = np.flatnonzero(code_M[1:-1] == ord("'")) + 1
     kind_M[mark[(kind_M[mark - 1] == _WORD) & (kind_M[mark + 1] == _WORD)]] = _WORD
     return kind_M
 
@@ -143,12 +151,12 @@ def _words(code_M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _keys(rows: Sequence[str], word_grams: int, pieces: tuple[int, int] | None) -> list[np.ndarray]:
     """``text * BUCKETS + bucket`` of every n-gram, repeats included."""
-    _, code_M, _ = _codes(rows)
+    _, code_M, start_N1 = _codes(rows)
     start_W, end_W, kind_W = _words(code_M)
     if not len(start_W):
         return []
     mixed_M = _mixed(code_M)
-    base_W = _row_of(rows, start_W).astype(np.int64) * BUCKETS
+    base_W = _row_of(start_N1, start_W).astype(np.int64) * BUCKETS
     hash_W = _hash_spans(mixed_M, start_W, end_W)
     found = [base_W + _bucket(hash_W, 0)]
     wordy_W = kind_W <= _LONE
@@ -169,8 +177,8 @@ def _keys(rows: Sequence[str], word_grams: int, pieces: tuple[int, int] | None) 
 
 def _mixed(code_M: np.ndarray) -> np.ndarray:
     """uint64 of each character, as good as random."""
-    table = row_hashes(11, np.arange(int(code_M.max()) + 1))
-    return table[code_M]
+    mixed_M: np.ndarray = row_hashes(_LETTER, np.arange(int(code_M.max()) + 1))[code_M]
+    return mixed_M
 
 
 @lru_cache(maxsize=2)
@@ -188,11 +196,13 @@ def _hash_spans(mixed_M: np.ndarray, start_W: np.ndarray, end_W: np.ndarray) -> 
     size = max(2 * CHUNK, 1 << len(mixed_M).bit_length())
     power, inverse = _powers(_BASE, size), _powers(pow(_BASE, -1, 2**64), size)
     running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed_M * power[: len(mixed_M)], dtype=np.uint64)])
-    return (running[end_W] - running[start_W]) * inverse[start_W]
+    found: np.ndarray = (running[end_W] - running[start_W]) * inverse[start_W]
+    return found
 
 
 def _bucket(hash_G: np.ndarray, kind: int) -> np.ndarray:
-    return (row_hashes(kind, hash_G) >> np.uint64(64 - KIND_BITS)).astype(np.int64)
+    found: np.ndarray = (row_hashes(kind, hash_G) >> np.uint64(64 - KIND_BITS)).astype(np.int64)
+    return found
 
 
 def _pieces(
@@ -205,7 +215,7 @@ def _pieces(
     owner = np.repeat(np.arange(len(length_W)), length_W + 1)
     source = np.arange(len(owner)) - begin_W[owner] - 1 + start_W[owner]
     spaced = np.append(mixed_M[np.maximum(source, 0)], np.uint64(0))
-    space = row_hashes(11, np.array([ord(" ")]))[0]
+    space = row_hashes(_LETTER, np.array([ord(" ")]))[0]
     spaced[begin_W] = space
     last = begin_W[owner + 1] - np.arange(len(owner))  # steps to the space behind the word
     rolled, found = spaced.copy(), []

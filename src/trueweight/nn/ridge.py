@@ -27,7 +27,8 @@ def ridge_path(train: Design, validation: Design, strengths: tuple[float, ...] =
     """Minimise ``sum w (y - x b - c)^2 / sum w + strength * |b|^2`` for each strength.
 
     One pass accumulates the normal equations in float64; their eigenvectors serve the whole path. The intercept
-    is not penalised. Wide rows take :func:`~trueweight.nn.ridge_wide.wide_ridge_path` and its strengths. With strength 0, directions in which the rows do not differ get weight 0 (the pseudo-inverse).
+    is not penalised. With strength 0, directions in which the rows do not differ get weight 0 (the pseudo-inverse).
+    Wide rows go to :func:`~trueweight.nn.ridge_wide.wide_ridge_path`, which has strengths of its own.
     Source: Hastie, Tibshirani and Friedman 2009, "The Elements of Statistical Learning", section 3.4.1.
 
     Args:

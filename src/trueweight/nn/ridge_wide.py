@@ -65,7 +65,8 @@ class _Moments:
 
 
 def _moments(design: Design) -> _Moments:
-    total, sums = 0.0, []
+    total = 0.0
+    sums: list[Tensor] = []
     for chunk in design:
         weight_R1 = chunk.weight_R.unsqueeze(1)
         weighted_RO = chunk.y_RO * weight_R1

@@ -48,8 +48,8 @@ class TextColumn(PartSpec):
     for ``linear`` and ``bag``, and as byte-pair tokens for other encoders. Facts learnt: "count" and "missing"
     (rows), "documents" (rows whose n-grams were counted), "buckets" and "rows" (hashes of the kept n-grams and how
     many rows hold each), "weight" (their mean), "words" (frequent words with their rows), "length" (mean number of
-    characters), "merges" and "max_tokens" of the byte-pair encoding, "tokens_cut" (share of rows that have more). N-grams,
-    words and tokens of fewer than ``bundle.min_group`` rows are not kept.
+    characters), "merges" and "max_tokens" of the byte-pair encoding, "tokens_cut" (share of rows that have more).
+    N-grams, words and tokens of fewer than ``bundle.min_group`` rows are not kept.
 
     Sources: Joulin et al. 2017, "Bag of tricks for efficient text classification", arXiv:1607.01759, section 2, for
     hashed n-grams; Sennrich et al. 2016, arXiv:1508.07909, for byte-pair encoding.
