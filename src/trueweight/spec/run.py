@@ -24,12 +24,22 @@ from trueweight.spec.base import (
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
-    "BudgetSpec", "BundleSpec", "CardSpec", "ConformalSpec", "DataSpec", "EvaluateSpec", "FromDate", "IntervalSpec",
+    "BudgetSpec", "BundleSpec", "CardSpec", "ChunksSpec", "ConformalSpec", "DataSpec", "EvaluateSpec", "FromDate", "IntervalSpec",
     "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec", "TrainSpec",
 ]  # fmt: skip
 
 MISSING_MARKERS = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "none", "?", "-", "#N/A")
 """Cells that mean "no value", after trimming. ``unknown`` is left to the user: it may be a category."""
+
+
+class ChunksSpec(Spec):
+    """How text files become rows, of columns ``file`` and ``text``."""
+
+    by: Literal["paragraph", "lines", "size"] = "paragraph"
+    """What a row is: what stands between blank lines, or ``size`` lines, or ``size`` characters."""
+
+    size: Annotated[int, Field(ge=1)] = 1
+    """Lines or characters of a row; paragraphs are as long as they are."""
 
 
 class DataSpec(Spec):
@@ -40,6 +50,9 @@ class DataSpec(Spec):
 
     format: Literal["csv", "tsv", "parquet", "arrow", "jsonl", "excel"] | None = None
     """Null reads it off the file's name and first bytes."""
+
+    chunks: ChunksSpec | None = None
+    """Read the files as plain text, some lines a row. Null reads tables."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """Between the cells of a CSV file. Null finds it among comma, semicolon, tab and pipe."""
