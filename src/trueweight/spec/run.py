@@ -24,8 +24,9 @@ from trueweight.spec.base import (
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
-    "BudgetSpec", "BundleSpec", "CardSpec", "ChunksSpec", "ConformalSpec", "DataSpec", "EvaluateSpec", "FromDate", "IntervalSpec",
-    "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec", "TrainSpec",
+    "BudgetSpec", "BundleSpec", "CardSpec", "ChunksSpec", "ConformalSpec", "DataSpec", "EvaluateSpec", "FromDate",
+    "IntervalSpec", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec",
+    "TrainSpec",
 ]  # fmt: skip
 
 MISSING_MARKERS = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "none", "?", "-", "#N/A")

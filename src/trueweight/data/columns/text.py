@@ -22,8 +22,11 @@ __all__ = ["TextColumn"]
 _WORDS = 1000
 """Most words that are kept as they are written, for summaries and made-up texts."""
 
-_WORD_ROWS = 4096
+_WORD_ROWS = 2048
 """Rows whose words are looked at for these."""
+
+_WEIGHT_ROWS = 512
+"""Rows whose n-grams' mean weight is taken for that of all."""
 
 _SHARE_OF_PIECES = 0.5
 """Of the kept n-grams, where there are enough of both."""
@@ -113,7 +116,7 @@ class TextColumn(PartSpec):
             rows_B += np.bincount(key_G % BUCKETS, minlength=BUCKETS).astype(np.int32)
         kept = self._kept(rows_B, min_group)
         facts = {"documents": len(texts), "buckets": kept.tolist(), "rows": rows_B[kept].tolist()}
-        return facts | {"weight": self._mean_weight(facts, texts.slice(0, _WORD_ROWS))}
+        return facts | {"weight": self._mean_weight(facts, texts.slice(0, _WEIGHT_ROWS))}
 
     def _mean_weight(self, facts: Mapping[str, Any], texts: pa.Array) -> float:
         """Of one n-gram in one row."""
