@@ -44,7 +44,7 @@ def claims() -> Table:
         "time": [f"2024-{1 + i // 28:02d}-{1 + i % 28:02d}" for i in n],
         "place": [json.dumps([round(float(v), 3), float(i % 4)]) for i, v in enumerate(size)],
         "tags": ["|".join("pqr"[j] for j in range(3) if (i + j) % (j + 2) == 0) for i in n],
-        "note": [NOTES[(i + k) % 4] + "!" * (v > 0) for i, k, v in zip(n, kind, risk, strict=True)],
+        "note": [NOTES[(i + k) % 4] + "!" * int(v > 0) for i, k, v in zip(n, kind, risk, strict=True)],
         "customer": [f"c{i // 6}" for i in n],
         "other": [f"d{i // 9}" for i in n],
         "weight": [float(1 + i % 3) for i in n],
