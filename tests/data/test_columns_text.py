@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -13,6 +14,7 @@ from trueweight.data.cells import ReadOptions
 from trueweight.data.columns.text import TextColumn
 from trueweight.data.parse_free_texts import MOST_CHARACTERS
 from trueweight.data.parse_ngrams import BUCKETS, PIECES, frequent_words, ngram_counts
+from trueweight.data.read import read_table
 from trueweight.data.sample import BottomK
 
 OPTIONS = ReadOptions(("", "NA"))
@@ -72,6 +74,15 @@ def test_halves_of_surrogate_pairs_become_marks_and_are_counted():
     cells = read(pa.Array.from_buffers(pa.string(), 2, [None, start, pa.py_buffer(data)]))
     assert cells.notes["not UTF-8"] == 1
     assert cells.text_N.to_pylist() == ["\ufffd\ufffd\ufffd half", "fine"]
+
+
+@pytest.mark.parametrize("frame", [dict, lambda columns: pd.DataFrame(columns, dtype=object), lambda columns: json.dumps([{"t": t} for t in columns["t"]])])
+def test_halves_of_pairs_in_frames_and_json_stop_nothing(frame, tmp_path):
+    source = frame({"t": ["cut \ud83d off", "\ud83d\ude00", "fine"]})
+    if isinstance(source, str):
+        (tmp_path / "t.json").write_text(source)
+        source = tmp_path / "t.json"
+    assert read_table(source).column("t").to_pylist() == ["cut \ufffd off", "😀", "fine"]
 
 
 def test_a_text_of_ten_megabytes_is_cut_and_counted():
