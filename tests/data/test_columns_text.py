@@ -76,7 +76,14 @@ def test_halves_of_surrogate_pairs_become_marks_and_are_counted():
     assert cells.text_N.to_pylist() == ["\ufffd\ufffd\ufffd half", "fine"]
 
 
-@pytest.mark.parametrize("frame", [dict, lambda columns: pd.DataFrame(columns, dtype=object), lambda columns: json.dumps([{"t": t} for t in columns["t"]])])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        dict,
+        lambda columns: pd.DataFrame(columns, dtype=object),
+        lambda columns: json.dumps([{"t": cell} for cell in columns["t"]]),
+    ],
+)
 def test_halves_of_pairs_in_frames_and_json_stop_nothing(frame, tmp_path):
     source = frame({"t": ["cut \ud83d off", "\ud83d\ude00", "fine"]})
     if isinstance(source, str):
