@@ -240,6 +240,10 @@ class TrainSpec(Spec):
     batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Rows per optimiser step."""
 
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Pieces that each batch is cut into, so that activations of one piece at a time need memory. Their gradients are
+    added up: the step is the same but for rounding, and for batch norm, which sees a piece at a time."""
+
     optimizer: OptimizerPart | None = None
     """Null lets the recipe choose."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from torch import nn
 
 from trueweight.data.feed import Feed
+from trueweight.data.field import Field
 from trueweight.metrics.prediction import NumberPrediction, Prediction, blend
 from trueweight.metrics.select import greedy_blend
 from trueweight.metrics.truth import Truth
@@ -20,13 +21,14 @@ from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
 from trueweight.seeds import row_hashes, stream_seed
 from trueweight.spec.run import MemberSpec
+from trueweight.train.accumulate import backward_in
 from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
 from trueweight.train.job import FitResult, FitterPart, Job, fit_member
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
 from trueweight.train.selection import blend_loss, run_truths, selection_score
 
-__all__ = ["Fitted", "MemberReport", "fit", "fit_linear"]
+__all__ = ["Fitted", "MemberReport", "fit", "fit_linear", "untrained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,24 +161,30 @@ def _solves(member: MemberSpec) -> bool:
 
 
 def _fit_one(work: _Work, member: MemberSpec, seconds: float | None) -> tuple[NetworkPredictor, FitResult]:
-    ready, fields, fitter = work.ready, work.encoded.fields, cast(FitterPart, member.fitter)
-    encoders = encoders_of(ready, fields, member.encoder, solving=fitter.solving)
-    targets = learnt_targets(ready.signature)
-    seed = stream_seed(ready.spec.seed, f"init {member.name}") % 2**31
-    network = build_network(encoders, member.fusion, fields, targets, solving=fitter.solving, seed=seed)
-    if not fitter.solving:
-        network.augment_with(augmentations_of(ready, fields), fields)
-    leaf = NetworkPredictor(
-        ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=fitter.solving
-    )
+    ready, fitter = work.ready, cast(FitterPart, member.fitter)
+    leaf = untrained(ready, work.encoded.fields, member)
     validation = work.feed(ready.split.validation)
     job = Job(
-        name=member.name, network=network, train=work.feed(ready.split.train), validation=validation,
+        name=member.name, network=leaf.network, train=work.feed(ready.split.train), validation=validation,
         spec=ready.spec.train, seed=ready.spec.seed, score=_scorer(work, leaf, validation), folder=work.folder,
         seconds=seconds, plan=None if work.replay is None else work.replay.member(member.name),
-        on_plan=_recorder(work.folder),
+        on_plan=_recorder(work.folder), backward=backward_in(ready.spec.train.accumulate),
     )  # fmt: skip
     return leaf, fit_member(job, fitter)
+
+
+def untrained(ready: Prepared, fields: Mapping[str, Field], member: MemberSpec) -> NetworkPredictor:
+    """A member with its first weights."""
+    solving = cast(FitterPart, member.fitter).solving
+    encoders = encoders_of(ready, fields, member.encoder, solving=solving)
+    targets = learnt_targets(ready.signature)
+    seed = stream_seed(ready.spec.seed, f"init {member.name}") % 2**31
+    network = build_network(encoders, member.fusion, fields, targets, solving=solving, seed=seed)
+    if not solving:
+        network.augment_with(augmentations_of(ready, fields), fields)
+    return NetworkPredictor(
+        ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=solving
+    )
 
 
 def _recorder(folder: Path | None) -> Callable[[MemberPlan], None]:
