@@ -383,6 +383,7 @@ CHANGES: dict[str, Change] = {
     "model.preset": change("model/preset", "fast", "standard", resolved),
     "model.encoder": change("model/encoder", None, "mlp", resolved),
     "model.fusion": change("model/fusion", None, "doubled", answers, **SMALL),
+    "model.start_from": change("model/start_from", None, "nowhere", bundled, refused=True),
     "model.members": change("model/members", None, [MEMBER, {**MEMBER, "name": "b"}], resolved),
     "model.members.name": change("model/members", member(name="a"), member(name="b"), resolved),
     "model.members.encoder": change("model/members", member(encoder={"type": "linear"}),

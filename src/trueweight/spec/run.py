@@ -154,6 +154,10 @@ class ModelSpec(Spec):
     fusion: FusionPart | None = None
     """How several encoders' outputs are joined. Null: concat."""
 
+    start_from: str | None = None
+    """Bundle of ours whose encoders lend their first weights to those that are asked for in the same words. Relative to
+    the spec's folder."""
+
     members: list[MemberSpec] | None = None
     """The models to blend, spelled out. Null lets ``preset`` or ``encoder`` decide."""
 

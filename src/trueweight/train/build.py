@@ -27,6 +27,7 @@ from trueweight.train.job import FitResult, FitterPart, Job, fit_member
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
 from trueweight.train.selection import blend_loss, run_truths, selection_score
+from trueweight.train.start import Copied, start
 
 __all__ = ["Fitted", "MemberReport", "fit", "fit_linear", "untrained"]
 
@@ -55,6 +56,8 @@ class Fitted:
     encoded: Encoded
     leaves: Mapping[str, NetworkPredictor] = field(default_factory=dict)
     """By member name."""
+    started: tuple[Copied, ...] = ()
+    """What encoders took over from an older model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +78,26 @@ class _Work:
         return self.truths[name].take(rows)
 
 
-def fit(ready: Prepared, folder: Path | None, replay: Plan | None) -> Fitted:
+def fit(
+    ready: Prepared, folder: Path | None, replay: Plan | None, donors: Sequence[NetworkPredictor] = ()
+) -> Fitted:
     """Fit the model that the resolved spec describes.
 
     Args:
         ready: The prepared run.
         folder: Where checkpoints and ``plan.json`` go; None: in memory only.
         replay: What members are to follow; those that it does not name are planned by measuring.
+        donors: Networks whose encoders lend their weights to equal ones; see ``train.start``.
 
     Raises:
+        SpecError: There are donors, and none of their encoders fits.
         TrainError: A member diverged, or there is no space.
     """
     encoded = encode(ready, keep=folder is not None)
     work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
-    leaves, results = _fit_members(work)
+    new = {member.name: untrained(ready, encoded.fields, member) for member in ready.spec.model.members or []}
+    started = start(new, donors) if donors else ()
+    leaves, results = _fit_members(work, new)
     weights = _weigh(work, leaves)
     tree = _tree(work, leaves, weights)
     reports = tuple(_report(place, *pair, weights) for place, pair in enumerate(results.items()))
@@ -96,7 +105,7 @@ def fit(ready: Prepared, folder: Path | None, replay: Plan | None) -> Fitted:
     for result in results.values():
         plan = plan if result.plan is None else plan.with_member(result.plan)
     stopped = any(result.stopped == "interrupted" for result in results.values())
-    return Fitted(tree, reports, plan, stopped, encoded, leaves)
+    return Fitted(tree, reports, plan, stopped, encoded, leaves, started)
 
 
 def fit_linear(
@@ -126,7 +135,7 @@ def fit_linear(
     if fitted is not None and linear.name in fitted.leaves:
         leaf = fitted.leaves[linear.name]
     else:
-        leaf, result = _fit_one(work, linear, None)
+        leaf, result = _fit_one(work, linear, untrained(ready, encoded.fields, linear), None)
         if result.plan is not None:
             on_plan(result.plan)
     return _with_intervals(work, leaf, [leaf], {t.name: [1.0] for t in ready.signature.targets()})
@@ -138,7 +147,9 @@ def _untimed(ready: Prepared) -> Prepared:
     return replace(ready, spec=ready.spec.model_copy(update={"train": train}))
 
 
-def _fit_members(work: _Work) -> tuple[dict[str, NetworkPredictor], dict[str, FitResult]]:
+def _fit_members(
+    work: _Work, new: Mapping[str, NetworkPredictor]
+) -> tuple[dict[str, NetworkPredictor], dict[str, FitResult]]:
     """Solved members first: what they leave of the budget is shared by those that descend."""
     members = work.ready.spec.model.members or []
     solved = [m for m in members if _solves(m)]
@@ -151,7 +162,7 @@ def _fit_members(work: _Work) -> tuple[dict[str, NetworkPredictor], dict[str, Fi
         share = None if left is None else left / (1 if member in solved else waiting)
         if any(result.stopped == "interrupted" for result in results.values()):
             break
-        leaves[member.name], results[member.name] = _fit_one(work, member, share)
+        leaves[member.name], results[member.name] = _fit_one(work, member, new[member.name], share)
         left = None if left is None else max(left - results[member.name].seconds, 0.05 * left)
     return leaves, results
 
@@ -160,9 +171,10 @@ def _solves(member: MemberSpec) -> bool:
     return cast(FitterPart, member.fitter).solving
 
 
-def _fit_one(work: _Work, member: MemberSpec, seconds: float | None) -> tuple[NetworkPredictor, FitResult]:
+def _fit_one(
+    work: _Work, member: MemberSpec, leaf: NetworkPredictor, seconds: float | None
+) -> tuple[NetworkPredictor, FitResult]:
     ready, fitter = work.ready, cast(FitterPart, member.fitter)
-    leaf = untrained(ready, work.encoded.fields, member)
     validation = work.feed(ready.split.validation)
     job = Job(
         name=member.name, network=leaf.network, train=work.feed(ready.split.train), validation=validation,
