@@ -62,6 +62,13 @@ def test_checkpointing_and_pieces_need_less(make_job: Callable[..., Job]) -> Non
     assert needed(pieces, 128).total == needed(plain, 128).total - whole + needed(pieces, 128).activations
 
 
+def test_gradients_of_the_first_piece_are_there_when_the_second_one_begins(make_job: Callable[..., Job]) -> None:
+    wide = Reader(Wishes(layers=2, heads=2, hidden=4096))  # where gradients weigh more than what one row keeps
+    one, two = make_job(network=wide), make_job(network=wide, train={"accumulate": 2})
+    assert needed(one, 1).activations < 0.1 * needed(one, 1).gradients
+    assert needed(two, 2).activations > needed(one, 1).activations
+
+
 def test_asking_leaves_no_trace(make_job: Callable[..., Job]) -> None:
     job = make_job()
     before = {name: t.clone() for name, t in job.network.state_dict().items()}

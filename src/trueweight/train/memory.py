@@ -61,22 +61,25 @@ def needed(job: Job, batch_size: int, *, rows: int | None = None) -> Memory:
     trained = sum(p.nbytes for p in job.network.parameters() if p.requires_grad)
     weights = sum(t.nbytes for t in chain(job.network.parameters(), job.network.buffers()))
     memory = cast(OptimizerPart, job.spec.optimizer).states_per_weight * trained
-    piece = -(-batch_size // job.spec.accumulate)
-    peak, batch = _peak(job, piece)
+    # From the second piece on, gradients are there from the start, not only when activations have gone.
+    later = job.spec.accumulate > 1
+    peak, batch = _peak(job, -(-batch_size // job.spec.accumulate), later=later)
+    peak += trained if later else 0
     # Average; best; of the snapshot weights, average and the optimiser's memory.
     copies = trained + weights + (weights + trained + memory)
     stored = _feed_bytes(job.train) * (rows or len(job.train)) // len(job.train)
     return Memory(weights, trained, memory, copies, max(0, peak - trained), stored + batch * batch_size)
 
 
-def _peak(job: Job, rows: int) -> tuple[int, int]:
-    """(bytes alive at most, of what a step of so many rows makes, gradients included; bytes of a row in a batch)."""
+def _peak(job: Job, rows: int, *, later: bool = False) -> tuple[int, int]:
+    """(bytes alive at most, of what a step of so many rows makes; bytes of a row in a batch)."""
     network = copy.deepcopy(job.network).cpu().train()
     index = _longest(job.train)
     few = len(index)
     once, twice = job.train.batch(index), job.train.batch(index.repeat(2))
     streams = Streams(job.member_seed, torch.device("cpu"))
-    one, two = _course(network, once, streams), _course(network, twice, streams)
+    _course(network, once, streams)  # the first time ever, torch keeps a few things
+    one, two = (_course(network, batch, streams, later=later) for batch in (once, twice))
     row = _batch_bytes(once) // few
     if len(one) != len(two):  # it depends on the values what is done with them
         return max(two) * rows // (2 * few), row
@@ -89,11 +92,12 @@ def _longest(feed: Feed) -> Tensor:
     return torch.arange(few) if lengths is None else torch.argsort(lengths, descending=True, stable=True)[:few]
 
 
-def _course(network: nn.Module, batch: Batch, streams: Streams) -> list[int]:
-    """Bytes alive after each operation of one step."""
+def _course(network: nn.Module, batch: Batch, streams: Streams, *, later: bool = False) -> list[int]:
+    """Bytes alive after each operation of one step: gradients are among them, unless they were there before."""
     for p in network.parameters():
-        p.grad = None
-    known = [*network.parameters(), *network.buffers(), *tree_leaves(batch)]
+        p.grad = torch.zeros_like(p) if later and p.requires_grad else None
+    gradients = [p.grad for p in network.parameters()]
+    known = [*network.parameters(), *network.buffers(), *tree_leaves(batch), *gradients]
     alive = _Alive(known)
     with quiet(torch.device("cpu")):
         rng = streams.at(1)
@@ -114,6 +118,11 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch says 
         self.bytes, self.course = 0, list[int]()
         self._known = [t.untyped_storage() for t in known if isinstance(t, Tensor)]  # held, so that no address returns
         self._seen = {storage._cdata for storage in self._known}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch would import its compiler, to keep it away from us: seconds before the first step."""
+        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
