@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trueweight.data.column import Sense
 from trueweight.data.field import Layout
 from trueweight.errors import SpecError
+from trueweight.model.encoders.chain import ChainEncoder
 from trueweight.model.encoders.transformer import TransformerEncoder
 from trueweight.nn.encoding import Encoding, Form
 from trueweight.nn.patches import PatchStem
@@ -322,6 +323,16 @@ def test_follows_another_encoder_and_reads_its_grid_as_one_sequence() -> None:
     assert module.positions.table.num_embeddings == 7
     with pytest.raises(SpecError, match="'learned' need to know how many tokens"):
         part.build_on(Form(5, grid_rank=1))
+
+
+def test_reads_what_a_residual_network_made_of_a_picture() -> None:
+    layout = Layout({"pixel": 3}, senses={"pixel": Sense(grid=(33, 20), mean=(0.5,) * 3, std=(0.2,) * 3)})
+    small = {"type": "transformer", "width": 8, "heads": 2, "layers": 1, "positions": "learned", "pooling": "mean"}
+    module = ChainEncoder.model_validate({"type": "chain", "parts": ["resnet", small, small]}).build(layout)
+    z = module.eval()({"pixel": torch.zeros(2, 33, 20, 3, dtype=torch.uint8)})
+    assert (z.tokens_BLD.shape, module.form.width) == ((2, 1, 8), 8)
+    places = [rest.encoder.positions.table.num_embeddings for rest in module.rest]
+    assert places == [5 * 3, 1]  # the second one reads a single token
 
 
 def test_a_layout_gives_way_to_what_is_said_beside_it() -> None:

@@ -169,7 +169,7 @@ class TransformerEncoder(PartSpec):
         )  # fmt: skip
 
     def _places(self, form: "Form", longest: int) -> int:
-        known = 1 if form.size else longest
+        known = 1 if form.size or not form.grid_rank else longest
         for side in form.size:
             known *= side
         if self.positions == "learned" and self.max_length is None and not known:
