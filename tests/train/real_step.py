@@ -71,8 +71,9 @@ def main() -> None:
         weights = sum(p.numel() for p in job.network.parameters())
         sys.stdout.write(f"{weights} {needed(job, options['train']['batch_size']).total}")
         return
-    small = {"encoder": {"type": "transformer", "width": 32, "layers": 1}, "train": options["train"]}
-    step(small)  # what torch loads for a first step is nobody's model
+    again = options["encoder"].get("checkpointing", False)
+    small = {"type": "transformer", "width": 32, "layers": 1, "checkpointing": again}
+    step({"encoder": small, "train": options["train"]})  # what torch loads for a first step is nobody's model
     before = memory_now("VmRSS")
     step(options)
     sys.stdout.write(str(memory_now("VmHWM") - before))
