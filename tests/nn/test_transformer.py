@@ -345,8 +345,11 @@ def test_a_layout_gives_way_to_what_is_said_beside_it() -> None:
     ("options", "problem"),
     [
         ({"width": 10, "heads": 4}, "width 10 cannot be shared evenly by 4 heads"),
-        ({"width": 12, "heads": 4}, "each head has 3 places"),
+        ({"width": 12, "heads": 4}, "turn pairs, and each head has 3 places"),
         ({"layout": "bert_huge"}, "bert_base"),
+        ({"layout": "bert_base", "heads": 7}, "width 768 cannot be shared evenly by 7 heads"),
+        ({"layout": ["bert_base"]}, "bert_base"),
+        ({"width": "wide", "heads": 3}, "integer"),
     ],
 )
 def test_what_cannot_be_built_is_refused(options: dict[str, object], problem: str) -> None:

@@ -1,13 +1,15 @@
 """The transformer encoder over texts, sounds, series and pictures."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from trueweight.data.field import Layout
 from trueweight.errors import SpecError
+from trueweight.model.attention_heads import HEADS, WIDTH, share_of, uneven_heads
 from trueweight.model.senses import Pooling, pooled_by, sequence_stem
-from trueweight.spec.base import PartSpec
+from trueweight.spec.base import Conflict, PartSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,13 +61,13 @@ class TransformerEncoder(PartSpec):
     layout: Literal["bert_base", "gpt2_small", "vit_base_16"] | None = None
     """Start from the options of a published model; those given beside it are stronger."""
 
-    width: Annotated[int, Field(ge=1)] = 128
+    width: Annotated[int, Field(ge=1)] = WIDTH
     """Of each token."""
 
     layers: Annotated[int, Field(ge=1)] = 4
     """Blocks of attention and perceptron."""
 
-    heads: Annotated[int, Field(ge=1)] = 4
+    heads: Annotated[int, Field(ge=1)] = HEADS
     """Of attention, each ``width / heads`` wide."""
 
     hidden: Annotated[int, Field(ge=1)] | None = None
@@ -119,20 +121,17 @@ class TransformerEncoder(PartSpec):
     @model_validator(mode="before")
     @classmethod
     def _layout_fills_in(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("layout") in LAYOUTS:
-            return LAYOUTS[value["layout"]] | value
-        return value
+        return _filled(value) if isinstance(value, dict) else value
 
-    @model_validator(mode="after")
-    def _heads_share_the_width(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} cannot be shared evenly by {self.heads} heads")
-        if self.positions == "rotary" and self.width // self.heads % 2:
-            raise ValueError(
-                f"positions 'rotary' turn pairs, and each head has {self.width // self.heads} places: "
-                "choose width and heads so that it is even"
-            )
-        return self
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Heads share the width evenly, and rotary positions turn pairs."""
+        options = _filled(raw)
+        yield from uneven_heads(options, raw)
+        size = share_of(options)
+        if size % 2 and options.get("positions", "rotary") == "rotary":
+            problem = f"rotary positions turn pairs, and each head has {size} places: choose an even number of them"
+            yield Conflict(("heads" if "heads" in raw else "width",), problem)
 
     def build(self, layout: Layout) -> "nn.Module":
         """A stem that gives tokens, then a ``nn.transformer.Transformer``."""
@@ -193,3 +192,9 @@ class TransformerEncoder(PartSpec):
 
     def _pooled(self, module: "nn.Module", form: "Form") -> "nn.Module":
         return module if self.pooling == "class" else pooled_by(self.pooling, module, form)
+
+
+def _filled(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What is written, and what its layout adds."""
+    layout = raw.get("layout")
+    return (LAYOUTS.get(layout, {}) if isinstance(layout, str) else {}) | dict(raw)

@@ -1,11 +1,12 @@
 """Joins encodings token by token."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from trueweight.spec.base import PartSpec
+from trueweight.model.attention_heads import HEADS, WIDTH, uneven_heads
+from trueweight.spec.base import Conflict, PartSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,13 +29,13 @@ class TransformerFusion(PartSpec):
     type: Literal["transformer"] = "transformer"
     """Name of this part."""
 
-    width: Annotated[int, Field(ge=1)] = 128
+    width: Annotated[int, Field(ge=1)] = WIDTH
     """Of each token, and of the joined encoding."""
 
     layers: Annotated[int, Field(ge=1)] = 2
     """Blocks of attention and perceptron."""
 
-    heads: Annotated[int, Field(ge=1)] = 4
+    heads: Annotated[int, Field(ge=1)] = HEADS
     """Of attention, each ``width / heads`` wide."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -46,11 +47,10 @@ class TransformerFusion(PartSpec):
     checkpointing: bool = False
     """Save memory: compute each block again in the backward pass instead of keeping all it made. A third slower."""
 
-    @model_validator(mode="after")
-    def _heads_share_the_width(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} cannot be shared evenly by {self.heads} heads")
-        return self
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Heads share the width evenly."""
+        yield from uneven_heads(raw, raw)
 
     def build(self, forms: "Mapping[str, Form]") -> "nn.Module":
         """A ``nn.joined.TokenFusion`` of encodings of these forms."""
