@@ -79,7 +79,7 @@ def test_other_columns_do_not_fit(older: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
-    with pytest.raises(VerifyError, match="no bundle 'nowhere'"):
+    with pytest.raises(VerifyError, match=r"no bundle '.*nowhere'"):
         trueweight.train(rows(), spec=spec("cost", start_from=str(tmp_path / "nowhere")), out=tmp_path / "run")
 
 
