@@ -111,7 +111,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 TOO_LONG = "a name may have 255 bytes, and a path 4,096: choose a shorter one"
 
-_NO_PLACE = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.ELOOP)
+_NO_PLACE = (errno.ENAMETOOLONG, errno.ENOENT, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.ELOOP)
 """Places where there can be no file: names too long, folders of the kernel's such as ``/proc``."""
 
 
@@ -132,6 +132,9 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = "choose a folder you may write to with --out DIR"
             raise TrainError(f"no permission to write {path.name}", where=str(path.parent), hint=hint) from error
+        if error.errno == errno.ENOTDIR:
+            hint = "choose another folder with --out DIR"
+            raise TrainError("a file is where the folder should be", where=str(path.parent), hint=hint) from error
         if error.errno in _NO_PLACE:
             hint = TOO_LONG if error.errno == errno.ENAMETOOLONG else "choose another place"
             problem = f"{shortened(path.name, 80)} cannot be written: {error.strerror}"

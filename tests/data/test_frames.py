@@ -279,3 +279,14 @@ def test_no_library_is_imported_for_a_frame_that_is_not_its_own():
         "assert not {'polars', 'torch', 'datasets'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_pandas_is_read_after_a_command_kept_arrow_from_it():
+    code = (
+        "from trueweight.cli.machine import leave_pandas_out; leave_pandas_out()\n"
+        "import pandas as pd\n"
+        "from trueweight.data.frames import from_frame\n"
+        "table = from_frame(pd.DataFrame({'x': [1.0, 2.0]}, index=[5, 6]))\n"
+        "assert table.data.column('x').to_pylist() == [1.0, 2.0]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

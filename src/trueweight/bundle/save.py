@@ -90,7 +90,7 @@ def save_bundle(path: Path, contents: Contents) -> Path:
             with atomic_folder(target) as folder:
                 for name, content in files.items():
                     _write_file(folder / name, content)
-        except (FileExistsError, NotADirectoryError) as error:
+        except FileExistsError as error:
             if not target.exists():
                 hint = "choose another folder with --out DIR"
                 raise TrainError("a file is where the folder should be", where=str(path.parent), hint=hint) from error

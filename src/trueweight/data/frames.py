@@ -104,6 +104,7 @@ def _pandas(obj: Any) -> pa.Table:
         obj = obj.to_frame(obj.name if obj.name is not None else "x0")
     if type(obj).__name__ != "DataFrame":
         raise _unreadable(obj)
+    pa.nulls(0).to_pandas()  # Arrow may have been kept from pandas (see cli.machine): now it looks for it again
     arrays = [_pandas_column(obj.iloc[:, place]) for place in range(obj.shape[1])]
     return pa.Table.from_arrays(arrays, names=[str(name) for name in obj.columns])
 
