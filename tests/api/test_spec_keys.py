@@ -320,7 +320,8 @@ def encoder_of(column: str, kind: str) -> Change:
 
 
 def on_photo(key: str, first: Any, second: Any, see: Any) -> Change:
-    return change(f"features/photo/{key}", first, second, see, **merged(SMALL, {"features": {"photo": {"type": "image"}}}))
+    photo = {"features": {"photo": {"type": "image"}}}
+    return change(f"features/photo/{key}", first, second, see, **merged(SMALL, photo))
 
 
 def on_pixels(kind: str, key: str, first: Any, second: Any) -> Change:

@@ -76,6 +76,9 @@ def _from_struct(array: pa.StructArray) -> pa.Array | None:
     return pc.coalesce(content, marked)
 
 
+_RUN = 64
+"""Rows that a thread looks at at once: handing them over one by one costs more than looking."""
+
 _PATH = b"\x00path:"
 
 
@@ -162,7 +165,9 @@ def read_media(raw: pa.ChunkedArray, options: ReadOptions, look: Look, facts: in
         except UnusableError as reason:
             return 0, (0,) * facts, str(reason)
 
-    return _cells(array, options, list(in_threads(one, range(len(array)))), facts)
+    runs = [range(start, min(start + _RUN, len(array))) for start in range(0, len(array), _RUN)]
+    seen = in_threads(lambda rows: [one(row) for row in rows], runs)
+    return _cells(array, options, [each for run in seen for each in run], facts)
 
 
 _Seen: TypeAlias = tuple[int, tuple[int, ...], str]

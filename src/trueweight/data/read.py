@@ -69,7 +69,7 @@ def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = N
 def _media_dir(paths: Sequence[Path | None], spec: DataSpec) -> Path:
     """Where paths in cells start: beside the first file."""
     first = paths[0] if paths else None
-    if first is not None and first.is_dir():
+    if first is not None and _is_folder(first):
         return first
     beside = Path() if first is None else first.parent
     return beside / spec.media_dir if spec.media_dir else beside
@@ -133,7 +133,7 @@ class _Part:
 
 
 def _read_file(path: Path | None, spec: DataSpec, rows: int | None) -> _Part:
-    if path is not None and path.is_dir():
+    if path is not None and _is_folder(path):
         found = read_folder(path, rows)
         name = path.resolve().name or str(path)
         return _Part(name, "folder", found.digest, Piece(found.data), found.data, found.notes)
@@ -149,6 +149,13 @@ def _read_file(path: Path | None, spec: DataSpec, rows: int | None) -> _Part:
     if not len(data):
         raise DataError("there are columns, but no row", where=file.name, hint="is the file complete?")
     return _Part(file.name, source.type, _value(digest, file.name), piece, plain_types(data), (*piece.notes, *notes))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # names that no file can have: said by whoever opens it
+        return False
 
 
 def _value(digest: "Future[str]", name: str) -> str:
