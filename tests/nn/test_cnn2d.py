@@ -117,6 +117,28 @@ def test_dropout_is_at_the_end():
     assert sum(isinstance(m, Dropout) and m.threshold > 0 for m in body.modules()) == 1
 
 
+def test_sequences_are_read_along_their_steps():
+    sense = Sense(ragged=True, mean=(0.0,) * 3, std=(1.0,) * 3, length=20)
+    body = CnnEncoder(channels=[4, 5], kernel_sizes=[3, 1], pooling="max").build(
+        Layout({"frame": 3}, senses={"frame": sense})
+    )
+    x = {"frame": torch.randn(2, 9, 3), "frame.length": torch.tensor([9, 4])}
+    x["frame"][1, 4:] = 0
+    whole = body.eval()(x).tokens_BLD
+    assert whole.shape == (2, 1, 5)
+    alone = body({"frame": x["frame"][1:, :4], "frame.length": x["frame.length"][1:]}).tokens_BLD
+    torch.testing.assert_close(alone, whole[1:])
+
+
+def test_can_be_exported_for_any_number_of_rows():
+    torch.manual_seed(0)
+    body = CnnEncoder(channels=[4, 6], pooling="max").build(layout(12, 3)).eval()
+    pixel = torch.randint(0, 256, (11, 12, 12, 3), dtype=torch.uint8)
+    rows = {"pixel": {0: torch.export.Dim("rows")}}
+    exported = torch.export.export(body, ({"pixel": pixel[:6]},), dynamic_shapes=(rows,)).module()
+    torch.testing.assert_close(exported({"pixel": pixel}).tokens_BLD, body({"pixel": pixel}).tokens_BLD)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
