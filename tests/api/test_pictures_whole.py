@@ -69,7 +69,7 @@ def test_broken_ones_are_left_out_and_counted(photos: Path):
     raw = {"targets": {"label": "binary"}, "data": {"max_bad_rows": 0.05}}
     ready = prepare(read_table(photos), parse_spec(raw))
     assert len(ready.cases) == 119
-    assert any("1 rows left out whose files are broken or missing" in note for note in ready.cases.notes)
+    assert any("1 row left out whose files are broken or missing" in note for note in ready.cases.notes)
     assert ready.signature.columns["file"].notes == {"empty file": 1}
 
 
