@@ -1,7 +1,9 @@
 """What every column type promises, checked for every one that is installed."""
 
+import base64
 import datetime as dt
 import decimal
+import io
 import json
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from trueweight.data.cells import ReadOptions, cut
 from trueweight.data.guess import settle
@@ -17,8 +20,18 @@ from trueweight.data.sample import BottomK
 from trueweight.registry import registry
 
 NAMES = list(registry("column"))
+DTYPES = {"code": np.int32, "token": np.int32, "bag": np.int32, "pixel": np.uint8}
+"""Others are float32."""
 OPTIONS = ReadOptions(("", "NA", "?"))
 MIN_GROUP = 10
+
+
+def picture(level: int) -> str:
+    """A small picture as an address."""
+    stream = io.BytesIO()
+    Image.fromarray(np.arange(level, level + 5, dtype=np.uint8).repeat(4).reshape(5, 4), "L").save(stream, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
 
 TEXTS = {
     "number": ["7,11", "20.05", " 3 ", "4", "NA", "", "1,5", "x", "inf", "1e-3", "+5"],
@@ -29,6 +42,7 @@ TEXTS = {
     "set": ["red|blue", "blue", "NA", "", " red | green ", "green|green"],
     "text": ["A red house.", "the red, red car", " Grüne Häuser ", "我喜欢这个房子", "NA", "", "👍👍", "don't"],
     "id": ["a1", "a2", " a3", "NA", "a1"],
+    "image": [*map(picture, (0, 90, 250)), "NA", "", "no-such-file.png", "data:image/png;base64,iVBORw=="],
     "ignore": ["x", "", "NA"],
 }
 ZOO = {
@@ -89,11 +103,12 @@ def checked(codec, cells):
         key for key, array in whole.items() if isinstance(array, Ragged)
     }
     arrays = {key: array.value_MC if isinstance(array, Ragged) else array for key, array in whole.items()}
-    assert {key: array.shape[1] for key, array in arrays.items()} == codec.shapes()
+    assert {key: array.shape[-1] for key, array in arrays.items()} == codec.shapes()
+    assert all(whole[key].shape[1:-1] == sense.grid for key, sense in codec.senses().items() if sense.grid)
     for key, array in arrays.items():
-        assert array.dtype == (np.int32 if key in ("code", "token", "bag") else np.float32), key
+        assert array.dtype == DTYPES.get(key, np.float32), key
         assert np.isfinite(array).all(), key
-        assert len(codec.labels()[key]) == array.shape[1]
+        assert len(codec.labels()[key]) == array.shape[-1]
     assert set(codec.labels()) == set(codec.shapes())
     assert len(codec.knots()) == codec.shapes().get("number", 0)
     assert len(codec.cardinalities()) == codec.shapes().get("code", 0)

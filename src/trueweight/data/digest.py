@@ -31,6 +31,9 @@ def digest_rows(table: Table, rows: np.ndarray | None = None) -> str:
 
 
 def _texts(column: pa.ChunkedArray) -> pa.Array:
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        cells = pc.cast(column, pa.large_binary())
+        return pa.concat_arrays(cells.chunks) if cells.num_chunks else pa.array([], pa.large_binary())
     try:
         texts = pc.cast(column, pa.large_string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
@@ -43,7 +46,7 @@ def _texts(column: pa.ChunkedArray) -> pa.Array:
 def _bytes(cells: pa.Array) -> bytes:
     """Lengths and letters of all cells; a missing cell has length -1."""
     lengths = pc.fill_null(pc.binary_length(cells), -1).cast(pa.int64()).to_numpy(zero_copy_only=False)
-    letters = pc.fill_null(cells, "")
+    letters = pc.fill_null(cells, pa.scalar("", cells.type))
     if len(letters) == 0:
         return b""
     _, ends, text = letters.buffers()

@@ -14,6 +14,9 @@ __all__ = ["SENSES", "passes", "with_defaults"]
 
 SENSES: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "text": {"encoder": [{"type": "bag"}], "augment": []},
+    # Two pixels of 32 and mirrored pictures are airbench's (Jordan 2024, arXiv:2404.00498). Grey pictures are not
+    # mirrored: they are digits, letters and scans too often, of which the mirror image is something else.
+    "image": {"encoder": [{"type": "cnn"}], "augment": [{"type": "shift"}, {"type": "horizontal_flip", "grey": False}]},
 }
 """By column type: ``encoder``, one part or several in a row, and ``augment``, each as plain data."""
 
