@@ -1,10 +1,13 @@
 """What every column type promises, checked for every one that is installed."""
 
+import base64
 import datetime as dt
 import decimal
+import io
 import json
 import subprocess
 import sys
+import wave
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +15,7 @@ import pytest
 
 from trueweight.data.cells import ReadOptions, cut
 from trueweight.data.guess import settle
+from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
 from trueweight.registry import registry
 
@@ -19,7 +23,21 @@ NAMES = list(registry("column"))
 OPTIONS = ReadOptions(("", "NA", "?"))
 MIN_GROUP = 10
 
+
+
+def sound(seed: int) -> str:
+    """Some noise of a tenth of a second, as an address."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(8000)
+        out.writeframes(np.random.default_rng(seed).integers(-3000, 3000, 700 + 50 * seed, np.int16).tobytes())
+    return "data:audio/wav;base64," + base64.b64encode(file.getvalue()).decode()
+
+
 TEXTS = {
+    "audio": [sound(0), sound(1), f" {sound(2)}", sound(3), "NA", "", "nowhere.wav"],
     "number": ["7,11", "20.05", " 3 ", "4", "NA", "", "1,5", "x", "inf", "1e-3", "+5"],
     "binary": ["yes", "no", "yes ", "NA", "", "no"],
     "category": ["red", "green", " red", "blue", "NA", "", "grün", "3"],
@@ -79,15 +97,40 @@ def learnt_case(part):
     return part, raw, cells, learnt
 
 
+def items(array):
+    """All numbers of an array, ragged or not; the last axis is its width."""
+    return array.value_MC if isinstance(array, Ragged) else array
+
+
+def assert_same(one, other, message=""):
+    np.testing.assert_array_equal(items(one), items(other), err_msg=message)
+    if isinstance(one, Ragged):
+        np.testing.assert_array_equal(one.start_N1, other.start_N1, err_msg=message)
+
+
+def some(array, start, end):
+    return array.cut(start, end) if isinstance(array, Ragged) else array[start:end]
+
+
+DTYPES = {"code": (np.int32,), "token": (np.int32,), "bag": (np.int32,), "pixel": (np.uint8,),
+          "frame": (np.float16, np.float32)}  # fmt: skip
+
+
 def checked(codec, cells):
     """Arrays of a codec, after looking at everything it promises about them."""
     arrays = codec.encode(cells)
-    assert {key: array.shape[1] for key, array in arrays.items()} == codec.shapes()
+    assert {key: items(array).shape[-1] for key, array in arrays.items()} == codec.shapes()
+    senses = codec.senses()
+    assert all(isinstance(array, Ragged) == (key in senses and senses[key].ragged) for key, array in arrays.items())
     for key, array in arrays.items():
-        assert array.shape[0] == len(cells)
-        assert array.dtype == (np.int32 if key == "code" else np.float32), key
-        assert np.isfinite(array).all(), key
-        assert len(codec.labels()[key]) == array.shape[1]
+        assert len(array) == len(cells)
+        assert items(array).dtype in DTYPES.get(key, (np.float32,)), key
+        assert np.isfinite(items(array)).all(), key
+        assert len(codec.labels()[key]) == items(array).shape[-1]
+        if isinstance(array, Ragged):
+            assert array.start_N1[0] == 0 and array.start_N1[-1] == len(array.value_MC)
+            assert not senses[key].length or array.lengths.max(initial=0) <= senses[key].length
+    assert all(spread > 0 for sense in senses.values() for spread in sense.std)
     assert set(codec.labels()) == set(codec.shapes())
     assert len(codec.knots()) == codec.shapes().get("number", 0)
     assert len(codec.cardinalities()) == codec.shapes().get("code", 0)
@@ -134,12 +177,12 @@ def test_rows_do_not_see_each_other(learnt_case):
     codec = part.codec("c", learnt)
     whole = codec.encode(cells)
     for key, array in codec.encode(cut(cells, 20, 60)).items():
-        np.testing.assert_array_equal(array, whole[key][20:60])
+        assert_same(array, some(whole[key], 20, 60))
     settled = settle(part, raw, OPTIONS)
     for row in range(40):
         alone = codec.encode(settled.read(raw.slice(row, 1), OPTIONS))
         for key, array in alone.items():
-            np.testing.assert_array_equal(array[0], whole[key][row], err_msg=f"{raw[row]}")
+            assert_same(array, some(whole[key], row, row + 1), f"{raw[row]}")
 
 
 def test_json_round_trip_is_exact(learnt_case):
@@ -148,7 +191,7 @@ def test_json_round_trip_is_exact(learnt_case):
     again = part.codec_from_json(json.loads(json.dumps(codec.to_json(), allow_nan=False)))
     assert again.to_json() == codec.to_json()
     for key, array in codec.encode(cells).items():
-        np.testing.assert_array_equal(array, again.encode(cells)[key])
+        assert_same(array, again.encode(cells)[key])
     assert part.codec("c", json.loads(json.dumps(learnt, allow_nan=False))).to_json() == codec.to_json()
 
 
@@ -182,6 +225,9 @@ def test_made_up_cells_can_be_read(learnt_case):
         "not a set",
         "wrong length",
         "not a text",
+        "not a sound",
+        "broken sound",
+        "file not found",
     }
     checked(part.codec("c", learnt), cells)
     if part.type not in ("ignore", "id"):

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from trueweight.data.cells import ReadOptions
 from trueweight.data.guess_lists import guess_list, guess_set, guess_vector
+from trueweight.data.guess_media import guess_sound
 from trueweight.data.parse_dates import day_comes_first, read_dates
 from trueweight.data.parse_lists import find_separator, read_vectors
 from trueweight.data.parse_numbers import EXACT, number_style, read_numbers
@@ -135,9 +136,10 @@ def guess_feature(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Gues
         options: Missing markers and decimal comma.
     """
     array = flat(raw)
-    unfit = guess_list(array, options) or _unreadable(array)
-    if unfit:
-        return Guess(*unfit)
+    files = array if is_text(raw.type) else raw  # bytes that happen to be a text are files all the same
+    decided = guess_list(array, options) or guess_sound(files, options) or _unreadable(array)
+    if decided:
+        return Guess(*decided)
     look = _look(name, array, options)
     rules = (_empty, _constant, _pair, _number, _date, _several, _text)
     for rule in rules:
