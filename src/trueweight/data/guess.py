@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from trueweight.data.cells import ReadOptions
 from trueweight.data.guess_lists import guess_list, guess_set, guess_vector
-from trueweight.data.guess_media import guess_sound
+from trueweight.data.media_kinds import media_kind, some_there
 from trueweight.data.parse_dates import day_comes_first, read_dates
 from trueweight.data.parse_lists import find_separator, read_vectors
 from trueweight.data.parse_numbers import EXACT, number_style, read_numbers
@@ -136,10 +136,9 @@ def guess_feature(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Gues
         options: Missing markers and decimal comma.
     """
     array = flat(raw)
-    files = array if is_text(raw.type) else raw  # bytes that happen to be a text are files all the same
-    decided = guess_list(array, options) or guess_sound(files, options) or _unreadable(array)
-    if decided:
-        return Guess(*decided)
+    unfit = guess_list(array, options) or _media(array, options) or _unreadable(array)
+    if unfit:
+        return Guess(*unfit)
     look = _look(name, array, options)
     rules = (_empty, _constant, _pair, _number, _date, _several, _text)
     for rule in rules:
@@ -147,6 +146,17 @@ def guess_feature(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Gues
         if guess:
             return guess
     raise AssertionError("the last rule takes every column")
+
+
+def _media(array: pa.Array, options: ReadOptions) -> tuple[str, str, dict[str, Any]] | None:
+    kind = media_kind(array, options)
+    if kind is None or kind not in registry("column"):
+        return None
+    what = {"image": "pictures", "audio": "sounds"}[kind]
+    if is_text(array.type) and not some_there(array, options):
+        why = f"paths of {what}, but the files are not there: say where they start with data.media_dir"
+        return "ignore", why, {}
+    return kind, f"cells {'name' if is_text(array.type) else 'are'} files of {what}", {}
 
 
 def _unreadable(array: pa.Array) -> tuple[str, str, dict[str, Any]] | None:

@@ -14,12 +14,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from trueweight.data.media import UnusableError
 
 __all__ = [
-    "ENDINGS", "FLOOR", "decode", "fft_size", "is_sound", "log_mel", "mel_centres", "mel_filters", "resample",
+    "FLOOR", "decode", "fft_size", "is_sound", "log_mel", "mel_centres", "mel_filters", "resample",
     "sound_head", "steps_of",
 ]  # fmt: skip
-
-ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
-"""Of names of files that :func:`decode` can read."""
 
 FLOOR = 1e-8
 """Added to each band's power before its logarithm: -80 dB of the loudest noise, about what 12 bits can hold."""
