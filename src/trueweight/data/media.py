@@ -1,0 +1,186 @@
+"""Cells that hold files: bytes, paths, ``data:`` addresses, or the structs that Hugging Face data sets keep.
+
+Shape suffixes:
+    N  rows    F  facts of a file's head
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trueweight.data.cells import MediaCells, ReadOptions
+from trueweight.data.parse_texts import is_text, marks_missing, trim
+
+__all__ = ["Look", "UnusableError", "content_of", "file_bytes", "in_threads", "media_array", "read_media"]
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+Look: TypeAlias = Callable[[bytes], tuple[int, ...]]
+"""What the head of a file tells, as many whole numbers for each. Raises :class:`UnusableError`."""
+
+
+class UnusableError(Exception):
+    """A cell that is no file of its kind. Its text says why in a word or two: it is what gets counted."""
+
+
+def media_array(raw: pa.ChunkedArray | pa.Array) -> pa.Array | None:
+    """Cells as one array of bytes or texts; None for a type that cannot hold files.
+
+    Of structs the field ``bytes`` counts, and where it is null the field ``path``.
+    """
+    chunks = raw.chunks if isinstance(raw, pa.ChunkedArray) else [raw]
+    plain = [_plain(chunk) for chunk in chunks] or [_plain(pa.array([], raw.type))]
+    if any(array is None for array in plain):
+        return None
+    return plain[0] if len(plain) == 1 else pa.concat_arrays(plain)
+
+
+def _plain(array: pa.Array) -> pa.Array | None:
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _plain(array.storage)
+    if pa.types.is_dictionary(kind):
+        return _plain(array.dictionary_decode())
+    if pa.types.is_struct(kind):
+        return _from_struct(array)
+    if is_text(kind) or kind == pa.string_view():
+        return array.cast(pa.large_string())
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or kind == pa.binary_view():
+        return array.cast(pa.large_binary())
+    return pa.nulls(len(array), pa.large_string()) if pa.types.is_null(kind) else None
+
+
+def _from_struct(array: pa.StructArray) -> pa.Array | None:
+    fields = {field.name: pc.struct_field(array, [place]) for place, field in enumerate(array.type)}
+    content = _plain(fields["bytes"]) if "bytes" in fields else None
+    path = _plain(fields["path"]) if "path" in fields else None
+    path = path if path is not None and is_text(path.type) else None
+    if content is None or content.null_count == len(content):
+        return path if path is not None else content
+    if path is None:
+        return content
+    # Few data sets hold both. A path is told from the content of a file by the zero in front, which no file's name has.
+    marked = pc.binary_join_element_wise(pa.scalar(_PATH, pa.large_binary()), path.cast(pa.large_binary()), b"")
+    return pc.coalesce(content, marked)
+
+
+_PATH = b"\x00path:"
+
+
+def file_bytes(cell: bytes | str, folder: Path | None) -> bytes:
+    """The content of the file that a cell holds or names.
+
+    Raises:
+        UnusableError: There is no such file, or it cannot be had.
+    """
+    if isinstance(cell, bytes):
+        if not cell.startswith(_PATH):
+            return cell
+        cell = cell[len(_PATH) :].decode(errors="replace")
+    if cell.startswith("data:"):
+        return _from_address(cell)
+    if cell.startswith(("http://", "https://", "s3://", "hf://", "gs://")):
+        raise UnusableError("web address, not fetched")
+    try:
+        path = (folder or Path()) / cell
+        return path.read_bytes() if path.is_file() else _not_found()
+    except (OSError, ValueError):  # no permission; a name too long, or with a zero in it
+        return _not_found()
+
+
+def _not_found() -> bytes:
+    raise UnusableError("file not found")
+
+
+def _from_address(cell: str) -> bytes:
+    head, comma, content = cell.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise UnusableError("broken data: address")
+    try:
+        return base64.b64decode(content, validate=True)
+    except (binascii.Error, ValueError):
+        raise UnusableError("broken data: address") from None
+
+
+def content_of(cells: MediaCells, row: int) -> bytes:
+    """The file of one row that is not missing.
+
+    Raises:
+        UnusableError: It is no longer there.
+    """
+    return file_bytes(cells.raw_N[row].as_py(), cells.folder)
+
+
+def in_threads(job: Callable[[S], T], things: Iterable[S]) -> Iterator[T]:
+    """``map``, on as many threads as this process has cores: what decodes files lets go of the interpreter."""
+    count = min(len(os.sched_getaffinity(0)), 16)
+    if count == 1:
+        yield from map(job, things)
+        return
+    with ThreadPoolExecutor(count) as pool:
+        yield from pool.map(job, things)
+
+
+def read_media(raw: pa.ChunkedArray, options: ReadOptions, look: Look, facts: int, kind: str) -> MediaCells:
+    """Cells as files, each opened once to see what it is and what its head tells; none is decoded.
+
+    Args:
+        raw: Cells of any type.
+        options: Missing markers, and the folder that paths start from.
+        look: At the content of one file.
+        facts: F, how many numbers ``look`` gives.
+        kind: "sound" or "picture", for counts.
+    """
+    array = media_array(raw)
+    if array is None:
+        given = len(raw) - raw.null_count
+        array = pa.nulls(len(raw), pa.large_string())
+        return _cells(array, options, [(0, (0,) * facts, f"not a {kind}")] * given + [None] * (len(raw) - given), facts)
+    if is_text(array.type):
+        trimmed = trim(array)
+        array = pc.if_else(pa.array(marks_missing(trimmed, options)), None, trimmed)
+
+    def one(row: int) -> "_Seen | None":
+        cell = array[row].as_py()
+        if cell is None or not len(cell):
+            return None
+        try:
+            content = file_bytes(cell, options.media_dir)
+            return _print(content), look(content), ""
+        except UnusableError as reason:
+            return 0, (0,) * facts, str(reason)
+
+    return _cells(array, options, list(in_threads(one, range(len(array)))), facts)
+
+
+_Seen: TypeAlias = tuple[int, tuple[int, ...], str]
+"""Print, facts of the head, and what is wrong."""
+
+
+def _print(content: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
+
+
+def _cells(array: pa.Array, options: ReadOptions, seen: "list[_Seen | None]", facts: int) -> MediaCells:
+    wrong = Counter(one[2] for one in seen if one is not None and one[2])
+    missing_N = np.array([one is None or bool(one[2]) for one in seen], bool)
+    kept = [(0, (0,) * facts, "") if one is None or one[2] else one for one in seen]
+    return MediaCells(
+        missing_N=missing_N,
+        notes=dict(wrong),
+        raw_N=pc.if_else(pa.array(missing_N), None, array),
+        folder=options.media_dir,
+        print_N=np.array([one[0] for one in kept], np.uint64),
+        head_NF=np.array([one[1] for one in kept], np.int64).reshape(len(kept), facts),
+    )

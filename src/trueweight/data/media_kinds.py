@@ -1,0 +1,50 @@
+"""Whether cells are pictures or sounds, told from the ends of names and the first bytes of files."""
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+
+from trueweight.data.media import media_array
+from trueweight.data.parse_texts import is_text
+
+__all__ = ["ENDINGS", "media_kind", "named_kind"]
+
+ENDINGS = {
+    "image": (".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp"),
+    "audio": (".wav", ".flac", ".ogg", ".oga", ".mp3", ".opus", ".aif", ".aiff"),
+}
+"""Lower-case ends of file names, by column type."""
+
+_HEADS = {
+    "image": (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"BM"),
+    "audio": (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"FORM"),
+}
+_RIFF = {b"WEBP": "image", b"WAVE": "audio"}
+
+_SHARE = 0.9
+"""Of the cells, from which they are taken for files of one kind."""
+
+
+def named_kind(name: str) -> str | None:
+    """``image`` or ``audio`` by the end of a file's name, or by what a ``data:`` address says of itself."""
+    name = name.strip().lower()
+    return next((k for k, ends in ENDINGS.items() if name.endswith(ends) or name.startswith(f"data:{k}/")), None)
+
+
+def media_kind(raw: pa.ChunkedArray | pa.Array) -> str | None:
+    """``image`` or ``audio``, where nine of ten cells are such files or name such."""
+    array = media_array(raw)
+    given = None if array is None else array.drop_null()
+    if given is None or not len(given):
+        return None
+    some = given.take(pa.array(np.linspace(0, len(given) - 1, min(len(given), 1000)).astype(np.int64))).to_pylist()
+    kinds = Counter(map(named_kind if is_text(given.type) else _headed_kind, some))
+    kind, count = kinds.most_common(1)[0]
+    return kind if count >= _SHARE * len(some) else None
+
+
+def _headed_kind(content: bytes) -> str | None:
+    if content[:4] == b"RIFF":
+        return _RIFF.get(content[8:12])
+    return next((kind for kind, heads in _HEADS.items() if content.startswith(heads)), None)
