@@ -163,17 +163,20 @@ class Cnn2d(nn.Module):
         stem: Pixels to channels.
         stages: Each reading the one before.
         width: Channels of the last one.
-        dropout: Probability of zeroing a channel of the last stage during training.
+        activation: Behind the whitening.
+        dropout: Probability of zeroing a value of the last stage during training.
         flags: Places of the array ``flag``, for rows without a picture: each adds a learnt vector.
 
     Shape:
         ``pixel`` (B, H, W, C) uint8 -> tokens (B, L, D), grid (H', W').
     """
 
-    def __init__(self, stem: PictureStem, stages: Sequence[Stage], width: int, *, dropout: float, flags: int) -> None:
+    def __init__(
+        self, stem: PictureStem, stages: Sequence[Stage], width: int, *, activation: str, dropout: float, flags: int
+    ) -> None:
         super().__init__()
         self.stem, self.stages = stem, nn.Sequential(*stages)
-        self.whitened = ACTIVATIONS["gelu"]() if stem.filters is not None else nn.Identity()
+        self.whitened = ACTIVATIONS[activation]() if stem.filters is not None else nn.Identity()
         self.dropout = Dropout(dropout)
         self.missing = nn.Linear(flags, width, bias=False) if flags else None
         self.form = Form(width, grid_rank=2, size=stages[-1].grid)

@@ -25,8 +25,13 @@ class HorizontalFlipAugmentation(PartSpec):
     type: Literal["horizontal_flip"] = "horizontal_flip"
     """Name of this part."""
 
-    def build(self, layout: Layout) -> "nn.Module":  # noqa: ARG002  # the protocol
-        """A ``nn.augment_pixels.HorizontalFlip``."""
+    grey: bool = True
+    """Whether grey pictures are mirrored too. The recipe says no: they are digits and letters too often."""
+
+    def build(self, layout: Layout) -> "nn.Module":
+        """A ``nn.augment_pixels.HorizontalFlip``, or nothing."""
+        from torch import nn
+
         from trueweight.nn.augment_pixels import HorizontalFlip
 
-        return HorizontalFlip()
+        return HorizontalFlip() if self.grey or layout.width(self.reads) > 1 else nn.Identity()

@@ -147,7 +147,8 @@ class CnnEncoder(PartSpec):
             )  # fmt: skip
             width, grid = filters, stage.grid
             stages.append(stage)
-        return Cnn2d(stem, stages, width, dropout=self.dropout, flags=layout.width("flag"))
+        flags = layout.width("flag")
+        return Cnn2d(stem, stages, width, activation=self.activation, dropout=self.dropout, flags=flags)
 
     def _sequence_network(self, form: "Form") -> Any:
         from trueweight.nn.cnn1d import Cnn1d
