@@ -35,7 +35,8 @@ def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = N
 
     Args:
         source: A file name, a folder of class sub-folders (see :mod:`~trueweight.data.folders`), a glob (its files
-            are read in order of their names), a list of these, ``-`` for standard input, or any frame that :func:`~trueweight.data.frames.from_frame` takes.
+            are read in order of their names), a list of these, ``-`` for standard input, or any frame that
+            :func:`~trueweight.data.frames.from_frame` takes.
         spec: How files are read: format, delimiter, encoding, how many bad rows are bearable.
         base: Folder that relative file names start from; None means the working directory.
         rows: Read at most this many rows, and hardly more of the files than they need.
