@@ -1,7 +1,9 @@
 """What every column type promises, checked for every one that is installed."""
 
+import base64
 import datetime as dt
 import decimal
+import io
 import json
 import subprocess
 import sys
@@ -9,15 +11,27 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from trueweight.data.cells import ReadOptions, cut
 from trueweight.data.guess import settle
+from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
 from trueweight.registry import registry
 
 NAMES = list(registry("column"))
+DTYPES = {"code": np.int32, "token": np.int32, "bag": np.int32, "pixel": np.uint8}
+"""Others are float32."""
 OPTIONS = ReadOptions(("", "NA", "?"))
 MIN_GROUP = 10
+
+
+def picture(level: int) -> str:
+    """A small picture as an address."""
+    stream = io.BytesIO()
+    Image.fromarray(np.arange(level, level + 5, dtype=np.uint8).repeat(4).reshape(5, 4), "L").save(stream, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
 
 TEXTS = {
     "number": ["7,11", "20.05", " 3 ", "4", "NA", "", "1,5", "x", "inf", "1e-3", "+5"],
@@ -26,7 +40,9 @@ TEXTS = {
     "date": ["1912-04-10", "10.04.1912", "13/05/1912 ", "NA", "", "1912-04-11 13:30", "never"],
     "vector": ["[1, 2]", "3 4", "NA", "[5]", "", "x y", "0.5;-2"],
     "set": ["red|blue", "blue", "NA", "", " red | green ", "green|green"],
+    "text": ["A red house.", "the red, red car", " Grüne Häuser ", "我喜欢这个房子", "NA", "", "👍👍", "don't"],
     "id": ["a1", "a2", " a3", "NA", "a1"],
+    "image": [*map(picture, (0, 90, 250)), "NA", "", "no-such-file.png", "data:image/png;base64,iVBORw=="],
     "ignore": ["x", "", "NA"],
 }
 ZOO = {
@@ -81,18 +97,28 @@ def learnt_case(part):
 
 def checked(codec, cells):
     """Arrays of a codec, after looking at everything it promises about them."""
-    arrays = codec.encode(cells)
-    assert {key: array.shape[1] for key, array in arrays.items()} == codec.shapes()
+    whole = codec.encode(cells)
+    assert all(len(array) == len(cells) for array in whole.values())
+    assert {key for key, sense in codec.senses().items() if sense.ragged} == {
+        key for key, array in whole.items() if isinstance(array, Ragged)
+    }
+    arrays = {key: array.value_MC if isinstance(array, Ragged) else array for key, array in whole.items()}
+    assert {key: array.shape[-1] for key, array in arrays.items()} == codec.shapes()
+    assert all(whole[key].shape[1:-1] == sense.grid for key, sense in codec.senses().items() if sense.grid)
     for key, array in arrays.items():
-        assert array.shape[0] == len(cells)
-        assert array.dtype == (np.int32 if key == "code" else np.float32), key
+        assert array.dtype == DTYPES.get(key, np.float32), key
         assert np.isfinite(array).all(), key
-        assert len(codec.labels()[key]) == array.shape[1]
+        assert len(codec.labels()[key]) == array.shape[-1]
     assert set(codec.labels()) == set(codec.shapes())
     assert len(codec.knots()) == codec.shapes().get("number", 0)
     assert len(codec.cardinalities()) == codec.shapes().get("code", 0)
     if "flag" in arrays:
         assert ((arrays["flag"] >= 0) & (arrays["flag"] <= 1)).all()
+    for key, sense in codec.senses().items():
+        if sense.vocabulary and len(arrays[key]):
+            assert 0 <= arrays[key].min() <= arrays[key].max() < sense.vocabulary
+        if sense.ragged:
+            assert int(whole[key].lengths.max(initial=0)) <= sense.length
     if "code" in arrays:
         assert (arrays["code"] >= 0).all()
         assert (arrays["code"] < np.array(codec.cardinalities())).all()
@@ -100,6 +126,11 @@ def checked(codec, cells):
         assert np.isfinite(knots).all()
         assert (np.diff(knots) > 0).all()
     return arrays
+
+
+def rows_of(array, start, end):
+    """The values of some rows."""
+    return array.cut(start, end).value_MC if isinstance(array, Ragged) else array[start:end]
 
 
 @pytest.mark.parametrize("animal", ZOO)
@@ -134,12 +165,14 @@ def test_rows_do_not_see_each_other(learnt_case):
     codec = part.codec("c", learnt)
     whole = codec.encode(cells)
     for key, array in codec.encode(cut(cells, 20, 60)).items():
-        np.testing.assert_array_equal(array, whole[key][20:60])
+        np.testing.assert_array_equal(rows_of(array, 0, 40), rows_of(whole[key], 20, 60))
     settled = settle(part, raw, OPTIONS)
     for row in range(40):
         alone = codec.encode(settled.read(raw.slice(row, 1), OPTIONS))
         for key, array in alone.items():
-            np.testing.assert_array_equal(array[0], whole[key][row], err_msg=f"{raw[row]}")
+            np.testing.assert_array_equal(
+                rows_of(array, 0, 1), rows_of(whole[key], row, row + 1), err_msg=f"{raw[row]}"
+            )
 
 
 def test_json_round_trip_is_exact(learnt_case):
@@ -148,7 +181,8 @@ def test_json_round_trip_is_exact(learnt_case):
     again = part.codec_from_json(json.loads(json.dumps(codec.to_json(), allow_nan=False)))
     assert again.to_json() == codec.to_json()
     for key, array in codec.encode(cells).items():
-        np.testing.assert_array_equal(array, again.encode(cells)[key])
+        everything = 0, len(cells)
+        np.testing.assert_array_equal(rows_of(array, *everything), rows_of(again.encode(cells)[key], *everything))
     assert part.codec("c", json.loads(json.dumps(learnt, allow_nan=False))).to_json() == codec.to_json()
 
 

@@ -71,7 +71,8 @@ def _from_struct(array: pa.StructArray) -> pa.Array | None:
     if path is None:
         return content
     # Few data sets hold both. A path is told from the content of a file by the zero in front, which no file's name has.
-    marked = pc.binary_join_element_wise(pa.scalar(_PATH, pa.large_binary()), path.cast(pa.large_binary()), b"")
+    joint, kind = pa.scalar(b"", pa.large_binary()), pa.large_binary()
+    marked = pc.binary_join_element_wise(pa.scalar(_PATH, kind), path.cast(kind), joint)
     return pc.coalesce(content, marked)
 
 

@@ -112,6 +112,7 @@ class Stage(nn.Module):
         activation: One of ``nn.mlp.ACTIVATIONS``.
         residual: Add the first's output to the last's.
         pool: "none", "max" or "mean", over 2 by 2.
+        separable: Filter each channel alone and then mix channels (Chollet 2017, "Xception", arXiv:1610.02357).
 
     Raises:
         ValueError: The filters are larger than what comes in.
@@ -119,19 +120,20 @@ class Stage(nn.Module):
 
     def __init__(
         self, width_in: int, width: int, grid: tuple[int, int], *, kernel_size: int, stride: int, convolutions: int,
-        padding: str, normalization: str, activation: str, residual: bool, pool: str,
+        padding: str, normalization: str, activation: str, residual: bool, pool: str, separable: bool,
     ) -> None:  # fmt: skip
         super().__init__()
-        margin = kernel_size // 2 if padding == "same" else 0
+        margin = kernel_size - 1 if padding == "same" else 0
 
         def convolved(side: int, step: int) -> int:
-            return (side + 2 * margin - kernel_size) // step + 1
+            return (side + margin - kernel_size) // step + 1
 
-        def layer(width_in: int, step: int) -> nn.Conv2d:
-            bias = normalization != "batch"
-            conv = nn.Conv2d(width_in, width, kernel_size, step, margin, bias=bias)
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            return conv
+        def layer(width_in: int, step: int) -> nn.Module:
+            bias = normalization != "batch"  # which has one of its own
+            if not separable:
+                return _conv(width_in, width, kernel_size, stride=step, margin=margin, bias=bias)
+            each = _conv(width_in, width_in, kernel_size, stride=step, margin=margin, bias=False, groups=width_in)
+            return nn.Sequential(each, _conv(width_in, width, 1, bias=bias))
 
         high, wide = (convolved(side, stride) for side in grid)
         norm, act = _NORMALIZATIONS[normalization], ACTIVATIONS[activation]
@@ -154,6 +156,25 @@ class Stage(nn.Module):
         y_BCHW: Tensor = self.first(x_BCHW)
         z_BCHW: Tensor = self.rest(y_BCHW)
         return y_BCHW + z_BCHW if self.residual else z_BCHW
+
+
+def _conv(
+    width_in: int, width: int, size: int, *, bias: bool, stride: int = 1, margin: int = 0, groups: int = 1
+) -> nn.Module:
+    """With first weights that keep the spread of what passes a rectifier: He et al. 2015, arXiv:1502.01852.
+
+    Args:
+        width_in: Channels that come in.
+        width: Channels that go out.
+        size: Of the filters.
+        bias: Whether each channel has one.
+        stride: From one place to the next.
+        margin: Zeros added to each axis, half of them (and the odd one) behind.
+        groups: Of channels that do not see each other.
+    """
+    conv = nn.Conv2d(width_in, width, size, stride, margin // 2, groups=groups, bias=bias)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    return conv if margin % 2 == 0 else nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), conv)
 
 
 class Cnn2d(nn.Module):

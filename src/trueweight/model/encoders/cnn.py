@@ -1,8 +1,8 @@
 """Convolutions: over pictures in two directions, over sounds, series and texts in one."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from trueweight.data.field import Layout
 from trueweight.errors import SpecError
@@ -54,7 +54,8 @@ class CnnEncoder(PartSpec):
     and 128 along sequences."""
 
     kernel_sizes: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = Field(default_factory=lambda: [3])
-    """Side of the filters: one for all stages, or one for each."""
+    """Side of the filters. For pictures one for all stages, or one for each; along sequences each layer has filters of
+    all these sizes."""
 
     convolutions: Annotated[int, Field(ge=1)] = 2
     """Layers of each stage, for pictures."""
@@ -77,6 +78,9 @@ class CnnEncoder(PartSpec):
     residual: bool = False
     """Add what the first layer of a stage gives to what the last one gives."""
 
+    separable: bool = False
+    """Filter each channel alone, then mix channels: fewer weights, less work."""
+
     whitening: bool = True
     """Begin pictures with fixed filters that make neighbouring pixels uncorrelated, known from the training rows."""
 
@@ -88,13 +92,6 @@ class CnnEncoder(PartSpec):
 
     hidden_sizes: list[Annotated[int, Field(ge=1)]] = Field(default_factory=list)
     """Dense layers behind the pooling."""
-
-    @model_validator(mode="after")
-    def _each_stage_has_one_kernel_size(self) -> Self:
-        sizes, stages = len(self.kernel_sizes), len(self.channels or [])
-        if sizes > 1 and sizes != stages:
-            raise ValueError(f"'kernel_sizes' has {sizes} sizes for {stages} stages: give one for all or one for each")
-        return self
 
     def build(self, layout: Layout) -> "nn.Module":
         """A ``nn.cnn2d.Cnn2d`` for pictures, else a ``nn.cnn1d.Cnn1d``.
@@ -126,7 +123,10 @@ class CnnEncoder(PartSpec):
         return Topped(pooled, pooled.form, self.hidden_sizes, activation=self.activation, dropout=self.dropout)
 
     def _kernels(self, stages: int) -> list[int]:
-        return self.kernel_sizes * stages if len(self.kernel_sizes) == 1 else self.kernel_sizes
+        sizes = self.kernel_sizes * stages if len(self.kernel_sizes) == 1 else self.kernel_sizes
+        if len(sizes) != stages:
+            raise ValueError(f"{len(sizes)} kernel sizes for {stages} stages: give one for all or one for each")
+        return sizes
 
     def _picture_network(self, layout: Layout) -> Any:
         from trueweight.nn.cnn2d import Cnn2d, PictureStem, Stage, stages_for
@@ -143,7 +143,7 @@ class CnnEncoder(PartSpec):
             stage = Stage(
                 width, filters, grid, kernel_size=kernel, stride=steps if place == 0 else 1,
                 convolutions=self.convolutions, padding=self.padding, normalization=self.normalization,
-                activation=self.activation, residual=self.residual, pool=self.pool,
+                activation=self.activation, residual=self.residual, pool=self.pool, separable=self.separable,
             )  # fmt: skip
             width, grid = filters, stage.grid
             stages.append(stage)
@@ -153,8 +153,8 @@ class CnnEncoder(PartSpec):
     def _sequence_network(self, form: "Form") -> Any:
         from trueweight.nn.cnn1d import Cnn1d
 
-        channels = self.channels or list(_CHANNELS_1D)
         return Cnn1d(
-            form, channels=channels, kernel_sizes=self._kernels(len(channels)), normalization=self.normalization,
-            activation=self.activation, dropout=self.dropout, residual=self.residual, pool=self.pool,
+            form, channels=self.channels or list(_CHANNELS_1D), kernel_sizes=self.kernel_sizes,
+            normalization=self.normalization, activation=self.activation, dropout=self.dropout,
+            residual=self.residual, pool=self.pool, separable=self.separable,
         )  # fmt: skip
