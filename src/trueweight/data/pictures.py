@@ -20,7 +20,7 @@ __all__ = ["MOST_PIXELS", "calm", "decoded", "fitted", "made_up_picture", "pictu
 MOST_PIXELS = 89_478_485
 """Pillow's own limit (a quarter of a GiB at three bytes each): a file that claims more is taken for a bomb."""
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "MPO")
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
 
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _SIZES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
@@ -65,7 +65,8 @@ def _head(content: bytes) -> tuple[int, int, int]:
 
 def _png(content: bytes) -> tuple[int, int, int]:
     width, height, _, colour = struct.unpack(">IIBB", content[16:26])
-    if content[12:16] != b"IHDR" or content.rfind(b"IEND") < 0:
+    end = content.rfind(b"IEND")
+    if content[12:16] != b"IHDR" or end < 0 or len(content) < end + 8:
         raise UnusableError("broken picture")
     return height, width, _PNG_CHANNELS.get(colour, 3)
 
