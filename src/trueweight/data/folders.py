@@ -60,7 +60,7 @@ def read_folder(folder: Path, rows: int | None) -> FolderRows:
     listed, what = [row for one in found for row in one.rows(kind)], _WORDS[kind]
     notes = [f"class folder {one.below + name!r} holds no {what}" for one in found for name in one.empty(kind)]
     if others:
-        notes.append(f"{others:,} files that are no {what} skipped")
+        notes.append(f"skipped files that are no {what}: {others:,}")
     if rows is not None and rows < len(listed):
         listed = [listed[place] for place in np.linspace(0, len(listed) - 1, rows).astype(np.int64)]
     return FolderRows(_table(listed, found), _digest(folder, listed, whole=rows is None), tuple(notes))
