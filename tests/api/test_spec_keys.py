@@ -3,6 +3,8 @@
 A key that has no row here fails the test. An option that changes nothing is worse than none: somebody relies on it.
 """
 
+import base64
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 from pydantic import BaseModel
 
 from trueweight.data.table import Table
@@ -23,6 +26,16 @@ from trueweight.spec.load import parse_spec
 from trueweight.spec.run import RunSpec
 
 ROWS = 90
+
+
+@cache
+def photo(kind: int, number: int) -> str:
+    """A grey picture of 12 by 10, as an address: noise with a ramp that goes another way for each kind."""
+    rng, (y, x) = np.random.default_rng(number), np.mgrid[:12, :10]
+    value = rng.integers(0, 80, (12, 10)) + 10 * ((y, x, 10 - x)[kind])
+    stream = io.BytesIO()
+    Image.fromarray(value.astype(np.uint8)).save(stream, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 @cache
@@ -43,6 +56,7 @@ def claims() -> Table:
         "time": [f"2024-{1 + i // 28:02d}-{1 + i % 28:02d}" for i in n],
         "place": [json.dumps([round(float(v), 3), float(i % 4)]) for i, v in enumerate(size)],
         "tags": ["|".join("pqr"[j] for j in range(3) if (i + j) % (j + 2) == 0) for i in n],
+        "photo": [photo(k, i) for i, k in enumerate(kind.tolist())],
         "customer": [f"c{i // 6}" for i in n],
         "other": [f"d{i // 9}" for i in n],
         "weight": [float(1 + i % 3) for i in n],
@@ -130,6 +144,22 @@ def fields(raw: Mapping[str, Any]) -> Any:
     found = fields_of(ready)
     shared = ready.spec.model.members[0].encoder
     return {name: part.model_dump() for name, part in encoders_of(ready, found, shared, solving=False).items()}
+
+
+def augmented(raw: Mapping[str, Any]) -> Any:
+    """What becomes of a batch of the only column that is changed while training."""
+    import torch
+    from torch import nn
+
+    from trueweight.train.encoded import augmentations_of, encode
+
+    encoded = encode(prepared(raw), keep=False)
+    ((name, parts),) = augmentations_of(prepared(raw), encoded.fields).items()
+    layout = encoded.fields[name].layout()
+    torch.manual_seed(0)
+    batch = encoded.feed(np.arange(ROWS)).batch(torch.arange(ROWS))
+    changed = nn.Sequential(*(part.build(layout) for part in parts))(batch.inputs[name])
+    return {key: value.tolist() for key, value in changed.items()}
 
 
 def plan(raw: Mapping[str, Any]) -> Any:
@@ -289,6 +319,22 @@ def encoder_of(column: str, kind: str) -> Change:
     return change(f"features/{column}/encoder", None, {"type": "linear"}, fields, **merged(SMALL, features))
 
 
+def on_photo(key: str, first: Any, second: Any, see: Any) -> Change:
+    return change(f"features/photo/{key}", first, second, see, **merged(SMALL, {"features": {"photo": {"type": "image"}}}))
+
+
+def on_pixels(kind: str, key: str, first: Any, second: Any) -> Change:
+    features = {"features": {"photo": {"type": "image"}}}
+    ways = [[{"type": kind, key: value}] for value in (first, second)]
+    return change("features/photo/augment", *ways, augmented, **merged(SMALL, features))
+
+
+def on_cnn(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    encoder = {"type": "cnn", "channels": [4, 6], **fixed}
+    photo = {"features": {"photo": {"type": "image", "augment": [], "encoder": encoder}}}
+    return change(f"features/photo/encoder/{key}", first, second, answers, **merged(SMALL, photo))
+
+
 TWO = {**SMALL, "targets": {"fraud": {"type": "binary"}, "cost": {"type": "number"}}}
 
 # So fast and so long that validation scores get worse.
@@ -395,6 +441,9 @@ CHANGES: dict[str, Change] = {
     "column.set.max_categories": change("features/tags/max_categories", 1, 3, signature,
                                         features={"tags": {"type": "set"}}),
     "column.set.encoder": encoder_of("tags", "set"),
+    "column.image.size": on_photo("size", 8, 12, signature),
+    "column.image.encoder": on_photo("encoder", None, "linear", fields),
+    "column.image.augment": on_photo("augment", [], ["horizontal_flip"], augmented),
     "column.ignore.reason": change("features/flag/reason", "too late", "not allowed", card,
                                    features={"flag": {"type": "ignore"}}),
     # Target types
@@ -442,6 +491,25 @@ CHANGES: dict[str, Change] = {
     "encoder.mlp.embedding_size": on_mlp("embedding_size", 2, 4),
     "encoder.mlp.category_embedding_size": on_mlp("category_embedding_size", None, 3),
     "encoder.mlp.members": on_mlp("members", 1, 2),
+    "encoder.cnn.channels": on_cnn("channels", [4], [6]),
+    "encoder.cnn.kernel_sizes": on_cnn("kernel_sizes", [3], [3, 1]),
+    "encoder.cnn.convolutions": on_cnn("convolutions", 1, 2),
+    "encoder.cnn.padding": on_cnn("padding", "same", "valid", channels=[4]),
+    "encoder.cnn.stride": on_cnn("stride", None, 2),
+    "encoder.cnn.pool": on_cnn("pool", "max", "mean"),
+    "encoder.cnn.normalization": on_cnn("normalization", "batch", "layer"),
+    "encoder.cnn.activation": on_cnn("activation", "relu", "tanh"),
+    "encoder.cnn.residual": on_cnn("residual", False, True),
+    "encoder.cnn.separable": on_cnn("separable", False, True),
+    "encoder.cnn.whitening": on_cnn("whitening", False, True),
+    "encoder.cnn.dropout": on_cnn("dropout", 0.0, 0.5),
+    "encoder.cnn.pooling": on_cnn("pooling", "none", "max"),
+    "encoder.cnn.hidden_sizes": on_cnn("hidden_sizes", [], [5]),
+    # Augmentations
+    "augmentation.horizontal_flip.grey": on_pixels("horizontal_flip", "grey", True, False),
+    "augmentation.shift.share": on_pixels("shift", "share", 0.1, 0.4),
+    "augmentation.crop.smallest": on_pixels("crop", "smallest", 0.2, 0.8),
+    "augmentation.cutout.share": on_pixels("cutout", "share", 0.2, 0.6),
     # Optimisers
     "optimizer.sgd.learning_rate": on_optimizer("sgd", "learning_rate", 0.1, 0.2),
     "optimizer.sgd.momentum": on_optimizer("sgd", "momentum", 0.5, 0.9),

@@ -12,7 +12,10 @@ from trueweight.data.column import Sense
 from trueweight.data.field import Layout
 from trueweight.registry import registry
 
-PIXEL = Sense(grid=(12, 10), mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
+PIXEL = Sense(
+    grid=(12, 10), mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3),
+    covariance=tuple(tuple(0.05 * 0.9 ** abs(i - j) for j in range(12)) for i in range(12)),
+)  # fmt: skip
 FRAME = Sense(ragged=True, mean=(0.0, 1.0, 2.0, 3.0), std=(1.0, 2.0, 1.0, 0.5), length=30)
 TOKEN = Sense(ragged=True, vocabulary=40, length=30)
 BAG = Sense(ragged=True, vocabulary=60, length=30)
@@ -22,15 +25,24 @@ LAYOUTS = {
     "flags": Layout({"flag": 3}),
     "codes": Layout({"code": 3}, (3, 40, 11)),
     "picture": Layout({"pixel": 3}, senses={"pixel": PIXEL}),
+    "grey": Layout({"pixel": 1, "flag": 1}, senses={"pixel": Sense(grid=(9, 9), mean=(0.5,), std=(0.2,))}),
     "series": Layout({"frame": 4}, senses={"frame": FRAME}),
     "tokens": Layout({"token": 1}, senses={"token": TOKEN}),
     "bag": Layout({"bag": 1, "weight": 1}, senses={"bag": BAG, "weight": Sense(ragged=True, length=30)}),
 }
 PLAIN = ("all", "numbers", "flags", "codes")
-READS: dict[str, tuple[str, ...]] = {"linear": (*PLAIN, "picture", "series", "bag")}
+READS: dict[str, tuple[str, ...]] = {"linear": (*PLAIN, "picture", "series", "bag"), "cnn": ("picture", "grey")}
 """What each of our encoders can read; others read plain columns."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "chain": [],
+    "cnn": [
+        {"channels": [4, 6]},
+        {"channels": [4], "kernel_sizes": [2], "convolutions": 3, "residual": True, "pool": "mean", "pooling": "max"},
+        {"channels": [5, 6], "normalization": "layer", "activation": "silu", "whitening": False, "pooling": "flatten"},
+        {"channels": [4, 4], "kernel_sizes": [3, 1], "convolutions": 1, "padding": "valid", "stride": 2, "pool": "none",
+         "normalization": "none", "activation": "tanh", "pooling": "attention", "hidden_sizes": [7]},
+        {"channels": [4], "pool": "none", "activation": "gelu", "dropout": 0.5, "separable": True, "pooling": "mean"},
+    ],
     "linear": [{}, {"max_width": 8}],
     "mlp": [
         {"hidden_sizes": [8, 8], "embedding_size": 3},

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trueweight.api.request import name_of
+from trueweight.api.request import folder_split, name_of
 from trueweight.data.cells import ReadOptions
+from trueweight.data.folders import SPLIT
 from trueweight.data.guess import Guess, guess_feature, guess_target
 from trueweight.data.kinship import count_groups, in_order_of_time
 from trueweight.data.read import read_table
@@ -39,7 +40,11 @@ def propose(source: Any, targets: Sequence[str], *, name: str | None = None) -> 
     ]
     if table.provenance.names:
         lines.append(f"data: {{source: {_source(source)}}}")
-    lines += _split_lines(table, guesses, options)
+    if table.provenance.format == "folder" and SPLIT in guesses:
+        guesses[SPLIT] = Guess("ignore", "says which rows train and which judge")
+        lines.append(f"split: {_flow(folder_split(table))}  # as the sub-folders are named")
+    else:
+        lines += _split_lines(table, guesses, options)
     lines += ["targets:", *(_column(n, guess) for n, guess in heads.items())]
     lines += ["features:", *(_column(n, guess) for n, guess in guesses.items())]
     lines += ["other_features: ignore", "train: {budget: {time: 60s}}"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from trueweight.data.folders import SPLIT
 from trueweight.data.guess import guess_target
 from trueweight.data.read import read_table
 from trueweight.data.roles import read_options_of
@@ -102,7 +103,15 @@ def _guessed(data: Any, table: Table, targets: Sequence[str], settings: Sequence
         raw["data"] = {
             "source": table.provenance.names[0] if len(table.provenance.names) == 1 else list(table.provenance.names)
         }
+    if table.provenance.format == "folder" and SPLIT in table.names and SPLIT not in targets:
+        raw["split"] = folder_split(table)
     return parse_spec(raw, settings=settings)
+
+
+def folder_split(table: Table) -> dict[str, Any]:
+    """The split that sub-folders named train, validation and test ask for; without test rows nothing is kept for it."""
+    held = set(table.column(SPLIT).to_pylist())
+    return {"method": "column", "column": SPLIT} | ({} if "test" in held else {"test": 0.0})
 
 
 def name_of(data: Any, table: Table) -> str:

@@ -51,6 +51,8 @@ class Sense:
     """Above 0."""
     length: int = 0
     """Most items that a row keeps, for ragged arrays."""
+    covariance: tuple[tuple[float, ...], ...] = ()
+    """Of patches of 2 by 2 pixels, values by row, column and channel; () where unknown."""
 
 
 class Codec(Protocol):

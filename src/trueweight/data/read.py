@@ -1,4 +1,4 @@
-"""From what the user names to a Table: files, globs, pipes and frames through one door."""
+"""From what the user names to a Table: files, folders, globs, pipes and frames through one door."""
 
 import glob
 import stat
@@ -12,6 +12,7 @@ from typing import cast
 
 import pyarrow as pa
 
+from trueweight.data.folders import read_folder
 from trueweight.data.frames import from_frame
 from trueweight.data.plain import named, plain_types
 from trueweight.data.source import Piece, Source, SourceFile
@@ -33,8 +34,9 @@ def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = N
     """Read rows from files or from a frame.
 
     Args:
-        source: A file name, a glob (its files are read in order of their names), a list of either, ``-`` for
-            standard input, or any frame that :func:`~trueweight.data.frames.from_frame` takes.
+        source: A file name, a folder of class sub-folders (see :mod:`~trueweight.data.folders`), a glob (its files
+            are read in order of their names), a list of these, ``-`` for standard input, or any frame that
+            :func:`~trueweight.data.frames.from_frame` takes.
         spec: How files are read: format, delimiter, encoding, how many bad rows are bearable.
         base: Folder that relative file names start from; None means the working directory.
         rows: Read at most this many rows, and hardly more of the files than they need.
@@ -65,7 +67,10 @@ def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = N
 
 def _media_dir(paths: Sequence[Path | None], spec: DataSpec) -> Path:
     """Where paths in cells start: beside the first file."""
-    beside = paths[0].parent if paths and paths[0] is not None else Path()
+    first = paths[0] if paths else None
+    if first is not None and first.is_dir():
+        return first
+    beside = Path() if first is None else first.parent
     return beside / spec.media_dir if spec.media_dir else beside
 
 
@@ -127,6 +132,10 @@ class _Part:
 
 
 def _read_file(path: Path | None, spec: DataSpec, rows: int | None) -> _Part:
+    if path is not None and path.is_dir():
+        found = read_folder(path, rows)
+        name = path.resolve().name or str(path)
+        return _Part(name, "folder", found.digest, Piece(found.data), found.data, found.notes)
     file = SourceFile.held("standard input", sys.stdin.buffer.read()) if path is None else _opened(path)
     if not file.head:
         raise DataError("the file is empty (0 bytes)", where=file.name, hint="was it written completely?")
@@ -152,9 +161,6 @@ def _opened(path: Path) -> SourceFile:
     where = str(path)
     try:
         mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            hint = f"name the files in it, e.g. '{path}/*.csv'"
-            raise DataError(f"{path.name or where} is a folder, not a file", where=where, hint=hint)
         if not stat.S_ISREG(mode):  # a pipe can be read once only
             return SourceFile.held(path.name, path.read_bytes())
         return SourceFile.at(path)

@@ -14,7 +14,7 @@ from trueweight.nn.encoding import Tensors
 
 __all__ = ["FrameSummary", "PixelSummary", "WeightedBag"]
 
-PIXELS = 256
+PIXELS = 144
 """Most numbers that a picture becomes."""
 
 PIECES = 8
@@ -30,7 +30,7 @@ class PixelSummary(nn.Module):
         std: Of each channel, above 0.
 
     Shape:
-        (B, H, W, C) uint8 -> (B, P) float, P at most 256 for up to 4 channels.
+        (B, H, W, C) uint8 -> (B, P) float, P at most 144.
     """
 
     mean_C: Tensor

@@ -12,7 +12,9 @@ from trueweight.spec.base import PartSpec
 
 __all__ = ["SENSES", "with_defaults"]
 
-SENSES: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = {}
+SENSES: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = {
+    "image": {"encoder": [{"type": "cnn"}], "augment": [{"type": "shift"}, {"type": "horizontal_flip", "grey": False}]},
+}
 """By column type: ``encoder``, one part or several in a row, and ``augment``, each as plain data."""
 
 

@@ -29,6 +29,11 @@ from trueweight.train.selection import blend_loss, run_truths, selection_score
 __all__ = ["Fitted", "MemberReport", "fit", "fit_linear"]
 
 
+PICTURE_SHARE = 0.1
+"""Of the budget, about as much as a solved member may take where networks read pictures: a linear model of pixels is
+good to compare with, and no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class MemberReport:
     """What fitting one member came to."""
@@ -144,14 +149,19 @@ def _fit_members(work: _Work) -> tuple[dict[str, NetworkPredictor], dict[str, Fi
     leaves: dict[str, NetworkPredictor] = {}
     results: dict[str, FitResult] = {}
     left = work.ready.spec.train.budget.time
+    solved_share = PICTURE_SHARE if descended and _sees_pictures(work) else 1.0
     for place, member in enumerate([*solved, *descended]):
         waiting = len(members) - place
-        share = None if left is None else left / (1 if member in solved else waiting)
+        share = None if left is None else left * (solved_share if member in solved else 1 / waiting)
         if any(result.stopped == "interrupted" for result in results.values()):
             break
         leaves[member.name], results[member.name] = _fit_one(work, member, share)
         left = None if left is None else max(left - results[member.name].seconds, 0.05 * left)
     return leaves, results
+
+
+def _sees_pictures(work: _Work) -> bool:
+    return any("pixel" in field.layout().senses for field in work.encoded.fields.values())
 
 
 def _solves(member: MemberSpec) -> bool:

@@ -30,6 +30,7 @@ from trueweight.recipes.resolve import resolve
 from trueweight.recipes.senses import with_defaults
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
+from trueweight.train.broken import refuse_broken, without_any_file
 
 __all__ = ["Prepared", "group_codes", "prepare", "row_weights"]
 
@@ -38,6 +39,9 @@ TWINS_STAY_TOGETHER = 0.9
 
 MOST_SECONDS = 1e11
 """The year 5138: larger times are milliseconds or finer units."""
+
+LONGEST = 100
+"""Most letters of a cell in a message."""
 
 _COPIED = ("text", "image", "audio", "video", "timeseries", "vector")
 
@@ -84,6 +88,7 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     roles = [_sensed(role) for role in assign_roles(table, spec)]
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
+    refuse_broken(blank, table, spec.data.max_bad_rows)
     weight_N = row_weights(table, blank)
     cases, prints, repeats = _cases(table, blank, spec, weight_N)
     resolved = _resolved(spec, roles, len(cases))
@@ -115,7 +120,8 @@ def _require_readable(blank: Signature, table: Table) -> None:
         if unread and facts.missing == len(table):
             cells = table.column(facts.name)
             cell = next(cell for cell in cells.to_pylist() if cell not in (None, *blank.options.missing_values))
-            problem = f"column {facts.name!r} is said to be a {facts.type}, but no cell can be read as one: {cell!r}"
+            shown = repr(cell) if len(repr(cell)) <= LONGEST else f"{repr(cell)[:LONGEST]}…"
+            problem = f"column {facts.name!r} is said to be a {facts.type}, but no cell can be read as one: {shown}"
             hint = f"change the type of {facts.role}s.{facts.name}; trueweight init guesses one"
             raise DataError(problem, where=table.label, hint=hint)
 
@@ -134,6 +140,10 @@ def _cases(table: Table, blank: Signature, spec: RunSpec, weight_N: np.ndarray |
         raise DataError(f"target {names} has no value in any row", where=table.label, hint="check data.missing_values")
     if gaps := int((~labelled).sum()):
         notes.append(f"{gaps:,} rows without any label left out")
+    without_N = without_any_file(features(), len(table))
+    if empty := int((labelled & without_N).sum()):
+        labelled &= ~without_N
+        notes.append(f"{empty:,} rows left out whose files are broken or missing: they have no other features")
     prints = fingerprints(features(), len(table)) if blank.features() else np.arange(len(table)).astype(np.uint64)
     if weight_N is not None and (nothing := int((labelled & (weight_N == 0)).sum())):
         labelled &= weight_N > 0  # no metric would see them: they must not teach or select either

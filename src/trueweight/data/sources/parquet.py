@@ -32,7 +32,9 @@ class ParquetSource(PartSpec):
         from pyarrow import parquet
 
         try:
-            with parquet.ParquetFile(file.local or arrow_stream(file.bytes())) as opened:
+            # Buffered ahead, the whole file would be in memory by the time its last rows are read.
+            options = {"pre_buffer": False, "memory_map": True}
+            with parquet.ParquetFile(file.local or arrow_stream(file.bytes()), **options) as opened:
                 if rows is not None:
                     return Piece(_first(opened, rows))
                 if file.local and _bytes(opened) > spill.SPILL_BYTES:

@@ -1,0 +1,167 @@
+"""Pictures: decoded once, all of one size, as bytes."""
+
+import base64
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from trueweight.data.cells import Cells, MediaCells, ReadOptions
+from trueweight.data.column import FieldArrays, Sense
+from trueweight.data.media import UnusableError, content_of, in_threads, read_media
+from trueweight.data.picture_facts import learn_pictures
+from trueweight.data.pictures import calm, decoded, fitted, made_up_picture, picture_head
+from trueweight.data.sample import BottomK
+from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec
+
+__all__ = ["ImageCodec", "ImageColumn"]
+
+_log = logging.getLogger("trueweight.data")
+
+_RUN = 32
+"""Pictures that a thread decodes at once."""
+
+Side = Annotated[int, Field(ge=1, le=1024)]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCodec:
+    """``pixel``: uint8 (H, W, C), the training rows' mean colour where missing. ``flag``: missing marks."""
+
+    name: str
+    size: tuple[int, int]
+    """Height and width; (0, 0) if no picture was there to learn from, and nothing is encoded."""
+    mean: tuple[float, ...]
+    """Of each channel, from 0 to 1."""
+    std: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    flags: bool
+
+    def shapes(self) -> dict[str, int]:
+        if not any(self.size):
+            return {}
+        return {"pixel": len(self.mean)} | ({"flag": 1} if self.flags else {})
+
+    def cardinalities(self) -> list[int]:
+        return []
+
+    def knots(self) -> list[list[float]]:
+        return []
+
+    def labels(self) -> dict[str, list[str]]:
+        colours = ("grey",) if len(self.mean) == 1 else ("red", "green", "blue")
+        words = {"pixel": [f"{self.name} {colour}" for colour in colours], "flag": [f"{self.name} missing"]}
+        return {key: words[key] for key in self.shapes()}
+
+    def senses(self) -> dict[str, Sense]:
+        if not any(self.size):
+            return {}
+        return {"pixel": Sense(grid=self.size, mean=self.mean, std=self.std, covariance=self.covariance)}
+
+    def encode(self, cells: Cells) -> FieldArrays:
+        """Decoded in threads, straight into one array. What cannot be decoded is missing, with one warning for all."""
+        assert isinstance(cells, MediaCells)
+        if not any(self.size):
+            return {}
+        pixel_NHWC = np.empty((len(cells), *self.size, len(self.mean)), np.uint8)
+        pixel_NHWC[:] = np.round(np.asarray(self.mean) * 255).astype(np.uint8)
+        missing_N = cells.missing_N.copy()
+        given = np.flatnonzero(~missing_N)
+
+        def several(rows: np.ndarray) -> None:
+            for row in rows:
+                try:
+                    pixel_NHWC[row] = self._picture(content_of(cells, int(row)))
+                except UnusableError:
+                    missing_N[row] = True
+
+        with calm():
+            for _ in in_threads(several, np.array_split(given, -(-len(given) // _RUN) or 1)):
+                pass
+        if broken := int((missing_N & ~cells.missing_N).sum()):
+            _log.warning("column %r: %d pictures cannot be decoded, and count as missing", self.name, broken)
+        flag = {"flag": missing_N.astype(np.float32)[:, None]} if self.flags else {}
+        return {"pixel": pixel_NHWC} | flag
+
+    def _picture(self, content: bytes) -> np.ndarray:
+        return fitted(decoded(content, self.size), self.size, len(self.mean))
+
+    def to_json(self) -> dict[str, Any]:
+        raw = asdict(self)
+        lists = {"size": list(self.size), "mean": list(self.mean), "std": list(self.std)}
+        return raw | lists | {"covariance": [list(row) for row in self.covariance]}
+
+
+class ImageColumn(PartSpec):
+    """Pictures (PNG, JPEG, WebP, TIFF, BMP, the first frame of GIF) as bytes, paths or ``data:`` addresses.
+
+    All become one size, whole and in their proportions. They stay in colour if one in a hundred is; else one channel of
+    grey is kept. Transparency is not kept: transparent places become white, since what lies below them means nothing,
+    and whether a file has an alpha channel tells where it comes from rather than what it shows.
+
+    Facts learnt: "count" and "missing" (rows), "size" (height, width), "channels", "mean" and "std" of each channel,
+    "covariance" of patches of 2 by 2 pixels (all from at most 1,024 pictures).
+
+    Example:
+        ``photo: {type: image, size: 64, augment: [horizontal_flip, shift], encoder: cnn}``
+    """
+
+    type: Literal["image"] = "image"
+    """Registered name."""
+
+    size: Side | tuple[Side, Side] | None = None
+    """Side of a square, or height and width, in pixels. Null takes the size that all have, up to 128; where they
+    differ, a square."""
+
+    encoder: EncoderPart | None = None
+    """What reads the pixels, alone or in a row such as ``[cnn, lstm]``. Null: chosen by the recipe."""
+
+    augment: list[AugmentationPart] | None = None
+    """Changes of training pictures that leave what they show. Null: chosen by the recipe; [] for none."""
+
+    def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> MediaCells:
+        """Find the files and look at their heads: height, width, channels. Nothing is decoded."""
+        with calm():
+            return read_media(raw, options, picture_head, 3, "picture")
+
+    def learn(self, cells: Cells, rows: np.ndarray, sample: BottomK, *, min_group: int) -> dict[str, Any]:
+        """Facts from the rows given: size, colours, no single picture."""
+        assert isinstance(cells, MediaCells)
+        return learn_pictures(cells, rows, sample, self._asked(), min_group)
+
+    def _asked(self) -> tuple[int, int] | None:
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+    def codec(self, name: str, learnt: Mapping[str, Any]) -> ImageCodec:
+        """The codec for facts that :meth:`learn` found."""
+        high, wide = learnt["size"] if learnt["count"] else (0, 0)
+        covariance = tuple(tuple(row) for row in learnt["covariance"])
+        flags = learnt["missing"] > 0 and learnt["count"] > 0
+        return ImageCodec(name, (high, wide), tuple(learnt["mean"]), tuple(learnt["std"]), covariance, flags)
+
+    def codec_from_json(self, raw: Mapping[str, Any]) -> ImageCodec:
+        """The inverse of :meth:`ImageCodec.to_json`."""
+        high, wide = raw["size"]
+        covariance = tuple(tuple(row) for row in raw["covariance"])
+        return ImageCodec(raw["name"], (high, wide), tuple(raw["mean"]), tuple(raw["std"]), covariance, raw["flags"])
+
+    def synthetic(self, learnt: Mapping[str, Any], rng: np.random.Generator, n: int) -> pa.Array:
+        """Smooth noise in the learnt colours, as ``data:`` addresses of tiny PNG files."""
+        high, wide = learnt["size"]
+        mean, std = np.asarray(learnt["mean"]), np.asarray(learnt["std"])
+        empty = rng.uniform(size=n) < (0.1 if learnt["missing"] else 0.0)
+        files = [made_up_picture((high, wide), mean, std, rng) for _ in range(n)]
+        addresses = [f"data:image/png;base64,{base64.b64encode(file).decode()}" for file in files]
+        cells = [None if gone else cell for gone, cell in zip(empty, addresses, strict=True)]
+        return pa.array(cells, pa.string())
+
+    def summary(self, learnt: Mapping[str, Any]) -> str:
+        """``pictures of 32 × 32, in colour``."""
+        if not learnt["count"]:
+            return "no pictures"
+        high, wide = learnt["size"]
+        return f"pictures of {high} × {wide}, {'grey' if learnt['channels'] == 1 else 'in colour'}"

@@ -1,0 +1,91 @@
+"""Pictures from files to answers: folders, tables with paths, broken ones among good ones, a mixed table."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trueweight import api
+from trueweight.data.read import read_table
+from trueweight.errors import DataError
+from trueweight.spec.load import parse_spec
+from trueweight.train.prepare import prepare
+
+RNG = np.random.default_rng(0)
+SMALL: dict[str, Any] = {
+    "model": {"encoder": {"type": "mlp", "hidden_sizes": [8], "embedding_size": 4}},
+    "train": {"budget": {"steps": 40}, "batch_size": 16},
+}
+
+
+def png(level: int) -> bytes:
+    """A noisy picture, dark or light."""
+    stream = io.BytesIO()
+    Image.fromarray(RNG.integers(level, level + 60, (8, 8, 3), dtype=np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Sixty dark and sixty light pictures."""
+    for label, level in (("dark", 40), ("light", 150)):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(60):
+            (tmp_path / "photos" / label / f"{number}.png").write_bytes(png(level))
+    return tmp_path / "photos"
+
+
+def accuracy(bundle: Any) -> float:
+    return next(e.value for e in bundle.evidence.entries if e.axis == "quality" and e.metric == "accuracy")
+
+
+def test_a_folder_is_learnt_and_answered(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    bundle = api.train(photos, target="label", settings=["train.budget.steps=40", "train.batch_size=16"])
+    assert accuracy(bundle) == 1.0
+    with (photos / "new.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["file"], ["dark/3.png"], ["light/4.png"], ["nowhere.png"]])
+    answers = bundle.predict(read_table(photos / "new.csv"))
+    assert answers.column("label").to_pylist()[:2] == ["dark", "light"]
+
+
+def test_a_picture_beside_other_columns(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [(f"{label}/{i}.png", i % 7, label) for label in ("dark", "light") for i in range(60)]
+    with (photos / "all.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("photo", "size", "kind"), *rows])
+    encoder = {"type": "cnn", "channels": [4]}
+    spec = {"targets": {"kind": "binary"}, "features": {"photo": {"type": "image", "encoder": encoder}}, **SMALL}
+    bundle = api.train(photos / "all.csv", spec=spec)
+    assert accuracy(bundle) > 0.9
+
+
+def test_broken_ones_are_left_out_and_counted(photos: Path):
+    (photos / "dark" / "3.png").write_bytes(b"")
+    raw = {"targets": {"label": "binary"}, "data": {"max_bad_rows": 0.05}}
+    ready = prepare(read_table(photos), parse_spec(raw))
+    assert len(ready.cases) == 119
+    assert any("1 rows left out whose files are broken or missing" in note for note in ready.cases.notes)
+    assert ready.signature.columns["file"].notes == {"empty file": 1}
+
+
+def test_too_many_broken_ones_end_the_run_with_their_names(photos: Path):
+    for number in range(5):
+        (photos / "light" / f"{number}.png").write_text("no picture")
+    problem = r"5 of 120 files in column 'file' cannot be used \(not a picture: 5\)"
+    with pytest.raises(DataError, match=problem) as caught:
+        prepare(read_table(photos), parse_spec({"targets": {"label": "binary"}}))
+    assert "light/0.png, light/1.png, light/2.png" in caught.value.problem
+    assert "data.max_bad_rows: 5%" in caught.value.hint
+
+
+def test_wrong_paths_end_the_run(photos: Path):
+    raw = {"targets": {"label": "binary"}, "data": {"media_dir": "elsewhere"}}
+    (photos / "table.csv").write_text("file,label\n" + "".join(f"dark/{i}.png,{'yn'[i % 2]}\n" for i in range(30)))
+    spec = parse_spec(raw)
+    with pytest.raises(DataError, match="30 of 30 files in column 'file' cannot be used .file not found: 30"):
+        prepare(read_table(photos / "table.csv", spec.data), spec)

@@ -1,0 +1,134 @@
+"""Convolutions over pictures: published sizes, formulas, and what whitening promises."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from trueweight.data.column import Sense
+from trueweight.data.field import Layout
+from trueweight.errors import SpecError
+from trueweight.model.encoders.cnn import CnnEncoder
+from trueweight.nn.cnn2d import Stage, stages_for, whitening_filters
+from trueweight.nn.dropout import Dropout
+
+LENET: dict[str, Any] = {
+    "channels": [6, 16, 120], "kernel_sizes": [5], "convolutions": 1, "padding": "valid", "pool": "mean",
+    "activation": "tanh", "normalization": "none", "whitening": False, "pooling": "flatten", "hidden_sizes": [84],
+}  # fmt: skip
+
+
+def layout(side: int, channels: int = 1, *, flags: int = 0) -> Layout:
+    sense = Sense(grid=(side, side), mean=(0.5,) * channels, std=(0.25,) * channels)
+    return Layout({"pixel": channels, "flag": flags}, senses={"pixel": sense})
+
+
+def weights(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_lenet_has_the_published_number_of_weights():
+    body = CnnEncoder(**LENET).build(layout(32))
+    # LeNet-5 with full connections has 61,706, the ten outputs' 85 each among them.
+    assert weights(body) + 10 * 85 == 61_706
+    z = body({"pixel": torch.zeros(2, 32, 32, 1, dtype=torch.uint8)})
+    assert z.tokens_BLD.shape == (2, 1, 84)
+
+
+def test_lenet_is_the_formula():
+    torch.manual_seed(0)
+    body = CnnEncoder(**LENET).build(layout(32)).double()
+    pixel = torch.randint(0, 256, (3, 32, 32, 1), dtype=torch.uint8)
+    p = dict(body.named_parameters())
+    y = (pixel.double() / 255 - 0.5).movedim(3, 1) / 0.25
+    f = torch.nn.functional
+    for stage in range(3):
+        start = f"encoder.encoder.stages.{stage}.first.0"
+        y = f.conv2d(y, p[f"{start}.weight"], p[f"{start}.bias"])
+        y = torch.tanh(f.avg_pool2d(y, 2) if stage < 2 else y)
+    y = torch.tanh(y.flatten(1) @ p["mlp.0.linear.weight"].T + p["mlp.0.linear.bias"])
+    torch.testing.assert_close(body({"pixel": pixel}).tokens_BLD[:, 0], y)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whitened_patches_are_uncorrelated_and_of_variance_one(channels):
+    rng = np.random.default_rng(0)
+    wide = rng.normal(size=(50, 24, 24, channels))
+    smooth = sum(np.roll(wide, (i, j), (1, 2)) for i in range(3) for j in range(3)) / 3
+    corners = [smooth[:, i : 23 + i, j : 23 + j] for i in range(2) for j in range(2)]
+    patch = np.concatenate(corners, axis=3).reshape(-1, 4 * channels)
+    std = smooth.reshape(-1, channels).std(0)
+    filters = whitening_filters(np.cov(patch.T).tolist(), std.tolist())
+    value = torch.from_numpy(smooth / std).float().movedim(3, 1)
+    y = torch.nn.functional.conv2d(value, filters).movedim(1, 3).reshape(-1, 8 * channels).double().numpy()
+    half = y[:, : 4 * channels]
+    np.testing.assert_array_equal(half, -y[:, 4 * channels :])
+    # 5e-4 is added to variances of at least 0.02, and the mean is not quite zero.
+    np.testing.assert_allclose(np.cov(half.T), np.eye(4 * channels), atol=0.05)
+
+
+def test_residual_stages_add_what_the_first_layer_gave():
+    torch.manual_seed(0)
+    options: dict[str, Any] = {
+        "kernel_size": 3, "stride": 1, "convolutions": 3, "padding": "same", "normalization": "batch",
+        "activation": "relu", "pool": "max", "separable": False,
+    }  # fmt: skip
+    stage = Stage(2, 4, (8, 8), residual=True, **options).eval()
+    x = torch.randn(2, 2, 8, 8)
+    first = stage.first(x)
+    torch.testing.assert_close(stage(x), first + stage.rest(first))
+    assert stage.grid == (4, 4) == stage(x).shape[2:]
+
+
+def test_separable_filters_have_few_weights():
+    plain, separable = (
+        weights(CnnEncoder(channels=[32, 64], separable=how, whitening=False).build(layout(16, 3)))
+        for how in (False, True)
+    )
+    assert separable < plain / 5
+
+
+@pytest.mark.parametrize(("side", "stages"), [(1, 1), (8, 1), (16, 2), (28, 3), (32, 3), (64, 4), (128, 5), (1000, 6)])
+def test_as_many_stages_as_leave_four_places(side, stages):
+    assert stages_for((side, side)) == stages
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 5, 8, 28, 32, 64, 96])
+def test_pictures_of_any_size_are_read_without_options(side):
+    sense = Sense(grid=(side, side), mean=(0.5,), std=(0.2,), covariance=tuple(map(tuple, (np.eye(4) * 0.1).tolist())))
+    body = CnnEncoder().build(Layout({"pixel": 1}, senses={"pixel": sense})).eval()
+    z = body({"pixel": torch.zeros(2, side, side, 1, dtype=torch.uint8)})
+    assert z.grid == body.form.size
+    assert z.tokens_BLD.shape == (2, z.grid[0] * z.grid[1], body.form.width)
+
+
+def test_rows_without_a_picture_have_a_vector_of_their_own():
+    torch.manual_seed(0)
+    body = CnnEncoder(channels=[4]).build(layout(8, flags=1)).eval()
+    pixel = torch.full((2, 8, 8, 1), 128, dtype=torch.uint8)
+    z = body({"pixel": pixel, "flag": torch.tensor([[0.0], [1.0]])}).tokens_BLD
+    added = (z[1] - z[0]).detach()
+    torch.testing.assert_close(added, body.missing.weight.detach().T.expand_as(added))
+
+
+def test_dropout_is_at_the_end():
+    body = CnnEncoder(channels=[4], dropout=0.5).build(layout(8))
+    assert sum(isinstance(m, Dropout) and m.threshold > 0 for m in body.modules()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"channels": [4], "kernel_sizes": [9], "padding": "valid"}, "do not fit"),
+        ({"channels": [4, 4], "kernel_sizes": [3, 3, 3]}, "3 kernel sizes for 2 stages"),
+    ],
+)
+def test_filters_that_do_not_fit_are_refused(options, words):
+    with pytest.raises(SpecError, match=words):
+        CnnEncoder(**options).build(layout(8))
+
+
+def test_columns_of_a_table_are_refused():
+    with pytest.raises(SpecError, match="reads texts, pictures"):
+        CnnEncoder().build(Layout({"number": 3}))
