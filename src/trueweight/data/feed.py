@@ -125,7 +125,7 @@ def bucketed(order: Tensor, lengths: Tensor, size: int, first: int, seed: int, e
     """The same order, changed so that rows of about one length meet in a batch.
 
     Within windows of :data:`WINDOW` batches rows are sorted by length; the batches of a window then come in a random
-    order, so that lengths tell nothing of when a row is seen. A batch that two epochs share is one of short rows in both.
+    order, so that lengths tell nothing of when a row is seen. A batch that two epochs share holds short rows of both.
 
     Args:
         order: Of one epoch, (N,).

@@ -34,10 +34,10 @@ def named_kind(name: str) -> str | None:
     return next((k for k, ends in ENDINGS.items() if name.endswith(ends) or name.startswith(f"data:{k}/")), None)
 
 
-def media_kind(raw: pa.ChunkedArray | pa.Array, options: ReadOptions) -> str | None:
+def media_kind(raw: pa.ChunkedArray | pa.Array, options: ReadOptions | None = None) -> str | None:
     """``image`` or ``audio``, where nine of ten given cells are such files or name such."""
     array = media_array(raw)
-    given = None if array is None else _some(array, options, 1000)
+    given = None if array is None else _some(array, options or ReadOptions(), 1000)
     if array is None or not given:
         return None
     kinds = Counter(map(named_kind if is_text(array.type) else _headed_kind, given))

@@ -14,6 +14,11 @@ __all__ = ["SENSES", "with_defaults"]
 
 SENSES: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "image": {"encoder": [{"type": "cnn"}], "augment": [{"type": "shift"}, {"type": "horizontal_flip", "grey": False}]},
+    # Three layers of 128 that look at 5 steps, each halving them: one step then sees a third of a second.
+    "audio": {
+        "encoder": [{"type": "cnn", "channels": [128, 128, 128], "kernel_sizes": [5]}],
+        "augment": [{"type": "spec_augment"}],
+    },
 }
 """By column type: ``encoder``, one part or several in a row, and ``augment``, each as plain data."""
 
