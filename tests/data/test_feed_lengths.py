@@ -7,6 +7,7 @@ import torch
 from trueweight.data.feed import WINDOW, Feed, bucketed, epoch_order, padding_share
 from trueweight.data.packed import Packed
 from trueweight.data.ragged import starts_of
+from trueweight.train.probe import batch_size_for, little_padded
 
 SPREADS = {
     "speech": lambda rng, n: np.exp(rng.normal(4.6, 0.6, n)),
@@ -86,3 +87,15 @@ def test_chunks_for_answers_hold_no_more_than_allowed():
         assert len(place) <= 64 and torch.equal(batch.inputs["sound"]["frame.length"], lengths[place])
         seen.append(place)
     assert torch.equal(torch.cat(seen).sort().values, torch.arange(300))
+
+
+@pytest.mark.parametrize(("rows", "size"), [(330, 8), (5_000, 128), (100_000, 256)])
+def test_small_tables_of_sounds_get_batches_small_enough(rows, size):
+    lengths = lengths_of("speech", rows).clamp_max(300)
+    packed = Packed(torch.zeros(int(lengths.sum()), 1, dtype=torch.int8), torch.from_numpy(starts_of(lengths.numpy())))
+    usual = batch_size_for(rows)
+    chosen = little_padded(Feed(torch.arange(rows), {"sound": {"frame": packed}}, {}), usual)
+    assert chosen == size
+    assert padded(lengths, chosen, 2) < 0.05 or chosen == 8
+    assert little_padded(Feed(torch.arange(rows), {"text": {"bag": packed}}, {}), usual) == usual
+    assert little_padded(Feed(torch.arange(rows), {"table": {"number": torch.zeros(rows, 1)}}, {}), usual) == usual

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from trueweight.data.feed import Feed
+from trueweight.data.feed import Feed, padding_share
 from trueweight.data.packed import Packed
 from trueweight.errors import TrainError
 from trueweight.spec.units import describe_bytes
@@ -17,7 +17,7 @@ from trueweight.train.loop import Streams, batches_from, quiet, train_steps
 from trueweight.train.plan import MemberPlan
 from trueweight.train.watch import Stopwatch
 
-__all__ = ["batch_size_for", "choose_device", "decide_plan", "looks_for", "predicted_bytes", "usual"]
+__all__ = ["batch_size_for", "choose_device", "decide_plan", "little_padded", "looks_for", "predicted_bytes", "usual"]
 
 _LOG = logging.getLogger("trueweight.train")
 
@@ -34,6 +34,9 @@ _MARGIN = 0.97
 _LOOK_SHARE = 0.25
 _BATCHES = ((1_000, 32), (6_400, 128), (108_000, 256), (500_000, 512))
 _LARGEST_BATCH = 1024
+_LEAST_BATCH = 8
+_PADDING = 0.05
+"""Share of steps that may be padding."""
 
 
 def batch_size_for(rows: int) -> int:
@@ -115,7 +118,8 @@ def _feed_bytes(feed: Feed) -> int:
 def _fitting_batch(job: Job) -> tuple[int, int]:
     """(batch size, predicted bytes); "auto" shrinks to fit the memory, a size asked for does not."""
     asked = job.spec.batch_size
-    size = min(batch_size_for(len(job.train)) if asked == "auto" else asked, len(job.train))
+    size = little_padded(job.train, batch_size_for(len(job.train))) if asked == "auto" else asked
+    size = min(size, len(job.train))
     limit = job.spec.budget.memory
     need = predicted_bytes(job, size)
     while limit is not None and need > limit:
@@ -128,6 +132,15 @@ def _fitting_batch(job: Job) -> tuple[int, int]:
         size = max(8, size // 2)
         need = predicted_bytes(job, size)
     return size, need
+
+
+def little_padded(feed: Feed, size: int) -> int:
+    """The size, or a smaller one where sounds or series of few rows would be padded by more than one step in twenty."""
+    framed = any("frame" in stored for stored in feed.inputs.values())
+    lengths = feed.lengths() if framed else None
+    while lengths is not None and size > _LEAST_BATCH and padding_share(lengths, size) > _PADDING:
+        size //= 2
+    return size
 
 
 def _measure(job: Job, plan: MemberPlan, allowed: float) -> tuple[float, float]:
