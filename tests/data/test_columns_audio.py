@@ -111,7 +111,7 @@ def test_bad_files_among_good_ones_are_missing_and_counted(folder, caplog):
     cells, learnt, codec = run(names, part, options=ReadOptions(("",), media_dir=folder))
     assert (~cells.missing_N).nonzero()[0].tolist() == [0, 7, 13]
     assert cells.notes == {
-        "not a sound": 2, "broken sound": 1, "empty sound": 1, "file not found": 4,
+        "not a sound": 1, "empty file": 1, "broken sound": 1, "empty sound": 1, "file not found": 4,
         "web address, not fetched": 1, "broken data: address": 2,
     }  # fmt: skip
     assert (learnt["count"], learnt["missing"], learnt["broken"]) == (3, 11, 1)

@@ -169,7 +169,7 @@ def test_channels_are_averaged_and_late_parts_are_not_decoded():
 
 BAD = {
     "text": (b"Rumpelstilzchen " * 30, "not a sound"),
-    "nothing": (b"", "not a sound"),
+    "nothing": (b"", "empty file"),
     "picture": (b"\xff\xd8\xff\xe0" + bytes(300), "not a sound"),
     "riff, but a film": (b"RIFF\x00\x00\x00\x00AVI " + bytes(300), "not a sound"),
     "head alone": (file_of(noise(2000))[:40], "broken sound"),

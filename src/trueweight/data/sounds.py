@@ -53,6 +53,8 @@ def sound_head(content: bytes) -> tuple[int, int, int]:
     """
     import soundfile
 
+    if not content:
+        raise UnusableError("empty file")
     if not is_sound(content):
         raise UnusableError("not a sound")
     try:
