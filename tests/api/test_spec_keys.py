@@ -6,6 +6,7 @@ A key that has no row here fails the test. An option that changes nothing is wor
 import base64
 import io
 import json
+import wave
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -40,6 +41,20 @@ def photo(kind: int, number: int) -> str:
 
 
 @cache
+def clip(kind: int, number: int) -> str:
+    """A tone in noise of a tenth of a second or more, as an address: higher for each kind."""
+    rng, file = np.random.default_rng(number), io.BytesIO()
+    time = np.arange(800 + 40 * (number % 20)) / 8000
+    value = np.sin(2 * np.pi * 500 * (kind + 1) * time) * 0.3 + rng.normal(size=len(time)) * 0.02
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes((value * 20_000).astype("<i2").tobytes())
+    return f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+@cache
 def claims() -> Table:
     """A table with a column of every type, and a little of every kind of dirt."""
     rng = np.random.default_rng(0)
@@ -58,6 +73,7 @@ def claims() -> Table:
         "place": [json.dumps([round(float(v), 3), float(i % 4)]) for i, v in enumerate(size)],
         "tags": ["|".join("pqr"[j] for j in range(3) if (i + j) % (j + 2) == 0) for i in n],
         "note": [NOTES[(i + k) % 4] + "!" * int(v > 0) for i, k, v in zip(n, kind, risk, strict=True)],
+        "clip": [clip(k, i) for i, k in enumerate(kind.tolist())],
         "photo": [photo(k, i) for i, k in enumerate(kind.tolist())],
         "customer": [f"c{i // 6}" for i in n],
         "other": [f"d{i // 9}" for i in n],
@@ -386,6 +402,8 @@ def on_bag(key: str, first: Any, second: Any) -> Change:
     encoder = {"type": "bag", "width": 4, "hidden_sizes": [4], "dropout": 0.0, "ngram_dropout": 0.0}
     features = {"features": {"note": {"type": "text", "encoder": encoder}}}
     return Change(f"features/note/encoder/{key}", first, second, answers, merged(SMALL, features))
+
+
 def on_photo(key: str, first: Any, second: Any, see: Any) -> Change:
     photo = {"features": {"photo": {"type": "image"}}}
     return change(f"features/photo/{key}", first, second, see, **merged(SMALL, photo))
@@ -395,6 +413,25 @@ def on_pixels(kind: str, key: str, first: Any, second: Any) -> Change:
     features = {"features": {"photo": {"type": "image"}}}
     ways = [[{"type": kind, key: value}] for value in (first, second)]
     return change("features/photo/augment", *ways, augmented, **merged(SMALL, features))
+
+
+def on_clip(key: str, first: Any, second: Any, see: Any) -> Change:
+    features = {"features": {"clip": {"type": "audio"}}}
+    return change(f"features/clip/{key}", first, second, see, **merged(SMALL, features))
+
+
+def encoded(raw: Mapping[str, Any]) -> Any:
+    """The arrays of the first column alone."""
+    from trueweight.train.encoded import encode
+
+    found = encode(prepared(raw), keep=False)
+    return {name: t.value_MC.tolist() for name, t in next(reversed(found.inputs.values())).items() if name == "frame"}
+
+
+def on_frames(kind: str, key: str, first: Any, second: Any) -> Change:
+    features = {"features": {"clip": {"type": "audio"}}}
+    ways = [[{"type": kind, key: value}] for value in (first, second)]
+    return change("features/clip/augment", *ways, augmented, **merged(SMALL, features))
 
 
 def on_cnn(key: str, first: Any, second: Any, **fixed: Any) -> Change:
@@ -524,6 +561,13 @@ CHANGES: dict[str, Change] = {
     "column.text.max_tokens": on_note("max_tokens", 2, 9, signature, encoder="mlp"),
     "column.text.encoder": on_note("encoder", None, "linear", fields),
     "column.text.augment": on_note("augment", [], ["word_dropout"], augmented),
+    "column.audio.sample_rate": on_clip("sample_rate", 4000, 8000, encoded),
+    "column.audio.n_mels": on_clip("n_mels", 8, 16, encoded),
+    "column.audio.window": on_clip("window", 20.0, 30.0, encoded),
+    "column.audio.hop": on_clip("hop", 10.0, 20.0, encoded),
+    "column.audio.max_seconds": on_clip("max_seconds", 0.05, 0.1, encoded),
+    "column.audio.encoder": on_clip("encoder", None, "linear", fields),
+    "column.audio.augment": on_clip("augment", [], ["gain"], augmented),
     "column.image.size": on_photo("size", 8, 12, signature),
     "column.image.encoder": on_photo("encoder", None, "linear", fields),
     "column.image.augment": on_photo("augment", [], ["horizontal_flip"], augmented),
@@ -629,6 +673,13 @@ CHANGES: dict[str, Change] = {
     "augmentation.horizontal_flip.grey": on_pixels("horizontal_flip", "grey", True, False),
     "augmentation.shift.share": on_pixels("shift", "share", 0.1, 0.4),
     "augmentation.crop.smallest": on_pixels("crop", "smallest", 0.2, 0.8),
+    "augmentation.spec_augment.time_masks": on_frames("spec_augment", "time_masks", 0, 5),
+    "augmentation.spec_augment.time_share": on_frames("spec_augment", "time_share", 0.0, 0.5),
+    "augmentation.spec_augment.frequency_masks": on_frames("spec_augment", "frequency_masks", 0, 5),
+    "augmentation.spec_augment.frequency_share": on_frames("spec_augment", "frequency_share", 0.0, 0.5),
+    "augmentation.time_shift.steps": on_frames("time_shift", "steps", 1, 5),
+    "augmentation.gain.decibels": on_frames("gain", "decibels", 1.0, 6.0),
+    "augmentation.noise.signal_to_noise": on_frames("noise", "signal_to_noise", [0.0, 10.0], [20.0, 30.0]),
     "augmentation.cutout.share": on_pixels("cutout", "share", 0.2, 0.6),
     # Optimisers
     "optimizer.sgd.learning_rate": on_optimizer("sgd", "learning_rate", 0.1, 0.2),

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import wave
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,19 @@ def picture(level: int) -> str:
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
+def sound(seed: int) -> str:
+    """Some noise of a tenth of a second, as an address."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(8000)
+        out.writeframes(np.random.default_rng(seed).integers(-3000, 3000, 700 + 50 * seed, np.int16).tobytes())
+    return "data:audio/wav;base64," + base64.b64encode(file.getvalue()).decode()
+
+
 TEXTS = {
+    "audio": [sound(0), sound(1), f" {sound(2)}", sound(3), "NA", "", "nowhere.wav"],
     "number": ["7,11", "20.05", " 3 ", "4", "NA", "", "1,5", "x", "inf", "1e-3", "+5"],
     "binary": ["yes", "no", "yes ", "NA", "", "no"],
     "category": ["red", "green", " red", "blue", "NA", "", "grün", "3"],
@@ -106,7 +119,7 @@ def checked(codec, cells):
     assert {key: array.shape[-1] for key, array in arrays.items()} == codec.shapes()
     assert all(whole[key].shape[1:-1] == sense.grid for key, sense in codec.senses().items() if sense.grid)
     for key, array in arrays.items():
-        assert array.dtype == DTYPES.get(key, np.float32), key
+        assert array.dtype == DTYPES.get(key, np.float32) or (key == "frame" and array.dtype == np.float16), key
         assert np.isfinite(array).all(), key
         assert len(codec.labels()[key]) == array.shape[-1]
     assert set(codec.labels()) == set(codec.shapes())
@@ -216,6 +229,9 @@ def test_made_up_cells_can_be_read(learnt_case):
         "not a set",
         "wrong length",
         "not a text",
+        "not a sound",
+        "broken sound",
+        "file not found",
     }
     checked(part.codec("c", learnt), cells)
     if part.type not in ("ignore", "id"):

@@ -80,6 +80,17 @@ CASES = [
     for i, options in enumerate(VARIANTS.get(name, [{}]))
     for layout in READS.get(name, PLAIN)
 ]
+ALONG: list[dict[str, Any]] = [
+    {"channels": [4, 6]},
+    {"channels": [6], "kernel_sizes": [2, 3, 4], "pool": "none", "normalization": "layer", "pooling": "max"},
+    {"channels": [4, 4], "pool": "mean", "normalization": "none", "residual": True, "separable": True},
+]
+"""Options of cnn along sequences, where rows differ in length and cannot be laid flat."""
+CASES += [
+    pytest.param("cnn", options, layout, id=f"cnn-along-{i}-{layout}")
+    for i, options in enumerate(ALONG)
+    for layout in ("series", "tokens")
+]
 ROWS = 6
 
 

@@ -13,13 +13,14 @@ from trueweight.data.packed import Packed
 from trueweight.data.ragged import Ragged
 from trueweight.seeds import stream
 
-__all__ = ["Feed", "Stored", "bucketed", "epoch_order", "stored"]
+__all__ = ["Feed", "Stored", "bucketed", "epoch_order", "padding_share", "stored"]
 
 Stored = Mapping[str, Tensor | Packed]
 """Tensors of all cases of one field, by array name."""
 
-WINDOW = 64
-"""Batches whose rows are sorted by length together: enough for little padding, few enough to stay mixed."""
+WINDOW = 128
+"""Batches whose rows are sorted by length together: enough for little padding, few enough to stay mixed. Of lengths
+spread like those of speech and texts, cut where 99 % end, 64 left up to 6 % to padding, 128 up to 4 %."""
 
 
 def stored(arrays: FieldArrays) -> Stored:
@@ -124,7 +125,7 @@ def bucketed(order: Tensor, lengths: Tensor, size: int, first: int, seed: int, e
     """The same order, changed so that rows of about one length meet in a batch.
 
     Within windows of :data:`WINDOW` batches rows are sorted by length; the batches of a window then come in a random
-    order, so that lengths tell nothing of when a row is seen.
+    order, so that lengths tell nothing of when a row is seen. A batch that two epochs share holds short rows of both.
 
     Args:
         order: Of one epoch, (N,).
@@ -134,11 +135,28 @@ def bucketed(order: Tensor, lengths: Tensor, size: int, first: int, seed: int, e
         seed: Of the run.
         epoch: Which one.
     """
-    parts = [order[:first]]
+    parts: list[Tensor] = []
     for number, window in enumerate(torch.split(order[first:], size * WINDOW)):
-        ranked = window[torch.argsort(lengths[window], stable=True)]
-        whole = len(ranked) // size
-        shuffled = stream(seed, "buckets", epoch, number).permutation(whole)
-        batches = ranked[: whole * size].view(whole, size)[torch.from_numpy(shuffled)]
-        parts += [batches.flatten(), ranked[whole * size :]]
+        rows = torch.cat([order[:first], window]) if number == 0 else window
+        ranked = rows[torch.argsort(lengths[rows], stable=True)]
+        if number == 0:
+            parts, ranked = [ranked[:first]], ranked[first:]
+        left = len(ranked) % size
+        shuffled = stream(seed, "buckets", epoch, number).permutation(len(ranked) // size)
+        batches = ranked[left:].view(-1, size)[torch.from_numpy(shuffled)]
+        parts += [batches.flatten(), ranked[:left]]
     return torch.cat(parts)
+
+
+def padding_share(lengths: Tensor, size: int) -> float:
+    """The share of a batch's items that is padding, where rows are sorted into batches by length: what is to be
+    expected of :func:`bucketed`.
+
+    Args:
+        lengths: Items of each row, (N,).
+        size: Of a batch.
+    """
+    order = torch.from_numpy(stream(0, "padding").permutation(len(lengths)))
+    ordered = lengths[bucketed(order, lengths, size, 0, 0, 0)]
+    filled = sum(int(batch.max()) * len(batch) for batch in torch.split(ordered, size) if len(batch))
+    return 1 - int(lengths.sum()) / filled if filled else 0.0

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from trueweight.data.cells import ReadOptions
 from trueweight.data.guess_lists import guess_list, guess_set, guess_vector
-from trueweight.data.media_kinds import media_kind
+from trueweight.data.media_kinds import media_kind, some_there
 from trueweight.data.parse_dates import day_comes_first, read_dates
 from trueweight.data.parse_lists import find_separator, read_vectors
 from trueweight.data.parse_numbers import EXACT, number_style, read_numbers, too_small
@@ -151,7 +151,7 @@ def guess_feature(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Gues
         options: Missing markers and decimal comma.
     """
     array = flat(raw)
-    unfit = guess_list(array, options) or _media(array) or _unreadable(array)
+    unfit = guess_list(array, options) or _media(array, options) or _unreadable(array)
     if unfit:
         return Guess(*unfit)
     look = _look(name, array, options)
@@ -163,11 +163,14 @@ def guess_feature(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Gues
     raise AssertionError("the last rule takes every column")
 
 
-def _media(array: pa.Array) -> tuple[str, str, dict[str, Any]] | None:
-    kind = media_kind(array)
+def _media(array: pa.Array, options: ReadOptions) -> tuple[str, str, dict[str, Any]] | None:
+    kind = media_kind(array, options)
     if kind is None or kind not in registry("column"):
         return None
     what = {"image": "pictures", "audio": "sounds"}[kind]
+    if is_text(array.type) and not some_there(array, options):
+        why = f"paths of {what}, but the files are not there: say where they start with data.media_dir"
+        return "ignore", why, {}
     return kind, f"cells {'name' if is_text(array.type) else 'are'} files of {what}", {}
 
 

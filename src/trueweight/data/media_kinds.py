@@ -1,14 +1,16 @@
 """Whether cells are pictures or sounds, told from the ends of names and the first bytes of files."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from trueweight.data.media import media_array
-from trueweight.data.parse_texts import is_text
+from trueweight.data.cells import ReadOptions
+from trueweight.data.media import UnusableError, file_bytes, media_array
+from trueweight.data.parse_texts import is_text, marks_missing, trim
 
-__all__ = ["ENDINGS", "media_kind", "named_kind"]
+__all__ = ["ENDINGS", "media_kind", "named_kind", "some_there"]
 
 ENDINGS = {
     "image": (".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp"),
@@ -32,19 +34,41 @@ def named_kind(name: str) -> str | None:
     return next((k for k, ends in ENDINGS.items() if name.endswith(ends) or name.startswith(f"data:{k}/")), None)
 
 
-def media_kind(raw: pa.ChunkedArray | pa.Array) -> str | None:
-    """``image`` or ``audio``, where nine of ten cells are such files or name such."""
+def media_kind(raw: pa.ChunkedArray | pa.Array, options: ReadOptions | None = None) -> str | None:
+    """``image`` or ``audio``, where nine of ten given cells are such files or name such."""
     array = media_array(raw)
-    given = None if array is None else array.drop_null()
-    if given is None or not len(given):
+    given = None if array is None else _some(array, options or ReadOptions(), 1000)
+    if array is None or not given:
         return None
-    some = given.take(pa.array(np.linspace(0, len(given) - 1, min(len(given), 1000)).astype(np.int64))).to_pylist()
-    kinds = Counter(map(named_kind if is_text(given.type) else _headed_kind, some))
+    kinds = Counter(map(named_kind if is_text(array.type) else _headed_kind, given))
     kind, count = kinds.most_common(1)[0]
-    return kind if count >= _SHARE * len(some) else None
+    return kind if count >= _SHARE * len(given) else None
+
+
+def _some(array: pa.Array, options: ReadOptions, most: int) -> list[Any]:
+    """Cells from everywhere in the column that are not missing."""
+    given = array.drop_null()
+    some = given.take(pa.array(np.linspace(0, len(given) - 1, min(len(given), most)).astype(np.int64)))
+    if is_text(some.type):
+        some = trim(some)
+        some = some.filter(pa.array(~marks_missing(some, options)))
+    return [cell for cell in some.to_pylist() if cell]
 
 
 def _headed_kind(content: bytes) -> str | None:
     if content[:4] == b"RIFF":
         return _RIFF.get(content[8:12])
     return next((kind for kind, heads in _HEADS.items() if content.startswith(heads)), None)
+
+
+def some_there(names: pa.Array, options: ReadOptions) -> bool:
+    """Whether any of twenty files that cells name, from everywhere in the column, can be had."""
+    return any(_there(name, options) for name in _some(names, options, 20))
+
+
+def _there(name: str, options: ReadOptions) -> bool:
+    try:
+        file_bytes(name, options.media_dir)
+    except UnusableError:
+        return False
+    return True

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from trueweight.data.feed import Feed, padding_share
 from trueweight.errors import TrainError
 from trueweight.spec.run import TrainSpec
 from trueweight.spec.units import describe_bytes
@@ -17,7 +18,7 @@ from trueweight.train.memory import needed
 from trueweight.train.plan import MemberPlan
 from trueweight.train.watch import Stopwatch
 
-__all__ = ["asked_batch", "batch_size_for", "choose_device", "decide_plan", "looks_for", "usual"]
+__all__ = ["asked_batch", "batch_size_for", "choose_device", "decide_plan", "little_padded", "looks_for", "usual"]
 
 _LOG = logging.getLogger("trueweight.train")
 
@@ -34,6 +35,9 @@ _MARGIN = 0.97
 _LOOK_SHARE = 0.25
 _BATCHES = ((1_000, 32), (6_400, 128), (108_000, 256), (500_000, 512))
 _LARGEST_BATCH = 1024
+_LEAST_BATCH = 8
+_PADDING = 0.05
+"""Share of steps that may be padding."""
 
 
 def batch_size_for(rows: int) -> int:
@@ -80,6 +84,8 @@ def asked_batch(spec: TrainSpec, rows: int) -> int:
 def _fitting_batch(job: Job) -> tuple[int, int]:
     """(batch size, predicted bytes); "auto" shrinks to fit the memory, a size asked for does not."""
     asked, size = job.spec.batch_size, asked_batch(job.spec, len(job.train))
+    if asked == "auto":
+        size = little_padded(job.train, size)
     limit = job.spec.budget.memory
     need = needed(job, size).total
     while limit is not None and need > limit:
@@ -92,6 +98,15 @@ def _fitting_batch(job: Job) -> tuple[int, int]:
         size = max(8, size // 2)
         need = needed(job, size).total
     return size, need
+
+
+def little_padded(feed: Feed, size: int) -> int:
+    """The size, or a smaller one where sounds or series of few rows would be padded by more than one step in twenty."""
+    framed = any("frame" in stored for stored in feed.inputs.values())
+    lengths = feed.lengths() if framed else None
+    while lengths is not None and size > _LEAST_BATCH and padding_share(lengths, size) > _PADDING:
+        size //= 2
+    return size
 
 
 def _measure(job: Job, plan: MemberPlan, allowed: float) -> tuple[float, float]:
