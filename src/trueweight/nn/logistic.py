@@ -4,14 +4,15 @@ Shape suffixes in this file:
     R  rows of one chunk    P  places of the encoding    Q  P + 1, the intercept last    C  classes or labels
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from trueweight.nn.design import Chunk, Design
+from trueweight.nn.design import Chunk
+from trueweight.nn.narrow import narrowed
 from trueweight.nn.ridge import Fit
 from trueweight.nn.rows import few_threads
 
@@ -44,14 +45,15 @@ Point = tuple[float, Tensor, Callable[[], Tensor]]
 
 
 def logistic_path(
-    train: Design, validation: Design, link: Link, strengths: tuple[float, ...] = STRENGTHS
+    train: Iterable[Chunk], validation: Iterable[Chunk], link: Link, strengths: tuple[float, ...] = STRENGTHS
 ) -> Iterator[Fit]:
     """Minimise ``sum w loss(x b + c, y) / sum w + strength / 2 * |b|^2`` for each strength, warm-started.
 
     The loss is cross entropy: of one class among C ("softmax"), or of C independent labels ("sigmoid"). The
     intercept is not penalised. Stops early once two strengths in a row were worse than the best on validation.
     Newton's method: Hastie, Tibshirani and Friedman 2009, section 4.4.1. Where the Hessian would be too large, its
-    step is found by preconditioned conjugate gradients: Nocedal and Wright 2006, section 7.1.
+    step is found by preconditioned conjugate gradients: Nocedal and Wright 2006, section 7.1. Where there are more
+    places than rows, the rows' own span is searched; see :mod:`trueweight.nn.narrow`.
 
     Args:
         train: Rows to fit, y being 0/1 for each class.
@@ -59,6 +61,16 @@ def logistic_path(
         link: See above.
         strengths: > 0, descending.
     """
+    if (narrow := narrowed(train, validation)) is not None:
+        for strength, loss, weight_QC, bias_C in _path(narrow.train, narrow.validation, link, strengths):
+            yield strength, loss, *narrow.widened(weight_QC, bias_C)
+    else:
+        yield from _path(train, validation, link, strengths)
+
+
+def _path(
+    train: Iterable[Chunk], validation: Iterable[Chunk], link: Link, strengths: tuple[float, ...]
+) -> Iterator[Fit]:
     rows, total = 0, 0.0
     for chunk in train:
         rows, total = rows + len(chunk), total + float(chunk.weight_R.sum())
@@ -86,7 +98,7 @@ def logistic_path(
 class _Problem:
     """What stays the same along a path."""
 
-    design: Design
+    design: Iterable[Chunk]
     total: float
     link: Link
     remember: bool
@@ -233,7 +245,7 @@ def _eased(problem: _Problem, weight_QC: Tensor, ridge_Q1: Tensor) -> Callable[[
     return lambda rest_QC: vector_QQ @ ((vector_QQ.t() @ rest_QC) / value_QC)
 
 
-def _eigen(design: Design, total: float) -> tuple[Tensor, Tensor]:
+def _eigen(design: Iterable[Chunk], total: float) -> tuple[Tensor, Tensor]:
     gram_QQ = torch.zeros(0)
     for chunk in design:
         x_RQ = torch.nn.functional.pad(chunk.x.dense_RD, (0, 1), value=1.0)
@@ -276,7 +288,7 @@ def _add(sum_QC: Tensor, chunk: Chunk, error_RC: Tensor) -> None:
     sum_QC[-1] += error_RC.sum(0)
 
 
-def _mean_loss(design: Design, weight_QC: Tensor, link: Link) -> float:
+def _mean_loss(design: Iterable[Chunk], weight_QC: Tensor, link: Link) -> float:
     total, value = 0.0, 0.0
     for chunk in design:
         value += float((_row_loss(_logits(chunk, weight_QC), chunk.y_RO, link) * chunk.weight_R).sum())

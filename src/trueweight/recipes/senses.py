@@ -12,7 +12,13 @@ from trueweight.spec.base import PartSpec
 
 __all__ = ["SENSES", "with_defaults"]
 
-SENSES: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = {}
+# A bidirectional LSTM that reads steps as they are; rates of dropout and hidden units from the recipes for recurrent
+# networks (two layers, forget bias 1, orthogonal weights), halved in width because two laptop cores must finish.
+_SERIES = {"type": "lstm", "hidden_size": 64, "layers": 2, "bidirectional": True, "dropout": 0.2, "pooling": "mean"}
+
+SENSES: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = {
+    "timeseries": {"encoder": [_SERIES], "augment": [{"type": "jitter"}, {"type": "scaling"}]},
+}
 """By column type: ``encoder``, one part or several in a row, and ``augment``, each as plain data."""
 
 

@@ -24,12 +24,39 @@ from trueweight.spec.base import (
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
-    "BudgetSpec", "BundleSpec", "CardSpec", "ConformalSpec", "DataSpec", "EvaluateSpec", "FromDate", "IntervalSpec",
-    "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec", "TrainSpec",
+    "BudgetSpec", "BundleSpec", "CardSpec", "CasesSpec", "ConformalSpec", "DataSpec", "EvaluateSpec", "FromDate",
+    "IntervalSpec", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec",
+    "TrainSpec",
 ]  # fmt: skip
 
 MISSING_MARKERS = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "none", "?", "-", "#N/A")
 """Cells that mean "no value", after trimming. ``unknown`` is left to the user: it may be a category."""
+
+
+class CasesSpec(Spec):
+    """What one case is: what the model sees, and is asked about, as one."""
+
+    type: Literal["rows", "grouped"] = "rows"
+    """rows: each row is a case. grouped: all rows with one value of ``case`` are one."""
+
+    case: str | None = None
+    """Column that names the case, for ``grouped``."""
+
+    time: str | None = None
+    """Column that orders the rows of a case: numbers or dates. Null: the order of the file."""
+
+    series: list[str] | None = None
+    """Columns that become a series for each case. Null: those that vary within a case."""
+
+    @model_validator(mode="after")
+    def _each_type_has_what_it_needs(self) -> Self:
+        if self.type == "grouped" and self.case is None:
+            raise ValueError("type 'grouped' needs 'case', the column that says which rows belong together")
+        if self.type == "rows" and (self.case or self.time or self.series):
+            raise ValueError("'case', 'time' and 'series' need type 'grouped'")
+        if self.case is not None and self.case == self.time:
+            raise ValueError(f"{self.case!r} cannot be both 'case' and 'time'")
+        return self
 
 
 class DataSpec(Spec):
@@ -38,7 +65,7 @@ class DataSpec(Spec):
     source: str | list[str] | None = None
     """A file, a glob, or a list of them; relative to the spec's folder. Null when a frame is given in Python."""
 
-    format: Literal["csv", "tsv", "parquet", "arrow", "jsonl", "excel"] | None = None
+    format: Literal["csv", "tsv", "parquet", "arrow", "jsonl", "excel", "ts"] | None = None
     """Null reads it off the file's name and first bytes."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
@@ -67,6 +94,9 @@ class DataSpec(Spec):
 
     drop_duplicates: bool = False
     """Drop rows that repeat an earlier row in every column. Off: they are counted and reported."""
+
+    cases: CasesSpec = Field(default_factory=CasesSpec)
+    """Which rows are one case together."""
 
 
 class FromDate(Spec):
