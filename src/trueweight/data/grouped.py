@@ -65,10 +65,12 @@ def grouped(
             continue
         cells = _sorted(table.data.column(name), order)
         changing = _changing(cells, start_K1) if name in others else None
-        if name in single or name == cases.time:
+        if name == cases.time:  # asked for as a time of the case: when it ends
+            columns[name] = cells.take(pa.array(start_K1[1:] - 1))
+            continue
+        if name in single:
             _refuse(changing, name, table, cases)
-            columns[name] = cells.take(pa.array(_last(start_K1) if name == cases.time else start_K1[:-1]))
-        elif name in others and (name in known if known is not None else changing is not None):
+        if name not in single and name in others and (name in known if known is not None else changing is not None):
             columns[name] = pa.LargeListArray.from_arrays(start_K1, cells).cast(pa.list_(cells.type))
             series.append(name)
         else:
@@ -153,12 +155,8 @@ def _first_given(cells: pa.Array, start_K1: np.ndarray) -> np.ndarray:
     return np.where(first_K < len(cells), first_K, start_K1[:-1])
 
 
-def _last(start_K1: np.ndarray) -> np.ndarray:
-    return np.asarray(start_K1[1:] - 1)
-
-
 def _refuse(changing: int | None, name: str, table: Table, cases: CasesSpec) -> None:
-    if changing is None or name == cases.time:
+    if changing is None:
         return
     problem = f"column {name!r} has several values within one case, and must have one (case number {changing + 1:,})"
     raise DataError(problem, where=table.label, hint=f"is {cases.case!r} the column that names cases?")

@@ -100,7 +100,7 @@ def _neighbours_alike(cells: SeriesCells, width: int) -> bool:
 def _words_for(cells: SeriesCells) -> str:
     lengths, channels = cells.value.lengths[~cells.missing_N], cells.value.value_MC.shape[1]
     many = f" of {channels:,} channels" if channels > 1 else ""
-    low, high = int(np.quantile(lengths, 0.1)), int(np.quantile(lengths, 0.9))
+    low, high = (int(np.quantile(lengths, share, method="nearest")) for share in (0.1, 0.9))
     return f"series{many}, most of {low:,} to {high:,} steps" if low < high else f"series{many} of {high:,} steps"
 
 

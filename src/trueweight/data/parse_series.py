@@ -14,6 +14,7 @@ from trueweight.data.cells import ReadOptions, SeriesCells
 from trueweight.data.parse_numbers import read_numbers
 from trueweight.data.parse_texts import flat, is_text, marks_missing, read_texts, trim
 from trueweight.data.ragged import Ragged, starts_of
+from trueweight.data.series import rows_with_gaps
 
 __all__ = ["is_list", "number_of_channels", "read_series", "steps_first"]
 
@@ -70,13 +71,13 @@ def read_series(
     read_K = given_K & ~_any(lists.odd_M, value_start_K1)
     fits_K = read_K & even_K & (high_K == channels)
     filled_K = fits_K & _any(~np.isnan(lists.value_M), value_start_K1)
+    value = _rows(lists, filled_K, channels)
     notes = lists.notes | {
         "not a series": lists.notes.get("not a series", 0) + int(rows_K[given_K & ~read_K].sum()),
         "wrong number of channels": int(rows_K[read_K & ~fits_K].sum()),
-        "steps without a value": int(rows_K[filled_K & _any(np.isnan(lists.value_M), value_start_K1)].sum()),
+        "steps without a value": int(rows_with_gaps(value).sum()),
         "infinite": int(rows_K[fits_K & _any(lists.infinite_M, value_start_K1)].sum()),
     }
-    value = _rows(lists, filled_K, channels)
     missing_N = value.lengths == 0
     return SeriesCells(missing_N=missing_N, value=value, notes={k: v for k, v in notes.items() if v})
 

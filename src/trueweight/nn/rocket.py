@@ -28,6 +28,9 @@ PIECE = 12
 MOST_CHANNELS = 9
 """Channels that one convolution adds up at most."""
 
+RAMP = 0.1
+"""In root mean squares: how far around a threshold a step counts in part, so that rounding never tips a whole one."""
+
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -42,7 +45,7 @@ class Rocket(nn.Module):
     Sources: ROCKET, Dempster, Petitjean and Webb 2020, arXiv:1910.13051; MiniRocket, Dempster, Schmidt and Webb 2021,
     arXiv:2012.08791; the place of the steps above, MultiRocket, Tan et al. 2022, arXiv:2102.00457. We deviate in the
     thresholds: theirs are quantiles of training rows, ours are fixed multiples of each row's own root mean square, so
-    that nothing is learnt and a row's features depend on that row alone.
+    that nothing is learnt and a row's features depend on that row alone; and a step close to one counts in part.
 
     Args:
         channels: C.
@@ -93,13 +96,14 @@ class Rocket(nn.Module):
             strength_BK = (answer_BKT.square() * inner_B1T).sum(2) / inner_B1T.sum(2).clamp_min(1.0)
             strength_BK = (strength_BK + 1e-12).sqrt()
             yield 0.5 * (strength_BK + 0.01).log()
-            only_BKT = answer_BKT * steps.real_B1T  # 0 is between the largest and the smallest of any row
-            yield only_BKT.amax(2)
-            yield only_BKT.amin(2)
+            only_BKT = answer_BKT * steps.real_B1T
+            yield only_BKT.amax(2).clamp_min(0.0)  # as if every row had padding, which is 0
+            yield only_BKT.amin(2).clamp_max(0.0)
             for number in range(self.thresholds):
                 mask_B1T = inner_B1T if number % 2 else steps.real_B1T
                 limit_BK1 = (strength_BK * limit_KS[:, number]).unsqueeze(2)
-                above_BKT = (answer_BKT > limit_BK1).to(answer_BKT.dtype) * mask_B1T
+                ramp_BK1 = (strength_BK * RAMP).unsqueeze(2)
+                above_BKT = ((answer_BKT - limit_BK1) / ramp_BK1 + 0.5).clamp(0.0, 1.0) * mask_B1T
                 count_B1 = mask_B1T.sum(2).clamp_min(1.0)
                 yield above_BKT.sum(2) / count_B1
                 yield 1.5 * (above_BKT * steps.place_B1T).sum(2) / count_B1
