@@ -128,9 +128,9 @@ def test_dropout_is_the_same_at_all_steps_and_only_in_training():
 
 
 def test_it_learns_what_came_first():
-    """The class is the sign of the first step, thirty steps before the end."""
+    """The class is the sign of the first step, thirty steps before the end: where the way back stops."""
     torch.manual_seed(0)
-    module, head = Recurrent("lstm", Form(1), 16, ends=True), torch.nn.Linear(16, 1)
+    module, head = Recurrent("lstm", Form(1), 8, bidirectional=True, ends=True), torch.nn.Linear(16, 1)
     x = torch.randn(256, 30, 1)
     y = (x[:, 0] > 0).float()
     optimizer = torch.optim.Adam([*module.parameters(), *head.parameters()], lr=2e-2)
