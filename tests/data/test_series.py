@@ -23,7 +23,8 @@ def read(values, **options):
 
 
 def rows(cells):
-    return [[[None if np.isnan(v) else float(v) for v in step] for step in cells.value.row(i)] for i in range(len(cells))]
+    found = [cells.value.row(place).tolist() for place in range(len(cells))]
+    return [[[None if np.isnan(value) else value for value in step] for step in row] for row in found]
 
 
 @pytest.mark.parametrize(

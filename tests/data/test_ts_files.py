@@ -46,7 +46,7 @@ def test_a_number_to_predict_is_a_label(tmp_path):
 
 def test_time_stamps_are_left_out_and_said_so(tmp_path):
     path = tmp_path / "made.ts"
-    path.write_text("@problemName m\n@timeStamps true\n@univariate true\n@classLabel true a\n@data\n(0,1.5),(2,2.5):a\n")
+    path.write_text("@timeStamps true\n@univariate true\n@classLabel true a\n@data\n(0,1.5),(2,2.5):a\n")
     table = read_table(path)
     assert table.data["series"].to_pylist() == [[1.5, 2.5]]
     assert "time stamps" in table.provenance.notes[0]

@@ -61,7 +61,8 @@ def test_a_row_alone_has_the_same_features():
     rocket, x = Rocket(2, 40), batch()
     whole = rocket(x)
     for row, length in enumerate(LENGTHS):
-        single = {"frame": x["frame"][row : row + 1, : max(1, length)], "frame.length": x["frame.length"][row : row + 1]}
+        frame_BTC, length_B = x["frame"][row : row + 1, : max(1, length)], x["frame.length"][row : row + 1]
+        single = {"frame": frame_BTC, "frame.length": length_B}
         torch.testing.assert_close(rocket(single), whole[row : row + 1], rtol=1e-4, atol=1e-5)
 
 
