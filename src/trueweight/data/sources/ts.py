@@ -207,6 +207,7 @@ def _column(value: np.ndarray) -> pa.Array:
 
 
 def _piece(found: _Found, head: _Head, name: str, spec: DataSpec, encoding: str) -> Piece:
+    found.bad.sort()
     if len(found.bad) > spec.max_bad_rows * found.total:
         lines = ", ".join(str(number) for number, _ in found.bad[:3]) + (", …" if len(found.bad) > 3 else "")
         problem = f"{len(found.bad):,} of {found.total:,} series cannot be read (lines {lines}): {found.bad[0][1]}"
