@@ -172,7 +172,8 @@ def test_a_target_that_varies_within_a_case_is_refused(tmp_path):
 def test_nothing_of_a_single_series_is_kept(tmp_path):
     one, _, labels = waves()
     one[7] = [31.25, 77.125, 4242.4242] * 200
-    bundle = api.train({"wave": one, "label": labels}, spec={"targets": {"label": "binary"}, **FAST}, out=tmp_path / "r")
+    spec = {"targets": {"label": "binary"}, **FAST}
+    bundle = api.train({"wave": one, "label": labels}, spec=spec, out=tmp_path / "r")
     for path in bundle.path.rglob("*"):
         if path.is_file():
             content = path.read_bytes()
