@@ -21,9 +21,9 @@ _Found: TypeAlias = tuple[str, str, dict[str, Any]]
 LEAST_STEPS = 20
 """Numbers from which on a list may be a series though all lists have as many."""
 
-_ALIKE = 0.3
-"""Correlation of neighbouring numbers from which on such lists are series. In embeddings neighbours have nothing to do
-with each other."""
+_ALIKE = 0.1
+"""Correlation of neighbouring numbers, or of those two apart, from which on such lists are series. In embeddings
+neighbours have nothing to do with each other."""
 
 
 def guess_list(array: pa.Array, options: ReadOptions) -> _Found | None:
@@ -93,8 +93,9 @@ def _neighbours_alike(cells: SeriesCells, width: int) -> bool:
     if not 0 < size < np.inf:
         return False
     value_ND = value_ND / size
-    whole = float((value_ND[:, 1:] ** 2).sum() * (value_ND[:, :-1] ** 2).sum()) ** 0.5
-    return whole > 0 and bool(float((value_ND[:, 1:] * value_ND[:, :-1]).sum()) / whole >= _ALIKE)
+    whole = float(np.square(value_ND).sum())
+    likeness = [abs(float((value_ND[:, lag:] * value_ND[:, :-lag]).sum())) / whole for lag in (1, 2)]
+    return max(likeness) >= _ALIKE
 
 
 def _words_for(cells: SeriesCells) -> str:

@@ -30,6 +30,10 @@ NEWTON_FLOPS = 2e9
 EIGEN_FLOPS = 2e10
 """Most rows * places^2 for which eigenvectors of the rows' products are worth their price: they are found once."""
 
+EIGEN_PLACES = 3000
+"""Most places for which they are found for more rows too, up to eight for each place: finding them costs more than the
+products then, and columns that go together, as a rocket's do, need them."""
+
 CURVE_BYTES = 128 * 2**20
 """Probabilities of all rows up to this size are remembered for products with the Hessian, else computed again."""
 
@@ -76,7 +80,8 @@ def _path(
         rows, total = rows + len(chunk), total + float(chunk.weight_R.sum())
     places, classes = chunk.x.width, chunk.y_RO.shape[1]
     whole = link == "sigmoid" and classes == 1 and not chunk.x.sparse and rows * places**2 <= NEWTON_FLOPS
-    turn = None if whole or chunk.x.sparse or rows * places**2 > EIGEN_FLOPS else _eigen(train, total)
+    worth = rows * places**2 <= EIGEN_FLOPS or (places <= EIGEN_PLACES and rows <= 8 * places)
+    turn = _eigen(train, total) if worth and not whole and not chunk.x.sparse else None
     problem = _Problem(train, total, link, rows * classes * 8 <= CURVE_BYTES, turn)
     weight_QC = torch.zeros(places + 1, classes, dtype=torch.float64)
     best, worse = float("inf"), 0
