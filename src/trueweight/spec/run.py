@@ -48,15 +48,17 @@ class CasesSpec(Spec):
     series: list[str] | None = None
     """Columns that become a series for each case. Null: those that vary within a case."""
 
-    @model_validator(mode="after")
-    def _each_type_has_what_it_needs(self) -> Self:
-        if self.type == "grouped" and self.case is None:
-            raise ValueError("type 'grouped' needs 'case', the column that says which rows belong together")
-        if self.type == "rows" and (self.case or self.time or self.series):
-            raise ValueError("'case', 'time' and 'series' need type 'grouped'")
-        if self.case is not None and self.case == self.time:
-            raise ValueError(f"{self.case!r} cannot be both 'case' and 'time'")
-        return self
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Each type has what it needs, and nothing that it has no use for."""
+        kind, case = raw.get("type", "rows"), raw.get("case")
+        if kind == "grouped" and case is None:
+            yield Conflict(("type",), "'grouped' needs data.cases.case: which column says what belongs together?")
+        for field in ("case", "time", "series"):
+            if kind == "rows" and raw.get(field) is not None:
+                yield Conflict((field,), f"{field!r} needs type: grouped")
+        if case is not None and case == raw.get("time"):
+            yield Conflict(("time",), f"{case!r} names the cases: another column must order their rows")
 
 
 class DataSpec(Spec):
