@@ -63,7 +63,7 @@ def test_ts_files_with_a_test_file_of_their_own(tmp_path):
         "split": {"test_source": str(as_ts(tmp_path / "test.ts", seed=1))}, **FAST,
     }  # fmt: skip
     bundle = api.train(spec=spec, out=tmp_path / "run")
-    assert [member.name for member in bundle.resolved.model.members] == ["linear", "rocket"]
+    assert [member.name for member in bundle.resolved.model.members] == ["rocket"]
     found = {e.id: e.value for e in bundle.evidence}
     assert found["quality/label/accuracy/test"] >= 0.95
     assert len(api.predict(bundle, tmp_path / "test.ts")["label"]) == CASES
@@ -179,3 +179,18 @@ def test_nothing_of_a_single_series_is_kept(tmp_path):
             content = path.read_bytes()
             assert not any(secret in content for secret in (b"77.125", b"4242.4242", b" 600", b":600"))
     assert json.loads((bundle.path / "signature.json").read_text())
+
+def test_members_follow_what_the_features_are():
+    from trueweight.recipes.facts import Facts
+    from trueweight.recipes.resolve import ROCKET_ROWS, resolve
+    from trueweight.spec.load import parse_spec
+
+    def members(features: dict[str, str], rows: int = 100, **raw: Any) -> list[str]:
+        spec = parse_spec({"targets": {"y": "binary"}, **raw})
+        return [m.name for m in resolve(spec, Facts(rows, features, {"y": "binary"})).model.members or []]
+
+    assert members({"a": "number"}) == ["linear", "mlp"]
+    assert members({"a": "number", "b": "timeseries"}) == ["linear", "rocket", "mlp"]
+    assert members({"b": "timeseries", "c": "timeseries"}) == ["rocket", "mlp"]
+    assert members({"b": "timeseries"}, ROCKET_ROWS + 1) == ["linear", "mlp"]
+    assert members({"b": "timeseries"}, model={"encoder": "rocket"}) == ["rocket"]
