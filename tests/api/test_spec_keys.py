@@ -23,6 +23,7 @@ from trueweight.spec.load import parse_spec
 from trueweight.spec.run import RunSpec
 
 ROWS = 90
+NOTES = ("Wasser im Keller", "Ｆｅｕｅｒ im Dach", "weg ist weg", "nichts ist passiert")
 
 
 @cache
@@ -52,6 +53,7 @@ def claims() -> Table:
             for i, v in enumerate(size)
         ],
         "spoken": [[f"1,{(i * 37 + t) % 999:03d}" for t in range(5)] for i in n],
+        "note": [NOTES[(i + k) % 4] + "!" * int(v > 0) for i, k, v in zip(n, kind, risk, strict=True)],
         "customer": [f"c{i // 6}" for i in n],
         "other": [f"d{i // 9}" for i in n],
         "weight": [float(1 + i % 3) for i in n],
@@ -139,6 +141,22 @@ def fields(raw: Mapping[str, Any]) -> Any:
     found = fields_of(ready)
     shared = ready.spec.model.members[0].encoder
     return {name: part.model_dump() for name, part in encoders_of(ready, found, shared, solving=False).items()}
+
+
+def augmented(raw: Mapping[str, Any]) -> Any:
+    """What becomes of a batch of the only column that is changed while training."""
+    import torch
+    from torch import nn
+
+    from trueweight.train.encoded import augmentations_of, encode
+
+    encoded = encode(prepared(raw), keep=False)
+    ((name, parts),) = augmentations_of(prepared(raw), encoded.fields).items()
+    layout = encoded.fields[name].layout()
+    torch.manual_seed(0)
+    batch = encoded.feed(np.arange(ROWS)).batch(torch.arange(ROWS))
+    changed = nn.Sequential(*(part.build(layout) for part in parts))(batch.inputs[name])
+    return {key: value.tolist() for key, value in changed.items()}
 
 
 def plan(raw: Mapping[str, Any]) -> Any:
@@ -328,6 +346,17 @@ def encoder_of(column: str, kind: str) -> Change:
     return change(f"features/{column}/encoder", None, {"type": "linear"}, fields, **merged(SMALL, features))
 
 
+def on_note(key: str, first: Any, second: Any, see: Any = answers, **fixed: Any) -> Change:
+    """A change of a column of texts; the model is linear and solved."""
+    return change(f"features/note/{key}", first, second, see, features={"note": {"type": "text", **fixed}})
+
+
+def on_bag(key: str, first: Any, second: Any) -> Change:
+    encoder = {"type": "bag", "width": 4, "hidden_sizes": [4], "dropout": 0.0, "ngram_dropout": 0.0}
+    features = {"features": {"note": {"type": "text", "encoder": encoder}}}
+    return Change(f"features/note/encoder/{key}", first, second, answers, merged(SMALL, features))
+
+
 TWO = {**SMALL, "targets": {"fraud": {"type": "binary"}, "cost": {"type": "number"}}}
 
 # So fast and so long that validation scores get worse.
@@ -340,6 +369,9 @@ CHANGES: dict[str, Change] = {
     "seed": change("seed", 0, 1, split),
     "data.source": with_files("data/source", "a.csv", "b.csv"),
     "data.format": with_files("data/format", "csv", "jsonl", refused=True),
+    "data.chunks": with_files("data/chunks", None, {"by": "lines"}),
+    "data.chunks.by": with_files("data/chunks", {"by": "lines"}, {"by": "paragraph"}),
+    "data.chunks.size": with_files("data/chunks", {"by": "lines"}, {"by": "lines", "size": 2}),
     "data.delimiter": with_files("data/delimiter", ",", "|", data={"source": "both.csv"}),
     "data.encoding": with_files("data/encoding", "utf-8", "latin-1"),
     "data.missing_values": change("data/missing_values", ["theft"], ["fire"], signature),
@@ -449,6 +481,16 @@ CHANGES: dict[str, Change] = {
     "column.set.max_categories": change("features/tags/max_categories", 1, 3, signature,
                                         features={"tags": {"type": "set"}}),
     "column.set.encoder": encoder_of("tags", "set"),
+    "column.text.lowercase": on_note("lowercase", True, False),
+    "column.text.normalize": on_note("normalize", True, False),
+    "column.text.word_ngrams": on_note("word_ngrams", 1, 2),
+    "column.text.char_ngrams": on_note("char_ngrams", None, [2, 3]),
+    "column.text.max_features": on_note("max_features", 16, 64),
+    "column.text.max_ngrams": on_note("max_ngrams", 8, 64),
+    "column.text.vocabulary_size": on_note("vocabulary_size", 260, 400, signature, encoder="mlp"),
+    "column.text.max_tokens": on_note("max_tokens", 2, 9, signature, encoder="mlp"),
+    "column.text.encoder": on_note("encoder", None, "linear", fields),
+    "column.text.augment": on_note("augment", [], ["word_dropout"], augmented),
     "column.ignore.reason": change("features/flag/reason", "too late", "not allowed", card,
                                    features={"flag": {"type": "ignore"}}),
     # Target types
@@ -486,6 +528,12 @@ CHANGES: dict[str, Change] = {
     # Encoders
     "encoder.linear.max_width": change("model/encoder/max_width", 2, 100, answers,
                                        model={"encoder": {"type": "linear"}}),
+    "encoder.bag.width": on_bag("width", 4, 5),
+    "encoder.bag.hidden_sizes": on_bag("hidden_sizes", [4], [4, 4]),
+    "encoder.bag.dropout": on_bag("dropout", 0.0, 0.5),
+    "encoder.bag.ngram_dropout": on_bag("ngram_dropout", 0.0, 0.5),
+    "augmentation.word_dropout.probability": on_note("augment", [{"type": "word_dropout", "probability": 0.1}],
+                                                     [{"type": "word_dropout", "probability": 0.9}], augmented),
     "encoder.mlp.hidden_sizes": on_mlp("hidden_sizes", [8], [8, 8]),
     "encoder.mlp.dropout": on_mlp("dropout", 0.0, 0.5),
     "encoder.mlp.activation": on_mlp("activation", "relu", "tanh"),

@@ -28,6 +28,7 @@ TEXTS = {
     "vector": ["[1, 2]", "3 4", "NA", "[5]", "", "x y", "0.5;-2"],
     "timeseries": ["[1, 2.5, 3]", "3 4", "NA", "[5, null, 7]", "", "x y", "0.5;-2;1", "[[1], [2]]", "[[1, 2]]"],
     "set": ["red|blue", "blue", "NA", "", " red | green ", "green|green"],
+    "text": ["A red house.", "the red, red car", " Grüne Häuser ", "我喜欢这个房子", "NA", "", "👍👍", "don't"],
     "id": ["a1", "a2", " a3", "NA", "a1"],
     "ignore": ["x", "", "NA"],
 }
@@ -81,41 +82,29 @@ def learnt_case(part):
     return part, raw, cells, learnt
 
 
-def items(array):
-    """The values of an array, whether its rows are of one length or not."""
-    return array.value_MC if isinstance(array, Ragged) else array
-
-
-def some(array, start, end):
-    """The values of some rows, and how long they are."""
-    part = array.cut(start, end) if isinstance(array, Ragged) else array[start:end]
-    return (items(part), part.lengths if isinstance(part, Ragged) else None)
-
-
-def assert_same(one, other, message=""):
-    for left, right in zip(one, other, strict=True):
-        np.testing.assert_array_equal(left, right, err_msg=message)
-
-
 def checked(codec, cells):
     """Arrays of a codec, after looking at everything it promises about them."""
-    arrays = codec.encode(cells)
-    assert {key: items(array).shape[-1] for key, array in arrays.items()} == codec.shapes()
+    whole = codec.encode(cells)
+    assert all(len(array) == len(cells) for array in whole.values())
+    assert {key for key, sense in codec.senses().items() if sense.ragged} == {
+        key for key, array in whole.items() if isinstance(array, Ragged)
+    }
+    arrays = {key: array.value_MC if isinstance(array, Ragged) else array for key, array in whole.items()}
+    assert {key: array.shape[1] for key, array in arrays.items()} == codec.shapes()
     for key, array in arrays.items():
-        assert len(array) == len(cells)
-        assert items(array).dtype == (np.int32 if key == "code" else np.float32), key
-        assert np.isfinite(items(array)).all(), key
-        assert len(codec.labels()[key]) == items(array).shape[-1]
-        assert isinstance(array, Ragged) == (key in codec.senses() and codec.senses()[key].ragged)
-    for key, sense in codec.senses().items():
-        assert len(sense.mean) == len(sense.std) == (codec.shapes()[key] if sense.mean else 0)
-        if isinstance(arrays[key], Ragged):
-            assert arrays[key].lengths.max(initial=0) <= sense.length
+        assert array.dtype == (np.int32 if key in ("code", "token", "bag") else np.float32), key
+        assert np.isfinite(array).all(), key
+        assert len(codec.labels()[key]) == array.shape[1]
     assert set(codec.labels()) == set(codec.shapes())
     assert len(codec.knots()) == codec.shapes().get("number", 0)
     assert len(codec.cardinalities()) == codec.shapes().get("code", 0)
     if "flag" in arrays:
         assert ((arrays["flag"] >= 0) & (arrays["flag"] <= 1)).all()
+    for key, sense in codec.senses().items():
+        if sense.vocabulary and len(arrays[key]):
+            assert 0 <= arrays[key].min() <= arrays[key].max() < sense.vocabulary
+        if sense.ragged:
+            assert int(whole[key].lengths.max(initial=0)) <= sense.length
     if "code" in arrays:
         assert (arrays["code"] >= 0).all()
         assert (arrays["code"] < np.array(codec.cardinalities())).all()
@@ -123,6 +112,11 @@ def checked(codec, cells):
         assert np.isfinite(knots).all()
         assert (np.diff(knots) > 0).all()
     return arrays
+
+
+def rows_of(array, start, end):
+    """The values of some rows."""
+    return array.cut(start, end).value_MC if isinstance(array, Ragged) else array[start:end]
 
 
 @pytest.mark.parametrize("animal", ZOO)
@@ -157,12 +151,14 @@ def test_rows_do_not_see_each_other(learnt_case):
     codec = part.codec("c", learnt)
     whole = codec.encode(cells)
     for key, array in codec.encode(cut(cells, 20, 60)).items():
-        assert_same(some(array, 0, 40), some(whole[key], 20, 60))
+        np.testing.assert_array_equal(rows_of(array, 0, 40), rows_of(whole[key], 20, 60))
     settled = settle(part, raw, OPTIONS)
     for row in range(40):
         alone = codec.encode(settled.read(raw.slice(row, 1), OPTIONS))
         for key, array in alone.items():
-            assert_same(some(array, 0, 1), some(whole[key], row, row + 1), f"{raw[row]}")
+            np.testing.assert_array_equal(
+                rows_of(array, 0, 1), rows_of(whole[key], row, row + 1), err_msg=f"{raw[row]}"
+            )
 
 
 def test_json_round_trip_is_exact(learnt_case):
@@ -171,7 +167,8 @@ def test_json_round_trip_is_exact(learnt_case):
     again = part.codec_from_json(json.loads(json.dumps(codec.to_json(), allow_nan=False)))
     assert again.to_json() == codec.to_json()
     for key, array in codec.encode(cells).items():
-        assert_same(some(array, 0, len(cells)), some(again.encode(cells)[key], 0, len(cells)))
+        everything = 0, len(cells)
+        np.testing.assert_array_equal(rows_of(array, *everything), rows_of(again.encode(cells)[key], *everything))
     assert part.codec("c", json.loads(json.dumps(learnt, allow_nan=False))).to_json() == codec.to_json()
 
 

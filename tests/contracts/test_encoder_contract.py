@@ -24,15 +24,19 @@ LAYOUTS = {
     "picture": Layout({"pixel": 3}, senses={"pixel": PIXEL}),
     "series": Layout({"frame": 4}, senses={"frame": FRAME}),
     "tokens": Layout({"token": 1}, senses={"token": TOKEN}),
+    "bag and flag": Layout(
+        {"bag": 1, "weight": 1, "flag": 1}, senses={"bag": BAG, "weight": Sense(ragged=True, mean=(0.2,), length=30)}
+    ),
     "bag": Layout({"bag": 1, "weight": 1}, senses={"bag": BAG, "weight": Sense(ragged=True, length=30)}),
 }
 PLAIN = ("all", "numbers", "flags", "codes")
 SEQUENCES = ("series", "tokens", "picture")
 READS: dict[str, tuple[str, ...]] = {
-    "linear": (*PLAIN, "picture", "series", "bag"),
     "rocket": (*PLAIN, "picture", "series", "bag"),
     "lstm": SEQUENCES,
     "gru": SEQUENCES,
+    "bag": ("bag", "bag and flag", "flags"),
+    "linear": (*PLAIN, "picture", "series", "bag", "bag and flag"),
 }
 """What each of our encoders can read; others read plain columns."""
 RECURRENT: list[dict[str, Any]] = [
@@ -44,6 +48,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "lstm": RECURRENT,
     "gru": RECURRENT,
     "rocket": [{}, {"dilations": 2, "thresholds": 3, "seed": 4}],
+    "bag": [{"width": 6, "hidden_sizes": [5]}, {"width": 6, "hidden_sizes": [], "ngram_dropout": 0.0, "dropout": 0.0}],
     "chain": [],
     "linear": [{}, {"max_width": 8}],
     "mlp": [

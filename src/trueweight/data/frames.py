@@ -258,7 +258,7 @@ def _mixed(values: Sequence[Any]) -> pa.Array:
         try:
             return pa.array(lists)
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            return pa.array([None if items is None else [str(item) for item in items] for items in lists])
+            return pa.array([None if items is None else [_text(item) for item in items] for items in lists])
     kinds = {type(value) for value in known}
     if kinds and kinds <= _NUMBERS and kinds & {float, np.float64, np.float32}:  # Python's and NumPy's together
         return pa.array([None if value is None else float(value) for value in values], from_pandas=True)
@@ -284,8 +284,9 @@ def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    # Halves of surrogate pairs, as cut-off emoji leave them, are no text that could be written anywhere.
+    return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def like_frame(columns: Mapping[str, np.ndarray], like: object) -> object:

@@ -33,6 +33,15 @@ _STRAYS = 0.01
 _TELLING = 20
 """Rows from which on "each is different" says something."""
 
+_SAYING = 2.5
+"""Mean words of a cell from which on different texts are free text rather than names."""
+
+_UNIQUE = 4
+"""The same where every text is another, as codes and names of people are."""
+
+_UNSPACED = r"\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Thai}|\p{Lao}|\p{Khmer}|\p{Myanmar}"
+"""Characters of scripts that put no spaces between words; about two make a word."""
+
 _ID_WORDS = {
     "id", "ids", "nr", "no", "num", "number", "index", "idx", "key", "uuid", "guid", "row", "rowid", "rownames",
 }  # fmt: skip
@@ -266,11 +275,10 @@ def _text(look: _Look) -> Guess:
     counts = look.texts.row_counts()
     if look.given >= _TELLING:
         words = _words(look.texts.texts, counts)
-        if look.distinct == look.given and words < 4:
+        if look.distinct == look.given and words < _UNIQUE:
             return Guess("id", "unique in every row: an identifier, not learnt from")
-        if words >= 4 and look.distinct > 0.5 * look.given:
-            why = f"free text of about {words:.0f} words: text columns are not supported yet, ignored"
-            return Guess("ignore", why)
+        if words >= _SAYING and look.distinct > 0.5 * look.given:
+            return Guess("text", f"free text of about {words:.0f} words")
         if look.distinct > 0.5 * look.given:
             return Guess("ignore", f"{look.distinct:,} distinct texts in {look.given:,} rows: too varied to learn from")
     return Guess("category", f"{look.distinct:,} distinct text{'s' if look.distinct != 1 else ''}")
@@ -281,6 +289,7 @@ def _words(texts: pa.Array, counts: np.ndarray) -> float:
     if not counts.sum():
         return 0.0
     words = np.asarray(pc.count_substring_regex(texts, r"\S+")).astype(np.float64)
+    words += np.asarray(pc.count_substring_regex(texts, _UNSPACED)) / 2
     return float(np.average(words, weights=counts))
 
 
@@ -315,7 +324,7 @@ def guess_target(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Guess
     if guess.type == "date":
         hint = "make it a number first, such as days since a fixed day"
         raise DataError(f"the target {name!r} holds dates, which cannot be predicted yet", where=where, hint=hint)
-    if guess.type in ("ignore", "id"):
+    if guess.type in ("ignore", "id", "text"):
         hint = f"name a column whose labels repeat, or say what it is: targets: {{{name}: {{type: category}}}}"
         problem = f"the target {name!r} has {look.distinct:,} distinct texts in {look.given:,} rows"
         raise DataError(problem, where=where, hint=hint)

@@ -4,7 +4,7 @@ import errno
 import glob
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +13,7 @@ from typing import cast
 
 import pyarrow as pa
 
+from trueweight.data.chunks import read_chunks
 from trueweight.data.frames import from_frame
 from trueweight.data.plain import named, plain_types
 from trueweight.data.source import Piece, Source, SourceFile
@@ -131,15 +132,24 @@ def _read_file(path: Path | None, spec: DataSpec, rows: int | None) -> _Part:
     file = SourceFile.held("standard input", sys.stdin.buffer.read()) if path is None else _opened(path)
     if not file.head:
         raise DataError("the file is empty (0 bytes)", where=file.name, hint="was it written completely?")
-    kind = spec.format or _format_of(file)
-    source = cast(Source, registry("source")["csv" if kind == "tsv" else kind]())
+    read, kind = _reader(file, spec)
     with ThreadPoolExecutor(1) as beside:  # hashing and parsing each keep a core busy
         digest = beside.submit(_digest, file, rows)
-        piece = source.read(file, spec, rows)
+        piece = read(file, spec, rows)
     data, notes = named(piece.data, file.name)
     if not len(data):
         raise DataError("there are columns, but no row", where=file.name, hint="is the file complete?")
-    return _Part(file.name, source.type, _value(digest, file.name), piece, plain_types(data), (*piece.notes, *notes))
+    return _Part(file.name, kind, _value(digest, file.name), piece, plain_types(data), (*piece.notes, *notes))
+
+
+def _reader(file: SourceFile, spec: DataSpec) -> tuple[Callable[[SourceFile, DataSpec, int | None], Piece], str]:
+    """What reads the file, and the name of its kind."""
+    if (chunks := spec.chunks) is not None:
+        kind = "txt" if chunks.by == "paragraph" else f"txt by {chunks.size} {chunks.by}"
+        return lambda file, spec, rows: read_chunks(file, spec, chunks, rows), kind
+    kind = spec.format or _format_of(file)
+    source = cast(Source, registry("source")["csv" if kind == "tsv" else kind]())
+    return source.read, source.type
 
 
 def _value(digest: "Future[str]", name: str) -> str:

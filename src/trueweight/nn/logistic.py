@@ -22,6 +22,13 @@ STRENGTHS = (1.0, 0.1, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5)
 """Strongest first, each starting where the one before ended. Per row: ``1 / (C * sum of weights)`` for
 scikit-learn's ``C``."""
 
+WIDE_STRENGTHS = (1.0, 0.1, 0.03, 0.01, 5e-3, 2.5e-3, 1e-3, 3e-4, 1e-4, 1e-5)
+"""The same for texts and the like, which have more places than rows: where the best one is, steps are smaller."""
+
+HOPELESS = 1.03
+"""How much worse than the best loss on validation a strength may be for wide problems; then weaker ones, which take
+longest, are not tried."""
+
 Link = Literal["sigmoid", "softmax"]
 
 NEWTON_FLOPS = 2e9
@@ -41,15 +48,22 @@ CLOSE = 1e-8
 """Newton's decrement, twice the distance of the objective from its minimum, at which a step is the last. That step
 leaves about a hundredth of it, or nothing if it is exact."""
 
+CLOSE_WIDE = 1e-4
+"""The same for wide problems: their products are computed in float32, and the last step leaves about a millionth, which
+validation does not see."""
+
 ROUGH = 0.1
 """How far steps by conjugate gradients may be from Newton's, as a share of the gradient."""
+
+ROUGH_WIDE = 0.3
+"""The same for wide problems: shorter ways to more steps took a third less time on reviews in 19 classes."""
 
 Point = tuple[float, Tensor, Callable[[], Tensor]]
 """Objective, gradient (Q, C), and what computes Newton's step (Q, C) there."""
 
 
 def logistic_path(
-    train: Iterable[Chunk], validation: Iterable[Chunk], link: Link, strengths: tuple[float, ...] = STRENGTHS
+    train: Iterable[Chunk], validation: Iterable[Chunk], link: Link, strengths: tuple[float, ...] | None = None
 ) -> Iterator[Fit]:
     """Minimise ``sum w loss(x b + c, y) / sum w + strength / 2 * |b|^2`` for each strength, warm-started.
 
@@ -63,7 +77,7 @@ def logistic_path(
         train: Rows to fit, y being 0/1 for each class.
         validation: Rows to judge each strength by. Without any, the loss is NaN.
         link: See above.
-        strengths: > 0, descending.
+        strengths: > 0, descending; None takes those that suit the number of places.
     """
     if (narrow := narrowed(train, validation)) is not None:
         for strength, loss, weight_QC, bias_C in _path(narrow.train, narrow.validation, link, strengths):
@@ -73,30 +87,38 @@ def logistic_path(
 
 
 def _path(
-    train: Iterable[Chunk], validation: Iterable[Chunk], link: Link, strengths: tuple[float, ...]
+    train: Iterable[Chunk], validation: Iterable[Chunk], link: Link, strengths: tuple[float, ...] | None
 ) -> Iterator[Fit]:
-    rows, total = 0, 0.0
-    for chunk in train:
-        rows, total = rows + len(chunk), total + float(chunk.weight_R.sum())
-    places, classes = chunk.x.width, chunk.y_RO.shape[1]
-    whole = link == "sigmoid" and classes == 1 and not chunk.x.sparse and rows * places**2 <= NEWTON_FLOPS
-    worth = rows * places**2 <= EIGEN_FLOPS or (places <= EIGEN_PLACES and rows <= 8 * places)
-    turn = _eigen(train, total) if worth and not whole and not chunk.x.sparse else None
-    problem = _Problem(train, total, link, rows * classes * 8 <= CURVE_BYTES, turn)
+    problem, places, classes, chunk = _looked_at(train, link)
+    whole, wide = problem.whole, chunk.x.wide
     weight_QC = torch.zeros(places + 1, classes, dtype=torch.float64)
     best, worse = float("inf"), 0
-    for strength in strengths:
+    for strength in strengths or (WIDE_STRENGTHS if wide else STRENGTHS):
         penalty_Q = torch.full((places + 1,), strength, dtype=torch.float64)
         penalty_Q[-1] = 0.0
         with few_threads(chunk.x):
             evaluate = _whole(problem, penalty_Q) if whole else _by_products(problem, penalty_Q, weight_QC)
-            weight_QC = _newton(evaluate, weight_QC)
+            weight_QC = _newton(evaluate, weight_QC, problem.close)
             loss = _mean_loss(validation, weight_QC, link)
         worse = worse + 1 if loss > best else 0
         best = min(best, loss)
         yield strength, loss, weight_QC[:-1], weight_QC[-1]
-        if worse == 2:
+        if worse == 2 or (wide and loss > HOPELESS * best):
             return
+
+
+def _looked_at(train: Iterable[Chunk], link: Link) -> "tuple[_Problem, int, int, Chunk]":
+    """What is to be solved and how; places, classes, and the last chunk."""
+    rows, total = 0, 0.0
+    for chunk in train:
+        rows, total = rows + len(chunk), total + float(chunk.weight_R.sum())
+    places, classes, sparse = chunk.x.width, chunk.y_RO.shape[1], chunk.x.sparse
+    whole = link == "sigmoid" and classes == 1 and not sparse and rows * places**2 <= NEWTON_FLOPS
+    worth = rows * places**2 <= EIGEN_FLOPS or (places <= EIGEN_PLACES and rows <= 8 * places)
+    turn = _eigen(train, total) if worth and not whole and not sparse else None
+    close, rough = (CLOSE_WIDE, ROUGH_WIDE) if chunk.x.wide else (CLOSE, ROUGH)
+    problem = _Problem(train, total, link, rows * classes * 8 <= CURVE_BYTES, turn, whole, close, rough)
+    return problem, places, classes, chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +131,15 @@ class _Problem:
     remember: bool
     turn: tuple[Tensor, Tensor] | None
     """Eigenvalues (Q,) and eigenvectors (Q, Q) of ``x.T @ diag(weight) @ x / total``, where they are cheap."""
+    whole: bool
+    """Whether the Hessian itself is made."""
+    close: float
+    """See :data:`CLOSE`."""
+    rough: float
+    """See :data:`ROUGH`."""
 
 
-def _newton(evaluate: Callable[[Tensor], Point], weight_QC: Tensor) -> Tensor:
+def _newton(evaluate: Callable[[Tensor], Point], weight_QC: Tensor, close: float) -> Tensor:
     """Newton's steps, halved until the objective falls."""
     value, gradient_QC, step_at = evaluate(weight_QC)
     for _ in range(30):
@@ -119,7 +147,7 @@ def _newton(evaluate: Callable[[Tensor], Point], weight_QC: Tensor) -> Tensor:
         decrement = float((step_QC * gradient_QC).sum())
         if not decrement > 0:  # rounding has eaten up what way down there was
             return weight_QC
-        if decrement < CLOSE:
+        if decrement < close:
             return weight_QC - step_QC
         length = 1.0
         while length > 1e-4:
@@ -213,17 +241,19 @@ def _by_products(problem: _Problem, penalty_Q: Tensor, start_QC: Tensor) -> Call
                 _add(found_QC, chunk, _curved(p_RC, _logits(chunk, way_QC), problem.link) * chunk.weight_R.unsqueeze(1))
             return found_QC / problem.total + ridge_Q1 * way_QC
 
-        return value, gradient_QC, lambda: _conjugate(product, gradient_QC, ease)
+        return value, gradient_QC, lambda: _conjugate(product, gradient_QC, ease, problem.rough)
 
     return evaluate
 
 
-def _conjugate(product: Callable[[Tensor], Tensor], gradient_QC: Tensor, ease: Callable[[Tensor], Tensor]) -> Tensor:
-    """The step s with ``product(s) = gradient``, nearly: see :data:`ROUGH`."""
+def _conjugate(
+    product: Callable[[Tensor], Tensor], gradient_QC: Tensor, ease: Callable[[Tensor], Tensor], rough: float
+) -> Tensor:
+    """The step s with ``product(s) = gradient``, nearly: see :data:`ROUGH` for ``rough``."""
     step_QC, rest_QC = torch.zeros_like(gradient_QC), gradient_QC.clone()
     eased_QC = ease(rest_QC)
     way_QC, size = eased_QC.clone(), float((rest_QC * eased_QC).sum())
-    enough = max(size * ROUGH**2, 1e-24)
+    enough = max(size * rough**2, 1e-24)
     for _ in range(200):
         if size <= enough:
             break

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trueweight.nn.design import Chunk
 from trueweight.nn.narrow import narrowed
+from trueweight.nn.ridge_wide import wide_ridge_path
 from trueweight.nn.rows import few_threads
 
 __all__ = ["STRENGTHS", "Fit", "ridge_path"]
@@ -31,6 +32,7 @@ def ridge_path(
     One pass accumulates the normal equations in float64; their eigenvectors serve the whole path. The intercept
     is not penalised. With strength 0, directions in which the rows do not differ get weight 0 (the pseudo-inverse).
     Where there are more places than rows, the rows' own span is searched; see :mod:`trueweight.nn.narrow`.
+    Wide rows go to :func:`~trueweight.nn.ridge_wide.wide_ridge_path`, which has strengths of its own.
     Source: Hastie, Tibshirani and Friedman 2009, "The Elements of Statistical Learning", section 3.4.1.
 
     Args:
@@ -38,7 +40,10 @@ def ridge_path(
         validation: Rows to judge each strength by. Without any, the loss is NaN.
         strengths: >= 0.
     """
-    if (narrow := narrowed(train, validation)) is not None:
+    first = next(iter(train))
+    if first.x.wide:
+        yield from wide_ridge_path(train, validation)
+    elif (narrow := narrowed(train, validation)) is not None:
         for strength, loss, weight_QO, bias_O in _path(narrow.train, narrow.validation, strengths):
             yield strength, loss, *narrow.widened(weight_QO, bias_O)
     else:

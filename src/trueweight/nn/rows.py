@@ -23,6 +23,10 @@ __all__ = ["Columns", "Rows", "few_threads"]
 EMPTY = 1 / 8
 """Largest share of numbers other than zero for which a column is stored sparsely."""
 
+WIDE = 4096
+"""Columns from which on numbers are kept in float32, as the network gave them: texts have tens of thousands of columns
+and hundreds of numbers a row, whose memory is what products wait for."""
+
 WORTHWHILE = 192
 """Fewest such columns: below, dense products are faster."""
 
@@ -44,6 +48,16 @@ class Columns:
     sparse_S: Tensor
     """int64, ascending; empty where everything is dense."""
 
+    @property
+    def wide(self) -> bool:
+        """Whether there are so many that nothing of the size of their square can be made."""
+        return len(self.sparse_S) > 0 and len(self.dense_D) + len(self.sparse_S) >= WIDE
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the numbers."""
+        return torch.float32 if self.wide else torch.float64
+
     @classmethod
     def of(cls, x_RP: Tensor) -> Self:
         """Judge by some rows. Rows unlike them cost memory and time, never correctness."""
@@ -56,17 +70,17 @@ class Columns:
 
 @dataclass(frozen=True)
 class Rows:
-    """A float64 matrix, (R, P)."""
+    """A matrix, (R, P). Products with it are float64, those of wide ones computed in float32."""
 
     columns: Columns
     dense_RD: Tensor
-    """float64."""
+    """float64, or float32 of wide ones."""
     count_R: Tensor
     """int64: stored numbers of each row; empty if no column is sparse, as are the next two."""
     place_N: Tensor
     """int32: their columns, numbered within ``columns.sparse_S``, ascending within a row."""
     value_N: Tensor
-    """float64, not 0."""
+    """The same, not 0."""
 
     @classmethod
     def of(cls, x_RP: Tensor, columns: Columns) -> Self:
@@ -82,8 +96,8 @@ class Rows:
         chosen_N = number_P[place_N] >= 0
         row_N, place_N = row_N[chosen_N], place_N[chosen_N]
         count_R = torch.from_numpy(np.bincount(row_N, minlength=len(x)))
-        value_N = torch.from_numpy(x[row_N, place_N]).double()
-        dense_RD = x_RP.index_select(1, columns.dense_D).double()
+        value_N = torch.from_numpy(x[row_N, place_N]).to(columns.dtype)
+        dense_RD = x_RP.index_select(1, columns.dense_D).to(columns.dtype)
         return cls(columns, dense_RD, count_R, torch.from_numpy(number_P[place_N]), value_N)
 
     @classmethod
@@ -108,25 +122,34 @@ class Rows:
         return len(self.columns.sparse_S) > 0
 
     @property
+    def wide(self) -> bool:
+        """See :attr:`Columns.wide`."""
+        return self.columns.wide
+
+    @property
     def bytes(self) -> int:
         """Memory, that of the transposed copy included."""
-        return 8 * (self.dense_RD.numel() + 2 * len(self.count_R)) + 2 * 12 * len(self.value_N)
+        size = self.columns.dtype.itemsize
+        return size * self.dense_RD.numel() + 16 * len(self.count_R) + 2 * (4 + size) * len(self.value_N)
 
     def times(self, weight_PO: Tensor) -> Tensor:
         """``x @ weight``, (R, O)."""
         if not self.sparse:
             return self.dense_RD @ weight_PO
+        weight_PO = weight_PO.to(self.columns.dtype)
         dense_RO = self.dense_RD @ weight_PO.index_select(0, self.columns.dense_D)
-        return dense_RO + self._sparse @ weight_PO.index_select(0, self.columns.sparse_S)
+        return (dense_RO + self._sparse @ weight_PO.index_select(0, self.columns.sparse_S)).double()
 
     def transposed_times(self, error_RO: Tensor) -> Tensor:
         """``x.T @ error``, (P, O)."""
         if not self.sparse:
             return self.dense_RD.t() @ error_RO
+        error_RO = error_RO.to(self.columns.dtype)
         return self._woven(self.dense_RD.t() @ error_RO, self._flipped @ error_RO)
 
     def squares_times(self, error_RO: Tensor) -> Tensor:
         """``(x * x).T @ error``, (P, O)."""
+        error_RO = error_RO.to(self.columns.dtype)
         dense_DO = self.dense_RD.square().t() @ error_RO
         if not self.sparse:
             return dense_DO
@@ -135,6 +158,7 @@ class Rows:
 
     def gram(self, weight_R: Tensor) -> Tensor:
         """``x.T @ diag(weight) @ x``, (P, P)."""
+        weight_R = weight_R.to(self.columns.dtype)
         weighted_RD = self.dense_RD * weight_R.unsqueeze(1)
         dense_DD = weighted_RD.t() @ self.dense_RD
         if not self.sparse:
@@ -172,9 +196,9 @@ class Rows:
         return _csr(start, self._owner[order_N].int(), self.value_N[order_N], (count, len(self)))
 
     def _woven(self, dense_DO: Tensor, sparse_SO: Tensor) -> Tensor:
-        found_PO = dense_DO.new_empty(self.width, dense_DO.shape[1])
-        found_PO[self.columns.dense_D] = dense_DO
-        found_PO[self.columns.sparse_S] = sparse_SO
+        found_PO = torch.empty(self.width, dense_DO.shape[1], dtype=torch.float64)
+        found_PO[self.columns.dense_D] = dense_DO.double()
+        found_PO[self.columns.sparse_S] = sparse_SO.double()
         return found_PO
 
     def _pairs(self, weight_R: Tensor) -> Tensor:

@@ -95,6 +95,8 @@ class WeightedBag(nn.Module):
 
     Args:
         vocabulary: K.
+        mean: Of the weights, above 0. They are divided by it: an n-gram that is there then counts about as much as a
+            level of a category, and one penalty suits both.
 
     Shape:
         (B, T, 1) numbers and (B, T, 1) weights -> (B, K).
@@ -102,13 +104,13 @@ class WeightedBag(nn.Module):
 
     unit: Tensor
 
-    def __init__(self, vocabulary: int) -> None:
+    def __init__(self, vocabulary: int, mean: float = 1.0) -> None:
         super().__init__()
         self.width = vocabulary
-        self.register_buffer("unit", torch.ones(()), persistent=False)  # knows the dtype the network was moved to
+        self.register_buffer("unit", torch.tensor(1.0 / mean), persistent=False)
 
     def forward(self, x: Tensors) -> Tensor:
         """Put each weight at its n-gram; padding weighs nothing."""
-        code_BT, weight_BT = x["bag"].squeeze(2).long(), x["weight"].squeeze(2).to(self.unit.dtype)
+        code_BT, weight_BT = x["bag"].squeeze(2).long(), x["weight"].squeeze(2).to(self.unit.dtype) * self.unit
         empty_BK = torch.zeros(code_BT.shape[0], self.width, dtype=weight_BT.dtype, device=weight_BT.device)
         return empty_BK.scatter_add(1, code_BT, weight_BT)

@@ -45,7 +45,8 @@ class Featurizer(nn.Module):
         if self.one_hot is not None:
             parts.append(self.one_hot(x["code"]))
         parts += [sense(x) for sense in self.senses]
-        return Encoding(torch.cat(parts, dim=1).unsqueeze(1))
+        # A text alone has tens of thousands of places: no need to copy them.
+        return Encoding((parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).unsqueeze(1))
 
 
 class TableEmbedding(nn.Module):

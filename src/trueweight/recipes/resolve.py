@@ -4,6 +4,7 @@ from typing import Any
 
 from trueweight.errors import SpecError
 from trueweight.recipes.facts import Facts
+from trueweight.recipes.senses import passes
 from trueweight.recipes.tables import METRICS, PRESETS, ROWS_PER_SECOND, Preset
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
@@ -35,7 +36,7 @@ def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
         SpecError: A wish that the data's types rule out.
     """
     preset = PRESETS[spec.model.preset]
-    train = _train(spec.train, preset)
+    train = _train(spec.train, preset, passes(facts.features.values(), facts.rows, preset.epochs))
     model = _model(spec.model, preset, facts, train.budget.time or preset.seconds)
     return spec.model_copy(
         update={
@@ -115,14 +116,14 @@ def _spelled_out(model: ModelSpec, members: list[MemberSpec]) -> ModelSpec:
     return model.model_copy(update={"members": members, "encoder": None, "fusion": None})
 
 
-def _train(train: TrainSpec, preset: Preset) -> TrainSpec:
+def _train(train: TrainSpec, preset: Preset, epochs: int) -> TrainSpec:
     budget, asked = train.budget, train.budget.model_fields_set
     if not asked & {"time", "steps", "epochs"}:
-        budget = budget.model_copy(update={"time": preset.seconds, "epochs": preset.epochs})
+        budget = budget.model_copy(update={"time": preset.seconds, "epochs": epochs})
     elif not asked & {"steps", "epochs"}:
         # More time than the default buys more passes too, or a bigger budget would change nothing on small tables.
         more = max(1.0, (budget.time or preset.seconds) / preset.seconds)
-        budget = budget.model_copy(update={"epochs": round(preset.epochs * more)})
+        budget = budget.model_copy(update={"epochs": round(epochs * more)})
     changes: dict[str, Any] = {"budget": budget}
     if train.optimizer is None:
         changes["optimizer"] = _optimizer(preset)

@@ -24,7 +24,8 @@ from trueweight.spec.base import (
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
-    "BudgetSpec", "BundleSpec", "CardSpec", "CasesSpec", "ConformalSpec", "DataSpec", "EvaluateSpec", "FromDate",
+    "BudgetSpec", "BundleSpec", "CardSpec", "CasesSpec", "ChunksSpec", "ConformalSpec", "DataSpec", "EvaluateSpec",
+    "FromDate",
     "IntervalSpec", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec",
     "TrainSpec",
 ]  # fmt: skip
@@ -61,6 +62,16 @@ class CasesSpec(Spec):
             yield Conflict(("time",), f"{case!r} names the cases: another column must order their rows")
 
 
+class ChunksSpec(Spec):
+    """How text files become rows, of columns ``file`` and ``text``."""
+
+    by: Literal["paragraph", "lines", "size"] = "paragraph"
+    """What a row is: what stands between blank lines, or ``size`` lines, or ``size`` characters."""
+
+    size: Annotated[int, Field(ge=1)] = 1
+    """Lines or characters of a row; paragraphs are as long as they are."""
+
+
 class DataSpec(Spec):
     """Where the rows come from and how their cells are read."""
 
@@ -69,6 +80,9 @@ class DataSpec(Spec):
 
     format: Literal["csv", "tsv", "parquet", "arrow", "jsonl", "excel", "ts"] | None = None
     """Null reads it off the file's name and first bytes."""
+
+    chunks: ChunksSpec | None = None
+    """Read the files as plain text, some lines a row. Null reads tables."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """Between the cells of a CSV file. Null finds it among comma, semicolon, tab and pipe."""

@@ -23,8 +23,9 @@ __all__ = ["Solvable", "solve"]
 
 _LOG = logging.getLogger("trueweight.train")
 _ROWS = 8192
-_NUMBERS = 2**24
-"""Most numbers of an encoding at once: texts have tens of thousands in each row."""
+_NUMBERS = 2**22
+"""Most numbers of an encoding at once: texts have tens of thousands in each row, and 16 MB of memory are used again and
+again where larger pieces are fetched from the system and cleared each time."""
 
 _ITEMS = 2**22
 """Most numbers that are read at once, padding included: long series become many more while they are looked at."""

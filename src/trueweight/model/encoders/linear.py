@@ -55,7 +55,7 @@ def summaries_of(layout: Layout) -> "list[nn.Module]":
             case "frame":
                 found.append(FrameSummary(sense.mean, sense.std, sense.length))
             case "bag":
-                found.append(WeightedBag(sense.vocabulary))
+                found.append(WeightedBag(sense.vocabulary, *layout.senses["weight"].mean))
     return found
 
 

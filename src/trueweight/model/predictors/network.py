@@ -41,6 +41,9 @@ SLICE_MEDIA = 2**14
 CHUNK_ITEMS = 2**20
 """Numbers that are read at once, padding included: what a network makes of pictures is much larger than they are."""
 
+CHUNK_PLACES = 2**22
+"""Numbers of the encodings at once: linear models of texts have tens of thousands a row."""
+
 
 def learnt_targets(signature: Signature) -> dict[str, tuple[HeadType, Mapping[str, Any]]]:
     """Head part and learnt facts of every target, as ``build_network`` takes them."""
@@ -119,7 +122,7 @@ class NetworkPredictor:
         try:
             run: Runtime = RUNTIMES[self.runtime](self.network)
             parts: list[Mapping[str, Tensors]] = []
-            size = max(1, CHUNK_ROWS // self.network.form.members)
+            size = max(1, min(CHUNK_ROWS // self.network.form.members, CHUNK_PLACES // max(1, self.network.form.width)))
             nobody = torch.arange(0)
             places: list[torch.Tensor] = []
             for place, batch in feed.chunks(size, CHUNK_ITEMS) if len(feed) else [(nobody, feed.batch(nobody))]:

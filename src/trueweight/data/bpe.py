@@ -1,0 +1,105 @@
+"""Byte-level byte-pair encoding: any text as numbers, frequent strings as one each.
+
+Shape suffixes:
+    N  texts    T  tokens of the vocabulary
+"""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+from trueweight.data.ragged import Ragged, starts_of
+
+__all__ = ["FIRST", "Merges", "learn_merges", "token_rows", "tokens_of", "vocabulary_of"]
+
+Merges = tuple[tuple[str, str], ...]
+"""Pairs that become one token, the first one first; each byte is written as one printable character."""
+
+FIRST = 2
+"""Number of the first byte: 0 is padding, 1 unknown, which no text is: it has bytes."""
+
+LONGEST = 24
+"""Most bytes of a token: longer ones would be whole sentences of scripts without spaces."""
+
+SHARD = 2048
+"""Texts whose tokens are counted at once."""
+
+_ALPHABET = tuple(sorted(pre_tokenizers.ByteLevel.alphabet()))
+
+
+def learn_merges(texts: Sequence[str], *, size: int, least: int) -> Merges:
+    """Merges of byte pairs whose tokens rest on at least ``least`` of the texts.
+
+    Each word of a text counts once, so that what one text repeats a thousand times earns no token; tokens that still
+    rest on fewer texts are then taken out, and with them what was made from them.
+    Source: Sennrich, Haddow and Birch 2016, "Neural machine translation of rare words with subword units",
+    arXiv:1508.07909, section 3.2; over bytes as in Radford et al. 2019, "Language models are unsupervised multitask
+    learners", section 2.2.
+
+    Args:
+        texts: To learn from.
+        size: Most tokens, the 256 bytes included.
+        least: Texts that a token needs.
+    """
+    tokenizer = _blank(models.BPE())
+    trainer = trainers.BpeTrainer(
+        vocab_size=max(size, len(_ALPHABET)), min_frequency=least, initial_alphabet=list(_ALPHABET),
+        show_progress=False, max_token_length=LONGEST,
+    )  # fmt: skip
+    tokenizer.train_from_iterator((" ".join(dict.fromkeys(text.split())) for text in texts), trainer)
+    return _pruned(_merges_of(tokenizer), texts, least)
+
+
+def _merges_of(tokenizer: Tokenizer) -> Merges:
+    return tuple((left, right) for left, right in json.loads(tokenizer.to_str())["model"]["merges"])
+
+
+def _pruned(merges: Merges, texts: Sequence[str], least: int) -> Merges:
+    """Without merges whose token is in fewer texts. What a token is made of is in at least as many."""
+    rows_T = token_rows(merges, texts)
+    return tuple(merge for number, merge in enumerate(merges) if rows_T[FIRST + len(_ALPHABET) + number] >= least)
+
+
+def token_rows(merges: Merges, texts: Sequence[str]) -> np.ndarray:
+    """How many texts hold each token, by itself or within a longer one, (T,) int64."""
+    vocabulary = vocabulary_of(merges)
+    parts = [(vocabulary[left + right], vocabulary[left], vocabulary[right]) for left, right in reversed(merges)]
+    rows_T = np.zeros(len(vocabulary), np.int64)
+    for first in range(0, len(texts), SHARD):
+        ragged = tokens_of(texts[first : first + SHARD], merges)
+        holds_TN = np.zeros((len(vocabulary), len(ragged)), bool)
+        holds_TN[ragged.value_MC[:, 0], np.repeat(np.arange(len(ragged)), ragged.lengths)] = True
+        for whole, left, right in parts:  # who holds a token holds what it is made of
+            holds_TN[left] |= holds_TN[whole]
+            holds_TN[right] |= holds_TN[whole]
+        rows_T += holds_TN.sum(1)
+    return rows_T
+
+
+def vocabulary_of(merges: Merges) -> dict[str, int]:
+    """Number of each token."""
+    # A raw space is in no token, so that these two names can be nobody's.
+    names = (" padding", " unknown", *_ALPHABET, *dict.fromkeys(left + right for left, right in merges))
+    return {name: number for number, name in enumerate(names)}
+
+
+def _blank(model: models.BPE) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return tokenizer
+
+
+@lru_cache(maxsize=8)
+def _tokenizer(merges: Merges) -> Tokenizer:
+    return _blank(models.BPE(vocabulary_of(merges), list(merges)))
+
+
+def tokens_of(texts: Sequence[str], merges: Merges) -> Ragged:
+    """Texts as token numbers, int32, all of them."""
+    found = [encoding.ids for encoding in _tokenizer(merges).encode_batch_fast(list(texts), add_special_tokens=False)]
+    start_N1 = starts_of([len(ids) for ids in found])
+    value = np.fromiter((number for ids in found for number in ids), np.int32, int(start_N1[-1]))
+    return Ragged(value[:, None], start_N1)

@@ -1,0 +1,153 @@
+"""The codec of texts: n-grams with their weights, and token numbers.
+
+Shape suffixes:
+    N  rows    K  kept n-grams    G  n-grams of some rows
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trueweight.data.bpe import Merges, tokens_of, vocabulary_of
+from trueweight.data.cells import Cells, TextCells
+from trueweight.data.column import FieldArrays, Sense
+from trueweight.data.parse_ngrams import BUCKETS, PIECES, ngram_counts
+from trueweight.data.ragged import Ragged, starts_of
+
+__all__ = ["TextCodec"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextCodec:
+    """``bag`` and ``weight``: n-grams that were kept, by TF-IDF. ``token``: byte-pair numbers. ``flag``: missing."""
+
+    name: str
+    word_ngrams: int
+    char_ngrams: tuple[int, int] | None
+    bucket_K: np.ndarray
+    """int64, ascending: hashes of the kept n-grams."""
+    rows_K: np.ndarray
+    """int64: training rows that hold each."""
+    documents: int
+    """Training rows with a text that were counted."""
+    max_ngrams: int
+    weight: float
+    """Mean weight of an n-gram on training rows."""
+    merges: Merges | None
+    """None gives no ``token``."""
+    max_tokens: int
+    flags: bool
+
+    def shapes(self) -> dict[str, int]:
+        bag = {"bag": 1, "weight": 1} if len(self.bucket_K) else {}
+        return bag | ({} if self.merges is None else {"token": 1}) | ({"flag": 1} if self.flags else {})
+
+    def cardinalities(self) -> list[int]:
+        return []
+
+    def knots(self) -> list[list[float]]:
+        return []
+
+    def labels(self) -> dict[str, list[str]]:
+        words = {"bag": f"words of {self.name}", "weight": f"weights of words of {self.name}"}
+        words |= {"token": f"tokens of {self.name}", "flag": f"{self.name} missing"}
+        return {key: [words[key]] for key in self.shapes()}
+
+    def senses(self) -> dict[str, Sense]:
+        found = {}
+        if len(self.bucket_K):
+            found["bag"] = Sense(ragged=True, vocabulary=len(self.bucket_K), length=self.max_ngrams)
+            found["weight"] = Sense(ragged=True, length=self.max_ngrams, mean=(self.weight,), std=(1.0,))
+        if self.merges is not None:
+            found["token"] = Sense(ragged=True, vocabulary=len(vocabulary_of(self.merges)), length=self.max_tokens)
+        return found
+
+    def encode(self, cells: Cells) -> FieldArrays:
+        assert isinstance(cells, TextCells)
+        arrays: dict[str, np.ndarray | Ragged] = {}
+        if len(self.bucket_K):
+            arrays["bag"], arrays["weight"] = self._bags(cells)
+        if self.merges is not None:
+            whole = tokens_of(cells.text_N.to_pylist(), self.merges)
+            arrays["token"] = _first_items(whole, self.max_tokens)
+        if self.flags:
+            arrays["flag"] = cells.missing_N.astype(np.float32)[:, None]
+        return arrays
+
+    def _bags(self, cells: TextCells) -> tuple[Ragged, Ragged]:
+        # Smooth inverse document frequency and sublinear term frequency: Manning, Raghavan and Schuetze 2008,
+        # "Introduction to Information Retrieval", section 6.4, as scikit-learn spells them.
+        idf_K = np.log((1 + self.documents) / (1 + self.rows_K)) + 1
+        is_piece_K = self.bucket_K >= PIECES
+        lengths, codes, weights = [], [], []
+        for first, end, key_G, count_G in ngram_counts(
+            cells.text_N, word_grams=self.word_ngrams, pieces=self.char_ngrams
+        ):
+            row_G, bucket_G = np.divmod(key_G, BUCKETS)
+            code_G = np.searchsorted(self.bucket_K, bucket_G)
+            known_G = self.bucket_K[np.minimum(code_G, len(self.bucket_K) - 1)] == bucket_G
+            row_G, code_G = row_G[known_G], code_G[known_G]
+            weight_G = (1 + np.log(count_G[known_G])) * idf_K[code_G]
+            # Words and pieces of words share a row's length equally, though pieces are many more.
+            part_G = 2 * row_G + is_piece_K[code_G]
+            weight_G /= np.sqrt(np.bincount(part_G, weight_G**2))[part_G]
+            kept_G = _greatest(row_G, weight_G, self.max_ngrams)
+            row_G, code_G, weight_G = row_G[kept_G], code_G[kept_G], weight_G[kept_G]
+            weight_G /= np.sqrt(np.bincount(row_G, weight_G**2))[row_G]
+            lengths.append(np.bincount(row_G, minlength=end - first))
+            codes.append(code_G.astype(np.int32))
+            weights.append(weight_G.astype(np.float32))
+        start_N1 = starts_of(np.concatenate([np.zeros(0, np.int64), *lengths]))
+        code = np.concatenate([np.zeros(0, np.int32), *codes])[:, None]
+        weight = np.concatenate([np.zeros(0, np.float32), *weights])[:, None]
+        return Ragged(code, start_N1), Ragged(weight, start_N1)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "word_ngrams": self.word_ngrams,
+            "char_ngrams": None if self.char_ngrams is None else list(self.char_ngrams),
+            "buckets": self.bucket_K.tolist(),
+            "rows": self.rows_K.tolist(),
+            "documents": self.documents,
+            "max_ngrams": self.max_ngrams,
+            "weight": self.weight,
+            "merges": None if self.merges is None else [list(merge) for merge in self.merges],
+            "max_tokens": self.max_tokens,
+            "flags": self.flags,
+        }
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> "TextCodec":
+        """The inverse of :meth:`to_json`."""
+        return cls(
+            raw["name"], raw["word_ngrams"], None if raw["char_ngrams"] is None else tuple(raw["char_ngrams"]),
+            np.asarray(raw["buckets"], np.int64), np.asarray(raw["rows"], np.int64), raw["documents"],
+            raw["max_ngrams"], raw["weight"],
+            None if raw["merges"] is None else tuple((left, right) for left, right in raw["merges"]),
+            raw["max_tokens"], raw["flags"],
+        )  # fmt: skip
+
+
+def _first_items(ragged: Ragged, most: int) -> Ragged:
+    """Each row cut to its first items."""
+    if not len(ragged.value_MC) or int(ragged.lengths.max()) <= most:
+        return ragged
+    length_N = np.minimum(ragged.lengths, most)
+    start_N1 = starts_of(length_N)
+    place = np.arange(start_N1[-1]) - np.repeat(start_N1[:-1] - ragged.start_N1[:-1], length_N)
+    return Ragged(ragged.value_MC[place], start_N1)
+
+
+def _greatest(row_G: np.ndarray, weight_G: np.ndarray, most: int) -> np.ndarray:
+    """Places of the ``most`` greatest weights of each row, ascending. ``row_G`` ascends."""
+    length_N = np.bincount(row_G) if len(row_G) else np.zeros(0, np.int64)
+    if not len(length_N) or int(length_N.max()) <= most:
+        return np.arange(len(row_G))
+    # One key, since sorting by two takes five times as long; positive floats ascend as their bits do.
+    falling_G = np.uint64(2**32 - 1) - weight_G.astype(np.float32).view(np.uint32)
+    order = np.argsort((row_G.astype(np.uint64) << np.uint64(32)) | falling_G, kind="stable")
+    rank = np.arange(len(row_G)) - np.repeat(starts_of(length_N)[:-1], length_N)
+    return np.sort(order[rank < most])
