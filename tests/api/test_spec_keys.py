@@ -165,6 +165,13 @@ def plan(raw: Mapping[str, Any]) -> Any:
     return [member.steps, member.batch_size, member.seconds, member.device]
 
 
+def memory(raw: Mapping[str, Any]) -> Any:
+    """What a training step needs."""
+    from trueweight.api.needs import members_of
+
+    return members_of(prepared(raw))
+
+
 def events(raw: Mapping[str, Any]) -> Any:
     """What changed the course of training."""
     return fitted(raw).members[0].events
@@ -323,6 +330,55 @@ def on_augment(kind: str, column: str, type: str, key: str, first: Any, second: 
     return Change(f"features/{column}/augment", *parts, answers, base)
 
 
+class OnSense(Change):
+    """A change of an encoder that reads a sense, or of a fusion, built by itself."""
+
+    def outcome(self, value: Any) -> Any:
+        return self.see({**self.base, self.path: value})
+
+
+def built(raw: Mapping[str, Any]) -> Any:
+    """What an encoder of a small picture, or a fusion of two encodings, gives while training, and what it keeps."""
+    import torch
+
+    from trueweight.data.column import Sense
+    from trueweight.data.field import Layout
+    from trueweight.nn.encoding import Encoding, Form
+
+    kept: set[tuple[int, ...]] = set()
+    note = lambda t: kept.add((t.untyped_storage().data_ptr(), t.numel())) or t  # type: ignore[func-returns-value] # noqa: E731
+    torch.manual_seed(0)
+    if raw["kind"] == "fusion":
+        module = registry("fusion")[raw["type"]].model_validate({k: v for k, v in raw.items() if k != "kind"})
+        module = module.build({"a": Form(3), "b": Form(4, grid_rank=1)})
+        given = [{"a": Encoding(torch.randn(6, 1, 3)), "b": Encoding(torch.randn(6, 5, 4), None, (5,))}, 6]
+    else:
+        pixel = Sense(grid=(16, 12), mean=(0.5,) * 3, std=(0.2,) * 3)
+        module = registry("encoder")[raw["type"]].model_validate({k: v for k, v in raw.items() if k != "kind"})
+        module = module.build(Layout({"pixel": 3}, senses={"pixel": pixel}))
+        given = [{"pixel": torch.randint(0, 256, (6, 16, 12, 3), dtype=torch.uint8)}]
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+        z = module(*given)
+    return [z.tokens_BLD.tolist(), sum(p.numel() for p in module.parameters()), len(kept)]
+
+
+def on_sense(kind: str, name: str, key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    return OnSense(key, first, second, built, {"kind": kind, "type": name, **fixed})
+
+
+def on_transformer(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    small = {"width": 16, "layers": 2, "heads": 2, "dropout": 0.0}
+    return on_sense("encoder", "transformer", key, first, second, **{**small, **fixed})
+
+
+def on_resnet(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    return on_sense("encoder", "resnet", key, first, second, **fixed)
+
+
+def on_joined(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    return on_sense("fusion", "transformer", key, first, second, **{"width": 16, "dropout": 0.0, **fixed})
+
+
 def with_files(path: str, first: Any, second: Any, refused: bool = False, **base: Any) -> Change:
     fixed = merged({"data": {"source": "a.csv"}, "features": {}}, base)
     return Change(path, first, second, read, {**fixed, "other_features": "guess"}, refused)
@@ -404,6 +460,7 @@ CHANGES: dict[str, Change] = {
     "model.preset": change("model/preset", "fast", "standard", resolved),
     "model.encoder": change("model/encoder", None, "mlp", resolved),
     "model.fusion": change("model/fusion", None, "doubled", answers, **SMALL),
+    "model.start_from": change("model/start_from", None, "nowhere", bundled, refused=True),
     "model.members": change("model/members", None, [MEMBER, {**MEMBER, "name": "b"}], resolved),
     "model.members.name": change("model/members", member(name="a"), member(name="b"), resolved),
     "model.members.encoder": change("model/members", member(encoder={"type": "linear"}),
@@ -422,6 +479,7 @@ CHANGES: dict[str, Change] = {
     "train.selection_metric.metric": change("train/selection_metric", {"target": "fraud", "metric": "log_loss"},
                                             {"target": "fraud", "metric": "brier_score"}, chosen_by, **TWO),
     "train.batch_size": change("train/batch_size", 8, 16, plan, **SMALL),
+    "train.accumulate": change("train/accumulate", 1, 4, memory, **SMALL),
     "train.optimizer": change("train/optimizer/type", "sgd", "adam", answers, **SMALL),
     "train.lr_schedule.type": change("train/lr_schedule/type", "warmup_stable_decay", "cosine", spec, refused=True),
     "train.lr_schedule.warmup": change("train/lr_schedule/warmup", 0.0, 0.5, answers, **SMALL),
@@ -554,6 +612,37 @@ CHANGES: dict[str, Change] = {
     # Augmentations
     "augmentation.jitter.deviation": on_augment("jitter", "wave", "timeseries", "deviation", 0.1, 0.9),
     "augmentation.scaling.deviation": on_augment("scaling", "wave", "timeseries", "deviation", 0.1, 0.9),
+    "encoder.transformer.layout": on_sense("encoder", "transformer", "layout", None, "vit_base_16", layers=1),
+    "encoder.transformer.width": on_transformer("width", 8, 16),
+    "encoder.transformer.layers": on_transformer("layers", 1, 2),
+    "encoder.transformer.heads": on_transformer("heads", 1, 2),
+    "encoder.transformer.hidden": on_transformer("hidden", None, 8),
+    "encoder.transformer.dropout": on_transformer("dropout", 0.0, 0.5),
+    "encoder.transformer.norm": on_transformer("norm", "pre", "post"),
+    "encoder.transformer.normalization": on_transformer("normalization", "rms", "layer"),
+    "encoder.transformer.activation": on_transformer("activation", "gelu", "relu"),
+    "encoder.transformer.positions": on_transformer("positions", "rotary", "sinusoidal"),
+    "encoder.transformer.max_length": on_transformer("max_length", None, 7, positions="learned"),
+    "encoder.transformer.qk_norm": on_transformer("qk_norm", False, True),
+    "encoder.transformer.causal": on_transformer("causal", False, True),
+    "encoder.transformer.zero_residual": on_transformer("zero_residual", False, True),
+    "encoder.transformer.input_norm": on_transformer("input_norm", True, False),
+    "encoder.transformer.patch_size": on_transformer("patch_size", None, 5),
+    "encoder.transformer.pooling": on_transformer("pooling", "mean", "class"),
+    "encoder.transformer.pooler": on_transformer("pooler", False, True),
+    "encoder.transformer.checkpointing": on_transformer("checkpointing", False, True),
+    "encoder.resnet.layers": on_resnet("layers", 18, 34),
+    "encoder.resnet.small": on_resnet("small", None, False),
+    "encoder.resnet.zero_residual": on_resnet("zero_residual", True, False),
+    "encoder.resnet.checkpointing": on_resnet("checkpointing", False, True),
+    "encoder.resnet.pooling": on_resnet("pooling", "none", "mean"),
+    # Fusions
+    "fusion.transformer.width": on_joined("width", 8, 16),
+    "fusion.transformer.layers": on_joined("layers", 1, 2),
+    "fusion.transformer.heads": on_joined("heads", 1, 2),
+    "fusion.transformer.dropout": on_joined("dropout", 0.0, 0.5),
+    "fusion.transformer.pooling": on_joined("pooling", "class", "mean"),
+    "fusion.transformer.checkpointing": on_joined("checkpointing", False, True),
     # Optimisers
     "optimizer.sgd.learning_rate": on_optimizer("sgd", "learning_rate", 0.1, 0.2),
     "optimizer.sgd.momentum": on_optimizer("sgd", "momentum", 0.5, 0.9),

@@ -37,6 +37,8 @@ READS: dict[str, tuple[str, ...]] = {
     "gru": SEQUENCES,
     "bag": ("bag", "bag and flag", "flags"),
     "linear": (*PLAIN, "picture", "series", "bag", "bag and flag"),
+    "resnet": ("picture",),
+    "transformer": ("picture", "series", "tokens"),
 }
 """What each of our encoders can read; others read plain columns."""
 RECURRENT: list[dict[str, Any]] = [
@@ -58,6 +60,17 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"hidden_sizes": [8], "numerical_embedding": "none", "category_embedding_size": 5, "activation": "selu"},
         {"hidden_sizes": [], "members": 2, "initializer": "orthogonal"},
         {"hidden_sizes": [8], "normalization": "batch", "activation": "tanh", "initializer": "xavier_normal"},
+    ],
+    "resnet": [
+        {"zero_residual": False, "pooling": "mean"},
+        {"zero_residual": False, "layers": 50, "small": False, "checkpointing": True},
+    ],
+    "transformer": [
+        {"width": 16, "layers": 2, "pooling": "attention", "dropout": 0.0},
+        {"width": 16, "layers": 2, "pooling": "class", "positions": "learned", "normalization": "layer"},
+        {"width": 16, "layers": 1, "norm": "post", "activation": "relu", "positions": "sinusoidal"},
+        {"width": 16, "layers": 1, "activation": "swiglu", "qk_norm": True, "causal": True, "pooling": "last"},
+        {"width": 16, "layers": 1, "positions": "none", "pooler": True, "checkpointing": True, "input_norm": False},
     ],
 }
 CASES = [

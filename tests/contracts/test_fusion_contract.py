@@ -13,8 +13,16 @@ FORMS = {
     "one with members": {"a": Form(3, members=2)},
     "one sequence": {"a": Form(4, grid_rank=1)},
     "three": {"a": Form(3, members=2), "b": Form(4, grid_rank=1), "c": Form(1)},
+    "three single": {"a": Form(3), "b": Form(4, grid_rank=1), "c": Form(2, grid_rank=1)},
 }
-CASES = [pytest.param(name, forms, id=f"{name}-{forms}") for name in registry("fusion") for forms in FORMS]
+SINGLE = {"transformer"}
+"""Those that join networks of one member only."""
+CASES = [
+    pytest.param(name, forms, id=f"{name}-{forms}")
+    for name in registry("fusion")
+    for forms in FORMS
+    if name not in SINGLE or all(form.members == 1 for form in FORMS[forms].values())
+]
 ROWS = 5
 
 
@@ -28,8 +36,20 @@ def encodings(forms: str, rows: int) -> dict[str, Encoding]:
     found = {}
     for name, form in FORMS[forms].items():
         tokens = torch.randn(rows * form.members, 6 if form.grid_rank else 1, form.width, generator=rng)
-        found[name] = Encoding(tokens, grid=(6,) if form.grid_rank else (), members=form.members)
+        # The longest row first, and an empty one among them; the second sequence is all real.
+        real = torch.arange(6) < torch.tensor([6, 2, 0, 5, 1])[:rows, None] if name == "b" else None
+        found[name] = Encoding(tokens, real, grid=(6,) if form.grid_rank else (), members=form.members)
     return found
+
+
+def _with_other_padding(z: Encoding) -> Encoding:
+    return Encoding(z.tokens_BLD + 5.0 * ~z.mask_BL.unsqueeze(2), z.mask_BL, z.grid, members=z.members)
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_several_members_are_refused_by_name(name):
+    with pytest.raises(ValueError, match=r"the encoder of 'a' holds 2: set its members to 1, or use fusion concat"):
+        make(name, "three")
 
 
 @pytest.mark.parametrize(("name", "forms"), CASES)
@@ -43,9 +63,27 @@ class TestFusion:
 
     def test_rows_do_not_see_each_other(self, name, forms):
         fusion, parts = make(name, forms), encodings(forms, ROWS)
-        few = {key: Encoding(z.tokens_BLD[: 2 * z.members], grid=z.grid, members=z.members) for key, z in parts.items()}
+        few = {
+            key: Encoding(
+                z.tokens_BLD[: 2 * z.members], None if z.mask_BL is None else z.mask_BL[:2], z.grid, members=z.members
+            )
+            for key, z in parts.items()
+        }
         whole = fusion(parts, ROWS).tokens_BLD[: 2 * fusion.form.members]
         torch.testing.assert_close(fusion(few, 2).tokens_BLD, whole)
+
+    def test_what_is_masked_is_not_read(self, name, forms):
+        fusion, parts = make(name, forms), encodings(forms, ROWS)
+        other = {key: z if z.mask_BL is None else _with_other_padding(z) for key, z in parts.items()}
+        torch.testing.assert_close(fusion(other, ROWS).tokens_BLD, fusion(parts, ROWS).tokens_BLD)
+
+    def test_every_parameter_learns(self, name, forms):
+        fusion = make(name, forms).train()
+        z = fusion(encodings(forms, ROWS), ROWS).tokens_BLD
+        if any(True for _ in fusion.parameters()):
+            (z * torch.randn(z.shape, generator=torch.Generator().manual_seed(2))).sum().backward()
+        # A lone token has nothing to choose between: its queries and keys, a third each of qkv, stay as they are.
+        assert not [key for key, p in fusion.named_parameters() if p.grad is None or not p.grad.any()]
 
     def test_no_rows_are_no_problem(self, name, forms):
         assert make(name, forms)(encodings(forms, 0), 0).tokens_BLD.shape[0] == 0

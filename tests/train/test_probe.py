@@ -6,7 +6,8 @@ import torch
 from trueweight.errors import TrainError
 from trueweight.spec.run import TrainSpec
 from trueweight.train import probe
-from trueweight.train.probe import batch_size_for, choose_device, decide_plan, looks_for, predicted_bytes, usual
+from trueweight.train.memory import needed
+from trueweight.train.probe import batch_size_for, choose_device, decide_plan, looks_for, usual
 from trueweight.train.state import weights_of
 from trueweight.train.watch import Stopwatch
 
@@ -75,19 +76,8 @@ def test_measuring_leaves_no_trace(make_job):
     assert all(p.grad is None for p in job.network.parameters())
 
 
-def test_memory_counts_weights_rows_and_activations(make_job):
-    job = make_job()
-    small, large = predicted_bytes(job, 32), predicted_bytes(job, 64)
-    rows = 200 * (3 * 4 + 4 + 1)
-    weights = (3 * 16 + 16 + 16 + 16 + 16 + 1) * 4 * 10
-    per_row = (large - small) / 32
-    # Kept for the backward pass: at least the inputs and three hidden layers, at most a few times that.
-    assert 2 * 4 * (3 + 3 * 16) <= per_row <= 3 * 2 * 4 * (3 + 3 * 16)
-    assert small == pytest.approx(rows + weights + 32 * per_row, rel=0.01)
-
-
 def test_an_automatic_batch_shrinks_to_the_memory(make_job):
-    need = predicted_bytes(make_job(), 16)
+    need = needed(make_job(), 16).total
     plan = decide_plan(make_job(train={"budget": {"steps": 5, "memory": need}}), Stopwatch())
     assert (plan.batch_size, plan.memory_bytes) == (16, need)
 

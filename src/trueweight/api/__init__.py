@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from trueweight.data.table import Table
     from trueweight.evidence.record import Evidence
 
-__all__ = ["check", "evaluate", "init", "load", "predict", "show", "train", "verify"]
+__all__ = ["check", "evaluate", "init", "load", "memory", "predict", "show", "train", "verify"]
 
 _LOG = logging.getLogger("trueweight.api")
 
@@ -187,6 +187,29 @@ def show(path: str | Path, *, allow: Sequence[str] = ()) -> dict[str, Any]:
     from trueweight.api.shown import show_bundle
 
     return show_bundle(load(path, allow=allow))
+
+
+def memory(spec: str | Path, *, settings: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """What memory one training step of each member of a spec will need at its peak, in bytes, by what it is for.
+
+    All rows are read, a few are encoded, and nothing is trained. Members that are solved take no steps and need little
+    beside the rows.
+
+    Args:
+        spec: Path of a YAML file.
+        settings: Changes to the spec.
+
+    Returns:
+        For each member ``name``, ``fitter``, ``parameters``, ``batch_size``, and for those that take steps ``weights``,
+        ``gradients``, ``optimizer``, ``copies``, ``activations``, ``rows`` and their sum ``total``.
+
+    Raises:
+        SpecError: The request cannot be built; all mistakes at once.
+        DataError: The data does not fit it.
+    """
+    from trueweight.api.needs import memory_of
+
+    return memory_of(Path(spec), settings)
 
 
 def _read_like(bundle: "Bundle", source: Any, **changes: Any) -> "Table":

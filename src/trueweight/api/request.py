@@ -32,6 +32,8 @@ class Request:
     """For ``split.method: files``: the part that each row's file belongs to."""
     settings: list[str]
     """Options that changed the spec, as they were given."""
+    base: Path | None = None
+    """Folder that relative paths in the spec start from; None: the current one."""
 
 
 def make_request(
@@ -58,13 +60,13 @@ def make_request(
         asked = asked_spec(spec, applied)
         folder = base or (Path(spec).parent if isinstance(spec, str | Path) else None)
         table, labels = read_source(asked, data, folder)
-        return Request(asked, table, labels, list(applied))
+        return Request(asked, table, labels, list(applied), folder)
     targets = [target] if isinstance(target, str) else list(dict.fromkeys(target or ()))
     if data is None or not targets:
         raise SpecError("nothing to train for", hint="give a spec file, or data and the name of a target column")
     reading = _data_spec(applied)
     table = as_cases(read_table(data, reading, base=base), reading, single=targets)
-    return Request(_guessed(data, table, targets, applied), table, None, list(applied))
+    return Request(_guessed(data, table, targets, applied), table, None, list(applied), base)
 
 
 def _data_spec(settings: Sequence[str]) -> DataSpec:

@@ -35,6 +35,7 @@ from trueweight.train.job import FitterPart
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared, prepare
 from trueweight.train.runs import Run, open_run
+from trueweight.train.start import networks_in
 
 __all__ = ["run"]
 
@@ -53,6 +54,7 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
     """One whole run; see :func:`trueweight.api.train`."""
     spec = request.spec
     replay = None if plan is None else Plan.read(plan).replayed()  # an unreadable plan makes no folder
+    older = _older(request)
     with ExitStack() as stack:
         the_run = stack.enter_context(open_run(spec.name, out, resume=resume))
         meter = stack.enter_context(Meter())
@@ -65,7 +67,7 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
             _require_members(replay, ready.spec, where=str(plan))
         the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest, names)
         known = the_run.plan(replay)
-        fitted = fit(ready, the_run.folder, known)
+        fitted = fit(ready, the_run.folder, known, [] if older is None else networks_in(older.predictor))
         baselines, followed = _baselines(ready, fitted, known, the_run)
         judged = _judge(ready, fitted, baselines, the_run, sealed)
         entries = [
@@ -75,10 +77,20 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
             *meter.reading().entries("train"),
         ]
         kept = _save_baselines(ready, request, baselines, judged, the_run)
-        bundle = _save(spec.name, request, ready.spec, followed, ready, fitted.predictor, entries, the_run)
+        bundle = _save(spec.name, request, ready.spec, followed, ready, fitted.predictor, entries, the_run, older)
         the_run.finish("partial" if fitted.partial else "finished", [*kept, bundle])
     # Parts of other packages were chosen in the spec: what was just trained with them may be opened with them.
     return open_bundle(bundle, allow=distributions(read_json(bundle / MANIFEST)["parts"]))
+
+
+def _older(request: Request) -> Bundle | None:
+    """The bundle to start from.
+
+    Raises:
+        VerifyError: It is no bundle, or was changed.
+    """
+    path = request.spec.model.start_from
+    return None if path is None else open_bundle((request.base or Path()) / path)
 
 
 def _require_members(plan: Plan, spec: RunSpec, where: str) -> None:
@@ -150,6 +162,10 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
             reading(f"{start}/event/{number}", f"event of {member.name}", text, None)
             for number, text in enumerate(member.events, 1)
         ]
+    entries += [
+        reading(f"fit/start/{number}", "weights taken over", str(copied), None)
+        for number, copied in enumerate(fitted.started, 1)
+    ]
     if fitted.partial:
         entries.append(
             reading("fit/partial", "partial", "stopped before its end: the best weights so far are kept", None)
@@ -171,7 +187,7 @@ def _save_baselines(
 
 def _save(
     name: str, request: Request, resolved: RunSpec, plan: Plan, ready: Prepared, predictor: Predictor,
-    entries: list[Entry], the_run: Run,
+    entries: list[Entry], the_run: Run, older: Bundle | None = None,
 ) -> Path:  # fmt: skip
     evidence = Evidence(tuple(entries))
     golden = make_golden(predictor, real=_real_rows(ready), seed=ready.spec.seed)
@@ -181,6 +197,7 @@ def _save(
         name=name, spec_yaml=dump_spec(request.spec), resolved_yaml=dump_resolved(resolved), plan=plan.to_json(),
         signature=ready.signature, predictor=predictor, evidence=evidence, card=card, golden=golden,
         settings=request.settings, min_group=ready.spec.bundle.min_group,
+        parent=None if older is None else older.manifest.digest,
     )  # fmt: skip
     return save_bundle(the_run.folder / f"{safe_name(name)}.bundle", contents)
 

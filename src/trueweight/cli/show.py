@@ -1,6 +1,6 @@
 """``trueweight show``: what a bundle holds, and a line to try it with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,55 @@ __all__ = ["show"]
 _FACTS = ("name", "path", "created", "version", "digest", "rows", "status")
 
 
-@click.command(short_help="Show what a bundle holds, and a line to try it with.")
+@click.command(short_help="Show what a bundle holds, or what memory a spec needs.")
 @click.argument("path", type=click.Path(path_type=Path))
+@click.option("--memory", is_flag=True, help="PATH is a spec: tell what memory a training step of each member needs.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--allow", multiple=True, metavar="PACKAGE", help="Let the bundle load parts of this installed package.")
-def show(path: Path, as_json: bool, allow: tuple[str, ...]) -> None:
+def show(path: Path, memory: bool, as_json: bool, allow: tuple[str, ...]) -> None:
     """Show the facts of the bundle at PATH: columns, evidence, and a predict line with a made-up row.
 
+    With --memory, PATH is a spec. Its data is read and nothing is trained.
+
     \b
-    Example:
+    Examples:
         trueweight show runs/claims-01/claims.bundle
+        trueweight show --memory claims.yaml
     """
     from trueweight import api
 
     prepare_torch()
+    if memory:
+        members = api.memory(path)
+        print_json(members) if as_json else click.echo("\n".join(_memory_lines(members)))
+        return
     facts = api.show(path, allow=allow)
     if as_json:
         print_json(facts)
         return
     click.echo("\n".join(_lines(facts)))
+
+
+_PARTS = {
+    "weights": "", "gradients": "", "optimizer": "what it remembers",
+    "copies": "the running average, the best weights, a snapshot to go back to",
+    "activations": "of one batch, or of one piece of it", "rows": "of the whole training part, and a batch",
+    "total": "",
+}  # fmt: skip
+
+
+def _memory_lines(members: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    from trueweight.cli.tables import aligned
+    from trueweight.spec.units import describe_bytes
+
+    for member in members:
+        if "total" not in member:
+            yield f"{member['name']}: solved, without steps"
+            continue
+        rows = f"{member['batch_size']:,} rows a step"
+        yield f"{member['name']}: {member['parameters']:,} weights, {rows}, on the CPU"
+        sizes = aligned([(part, describe_bytes(member[part])) for part in _PARTS], first="  ")
+        yield from (f"{size}   {words}".rstrip() for size, words in zip(sizes, _PARTS.values(), strict=True))
 
 
 def _lines(facts: Mapping[str, Any]) -> Iterator[str]:

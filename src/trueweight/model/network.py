@@ -88,13 +88,21 @@ class Network(nn.Module):
             parts[name] = encoder(x)
         return cast(Fusion, self.fusion)(parts, batch.rows.shape[0])
 
-    def forward(self, batch: Batch, rng: Generator) -> Tensor:
-        """The loss of a batch, one scalar: the targets' losses by their weights."""
+    def forward(self, batch: Batch, rng: Generator, share: Tensors | None = None) -> Tensor:
+        """The loss of a batch, one scalar: the targets' losses by their weights.
+
+        Args:
+            batch: Rows with targets.
+            rng: For heads that draw.
+            share: Of each target, where the batch is a piece of a larger one; see ``train.accumulate``.
+        """
         z = self.encode(batch)
         losses = [
             self.loss_weights[name] * self.head(name).loss(z, batch.targets[name], batch.weight_B, rng)
             for name in self.targets
         ]
+        if share is not None:
+            losses = [loss * share[name] for name, loss in zip(self.targets, losses, strict=True)]
         return torch.stack(losses).sum()
 
     def answer(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors]) -> Mapping[str, Tensors]:

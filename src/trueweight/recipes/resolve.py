@@ -99,7 +99,8 @@ def _model(model: ModelSpec, preset: Preset, facts: Facts, seconds: float) -> Mo
     if model.encoder is not None:
         fitter = "solve" if model.encoder.type in SOLVED else "gradient"
         return _spelled_out(model, [_member(model.encoder.type, model.encoder, fitter, model.fusion)])
-    encoder = preset.encoder | {"members": _networks(preset, facts, seconds)}
+    single = model.fusion is not None and model.fusion.type == "transformer"  # it joins tokens of single networks
+    encoder = preset.encoder | {"members": 1 if single else _networks(preset, facts, seconds)}
     built = {"linear": linear_member(), "mlp": _member("mlp", encoder, "gradient", model.fusion)}
     members = [built[name] for name in preset.members]
     series = sum(kind == "timeseries" for kind in facts.features.values())

@@ -1,6 +1,7 @@
 """The base of every spec, and fields that hold a part chosen by name."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self, cast
 
@@ -101,6 +102,9 @@ class PartSpec(Spec):
     """Registered name of the part."""
 
 
+_DESCRIBED: ContextVar[frozenset[str]] = ContextVar("described", default=frozenset())
+"""Kinds whose parts are just being described, one inside another."""
+
 _IN_WORDS = {"column": "column type", "head": "target type"}
 _A = {"augmentation": "an", "encoder": "an", "optimizer": "an"}
 
@@ -124,7 +128,13 @@ class Part:
         self, _schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         names = list(registry(self.kind))
-        choices = [handler(part.__pydantic_core_schema__) for part in _importable(self.kind)]
+        if self.kind in _DESCRIBED.get():  # a chain holds encoders, chains among them: once is enough
+            return {"anyOf": [{"type": "string", "enum": names}, {"type": "object", "required": ["type"]}]}
+        before = _DESCRIBED.set(_DESCRIBED.get() | {self.kind})
+        try:
+            choices = [handler(part.__pydantic_core_schema__) for part in _importable(self.kind)]
+        finally:
+            _DESCRIBED.reset(before)
         return {"anyOf": [{"type": "string", "enum": names}, *choices]}
 
     def choose(self, value: Any) -> Any:

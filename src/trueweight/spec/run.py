@@ -200,6 +200,10 @@ class ModelSpec(Spec):
     fusion: FusionPart | None = None
     """How several encoders' outputs are joined. Null: concat."""
 
+    start_from: str | None = None
+    """Bundle of ours whose encoders lend their first weights to those that are asked for in the same words. Relative to
+    the spec's folder."""
+
     members: list[MemberSpec] | None = None
     """The models to blend, spelled out. Null lets ``preset`` or ``encoder`` decide."""
 
@@ -285,6 +289,10 @@ class TrainSpec(Spec):
 
     batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Rows per optimiser step."""
+
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Pieces that each batch is cut into, so that activations of one piece at a time need memory. Their gradients are
+    added up: the step is the same but for rounding, and for batch norm, which sees a piece at a time."""
 
     optimizer: OptimizerPart | None = None
     """Null lets the recipe choose."""

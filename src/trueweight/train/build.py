@@ -9,6 +9,7 @@ import numpy as np
 from torch import nn
 
 from trueweight.data.feed import Feed
+from trueweight.data.field import Field
 from trueweight.metrics.prediction import NumberPrediction, Prediction, blend
 from trueweight.metrics.select import greedy_blend
 from trueweight.metrics.truth import Truth
@@ -20,13 +21,15 @@ from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
 from trueweight.seeds import row_hashes, stream_seed
 from trueweight.spec.run import MemberSpec
+from trueweight.train.accumulate import backward_in
 from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
 from trueweight.train.job import FitResult, FitterPart, Job, fit_member
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
 from trueweight.train.selection import blend_loss, run_truths, selection_score
+from trueweight.train.start import Copied, start
 
-__all__ = ["Fitted", "MemberReport", "fit", "fit_linear"]
+__all__ = ["Fitted", "MemberReport", "fit", "fit_linear", "untrained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class Fitted:
     encoded: Encoded
     leaves: Mapping[str, NetworkPredictor] = field(default_factory=dict)
     """By member name."""
+    started: tuple[Copied, ...] = ()
+    """What encoders took over from an older model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +78,26 @@ class _Work:
         return self.truths[name].take(rows)
 
 
-def fit(ready: Prepared, folder: Path | None, replay: Plan | None) -> Fitted:
+def fit(
+    ready: Prepared, folder: Path | None, replay: Plan | None, donors: Sequence[NetworkPredictor] = ()
+) -> Fitted:
     """Fit the model that the resolved spec describes.
 
     Args:
         ready: The prepared run.
         folder: Where checkpoints and ``plan.json`` go; None: in memory only.
         replay: What members are to follow; those that it does not name are planned by measuring.
+        donors: Networks whose encoders lend their weights to equal ones; see ``train.start``.
 
     Raises:
+        SpecError: There are donors, and none of their encoders fits.
         TrainError: A member diverged, or there is no space.
     """
     encoded = encode(ready, keep=folder is not None)
     work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
-    leaves, results = _fit_members(work)
+    new = {member.name: untrained(ready, encoded.fields, member) for member in ready.spec.model.members or []}
+    started = start(new, donors) if donors else ()
+    leaves, results = _fit_members(work, new)
     weights = _weigh(work, leaves)
     tree = _tree(work, leaves, weights)
     reports = tuple(_report(place, *pair, weights) for place, pair in enumerate(results.items()))
@@ -94,7 +105,7 @@ def fit(ready: Prepared, folder: Path | None, replay: Plan | None) -> Fitted:
     for result in results.values():
         plan = plan if result.plan is None else plan.with_member(result.plan)
     stopped = any(result.stopped == "interrupted" for result in results.values())
-    return Fitted(tree, reports, plan, stopped, encoded, leaves)
+    return Fitted(tree, reports, plan, stopped, encoded, leaves, started)
 
 
 def fit_linear(
@@ -124,7 +135,7 @@ def fit_linear(
     if fitted is not None and linear.name in fitted.leaves:
         leaf = fitted.leaves[linear.name]
     else:
-        leaf, result = _fit_one(work, linear, None)
+        leaf, result = _fit_one(work, linear, untrained(ready, encoded.fields, linear), None)
         if result.plan is not None:
             on_plan(result.plan)
     return _with_intervals(work, leaf, [leaf], {t.name: [1.0] for t in ready.signature.targets()})
@@ -136,7 +147,9 @@ def _untimed(ready: Prepared) -> Prepared:
     return replace(ready, spec=ready.spec.model_copy(update={"train": train}))
 
 
-def _fit_members(work: _Work) -> tuple[dict[str, NetworkPredictor], dict[str, FitResult]]:
+def _fit_members(
+    work: _Work, new: Mapping[str, NetworkPredictor]
+) -> tuple[dict[str, NetworkPredictor], dict[str, FitResult]]:
     """Solved members first: what they leave of the budget is shared by those that descend."""
     members = work.ready.spec.model.members or []
     solved = [m for m in members if _solves(m)]
@@ -149,7 +162,7 @@ def _fit_members(work: _Work) -> tuple[dict[str, NetworkPredictor], dict[str, Fi
         share = None if left is None else left / (1 if member in solved else waiting)
         if any(result.stopped == "interrupted" for result in results.values()):
             break
-        leaves[member.name], results[member.name] = _fit_one(work, member, share)
+        leaves[member.name], results[member.name] = _fit_one(work, member, new[member.name], share)
         left = None if left is None else max(left - results[member.name].seconds, 0.05 * left)
     return leaves, results
 
@@ -158,25 +171,32 @@ def _solves(member: MemberSpec) -> bool:
     return cast(FitterPart, member.fitter).solving
 
 
-def _fit_one(work: _Work, member: MemberSpec, seconds: float | None) -> tuple[NetworkPredictor, FitResult]:
-    ready, fields, fitter = work.ready, work.encoded.fields, cast(FitterPart, member.fitter)
-    encoders = encoders_of(ready, fields, member.encoder, solving=fitter.solving)
-    targets = learnt_targets(ready.signature)
-    seed = stream_seed(ready.spec.seed, f"init {member.name}") % 2**31
-    network = build_network(encoders, member.fusion, fields, targets, solving=fitter.solving, seed=seed)
-    if not fitter.solving:
-        network.augment_with(augmentations_of(ready, fields), fields)
-    leaf = NetworkPredictor(
-        ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=fitter.solving
-    )
+def _fit_one(
+    work: _Work, member: MemberSpec, leaf: NetworkPredictor, seconds: float | None
+) -> tuple[NetworkPredictor, FitResult]:
+    ready, fitter = work.ready, cast(FitterPart, member.fitter)
     validation = work.feed(ready.split.validation)
     job = Job(
-        name=member.name, network=network, train=work.feed(ready.split.train), validation=validation,
+        name=member.name, network=leaf.network, train=work.feed(ready.split.train), validation=validation,
         spec=ready.spec.train, seed=ready.spec.seed, score=_scorer(work, leaf, validation), folder=work.folder,
         seconds=seconds, plan=None if work.replay is None else work.replay.member(member.name),
-        on_plan=_recorder(work.folder),
+        on_plan=_recorder(work.folder), backward=backward_in(ready.spec.train.accumulate),
     )  # fmt: skip
     return leaf, fit_member(job, fitter)
+
+
+def untrained(ready: Prepared, fields: Mapping[str, Field], member: MemberSpec) -> NetworkPredictor:
+    """A member with its first weights."""
+    solving = cast(FitterPart, member.fitter).solving
+    encoders = encoders_of(ready, fields, member.encoder, solving=solving)
+    targets = learnt_targets(ready.signature)
+    seed = stream_seed(ready.spec.seed, f"init {member.name}") % 2**31
+    network = build_network(encoders, member.fusion, fields, targets, solving=solving, seed=seed)
+    if not solving:
+        network.augment_with(augmentations_of(ready, fields), fields)
+    return NetworkPredictor(
+        ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=solving
+    )
 
 
 def _recorder(folder: Path | None) -> Callable[[MemberPlan], None]:

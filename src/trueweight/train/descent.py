@@ -82,7 +82,8 @@ def _warn_of_threads(plan: MemberPlan) -> None:
 
 def _origin(job: Job, plan: MemberPlan) -> str:
     """What must be equal for a checkpoint to fit a job."""
-    spec = job.spec.model_dump(mode="json", include={"optimizer", "lr_schedule", "max_grad_norm", "early_stopping"})
+    chosen = {"accumulate", "optimizer", "lr_schedule", "max_grad_norm", "early_stopping"}
+    spec = job.spec.model_dump(mode="json", include=chosen)
     facts = [job.name, job.seed, len(job.train), len(job.validation), plan.steps, plan.batch_size, plan.validate_every]
     return digest_bytes(canonical_json([facts, spec, shapes(job.network)]).encode())
 

@@ -6,18 +6,18 @@ from time import perf_counter
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from trueweight.data.feed import Feed
-from trueweight.data.packed import Packed
 from trueweight.errors import TrainError
+from trueweight.spec.run import TrainSpec
 from trueweight.spec.units import describe_bytes
 from trueweight.train.job import Job, OptimizerPart
 from trueweight.train.loop import Streams, batches_from, quiet, train_steps
+from trueweight.train.memory import needed
 from trueweight.train.plan import MemberPlan
 from trueweight.train.watch import Stopwatch
 
-__all__ = ["batch_size_for", "choose_device", "decide_plan", "looks_for", "predicted_bytes", "usual"]
+__all__ = ["asked_batch", "batch_size_for", "choose_device", "decide_plan", "looks_for", "usual"]
 
 _LOG = logging.getLogger("trueweight.train")
 
@@ -72,52 +72,16 @@ def looks_for(steps: int, batch_size: int, rows: int, validation_rows: int) -> i
     return max(1, min(looks, affordable, steps))
 
 
-def predicted_bytes(job: Job, batch_size: int) -> int:
-    """Bytes that fitting will need at most: weights and copies, optimiser, activations, and the rows.
-
-    Activations are counted on a batch of a few rows, from what autograd keeps, and scaled.
-    """
-    part = cast(OptimizerPart, job.spec.optimizer)
-    weights = sum(p.numel() * p.element_size() for p in job.network.parameters())
-    # Weight, gradient, average, best; snapshot of weight, average and optimiser; the optimiser itself.
-    copies = 6 + 2 * part.states_per_weight
-    few = min(32, len(job.train))
-    # Twice, for what the backward pass makes of what the forward pass kept.
-    return weights * copies + 2 * _kept_bytes(job, few) * batch_size // few + _feed_bytes(job.train)
-
-
-def _kept_bytes(job: Job, rows: int) -> int:
-    owned = {p.untyped_storage().data_ptr() for p in job.network.parameters()}
-    kept: dict[int, int] = {}
-
-    def note(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in owned:
-            kept[storage.data_ptr()] = tensor.numel() * tensor.element_size()
-        return tensor
-
-    network = copy.deepcopy(job.network).cpu().train()
-    owned |= {p.untyped_storage().data_ptr() for p in network.parameters()}
-    batch = job.train.batch(torch.arange(rows))
-    cpu = torch.device("cpu")
-    with quiet(cpu), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        loss = network(batch, Streams(job.member_seed, cpu).at(1))
-    del loss
-    return sum(kept.values())
-
-
-def _feed_bytes(feed: Feed) -> int:
-    groups = [*feed.inputs.values(), *feed.targets.values()]
-    tensors = [t.value_MC if isinstance(t, Packed) else t for group in groups for t in group.values()]
-    return sum(t.numel() * t.element_size() for t in tensors)
+def asked_batch(spec: TrainSpec, rows: int) -> int:
+    """Rows per step, memory aside, of a table of so many training rows."""
+    return min(batch_size_for(rows) if spec.batch_size == "auto" else spec.batch_size, rows)
 
 
 def _fitting_batch(job: Job) -> tuple[int, int]:
     """(batch size, predicted bytes); "auto" shrinks to fit the memory, a size asked for does not."""
-    asked = job.spec.batch_size
-    size = min(batch_size_for(len(job.train)) if asked == "auto" else asked, len(job.train))
+    asked, size = job.spec.batch_size, asked_batch(job.spec, len(job.train))
     limit = job.spec.budget.memory
-    need = predicted_bytes(job, size)
+    need = needed(job, size).total
     while limit is not None and need > limit:
         if asked != "auto" or size <= 8:
             raise TrainError(
@@ -126,7 +90,7 @@ def _fitting_batch(job: Job) -> tuple[int, int]:
                 hint="allow more, or make the model or train.batch_size smaller",
             )
         size = max(8, size // 2)
-        need = predicted_bytes(job, size)
+        need = needed(job, size).total
     return size, need
 
 

@@ -1,0 +1,58 @@
+"""``show --memory``: what a training step of each member of a spec will need."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from trueweight.api.request import asked_spec, read_source
+from trueweight.train.build import untrained
+from trueweight.train.encoded import encode
+from trueweight.train.job import FitterPart, Job
+from trueweight.train.memory import needed
+from trueweight.train.prepare import Prepared, prepare
+from trueweight.train.probe import asked_batch
+
+__all__ = ["members_of", "memory_of"]
+
+SAMPLE = 256
+"""Training rows that are encoded to try on."""
+
+
+def memory_of(path: Path, settings: Sequence[str]) -> list[dict[str, Any]]:
+    """See :func:`trueweight.api.memory`."""
+    spec = asked_spec(path, settings)
+    table, labels = read_source(spec, None, path.parent)
+    return members_of(prepare(table, spec, labels=labels))
+
+
+def members_of(ready: Prepared) -> list[dict[str, Any]]:
+    """The same of a run that is prepared."""
+    return list(_members(ready))
+
+
+def _members(ready: Prepared) -> Iterator[dict[str, Any]]:
+    train = ready.split.train
+    chosen = train[:SAMPLE]
+    few = replace(ready, cases=replace(ready.cases, table=ready.table.take(chosen)), weight_N=_taken(ready, chosen))
+    encoded = encode(few, keep=False)
+    feed, size = encoded.feed(np.arange(len(chosen))), asked_batch(ready.spec.train, len(train))
+    for member in ready.spec.model.members or []:
+        network = untrained(ready, encoded.fields, member).network
+        known: dict[str, Any] = {"name": member.name, "fitter": member.fitter.type}
+        known |= {"parameters": sum(p.numel() for p in network.parameters())}
+        if cast(FitterPart, member.fitter).solving:
+            yield known
+            continue
+        job = Job(
+            name=member.name, network=network, train=feed, validation=feed, spec=ready.spec.train, seed=ready.spec.seed,
+            score=lambda _: 0.0,
+        )  # fmt: skip
+        found = needed(job, size, rows=len(train))
+        yield known | {"batch_size": size} | asdict(found) | {"total": found.total}
+
+
+def _taken(ready: Prepared, rows: np.ndarray) -> np.ndarray | None:
+    return None if ready.weight_N is None else ready.weight_N[rows]

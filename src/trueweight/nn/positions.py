@@ -1,0 +1,88 @@
+"""How a transformer knows the order of its tokens.
+
+Shape suffixes in this file:
+    B  rows    L  tokens    D  width    H  heads    K  width of a head
+"""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Learned", "Sinusoidal", "rotated", "rotation", "waves"]
+
+BASE = 10_000.0
+"""Longest wave, in tokens, over two pi; of both papers."""
+
+
+def waves(count: int, width: int, like: Tensor) -> Tensor:
+    """(L, D): ``sin(l / BASE^(2i / D))`` in the first half, the cosine in the second half.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5. There sines and cosines alternate; the order of places
+    means nothing to what reads them.
+
+    Args:
+        count: L.
+        width: D; of an odd width the last place is zero.
+        like: Says type and device.
+    """
+    angle_LK = _angles(count, width // 2, like)
+    return nn.functional.pad(torch.cat([angle_LK.sin(), angle_LK.cos()], dim=1), (0, width % 2))
+
+
+def _angles(count: int, half: int, like: Tensor) -> Tensor:
+    """(L, half) float."""
+    place_L = torch.arange(count, device=like.device, dtype=like.dtype)
+    speed_K = BASE ** (-torch.arange(half, device=like.device, dtype=like.dtype) / max(half, 1))
+    return place_L.unsqueeze(1) * speed_K
+
+
+class Sinusoidal(nn.Module):
+    """Adds fixed waves to tokens scaled by ``sqrt(D)``, as Vaswani et al. 2017 do, section 3.4: (B, L, D)."""
+
+    def forward(self, tokens_BLD: Tensor) -> Tensor:
+        """Scale and add."""
+        width = tokens_BLD.shape[2]
+        scaled_BLD: Tensor = tokens_BLD * width**0.5 + waves(tokens_BLD.shape[1], width, tokens_BLD)
+        return scaled_BLD
+
+
+class Learned(nn.Module):
+    """Adds a learnt vector for each place: (B, L, D). Tokens beyond the last place share its vector.
+
+    Args:
+        length: Places.
+        width: D.
+    """
+
+    def __init__(self, length: int, width: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(length, width)
+        nn.init.normal_(self.table.weight, std=0.02)
+
+    def forward(self, tokens_BLD: Tensor) -> Tensor:
+        """Look up and add."""
+        place_L = torch.arange(tokens_BLD.shape[1], device=tokens_BLD.device)
+        added_BLD: Tensor = tokens_BLD + self.table(place_L.clamp_max(self.table.num_embeddings - 1))
+        return added_BLD
+
+
+def rotation(count: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and sines for :func:`rotated`, each (L, K / 2).
+
+    Args:
+        count: L.
+        width: K, even.
+        like: Says type and device.
+    """
+    angle_LK = _angles(count, width // 2, like)
+    return angle_LK.cos(), angle_LK.sin()
+
+
+def rotated(x_BHLK: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Each pair of places (k, k + K / 2) turned by an angle that grows with the token's place, so that products of two
+    tokens know their distance alone.
+
+    Source: RoFormer, Su et al. 2021, arXiv:2104.09864, section 3.2, with halves instead of neighbours as pairs.
+    """
+    cos_LK, sin_LK = turn
+    a, b = x_BHLK.chunk(2, dim=3)
+    return torch.cat([a * cos_LK - b * sin_LK, b * cos_LK + a * sin_LK], dim=3)

@@ -1,0 +1,154 @@
+"""Residual networks of He et al. 2016.
+
+Shape suffixes in this file:
+    B  rows    C  channels    H  height    W  width of a picture    L  places    D  width
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.patches import Standardized
+
+__all__ = ["STAGES", "Resnet"]
+
+STAGES: Mapping[int, tuple[int, ...]] = {
+    18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3),
+}  # fmt: skip
+"""Blocks of each stage by the number of layers: He et al. 2016, arXiv:1512.03385, table 1."""
+BOTTLENECK = 50
+"""From so many layers on, blocks narrow and widen again."""
+
+
+class Branch(nn.Sequential):
+    """What a block adds: convolutions with batch norm, and relu between them.
+
+    Args:
+        sides: Of each convolution's filter.
+        widths: Channels before, between and after them.
+        strided: Which of them takes the stride.
+        stride: Step between places read.
+    """
+
+    def __init__(self, sides: Sequence[int], widths: Sequence[int], strided: int, stride: int) -> None:
+        layers: list[nn.Module] = []
+        for i, side in enumerate(sides):
+            step = stride if i == strided else 1
+            layers += [convolution(widths[i], widths[i + 1], side, step), nn.BatchNorm2d(widths[i + 1]), nn.ReLU()]
+        super().__init__(*layers[:-1])
+
+
+class Block(nn.Module):
+    """``relu(branch(x) + short(x))``. With 50 layers and more the branch is a bottleneck, whose stride is taken by the
+    3x3 convolution instead of the first (Goyal et al. 2017, arXiv:1706.02677, section 5), as everybody does by now.
+
+    Args:
+        width_in: Channels that come in.
+        width: Of the stage: 64, 128, 256, 512.
+        stride: Step between places read.
+        bottleneck: Whether to narrow and widen again.
+    """
+
+    def __init__(self, width_in: int, width: int, stride: int, *, bottleneck: bool) -> None:
+        super().__init__()
+        self.width = 4 * width if bottleneck else width
+        self.branch = (
+            Branch((1, 3, 1), (width_in, width, width, self.width), 1, stride)
+            if bottleneck
+            else Branch((3, 3), (width_in, width, width), 0, stride)
+        )
+        self.short: nn.Module = nn.Identity()
+        if stride > 1 or width_in != self.width:
+            self.short = nn.Sequential(convolution(width_in, self.width, 1, stride), nn.BatchNorm2d(self.width))
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """One block."""
+        y_BCHW: Tensor = torch.relu(self.branch(x_BCHW) + self.short(x_BCHW))
+        return y_BCHW
+
+
+class Resnet(nn.Module):
+    """Pictures to tokens, one for each place of the last stage.
+
+    Args:
+        grid: H, W of the pictures.
+        mean: Of each channel, from 0 to 1.
+        std: Of each channel, above 0.
+        layers: One of :data:`STAGES`.
+        small: Begin with a 3x3 convolution without stride and without pooling, as for pictures of 32 pixels: section
+            4.2 of the paper.
+        zero_residual: Begin with blocks that change nothing: Goyal et al. 2017, section 5.
+        checkpointing: Compute each block again in the backward pass instead of keeping what it made.
+
+    Shape:
+        ``pixel`` (B, H, W, C) uint8 -> tokens (B, L, D), D = 512 or 2048.
+    """
+
+    def __init__(
+        self, grid: tuple[int, ...], mean: Sequence[float], std: Sequence[float], layers: int, *, small: bool,
+        zero_residual: bool, checkpointing: bool,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.checkpointing = checkpointing
+        first = convolution(len(mean), 64, 3, 1) if small else convolution(len(mean), 64, 7, 2)
+        pool = nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1)
+        self.standardized = Standardized(mean, std)
+        self.stem = nn.Sequential(first, nn.BatchNorm2d(64), nn.ReLU(), pool)
+        self.blocks, width = nn.ModuleList(), 64
+        for stage, count in enumerate(STAGES[layers]):
+            for i in range(count):
+                stride = 2 if stage and not i else 1
+                block = Block(width, 64 * 2**stage, stride, bottleneck=layers >= BOTTLENECK)
+                self.blocks.append(block)
+                width = block.width
+                if zero_residual:
+                    nn.init.zeros_(list(block.branch)[-1].weight)  # type: ignore[arg-type]  # a batch norm
+        halvings = 3 if small else 5
+        high, wide = (-(-side // 2**halvings) for side in grid)
+        self.form = Form(width, grid_rank=2, size=(high, wide))
+
+    def forward(self, x: Tensors) -> Encoding:
+        """Encode."""
+        z_BCHW = self.stem(self.standardized(x["pixel"]))
+        for block in self.blocks:
+            z_BCHW = self._again(block, z_BCHW) if self._forgets() else block(z_BCHW)
+        return Encoding(z_BCHW.flatten(2).transpose(1, 2), None, self.form.size)
+
+    def _forgets(self) -> bool:
+        return self.checkpointing and self.training and torch.is_grad_enabled()
+
+    def _again(self, block: nn.Module, x_BCHW: Tensor) -> Tensor:
+        """Activation checkpointing: Chen et al. 2016, arXiv:1604.06174. The second time, batch norms leave their
+        running means alone."""
+        from torch.utils.checkpoint import checkpoint
+
+        def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+            return nullcontext(), _unheard(block)
+
+        y_BCHW: Tensor = checkpoint(block, x_BCHW, use_reentrant=False, context_fn=contexts)
+        return y_BCHW
+
+
+@contextmanager
+def _unheard(block: nn.Module) -> Iterator[None]:
+    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
+    usual = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, usual, strict=True):
+            norm.momentum = momentum
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked.sub_(1)
+
+
+def convolution(width_in: int, width_out: int, side: int, stride: int) -> nn.Conv2d:
+    """Without bias, since batch norm follows; begins as in He et al. 2015, arXiv:1502.01852, by its outputs."""
+    layer = nn.Conv2d(width_in, width_out, side, stride=stride, padding=side // 2, bias=False)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return layer

@@ -1,0 +1,65 @@
+"""``show --memory``: what a spec needs, before anything is trained."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trueweight import api
+from trueweight.errors import SpecError
+
+ROWS = 1000
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    lines = [f"{a:.4f},{'xyz'[i % 3]},{a * 2:.4f}" for i, a in enumerate(rng.normal(size=ROWS))]
+    (tmp_path / "a.csv").write_text("\n".join(["a,b,y", *lines]))
+    path = tmp_path / "a.yaml"
+    path.write_text("data: {source: a.csv}\ntargets: {y: number}\ntrain: {batch_size: 128}\n")
+    return path
+
+
+def test_members_that_take_steps_tell_all_and_solved_ones_their_size(spec: Path) -> None:
+    solved, descended = api.memory(spec)
+    assert (solved["name"], solved["fitter"]) == ("linear", "solve")
+    assert "total" not in solved
+    assert descended["batch_size"] == 128
+    parts = ("weights", "gradients", "optimizer", "copies", "activations", "rows")
+    assert all(descended[part] > 0 for part in parts)
+    assert descended["total"] == sum(descended[part] for part in parts)
+    assert descended["gradients"] == 4 * descended["parameters"]
+    assert descended["rows"] > 0.6 * ROWS * (3 * 4)  # a number, a code, a target
+
+
+def test_it_is_what_the_plan_of_a_run_says(spec: Path, tmp_path: Path) -> None:
+    _, predicted = api.memory(spec)
+    bundle = api.train(spec=spec, settings=["train.budget.steps=3"], out=tmp_path / "run")
+    planned = next(m for m in bundle.plan["members"] if m["name"] == predicted["name"])
+    assert planned["batch_size"] == predicted["batch_size"]
+    # The run holds all rows as tensors, the prediction those that train.
+    assert planned["memory_bytes"] == pytest.approx(predicted["total"], rel=0.02)
+
+
+def test_settings_count(spec: Path) -> None:
+    whole, pieces = (api.memory(spec, settings=[f"train.accumulate={n}"])[1]["activations"] for n in (1, 4))
+    assert pieces < 0.6 * whole
+
+
+def test_a_wrong_spec_is_told(spec: Path) -> None:
+    spec.write_text("targets: {y: number}\ntrain: {acumulate: 2}\n")
+    with pytest.raises(SpecError, match="acumulate"):
+        api.memory(spec)
+
+
+def test_a_run_in_pieces_ends_where_the_whole_one_does(spec: Path, tmp_path: Path) -> None:
+    small = ["train.budget.steps=20", "model.encoder.type=mlp", "model.encoder.dropout=0.0"]
+
+    def answers(pieces: int) -> np.ndarray:
+        settings = [*small, f"train.accumulate={pieces}"]
+        bundle = api.train(spec=spec, settings=settings, out=tmp_path / f"run-{pieces}")
+        return api.predict(bundle, str(spec.parent / "a.csv"))["y"]
+
+    # Sums in another order, twenty steps of Adam: far below what any metric would show.
+    np.testing.assert_allclose(answers(3), answers(1), atol=2e-3)

@@ -1,0 +1,83 @@
+"""Takes one real training step of a large transformer in a process of its own, and prints what memory it needed.
+
+    python real_step.py predict|measure OPTIONS-AS-JSON
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trueweight.data.column import Sense
+from trueweight.data.feed import Feed
+from trueweight.data.field import Layout
+from trueweight.data.packed import Packed
+from trueweight.model.network import Network
+from trueweight.nn.concat import Concat
+from trueweight.registry import registry
+from trueweight.spec.run import TrainSpec
+from trueweight.train.accumulate import backward_in
+from trueweight.train.descent import Descent
+from trueweight.train.job import Job
+from trueweight.train.memory import needed
+from trueweight.train.plan import MemberPlan
+from trueweight.train.watch import Stopwatch
+
+ROWS, STEPS = 64, 128
+
+
+def job_of(options: dict[str, Any]) -> Job:
+    """Texts of 128 tokens of a vocabulary of ten, or as many as asked for, and a class of two."""
+    torch.manual_seed(0)
+    vocabulary = options.get("vocabulary", 10)
+    layout = Layout({"token": 1}, senses={"token": Sense(ragged=True, vocabulary=vocabulary, length=STEPS)})
+    encoder: nn.Module = registry("encoder")["transformer"].model_validate(options["encoder"]).build(layout)
+    head = registry("head")["binary"]().build(encoder.form, {"classes": ["a", "b"], "counts": [32, 32]})
+    token = Packed(torch.randint(1, vocabulary, (ROWS * STEPS, 1)).int(), torch.arange(ROWS + 1) * STEPS)
+    target = {"index": torch.randint(0, 2, (ROWS,)), "present": torch.ones(ROWS, dtype=torch.bool)}
+    feed = Feed(torch.arange(ROWS), {"text": {"token": token}}, {"y": target})
+    spec = TrainSpec.model_validate({"optimizer": "adamw", "budget": {"steps": 2}, **options["train"]})
+    return Job(
+        name="large", network=Network({"text": encoder}, Concat({"text": encoder.form}), {"y": head}), train=feed,
+        validation=feed, spec=spec, seed=0, score=lambda _: 0.0, backward=backward_in(spec.accumulate),
+    )  # fmt: skip
+
+
+def memory_now(key: str) -> int:
+    """A number of ``/proc/self/status``, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
+
+
+def step(options: dict[str, Any]) -> None:
+    """All that is in memory while a member descends, and one step."""
+    job = job_of(options)
+    size = options["train"]["batch_size"]
+    plan = MemberPlan(name="large", steps=2, batch_size=size, epochs=1.0, validate_every=2, checkpoint_every=2)
+    descent = Descent(job, plan, Stopwatch())
+    descent.best = descent.state.weights()
+    job.network.train()
+    next(descent._steps())
+
+
+def main() -> None:
+    """See the head of the file."""
+    options = json.loads(sys.argv[2])
+    if sys.argv[1] == "predict":
+        job = job_of(options)
+        weights = sum(p.numel() for p in job.network.parameters())
+        sys.stdout.write(f"{weights} {needed(job, options['train']['batch_size']).total}")
+        return
+    again = options["encoder"].get("checkpointing", False)
+    small = {"type": "transformer", "width": 32, "layers": 1, "checkpointing": again}
+    step({"encoder": small, "train": options["train"]})  # what torch loads for a first step is nobody's model
+    before = memory_now("VmRSS")
+    step(options)
+    sys.stdout.write(str(memory_now("VmHWM") - before))
+
+
+if __name__ == "__main__":
+    main()
