@@ -72,6 +72,15 @@ def claims() -> Table:
         "time": [f"2024-{1 + i // 28:02d}-{1 + i % 28:02d}" for i in n],
         "place": [json.dumps([round(float(v), 3), float(i % 4)]) for i, v in enumerate(size)],
         "tags": ["|".join("pqr"[j] for j in range(3) if (i + j) % (j + 2) == 0) for i in n],
+        "wave": [
+            [None if (i + t) % 7 == 3 else round(float(v * np.sin(t / 2 + i)), 3) for t in range(20 + i % 5)]
+            for i, v in enumerate(size)
+        ],
+        "walk": [
+            [[round(float(v + t), 3), float(i % 4), float((i + t) % 3)][: 2 if i % 3 else 3] for t in range(4 + i % 3)]
+            for i, v in enumerate(size)
+        ],
+        "spoken": [[f"1,{(i * 37 + t) % 999:03d}" for t in range(5)] for i in n],
         "note": [NOTES[(i + k) % 4] + "!" * int(v > 0) for i, k, v in zip(n, kind, risk, strict=True)],
         "clip": [clip(k, i) for i, k in enumerate(kind.tolist())],
         "photo": [photo(k, i) for i, k in enumerate(kind.tolist())],
@@ -324,6 +333,33 @@ def on_optimizer(kind: str, key: str, first: Any, second: Any, **fixed: Any) -> 
     return Change(f"train/optimizer/{key}", first, second, answers, base)
 
 
+def on_steps(encoder: str, key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    """A change of an encoder that reads series."""
+    base = merged(SMALL, {"features": {"wave": {"type": "timeseries"}, "size": "ignore", "kind": "ignore"}})
+    base["features"]["wave"]["encoder"] = {"type": encoder, **fixed}
+    return Change(f"features/wave/encoder/{key}", first, second, answers, base)
+
+
+def on_recurrent(kind: str) -> dict[str, Change]:
+    small = {"hidden_size": 4}
+    deep = {**small, "layers": 2}
+    return {
+        f"encoder.{kind}.hidden_size": on_steps(kind, "hidden_size", 3, 4),
+        f"encoder.{kind}.layers": on_steps(kind, "layers", 1, 2, **small),
+        f"encoder.{kind}.bidirectional": on_steps(kind, "bidirectional", False, True, **small),
+        f"encoder.{kind}.dropout": on_steps(kind, "dropout", 0.0, 0.5, **deep),
+        f"encoder.{kind}.embedding_size": on_steps(kind, "embedding_size", None, 3, **small),
+        f"encoder.{kind}.pooling": on_steps(kind, "pooling", "last", "max", **small),
+    }
+
+
+def on_augment(kind: str, column: str, type: str, key: str, first: Any, second: Any) -> Change:
+    """A change of an augmentation of a column."""
+    base = merged(SMALL, {"features": {column: {"type": type}, "size": "ignore", "kind": "ignore"}})
+    parts = [[{"type": kind, key: value}] for value in (first, second)]
+    return Change(f"features/{column}/augment", *parts, answers, base)
+
+
 class OnSense(Change):
     """A change of an encoder that reads a sense, or of a fusion, built by itself."""
 
@@ -379,6 +415,9 @@ def with_files(path: str, first: Any, second: Any, refused: bool = False, **base
 
 
 OWN = {"encoder": {"type": "linear"}}
+LONG = {"type": "grouped", "case": "who"}
+SERIES = {"features": {"walk": {"type": "timeseries"}}}
+WAVE = {"features": {"wave": {"type": "timeseries", "encoder": {"type": "lstm", "hidden_size": 3}}}}
 TIME = {"split": {"method": "time", "time_column": "time"}}
 LATE = {"from": "2024-03-15"}
 MEMBER = {"name": "a", "encoder": "linear", "fusion": "concat", "fitter": "solve"}
@@ -463,6 +502,12 @@ CHANGES: dict[str, Change] = {
     "data.sample_weight": change("data/sample_weight", None, "weight", answers),
     "data.max_bad_rows": with_files("data/max_bad_rows", 0.5, 0, refused=True, data={"source": "bad.csv"}),
     "data.drop_duplicates": change("data/drop_duplicates", False, True, split),
+    "data.cases.type": with_files("data/cases", {}, LONG, data={"source": "long.csv"}),
+    "data.cases.case": with_files("data/cases/case", "who", "step", refused=True,
+                                  data={"source": "long.csv", "cases": LONG}),
+    "data.cases.time": with_files("data/cases/time", None, "step", data={"source": "long.csv", "cases": LONG}),
+    "data.cases.series": with_files("data/cases/series", None, ["size", "kind"],
+                                    data={"source": "long.csv", "cases": LONG}),
     "split.method": change("split/method", "random", "stratified", split),
     "split.validation": change("split/validation", 0.2, 0.3, split),
     "split.validation.from": change("split/validation/from", "2024-02-01", "2024-02-20", split,
@@ -545,6 +590,15 @@ CHANGES: dict[str, Change] = {
     "column.vector.width": change("features/place/width", 2, 3, signature, refused=True,
                                   features={"place": {"type": "vector"}}),
     "column.vector.encoder": encoder_of("place", "vector"),
+    "column.timeseries.channels": change("features/walk/channels", 2, 3, signature, **SERIES),
+    "column.timeseries.max_length": change("features/wave/max_length", None, 3, signature,
+                                           features={"wave": {"type": "timeseries"}}),
+    "column.timeseries.fill": change("features/wave/fill", "linear", "last", answers, **merged(SMALL, WAVE)),
+    "column.timeseries.decimal_comma": change("features/spoken/decimal_comma", True, False, signature,
+                                              features={"spoken": {"type": "timeseries"}}),
+    "column.timeseries.encoder": encoder_of("wave", "timeseries"),
+    "column.timeseries.augment": change("features/wave/augment", [], [{"type": "jitter", "deviation": 0.5}], answers,
+                                        **merged(SMALL, WAVE)),
     "column.set.separator": change("features/tags/separator", "|", ";", signature, features={"tags": {"type": "set"}}),
     "column.set.min_frequency": change("features/tags/min_frequency", 1, 30, signature, bundle={"min_group": 1},
                                        features={"tags": {"type": "set"}}),
@@ -624,6 +678,16 @@ CHANGES: dict[str, Change] = {
     "encoder.mlp.embedding_size": on_mlp("embedding_size", 2, 4),
     "encoder.mlp.category_embedding_size": on_mlp("category_embedding_size", None, 3),
     "encoder.mlp.members": on_mlp("members", 1, 2),
+    **on_recurrent("lstm"),
+    **on_recurrent("gru"),
+    "encoder.chain.parts": on_steps("chain", "parts", ["lstm", "lstm"], ["lstm", "gru"]),
+    "encoder.rocket.dilations": on_steps("rocket", "dilations", 1, 2),
+    "encoder.rocket.thresholds": on_steps("rocket", "thresholds", 0, 1),
+    "encoder.rocket.seed": change("features/walk/encoder/seed", 0, 1, answers, **merged(SMALL, {
+        "features": {"walk": {"type": "timeseries", "encoder": {"type": "rocket", "dilations": 1}}}})),
+    # Augmentations
+    "augmentation.jitter.deviation": on_augment("jitter", "wave", "timeseries", "deviation", 0.1, 0.9),
+    "augmentation.scaling.deviation": on_augment("scaling", "wave", "timeseries", "deviation", 0.1, 0.9),
     "encoder.transformer.layout": on_sense("encoder", "transformer", "layout", None, "vit_base_16", layers=1),
     "encoder.transformer.width": on_transformer("width", 8, 16),
     "encoder.transformer.layers": on_transformer("layers", 1, 2),
@@ -770,6 +834,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.csv").write_text("size,kind,fraud\n1,é,yes\n2,b,no\n")
     (tmp_path / "b.csv").write_text("size,kind,fraud\n3,c,yes\n")
     (tmp_path / "both.csv").write_text("a,b|c,d\n1,2|3,4\n")
+    (tmp_path / "long.csv").write_text("who,step,size,kind,fraud\na,2,1,x,yes\nb,1,2,x,no\na,1,3,x,yes\nb,2,4,x,no\n")
     (tmp_path / "bad.csv").write_text("size,kind,fraud\n1,a,yes\n2,b\n3,a,no\n3,b,no\n")
 
 

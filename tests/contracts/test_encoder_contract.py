@@ -34,7 +34,11 @@ LAYOUTS = {
     "bag": Layout({"bag": 1, "weight": 1}, senses={"bag": BAG, "weight": Sense(ragged=True, length=30)}),
 }
 PLAIN = ("all", "numbers", "flags", "codes")
+SEQUENCES = ("series", "tokens", "picture")
 READS: dict[str, tuple[str, ...]] = {
+    "rocket": (*PLAIN, "picture", "series", "bag"),
+    "lstm": SEQUENCES,
+    "gru": SEQUENCES,
     "bag": ("bag", "bag and flag", "flags"),
     "cnn": ("picture", "grey"),
     "linear": (*PLAIN, "picture", "series", "bag", "bag and flag"),
@@ -42,7 +46,15 @@ READS: dict[str, tuple[str, ...]] = {
     "transformer": ("picture", "series", "tokens"),
 }
 """What each of our encoders can read; others read plain columns."""
+RECURRENT: list[dict[str, Any]] = [
+    {"hidden_size": 6},
+    {"hidden_size": 5, "layers": 2, "bidirectional": True, "dropout": 0.2, "pooling": "last"},
+    {"hidden_size": 4, "bidirectional": True, "embedding_size": 7, "pooling": "attention"},
+]
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "lstm": RECURRENT,
+    "gru": RECURRENT,
+    "rocket": [{}, {"dilations": 2, "thresholds": 3, "seed": 4}],
     "bag": [{"width": 6, "hidden_sizes": [5]}, {"width": 6, "hidden_sizes": [], "ngram_dropout": 0.0, "dropout": 0.0}],
     "chain": [],
     "cnn": [
@@ -172,7 +184,8 @@ class TestEncoder:
         torch.testing.assert_close(exact(doubled).tokens_BLD.float(), encoder(x).tokens_BLD, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "options", "layout"), [c for c in CASES if c.values[2] == "all"])
+@pytest.mark.parametrize(("name", "options", "layout"), [c for c in CASES if c.values[2] in ("all", "series")])
+@pytest.mark.filterwarnings("ignore:The tensor attributes self:UserWarning")  # torch's own recurrent modules
 def test_can_be_exported_for_any_number_of_rows(name, options, layout):
     encoder, x = make(name, options, layout), arrays(LAYOUTS[layout], ROWS)
     rows = {key: {0: torch.export.Dim("rows")} for key in x}

@@ -23,6 +23,8 @@ RNG = np.random.default_rng(0)
 WORDS = ["red", "green", "blue"]
 DAYS = [str(np.datetime64("2020-01-01") + i) for i in range(60)]
 SENTENCES = [" ".join(RNG.choice([*WORDS, "of", "the", "sea"], 12)) + f" {i}" for i in range(50)]
+WAVES = [[round(float(np.sin(i + step / 3) + i / 9), 3) for step in range(30)] for i in range(40)]
+NOISE = RNG.normal(size=(40, 30)).round(3).tolist()
 
 
 def feature(values, name="x"):
@@ -80,7 +82,14 @@ def target(values, name="y"):
         (["very nice indeed, I would say", "not so nice, too small"] * 30 + ["ok"], "category", "3 distinct", {}),
         ([f"w{i}" for i in range(60)] * 1 + ["w1"] * 20, "ignore", "60 distinct texts in 80 rows: too varied", {}),
         ([[1.0, 2.0, 3.0]] * 5, "vector", "lists of 3 numbers", {"width": 3}),
-        ([[1.0], [1.0, 2.0], None], "ignore", "differing lengths", {}),
+        ([[1.0], [1.0, 2.0], None], "timeseries", "series, most of 1 to 2 steps", {"channels": 1}),
+        (WAVES, "timeseries", "series of 30 steps", {"channels": 1}),
+        ([[*wave] for wave in NOISE], "vector", "lists of 30 numbers", {"width": 30}),
+        ([[[v, 1.0] for v in wave] for wave in WAVES], "timeseries", "series of 2 channels of 30", {"channels": 2}),
+        ([str(wave) for wave in WAVES], "timeseries", "series of 30 steps, written out", {"channels": 1}),
+        ([" ".join(map(str, wave)) for wave in WAVES], "timeseries", "series of 30 steps, written", {"channels": 1}),
+        ([str(wave[: 9 + i]) for i, wave in enumerate(WAVES[:20])], "timeseries", "most of", {"channels": 1}),
+        (["[[1, 2], [3, null]]", "[[5, 6]]", "[[7, 8]]"] * 9, "timeseries", "2 channels, most of 1", {"channels": 2}),
         ([f"[{i}, {i * i}.5]" for i in range(40)], "vector", "lists of 2 numbers, written out", {"width": 2}),
         ([f"{i} 2 3" for i in range(40)], "vector", "lists of 3 numbers, written out", {"width": 3}),
         ([["a", "b"], ["b"]], "set", "lists of 2 distinct texts", {}),
@@ -135,6 +144,7 @@ def test_reasons_quote_no_cell():
         ([f"{i},5" for i in range(50)], "number"),
         (WORDS * 10, "category"),
         ([[1.0, 2.0]] * 9 + [[1.0, 3.0]], "vector"),
+        (WAVES, "vector"),
         ([["a"], ["b", "a"]], "set"),
         (["a|b", "b", "a", "c|a", "b|c"] * 10, "set"),
     ],

@@ -213,11 +213,20 @@ def memory(spec: str | Path, *, settings: Sequence[str] = ()) -> list[dict[str, 
 
 
 def _read_like(bundle: "Bundle", source: Any, **changes: Any) -> "Table":
-    """Read new rows by the spec the bundle was trained with, but for what belongs to its file, and ``changes``."""
+    """Read new rows by the spec the bundle was trained with, but for what belongs to its file, and ``changes``.
+
+    Where the model was trained on cases of several rows, a table without their column has one row a case.
+    """
+    from trueweight.api.request import as_cases
     from trueweight.data.read import read_table
     from trueweight.data.table import Table
 
     if isinstance(source, Table):
         return source
     own = {"source": None, "format": None, "delimiter": None, "encoding": None}
-    return read_table(source, bundle.resolved.data.model_copy(update=own | changes))
+    data = bundle.resolved.data.model_copy(update=own | changes)
+    table = read_table(source, data)
+    if data.cases.case not in table.names:
+        return table
+    single = [*bundle.resolved.targets, *(name for name in (data.primary_key, data.sample_weight) if name)]
+    return as_cases(table, data, single=single)

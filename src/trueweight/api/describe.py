@@ -75,8 +75,9 @@ def _data_mistakes(asked: RunSpec, document: Document, folder: Path) -> list[str
 
 
 def _lines(spec: RunSpec, table: Table, roles: Sequence[Role]) -> list[str]:
-    at_least = "at least " if len(table) >= CHECK_ROWS else ""
-    lines = [f"{table.label}: {at_least}{counted(len(table), 'row')}, {counted(len(table.names), 'column')}"]
+    what = "row" if table.provenance.series is None else "case"
+    at_least = "at least " if len(table) >= CHECK_ROWS or what == "case" else ""
+    lines = [f"{table.label}: {at_least}{counted(len(table), what)}, {counted(len(table.names), 'column')}"]
     lines += [f"  {role.role:<8} {role.name}: {role.part.type} ({role.why})" for role in roles]
     budget = spec.train.budget
     limits = [

@@ -8,12 +8,13 @@ from typing import Any
 from trueweight.api.request import folder_split, name_of
 from trueweight.data.cells import ReadOptions
 from trueweight.data.folders import SPLIT
-from trueweight.data.guess import Guess, guess_feature, guess_target
-from trueweight.data.kinship import count_groups, in_order_of_time
+from trueweight.data.grouped import grouped
+from trueweight.data.guess import Guess, guess_feature, guess_series, guess_target
+from trueweight.data.kinship import count_groups, find_cases, in_order_of_time
 from trueweight.data.read import read_table
 from trueweight.data.roles import read_options_of
 from trueweight.data.table import Table
-from trueweight.spec.run import DataSpec
+from trueweight.spec.run import CasesSpec, DataSpec
 
 __all__ = ["propose"]
 
@@ -29,17 +30,21 @@ def propose(source: Any, targets: Sequence[str], *, name: str | None = None) -> 
     Raises:
         DataError: The source cannot be read, or lacks a target.
     """
-    table = read_table(source)
-    options = read_options_of(DataSpec())
+    table, options = read_table(source), read_options_of(DataSpec())
+    cases = find_cases(table, targets, options)
+    rows = len(table)
+    if cases is not None:
+        table = grouped(table, cases, options, single=targets).table
     heads = {target: guess_target(target, table.column(target), options) for target in targets}
-    guesses = {n: guess_feature(n, table.data.column(n), options) for n in table.names if n not in heads}
+    guesses = {n: _guess(table, n, options) for n in table.names if n not in heads and (not cases or n != cases.case)}
+    count = f"{len(table):,} rows" if cases is None else f"{rows:,} rows that are {len(table):,} cases"
     lines = [
-        f"# A first spec for {table.label}: {len(table):,} rows, {len(table.names)} columns. Guesses are marked why.",
+        f"# A first spec for {table.label}: {count}, {len(table.names)} columns. Guesses are marked why.",
         "version: 1",
         f"name: {_scalar(name or name_of(source, table))}",
     ]
-    if table.provenance.names:
-        lines.append(f"data: {{source: {_source(source)}}}")
+    if parts := _data(source, table, cases):
+        lines.append(f"data: {{{', '.join(parts)}}}")
     if table.provenance.format == "folder" and SPLIT in guesses:
         guesses[SPLIT] = Guess("ignore", "says which rows train and which judge")
         lines.append(f"split: {_flow(folder_split(table))}  # as the sub-folders are named")
@@ -49,6 +54,18 @@ def propose(source: Any, targets: Sequence[str], *, name: str | None = None) -> 
     lines += ["features:", *(_column(n, guess) for n, guess in guesses.items())]
     lines += ["other_features: ignore", "train: {budget: {time: 60s}}"]
     return "\n".join(lines) + "\n"
+
+
+def _guess(table: Table, name: str, options: ReadOptions) -> Guess:
+    listed = name in (table.provenance.series or ())
+    return (guess_series if listed else guess_feature)(name, table.data.column(name), options)
+
+
+def _data(source: Any, table: Table, cases: CasesSpec | None) -> list[str]:
+    found = [f"source: {_source(source)}"] if table.provenance.names else []
+    if cases is not None:
+        found.append(f"cases: {_flow(cases.model_dump(exclude_none=True))}")
+    return found
 
 
 def _source(source: Any) -> str:

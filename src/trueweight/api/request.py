@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from trueweight.data.folders import SPLIT
+from trueweight.data.grouped import grouped
 from trueweight.data.guess import guess_target
 from trueweight.data.read import read_table
 from trueweight.data.roles import read_options_of
@@ -18,7 +19,7 @@ from trueweight.spec.load import load_spec, parse_spec
 from trueweight.spec.run import DataSpec, RunSpec
 from trueweight.spec.settings import parse_setting
 
-__all__ = ["Request", "asked_spec", "make_request", "read_source"]
+__all__ = ["Request", "as_cases", "asked_spec", "make_request", "read_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ def make_request(
     targets = [target] if isinstance(target, str) else list(dict.fromkeys(target or ()))
     if data is None or not targets:
         raise SpecError("nothing to train for", hint="give a spec file, or data and the name of a target column")
-    table = read_table(data, _data_spec(applied), base=base)
+    reading = _data_spec(applied)
+    table = as_cases(read_table(data, reading, base=base), reading, single=targets)
     return Request(_guessed(data, table, targets, applied), table, None, list(applied), base)
 
 
@@ -141,6 +143,40 @@ def read_source(
     if source is None:
         hint = "add data: {source: FILE} to the spec, or give a file or a frame"
         raise SpecError("no data: the spec names no source and none was given", where="data.source", hint=hint)
+    table, labels = _read_files(spec, source, base, rows)
+    single = [*spec.targets, *_columns_of_rows(spec)]
+    if spec.data.cases.type == "rows":
+        return table, labels
+    found = grouped(table, spec.data.cases, read_options_of(spec.data), single=single, apart=labels)
+    return found.table, None if labels is None else [labels[row] for row in found.first_K]
+
+
+def as_cases(table: Table, data: DataSpec, *, single: Sequence[str] = ()) -> Table:
+    """The table with the rows of each case put together, if the spec asks for that.
+
+    Args:
+        table: As it was read.
+        data: Says what a case is.
+        single: Columns that must have one value a case.
+
+    Raises:
+        DataError: See :func:`~trueweight.data.grouped.grouped`.
+    """
+    if data.cases.type == "rows":
+        return table
+    return grouped(table, data.cases, read_options_of(data), single=single).table
+
+
+def _columns_of_rows(spec: RunSpec) -> list[str]:
+    """Columns, beside targets, that say something about a case as a whole."""
+    split, data = spec.split, spec.data
+    named = [split.group, split.column, split.time_column, data.primary_key, data.sample_weight]
+    return [name for name in (*named, spec.evaluate.interval.cluster) if name is not None]
+
+
+def _read_files(
+    spec: RunSpec, source: Any, base: Path | None, rows: int | None
+) -> tuple[Table, list[str | None] | None]:
     main = read_table(source, spec.data, base=base, rows=rows)
     extra = {"validation": spec.split.validation_source, "test": spec.split.test_source}
     parts = {name: read_table(path, spec.data, base=base, rows=rows) for name, path in extra.items() if path}

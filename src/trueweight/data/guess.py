@@ -14,18 +14,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trueweight.data.cells import ReadOptions
-from trueweight.data.guess_lists import guess_list, guess_set, guess_vector
+from trueweight.data.guess_lists import guess_list, guess_numbers, guess_several, guess_several_targets, guess_steps
 from trueweight.data.media_kinds import media_kind, some_there
 from trueweight.data.parse_dates import day_comes_first, read_dates
 from trueweight.data.parse_lists import find_separator, read_vectors
 from trueweight.data.parse_numbers import EXACT, number_style, read_numbers, too_small
+from trueweight.data.parse_series import is_list, number_of_channels
 from trueweight.data.parse_texts import Texts, flat, is_text, read_texts
 from trueweight.errors import DataError
 from trueweight.metrics.words import counted
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 
-__all__ = ["Guess", "guess_feature", "guess_target", "settle"]
+__all__ = ["Guess", "guess_feature", "guess_series", "guess_target", "settle"]
 
 _STRAYS = 0.01
 """Share of given cells that may be unreadable as what the others are."""
@@ -43,21 +44,8 @@ _UNSPACED = r"\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Thai}|\p{Lao}|\p{Khmer}|\p{My
 """Characters of scripts that put no spaces between words; about two make a word."""
 
 _ID_WORDS = {
-    "id",
-    "ids",
-    "nr",
-    "no",
-    "num",
-    "number",
-    "index",
-    "idx",
-    "key",
-    "uuid",
-    "guid",
-    "row",
-    "rowid",
-    "rownames",
-}
+    "id", "ids", "nr", "no", "num", "number", "index", "idx", "key", "uuid", "guid", "row", "rowid", "rownames",
+}  # fmt: skip
 _CLASSES = 20
 """Most whole numbers that a target is taken to name classes by."""
 
@@ -174,6 +162,11 @@ def _media(array: pa.Array, options: ReadOptions) -> tuple[str, str, dict[str, A
     return kind, f"cells {'name' if is_text(array.type) else 'are'} files of {what}", {}
 
 
+def guess_series(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Guess:  # noqa: ARG001  # as guess_feature
+    """The type of a column whose cells are lists because the rows of a case were put together."""
+    return Guess(*guess_steps(flat(raw), options))
+
+
 def _unreadable(array: pa.Array) -> tuple[str, str, dict[str, Any]] | None:
     kind = array.type
     if pa.types.is_struct(kind) or pa.types.is_map(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
@@ -281,7 +274,12 @@ def _several(look: _Look) -> Guess | None:
     """Texts that hold several things each."""
     if not is_text(look.raw.type):
         return None
-    found = guess_vector(look.texts, look.raw, look.options) or guess_set(look.texts)
+    found = guess_several(look.texts, look.raw, look.options)
+    return Guess(*found) if found else None
+
+
+def _several_targets(look: _Look) -> Guess | None:
+    found = guess_several_targets(look.texts, look.raw, look.options) if is_text(look.raw.type) else None
     return Guess(*found) if found else None
 
 
@@ -317,7 +315,7 @@ def guess_target(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Guess
         DataError: Nothing can be learnt from these labels: none at all, all equal, or free text.
     """
     where, array = f"targets.{name}", flat(raw)
-    listed = guess_list(array, options)
+    listed = guess_numbers(array, options) or guess_list(array, options)
     if listed and listed[0] in ("set", "vector"):
         return _for_head(Guess(*listed))
     if _unreadable(array):
@@ -334,7 +332,7 @@ def guess_target(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Guess
     if look.distinct == 1 and not look.strays:
         hint = "a model needs at least two different labels to learn from"
         raise DataError(f"the target {name!r} is constant: every label is the same", where=where, hint=hint)
-    guess = _pair(look) or _target_number(look) or _date(look) or _several(look) or _text(look)
+    guess = _pair(look) or _target_number(look) or _date(look) or _several_targets(look) or _text(look)
     if guess.type == "date":
         hint = "make it a number first, such as days since a fixed day"
         raise DataError(f"the target {name!r} holds dates, which cannot be predicted yet", where=where, hint=hint)
@@ -402,10 +400,21 @@ def _settle_vector(raw: pa.ChunkedArray, options: ReadOptions) -> dict[str, Any]
     return {"width": width} if width else {}
 
 
+def _settle_series(raw: pa.ChunkedArray, options: ReadOptions) -> dict[str, Any]:
+    array = flat(raw)
+    channels = number_of_channels(array, options)
+    found: dict[str, Any] = {"channels": channels} if channels else {}
+    if is_list(array.type) and is_text(array.type.value_type):
+        style = number_style(read_texts(array.flatten(), options).texts, options)
+        found["decimal_comma"] = bool(style.decimal_comma)
+    return found
+
+
 _Decide = Callable[[pa.ChunkedArray, ReadOptions], dict[str, Any]]
 _DECISIONS: dict[str, _Decide] = {
     "number": _settle_number,
     "date": _settle_date,
     "set": _settle_set,
     "vector": _settle_vector,
+    "timeseries": _settle_series,
 }

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from trueweight.data.cells import ReadOptions
-from trueweight.data.guess import guess_feature, settle
+from trueweight.data.guess import guess_feature, guess_series, settle
 from trueweight.data.reading import reading_from
 from trueweight.data.table import Table
 from trueweight.errors import DataError
@@ -108,6 +108,9 @@ def _reserved(spec: RunSpec) -> dict[str, tuple[str, str, str]]:
         found[split.column] = ("ignored", "ignore", "says which rows train and which judge")
     if spec.data.primary_key:
         found[spec.data.primary_key] = ("key", "id", "names the row")
+    if spec.data.cases.case:
+        role = "ignored" if spec.data.primary_key else "key"
+        found[spec.data.cases.case] = (role, "id" if role == "key" else "ignore", "names the case")
     if spec.data.sample_weight:
         found[spec.data.sample_weight] = ("weight", "number", "weighs the row")
     return found
@@ -129,7 +132,8 @@ def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str,
         return Role(name, role, _part(kind), why)
     if spec.other_features == "ignore":
         return Role(name, "ignored", _part("ignore"), "not named, and other_features is ignore")
-    guess = guess_feature(name, table.data.column(name), options)
+    series = name in (table.provenance.series or ())
+    guess = (guess_series if series else guess_feature)(name, table.data.column(name), options)
     role = "ignored" if guess.type in ("ignore", "id") else "feature"
     return Role(name, role, _part(guess.type, **guess.spec), guess.why)
 

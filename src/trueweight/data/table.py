@@ -26,6 +26,8 @@ class Provenance:
     """Unreadable rows that were left out."""
     notes: tuple[str, ...] = ()
     """What a careful reader would want to know, in plain words."""
+    series: tuple[str, ...] | None = None
+    """Columns that became lists when rows were put together to cases; None where each row is a case."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trueweight.nn.encoding import Tensors
 
-__all__ = ["Jitter", "real_steps"]
+__all__ = ["Jitter", "Scaling", "real_steps"]
 
 
 def real_steps(x: Tensors) -> Tensor:
@@ -42,3 +42,29 @@ class Jitter(nn.Module):
         frame_BTC = x["frame"]
         noise_BTC = torch.randn_like(frame_BTC) * self.std_C.to(frame_BTC.dtype)
         return {**x, "frame": frame_BTC + noise_BTC * real_steps(x)}
+
+
+class Scaling(nn.Module):
+    """Each channel of each row times a normal number about 1, measured from the channel's mean; padding stays zero.
+
+    Args:
+        mean: Of each channel, C of them.
+        deviation: Of the factors.
+
+    Shape:
+        ``frame`` (B, T, C) -> the same.
+    """
+
+    mean_C: Tensor
+
+    def __init__(self, mean: Sequence[float], deviation: float) -> None:
+        super().__init__()
+        self.register_buffer("mean_C", torch.tensor(mean), persistent=False)
+        self.deviation = deviation
+
+    def forward(self, x: Tensors) -> Tensors:
+        """Make larger or smaller."""
+        frame_BTC = x["frame"]
+        mean_C = self.mean_C.to(frame_BTC.dtype)
+        extra_B1C = torch.randn_like(frame_BTC[:, :1]) * self.deviation
+        return {**x, "frame": frame_BTC + (frame_BTC - mean_C) * extra_B1C * real_steps(x)}

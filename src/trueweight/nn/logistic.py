@@ -4,14 +4,15 @@ Shape suffixes in this file:
     R  rows of one chunk    P  places of the encoding    Q  P + 1, the intercept last    C  classes or labels
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from trueweight.nn.design import Chunk, Design
+from trueweight.nn.design import Chunk
+from trueweight.nn.narrow import narrowed
 from trueweight.nn.ridge import Fit
 from trueweight.nn.rows import few_threads
 
@@ -36,6 +37,10 @@ NEWTON_FLOPS = 2e9
 EIGEN_FLOPS = 2e10
 """Most rows * places^2 for which eigenvectors of the rows' products are worth their price: they are found once."""
 
+EIGEN_PLACES = 3000
+"""Most places for which they are found for more rows too, up to eight for each place: finding them costs more than the
+products then, and columns that go together, as a rocket's do, need them."""
+
 CURVE_BYTES = 128 * 2**20
 """Probabilities of all rows up to this size are remembered for products with the Hessian, else computed again."""
 
@@ -58,14 +63,15 @@ Point = tuple[float, Tensor, Callable[[], Tensor]]
 
 
 def logistic_path(
-    train: Design, validation: Design, link: Link, strengths: tuple[float, ...] | None = None
+    train: Iterable[Chunk], validation: Iterable[Chunk], link: Link, strengths: tuple[float, ...] | None = None
 ) -> Iterator[Fit]:
     """Minimise ``sum w loss(x b + c, y) / sum w + strength / 2 * |b|^2`` for each strength, warm-started.
 
     The loss is cross entropy: of one class among C ("softmax"), or of C independent labels ("sigmoid"). The
     intercept is not penalised. Stops early once two strengths in a row were worse than the best on validation.
     Newton's method: Hastie, Tibshirani and Friedman 2009, section 4.4.1. Where the Hessian would be too large, its
-    step is found by preconditioned conjugate gradients: Nocedal and Wright 2006, section 7.1.
+    step is found by preconditioned conjugate gradients: Nocedal and Wright 2006, section 7.1. Where there are more
+    places than rows, the rows' own span is searched; see :mod:`trueweight.nn.narrow`.
 
     Args:
         train: Rows to fit, y being 0/1 for each class.
@@ -73,6 +79,16 @@ def logistic_path(
         link: See above.
         strengths: > 0, descending; None takes those that suit the number of places.
     """
+    if (narrow := narrowed(train, validation)) is not None:
+        for strength, loss, weight_QC, bias_C in _path(narrow.train, narrow.validation, link, strengths):
+            yield strength, loss, *narrow.widened(weight_QC, bias_C)
+    else:
+        yield from _path(train, validation, link, strengths)
+
+
+def _path(
+    train: Iterable[Chunk], validation: Iterable[Chunk], link: Link, strengths: tuple[float, ...] | None
+) -> Iterator[Fit]:
     problem, places, classes, chunk = _looked_at(train, link)
     whole, wide = problem.whole, chunk.x.wide
     weight_QC = torch.zeros(places + 1, classes, dtype=torch.float64)
@@ -91,14 +107,15 @@ def logistic_path(
             return
 
 
-def _looked_at(train: Design, link: Link) -> "tuple[_Problem, int, int, Chunk]":
+def _looked_at(train: Iterable[Chunk], link: Link) -> "tuple[_Problem, int, int, Chunk]":
     """What is to be solved and how; places, classes, and the last chunk."""
     rows, total = 0, 0.0
     for chunk in train:
         rows, total = rows + len(chunk), total + float(chunk.weight_R.sum())
     places, classes, sparse = chunk.x.width, chunk.y_RO.shape[1], chunk.x.sparse
     whole = link == "sigmoid" and classes == 1 and not sparse and rows * places**2 <= NEWTON_FLOPS
-    turn = None if whole or sparse or rows * places**2 > EIGEN_FLOPS else _eigen(train, total)
+    worth = rows * places**2 <= EIGEN_FLOPS or (places <= EIGEN_PLACES and rows <= 8 * places)
+    turn = _eigen(train, total) if worth and not whole and not sparse else None
     close, rough = (CLOSE_WIDE, ROUGH_WIDE) if chunk.x.wide else (CLOSE, ROUGH)
     problem = _Problem(train, total, link, rows * classes * 8 <= CURVE_BYTES, turn, whole, close, rough)
     return problem, places, classes, chunk
@@ -108,7 +125,7 @@ def _looked_at(train: Design, link: Link) -> "tuple[_Problem, int, int, Chunk]":
 class _Problem:
     """What stays the same along a path."""
 
-    design: Design
+    design: Iterable[Chunk]
     total: float
     link: Link
     remember: bool
@@ -263,7 +280,7 @@ def _eased(problem: _Problem, weight_QC: Tensor, ridge_Q1: Tensor) -> Callable[[
     return lambda rest_QC: vector_QQ @ ((vector_QQ.t() @ rest_QC) / value_QC)
 
 
-def _eigen(design: Design, total: float) -> tuple[Tensor, Tensor]:
+def _eigen(design: Iterable[Chunk], total: float) -> tuple[Tensor, Tensor]:
     gram_QQ = torch.zeros(0)
     for chunk in design:
         x_RQ = torch.nn.functional.pad(chunk.x.dense_RD, (0, 1), value=1.0)
@@ -306,7 +323,7 @@ def _add(sum_QC: Tensor, chunk: Chunk, error_RC: Tensor) -> None:
     sum_QC[-1] += error_RC.sum(0)
 
 
-def _mean_loss(design: Design, weight_QC: Tensor, link: Link) -> float:
+def _mean_loss(design: Iterable[Chunk], weight_QC: Tensor, link: Link) -> float:
     total, value = 0.0, 0.0
     for chunk in design:
         value += float((_row_loss(_logits(chunk, weight_QC), chunk.y_RO, link) * chunk.weight_R).sum())

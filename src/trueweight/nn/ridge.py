@@ -4,13 +4,14 @@ Shape suffixes in this file:
     R  rows of one chunk    P  places of the encoding    O  outputs    S  strengths
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 import torch
 from torch import Tensor
 
-from trueweight.nn.design import Design
+from trueweight.nn.design import Chunk
+from trueweight.nn.narrow import narrowed
 from trueweight.nn.ridge_wide import wide_ridge_path
 from trueweight.nn.rows import few_threads
 
@@ -23,11 +24,14 @@ Fit = tuple[float, float, Tensor, Tensor]
 """(strength, validation loss, weight (P, O) float64, bias (O,) float64)."""
 
 
-def ridge_path(train: Design, validation: Design, strengths: tuple[float, ...] = STRENGTHS) -> Iterator[Fit]:
+def ridge_path(
+    train: Iterable[Chunk], validation: Iterable[Chunk], strengths: tuple[float, ...] = STRENGTHS
+) -> Iterator[Fit]:
     """Minimise ``sum w (y - x b - c)^2 / sum w + strength * |b|^2`` for each strength.
 
     One pass accumulates the normal equations in float64; their eigenvectors serve the whole path. The intercept
     is not penalised. With strength 0, directions in which the rows do not differ get weight 0 (the pseudo-inverse).
+    Where there are more places than rows, the rows' own span is searched; see :mod:`trueweight.nn.narrow`.
     Wide rows go to :func:`~trueweight.nn.ridge_wide.wide_ridge_path`, which has strengths of its own.
     Source: Hastie, Tibshirani and Friedman 2009, "The Elements of Statistical Learning", section 3.4.1.
 
@@ -39,7 +43,14 @@ def ridge_path(train: Design, validation: Design, strengths: tuple[float, ...] =
     first = next(iter(train))
     if first.x.wide:
         yield from wide_ridge_path(train, validation)
-        return
+    elif (narrow := narrowed(train, validation)) is not None:
+        for strength, loss, weight_QO, bias_O in _path(narrow.train, narrow.validation, strengths):
+            yield strength, loss, *narrow.widened(weight_QO, bias_O)
+    else:
+        yield from _path(train, validation, strengths)
+
+
+def _path(train: Iterable[Chunk], validation: Iterable[Chunk], strengths: tuple[float, ...]) -> Iterator[Fit]:
     mean_P, mean_O, gram_PP, cross_PO = _moments(train)
     value_P, vector_PP = torch.linalg.eigh(gram_PP)
     turned_PO = vector_PP.t() @ cross_PO
@@ -55,7 +66,7 @@ def ridge_path(train: Design, validation: Design, strengths: tuple[float, ...] =
         yield strength, float(losses[s]), weight_SPO[s], bias_SO[s]
 
 
-def _moments(design: Design) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _moments(design: Iterable[Chunk]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Weighted means of x and y, and covariances of x with x and with y."""
     # Sums are taken about the first chunk's means, so that nothing cancels when a column is far from zero; columns
     # stored sparsely are mostly zero.
@@ -82,7 +93,7 @@ def _moments(design: Design) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return mean_P + shift_P, mean_O + shift_O, gram_PP, cross_PO / total - torch.outer(mean_P, mean_O)
 
 
-def _losses(design: Design, weight_SPO: Tensor, bias_SO: Tensor) -> Tensor:
+def _losses(design: Iterable[Chunk], weight_SPO: Tensor, bias_SO: Tensor) -> Tensor:
     """Weighted mean squared error of each fit, (S,), averaged over outputs; NaN without rows."""
     strengths, places, outputs = weight_SPO.shape
     total, sums_S = 0.0, weight_SPO.new_zeros(strengths)

@@ -4,13 +4,13 @@ Shape suffixes in this file:
     R  rows of one chunk    P  places of the encoding    O  outputs
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from trueweight.nn.design import Design
+from trueweight.nn.design import Chunk
 from trueweight.nn.rows import few_threads
 
 __all__ = ["STRENGTHS", "wide_ridge_path"]
@@ -29,7 +29,7 @@ HOPELESS = 1.03
 
 
 def wide_ridge_path(
-    train: Design, validation: Design, strengths: tuple[float, ...] = STRENGTHS
+    train: Iterable[Chunk], validation: Iterable[Chunk], strengths: tuple[float, ...] = STRENGTHS
 ) -> Iterator[tuple[float, float, Tensor, Tensor]]:
     """Minimise ``sum w (y - x b - c)^2 / sum w + strength * |b|^2`` for each strength, by conjugate gradients.
 
@@ -64,7 +64,7 @@ class _Moments:
     """Covariances of x and y."""
 
 
-def _moments(design: Design) -> _Moments:
+def _moments(design: Iterable[Chunk]) -> _Moments:
     total = 0.0
     sums: list[Tensor] = []
     for chunk in design:
@@ -81,7 +81,7 @@ def _moments(design: Design) -> _Moments:
     return _Moments(total, mean_P, mean_O, square_P - mean_P.square(), cross_PO - torch.outer(mean_P, mean_O))
 
 
-def _solve(design: Design, moments: _Moments, strength: float, start_PO: Tensor) -> Tensor:
+def _solve(design: Iterable[Chunk], moments: _Moments, strength: float, start_PO: Tensor) -> Tensor:
     """``(covariance + strength) b = cross``, all outputs side by side."""
     ease_P1 = 1.0 / (moments.variance_P.clamp_min(0.0) + strength).unsqueeze(1)
 
@@ -111,7 +111,7 @@ def _solve(design: Design, moments: _Moments, strength: float, start_PO: Tensor)
     return weight_PO
 
 
-def _loss(design: Design, weight_PO: Tensor, bias_O: Tensor) -> float:
+def _loss(design: Iterable[Chunk], weight_PO: Tensor, bias_O: Tensor) -> float:
     """Weighted mean squared error, averaged over outputs; NaN without rows."""
     total, value = 0.0, 0.0
     for chunk in design:

@@ -24,13 +24,42 @@ from trueweight.spec.base import (
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
-    "BudgetSpec", "BundleSpec", "CardSpec", "ChunksSpec", "ConformalSpec", "DataSpec", "EvaluateSpec", "FromDate",
+    "BudgetSpec", "BundleSpec", "CardSpec", "CasesSpec", "ChunksSpec", "ConformalSpec", "DataSpec", "EvaluateSpec",
+    "FromDate",
     "IntervalSpec", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec",
     "TrainSpec",
 ]  # fmt: skip
 
 MISSING_MARKERS = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "none", "?", "-", "#N/A")
 """Cells that mean "no value", after trimming. ``unknown`` is left to the user: it may be a category."""
+
+
+class CasesSpec(Spec):
+    """What one case is: what the model sees, and is asked about, as one."""
+
+    type: Literal["rows", "grouped"] = "rows"
+    """rows: each row is a case. grouped: all rows with one value of ``case`` are one."""
+
+    case: str | None = None
+    """Column that names the case, for ``grouped``."""
+
+    time: str | None = None
+    """Column that orders the rows of a case: numbers or dates. Null: the order of the file."""
+
+    series: list[str] | None = None
+    """Columns that become a series for each case. Null: those that vary within a case."""
+
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Each type has what it needs, and nothing that it has no use for."""
+        kind, case = raw.get("type", "rows"), raw.get("case")
+        if kind == "grouped" and case is None:
+            yield Conflict(("type",), "'grouped' needs data.cases.case: which column says what belongs together?")
+        for field in ("case", "time", "series"):
+            if kind == "rows" and raw.get(field) is not None:
+                yield Conflict((field,), f"{field!r} needs type: grouped")
+        if case is not None and case == raw.get("time"):
+            yield Conflict(("time",), f"{case!r} names the cases: another column must order their rows")
 
 
 class ChunksSpec(Spec):
@@ -49,7 +78,7 @@ class DataSpec(Spec):
     source: str | list[str] | None = None
     """A file, a glob, or a list of them; relative to the spec's folder. Null when a frame is given in Python."""
 
-    format: Literal["csv", "tsv", "parquet", "arrow", "jsonl", "excel"] | None = None
+    format: Literal["csv", "tsv", "parquet", "arrow", "jsonl", "excel", "ts"] | None = None
     """Null reads it off the file's name and first bytes."""
 
     chunks: ChunksSpec | None = None
@@ -81,6 +110,9 @@ class DataSpec(Spec):
 
     drop_duplicates: bool = False
     """Drop rows that repeat an earlier row in every column. Off: they are counted and reported."""
+
+    cases: CasesSpec = Field(default_factory=CasesSpec)
+    """Which rows are one case together."""
 
 
 class FromDate(Spec):

@@ -94,7 +94,7 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     refuse_broken(blank, table, spec.data.max_bad_rows)
     weight_N = row_weights(table, blank)
     cases, prints, repeats = _cases(table, blank, spec, weight_N)
-    resolved = _resolved(spec, roles, len(cases))
+    resolved = _resolved(spec, roles, len(cases), table.provenance.series)
     group = group_codes(table, resolved.split.group, options)
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
@@ -159,12 +159,16 @@ def _cases(table: Table, blank: Signature, spec: RunSpec, weight_N: np.ndarray |
     return Cases(table, rows.astype(np.int64), tuple(notes)), prints, int(repeated.sum())
 
 
-def _resolved(spec: RunSpec, roles: Sequence[Role], rows: int) -> RunSpec:
+def _resolved(spec: RunSpec, roles: Sequence[Role], rows: int, series: Sequence[str] | None) -> RunSpec:
     """The spec with columns and recipe filled in."""
     features = {r.name: r.part.type for r in roles if r.role == "feature"}
     facts = Facts(rows, features, {name: part.type for name, part in spec.targets.items()})
     columns = {r.name: _with_reason(r) for r in roles if r.role in ("feature", "ignored")}
-    return resolve(spec, facts).model_copy(update={"features": columns, "other_features": "ignore"})
+    changes: dict[str, object] = {"features": columns, "other_features": "ignore"}
+    if series is not None:  # so that later tables are put together in the same way
+        cases = spec.data.cases.model_copy(update={"series": list(series)})
+        changes["data"] = spec.data.model_copy(update={"cases": cases})
+    return resolve(spec, facts).model_copy(update=changes)
 
 
 def _with_reason(role: Role) -> object:

@@ -27,6 +27,9 @@ _NUMBERS = 2**22
 """Most numbers of an encoding at once: texts have tens of thousands in each row, and 16 MB of memory are used again and
 again where larger pieces are fetched from the system and cleared each time."""
 
+_ITEMS = 2**22
+"""Most numbers that are read at once, padding included: long series become many more while they are looked at."""
+
 _LEAST_POINTS = 2
 """Points that every path gets, whatever the clock says."""
 
@@ -158,7 +161,7 @@ def _again(network: Solvable, feed: Feed, target: str) -> Again:
     rows = max(1, min(_ROWS, _NUMBERS // max(1, network.form.width)))
 
     def batches() -> Iterable[tuple[Encoding, Tensors, Tensor | None]]:
-        for batch in feed.batches(rows):
+        for _, batch in feed.chunks(rows, _ITEMS):
             with torch.no_grad():
                 encoding = network.encode(batch)
             yield encoding, batch.targets[target], batch.weight_B

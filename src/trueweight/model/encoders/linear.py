@@ -11,7 +11,7 @@ from trueweight.spec.base import PartSpec
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["LinearEncoder"]
+__all__ = ["LinearEncoder", "cut_levels", "summaries_of"]
 
 
 class LinearEncoder(PartSpec):
@@ -39,11 +39,11 @@ class LinearEncoder(PartSpec):
         """A ``nn.tabular.Featurizer``."""
         from trueweight.nn.tabular import Featurizer
 
-        levels = _cut(layout.cardinalities, self.max_width)
-        return Featurizer(layout.width("number"), layout.width("flag"), levels, _summaries(layout))
+        levels = cut_levels(layout.cardinalities, self.max_width)
+        return Featurizer(layout.width("number"), layout.width("flag"), levels, summaries_of(layout))
 
 
-def _summaries(layout: Layout) -> "list[nn.Module]":
+def summaries_of(layout: Layout) -> "list[nn.Module]":
     """A module for each array of the senses that linear models can read."""
     from trueweight.nn.summaries import FrameSummary, PixelSummary, WeightedBag
 
@@ -59,7 +59,7 @@ def _summaries(layout: Layout) -> "list[nn.Module]":
     return found
 
 
-def _cut(levels: Sequence[int], most: int) -> list[int]:
+def cut_levels(levels: Sequence[int], most: int) -> list[int]:
     """The same counts, the largest lowered to a common cap until they sum to ``most``; never below 2."""
     if sum(levels) <= most:
         return list(levels)
