@@ -340,3 +340,13 @@ def test_a_line_is_recovered_exactly() -> None:
     bundle = api.train({"x": x, "y": 3 * x + 2}, target="y", settings=["model.preset=fast"])
     new = np.array([-100.0, 0.0, 0.5, 12.25])
     assert bundle.predict({"x": new})["y"] == pytest.approx(3 * new + 2, rel=1e-6)
+
+
+def test_files_of_the_short_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, rows in (("early", 120), ("late", 40)):
+        lines = [f"{i % 7},{'yes' if i % 7 > 3 else 'no'}" for i in range(rows)]
+        (tmp_path / f"{name}.csv").write_text("x,y\n" + "\n".join(lines) + "\n")
+    settings = ["split.test_source=late.csv", "model.preset=fast"]
+    bundle = api.train("early.csv", target="y", settings=settings)
+    assert bundle.evidence.find("data/rows/test").value == 40

@@ -67,7 +67,11 @@ def make_request(
         raise SpecError("nothing to train for", hint="give a spec file, or data and the name of a target column")
     reading = _data_spec(applied)
     table = as_cases(read_table(data, reading, base=base), reading, single=targets)
-    return Request(_guessed(data, table, targets, applied), table, None, list(applied), base)
+    guessed = _guessed(data, table, targets, applied)
+    if guessed.split.validation_source or guessed.split.test_source:
+        table, labels = read_source(guessed, data, base)
+        return Request(guessed, table, labels, list(applied), base)
+    return Request(guessed, table, None, list(applied), base)
 
 
 def _data_spec(settings: Sequence[str]) -> DataSpec:
