@@ -12,9 +12,10 @@ from trueweight.spec.base import PartSpec
 
 __all__ = ["SENSES", "passes", "with_defaults"]
 
-# A bidirectional LSTM that reads steps as they are; rates of dropout and hidden units from the recipes for recurrent
-# networks (two layers, forget bias 1, orthogonal weights), halved in width because two laptop cores must finish.
-_SERIES = {"type": "lstm", "hidden_size": 64, "layers": 2, "bidirectional": True, "dropout": 0.2, "pooling": "mean"}
+# The fully convolutional network of Wang, Yan and Oates 2017, arXiv:1611.06455 (kernels of 8, 5 and 3 steps, global
+# means), half as wide and with kernels of odd length. Alone on GunPoint, seeds 0 and 1: 0.84 and 0.93, where two
+# bidirectional layers of an LSTM had 0.78 and 0.82 in more time.
+_SERIES = {"type": "cnn", "channels": [64, 128, 128], "kernel_sizes": [7, 5, 3]}
 
 SENSES: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "timeseries": {"encoder": [_SERIES], "augment": [{"type": "jitter"}, {"type": "scaling"}]},
