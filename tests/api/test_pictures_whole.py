@@ -87,5 +87,9 @@ def test_wrong_paths_end_the_run(photos: Path):
     raw = {"targets": {"label": "binary"}, "data": {"media_dir": "elsewhere"}}
     (photos / "table.csv").write_text("file,label\n" + "".join(f"dark/{i}.png,{'yn'[i % 2]}\n" for i in range(30)))
     spec = parse_spec(raw)
+    with pytest.raises(DataError, match="no column is left to learn from") as caught:
+        prepare(read_table(photos / "table.csv", spec.data), spec)
+    assert "the files are not there: say where they start with data.media_dir" in caught.value.hint
+    spec = parse_spec(raw | {"features": {"file": "image"}})
     with pytest.raises(DataError, match="30 of 30 files in column 'file' cannot be used .file not found: 30"):
         prepare(read_table(photos / "table.csv", spec.data), spec)

@@ -267,6 +267,13 @@ def read(raw: Mapping[str, Any]) -> Any:
     return [table.data.to_pylist(), labels]
 
 
+def media_folder(raw: Mapping[str, Any]) -> Any:
+    """Where paths in cells start."""
+    from trueweight.api.request import read_source
+
+    return read_source(parse_spec(raw), None, Path.cwd())[0].media_dir
+
+
 def spec(raw: Mapping[str, Any]) -> Any:
     """Whether it is a spec at all."""
     return parse_spec(raw).model_dump(mode="json")
@@ -496,6 +503,7 @@ CHANGES: dict[str, Change] = {
     "data.chunks.size": with_files("data/chunks", {"by": "lines"}, {"by": "lines", "size": 2}),
     "data.delimiter": with_files("data/delimiter", ",", "|", data={"source": "both.csv"}),
     "data.encoding": with_files("data/encoding", "utf-8", "latin-1"),
+    "data.media_dir": replace(with_files("data/media_dir", None, "photos"), see=media_folder),
     "data.missing_values": change("data/missing_values", ["theft"], ["fire"], signature),
     "data.decimal_comma": change("data/decimal_comma", True, False, signature, features={"comma": {"type": "number"}}),
     "data.primary_key": change("data/primary_key", None, "customer", signature),

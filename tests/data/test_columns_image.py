@@ -204,8 +204,9 @@ def test_files_are_told_by_their_names_and_heads(cells, kind):
     assert media_kind(pa.array(cells)) == kind
 
 
-def test_columns_of_pictures_are_guessed():
-    options = ReadOptions(("", "NA"))
+def test_columns_of_pictures_are_guessed(tmp_path):
+    options = ReadOptions(("", "NA"), media_dir=tmp_path)
+    (tmp_path / "0.png").touch()
     named = guess_feature("photo", pa.chunked_array([pa.array([f"{i}.png" for i in range(30)])]), options)
     held = guess_feature("photo", pa.chunked_array([pa.array(photos(30))]), options)
     assert (named.type, named.why) == ("image", "cells name files of pictures")

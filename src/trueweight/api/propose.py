@@ -12,6 +12,7 @@ from trueweight.data.grouped import grouped
 from trueweight.data.guess import Guess, guess_feature, guess_series, guess_target
 from trueweight.data.kinship import count_groups, find_cases, in_order_of_time
 from trueweight.data.read import read_table
+from trueweight.data.reading import reading_from
 from trueweight.data.roles import read_options_of
 from trueweight.data.table import Table
 from trueweight.spec.run import CasesSpec, DataSpec
@@ -30,7 +31,8 @@ def propose(source: Any, targets: Sequence[str], *, name: str | None = None) -> 
     Raises:
         DataError: The source cannot be read, or lacks a target.
     """
-    table, options = read_table(source), read_options_of(DataSpec())
+    table = read_table(source)
+    options = reading_from(table, read_options_of(DataSpec()))
     cases = find_cases(table, targets, options)
     rows = len(table)
     if cases is not None:
