@@ -172,7 +172,7 @@ def _moments(found: dict[str, np.ndarray]) -> np.ndarray:
     day = _number(found["d"], 1)
     valid = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1)
     start = (np.where(valid, (year - 1970) * 12 + month - 1, 0)).astype("datetime64[M]")
-    length = ((start + 1).astype("datetime64[D]") - start.astype("datetime64[D]")).astype(np.int64)
+    length = ((start + np.timedelta64(1, "M")).astype("datetime64[D]") - start.astype("datetime64[D]")).astype(np.int64)
     valid &= day <= length
     days = start.astype("datetime64[D]").astype(np.int64) + day - 1
     clock, timely = _clock(found)

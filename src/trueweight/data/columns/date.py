@@ -36,7 +36,7 @@ def phases(micros_N: np.ndarray, cycle: str) -> np.ndarray:
         case "year":
             dates = day_N.astype("datetime64[D]")
             start = dates.astype("datetime64[Y]").astype("datetime64[D]")
-            end = (dates.astype("datetime64[Y]") + 1).astype("datetime64[D]")
+            end = (dates.astype("datetime64[Y]") + np.timedelta64(1, "Y")).astype("datetime64[D]")
             return np.asarray((dates - start).astype(np.float64) / (end - start).astype(np.float64))
         case "week":
             return np.asarray((day_N + 3) % 7 / 7.0)  # 1970 began on a Thursday
