@@ -5,7 +5,7 @@ import datetime as dt
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trueweight.data.cells import DateCells, ReadOptions
@@ -86,7 +86,6 @@ def test_the_column_tells_day_from_month():
     assert iso(read("10/04/1912", "04/13/1912", day_first=True)) == ["1912-04-10", "1912-04-13"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30)), min_size=1))
 def test_python_reads_the_same(moments):
     micros = [(m - dt.datetime(1970, 1, 1)) // dt.timedelta(microseconds=1) for m in moments]
