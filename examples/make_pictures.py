@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,10 @@ IN_FOLDERS = 600
 
 def write_pictures(folder: Path) -> None:
     """``digits.parquet``, the folder ``digits`` with its list ``digits.csv``, ``photos.parquet``."""
-    _write(folder / "digits.parquet", "digit", list(digits()))
+    _write(folder / "digits.parquet", "digit", digits())
     _write(folder / "photos.parquet", "shows", list(photos()))
     rows = []
-    for number, (png, digit) in enumerate(digits()):
-        if number == IN_FOLDERS:
-            break
+    for number, (png, digit) in enumerate(digits()[:IN_FOLDERS]):
         file = folder / "digits" / digit / f"{number:04}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(png)
@@ -43,11 +42,12 @@ def write_pictures(folder: Path) -> None:
         csv.writer(file, lineterminator="\n").writerows([("picture", "digit"), *rows])
 
 
-def digits() -> Iterator[tuple[bytes, str]]:
+@cache
+def digits() -> Sequence[tuple[bytes, str]]:
     """1,797 digits written by 43 people, 8 by 8 pixels in 17 shades of grey (Alpaydin and Kaynak 1998)."""
     data = load_digits()
-    for grey, digit in zip(data.images, data.target, strict=True):
-        yield png(np.round(grey * (255 / 16)).astype(np.uint8)), str(digit)
+    shades = np.round(data.images * (255 / 16)).astype(np.uint8)
+    return [(png(grey), str(digit)) for grey, digit in zip(shades, data.target, strict=True)]
 
 
 def photos() -> Iterator[tuple[bytes, str]]:
@@ -68,6 +68,6 @@ def png(pixels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def _write(path: Path, label: str, rows: list[tuple[bytes, str]]) -> None:
+def _write(path: Path, label: str, rows: Sequence[tuple[bytes, str]]) -> None:
     pictures, labels = zip(*rows, strict=True)
     pq.write_table(pa.table({"picture": pa.array(pictures, pa.binary()), label: pa.array(labels)}), path)

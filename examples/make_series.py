@@ -45,7 +45,7 @@ def wave_of(word: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def tone_of(word: str, rng: np.random.Generator) -> np.ndarray:
-    """A tone of 0.2 to 0.4 seconds, somewhere in 0.8 seconds of noise: it goes up, down, up and down, or down and up."""
+    """A tone of 0.2 to 0.4 seconds, somewhere in 0.8 seconds of noise: up, down, both, or the other way round."""
     samples = int(rng.uniform(0.2, 0.4) * RATE)
     time = np.linspace(0, 1, samples)
     low, high = rng.uniform(300, 600), rng.uniform(900, 1800)
