@@ -1,8 +1,9 @@
-"""Write the small tables that the examples and the documentation use, from data sets that scikit-learn ships.
+"""Write the small data that the examples and the documentation use, from what scikit-learn and its needs ship.
 
     python examples/make_data.py FOLDER
 
-The same bytes every time: nothing here is drawn at random, so that results can be compared.
+Tables are made here, pictures, texts, series and a mixed table by the files beside this one. The same bytes every time:
+what is drawn is drawn from a fixed seed, so that results can be compared.
 """
 
 import csv
@@ -11,6 +12,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from make_mixed import write_mixed
+from make_pictures import write_pictures
+from make_series import write_series
+from make_texts import write_texts
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 CULTIVARS = ("Barolo", "Grignolino", "Barbera")
@@ -28,6 +33,8 @@ def main(folder: Path) -> None:
     _write(folder / "tumours-with-parts.csv", *tumours_with_parts())
     _write(folder / "line.csv", *line())
     _write(folder / "line-new.csv", ("x1", "x2"), [(0, 0), (1, 0), (0, 1)])
+    for write in (write_pictures, write_texts, write_series, write_mixed):
+        write(folder)
 
 
 def tumours() -> tuple[list[str], list[list[Any]]]:

@@ -3,7 +3,8 @@
     python scripts/docs_run.py PAGE...     prints one JSON list of differences to each page; empty when all is well
 
 * Lines after ``$ `` in a console block are typed; the lines below them must appear in the output, in that order.
-  Numbers are not compared (machines differ in the last digits), nor digests, nor which way a verdict fell.
+  Numbers are not compared (machines differ in the last digits) but for shapes like (2, 8, 64), nor digests, nor which
+  way a verdict fell.
   A line ``…`` stands for any lines, ``…`` at the end of a line for any rest of it.
   A command must exit with 0 unless the next line is ``$ echo $?``.
 * Python blocks of a page are run one after the other in one namespace; a text block right below one is its output.
@@ -32,6 +33,8 @@ ROOT = Path(__file__).parent.parent
 FROM_NOTHING = ("README.md", "quickstart.md", "train.md")
 """Pages that begin without a trained model."""
 _SHELL = re.compile(r"[|<>;&$*`]")
+_NUMBER = re.compile(r"(?P<shape>\(\d+,(?: \d+(?:, \d+)*)?\))|[+−-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?")
+"""A number, or a shape like (2, 8, 64)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def plain(line: str) -> str:
     line = re.sub(r"sha256:[0-9a-f]+", "sha256:#", line)
     line = re.sub(r"\d{4}-\d\d-\d\dT[\d:]+Z", "#", line)
     line = re.sub(r"(Better than \w+\?)  .*", r"\1", line)
-    line = re.sub(r"[+−-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?", "#", line)
+    line = _NUMBER.sub(lambda found: found["shape"] or "#", line)
     return " ".join(line.split())
 
 

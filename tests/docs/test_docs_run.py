@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 VERBS = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "verbs").glob("*.md"))]
-PAGES = ["README.md", "docs/quickstart.md", "docs/python.md", *VERBS]
+LESSONS = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "learn").glob("*.md"))]
+PAGES = ["README.md", "docs/quickstart.md", "docs/python.md", *LESSONS, *VERBS]
 
 sys.path.insert(0, str(ROOT / "scripts"))
 from docs_run import blocks, differences, plain  # noqa: E402
@@ -42,6 +43,7 @@ def test_every_verb_has_a_page_with_an_example():
 
 def test_numbers_and_digests_are_not_compared():
     assert plain("  rmse   54.2   47.5 … 61.0") == plain("rmse 1,054.23 4.75e-1 … −61")
+    assert plain("Conv2d (3, 6, 28, 28) 1.5") == plain("Conv2d (3, 6, 28, 28) 2") != plain("Conv2d (3, 6, 14, 14) 2")
     assert plain("files, sha256:abc") == plain("files, sha256:0123")
     assert plain("Better than linear?  Yes: rmse +1") == plain("Better than linear?  Not shown: mae −2")
 

@@ -40,6 +40,43 @@ def test_a_line_is_recovered(folder: Path):
     np.testing.assert_allclose(answers, [7, 10, 5], atol=1e-5)  # float32 weights: 7 digits
 
 
+def scores(folder: Path, spec: str, entry: str, *settings: str) -> tuple[float, float]:
+    """Of the model and of the linear one beside it, on the same test rows."""
+    bundle = trained(folder, spec, *settings)
+    linear = api.load(bundle.path.parent / "linear.bundle")
+    return bundle.evidence.find(entry).value, linear.evidence.find(entry).value
+
+
+@pytest.mark.parametrize(
+    ("spec", "entry", "least", "above_linear"),
+    [
+        ("lenet.yaml", "quality/digit/accuracy/test", 0.97, 0.0),
+        ("small-photos.yaml", "quality/shows/accuracy/test", 0.88, -0.03),
+        ("lstm-series.yaml", "quality/label/accuracy/test", 0.85, 0.3),
+        ("lstm-image-rows.yaml", "quality/digit/accuracy/test", 0.96, -0.01),
+        ("text-transformer.yaml", "quality/subject/accuracy/test", 0.7, -0.15),  # the commonest subject: 0.38
+        ("text-cnn.yaml", "quality/subject/accuracy/test", 0.82, -0.05),
+        ("sounds.yaml", "quality/goes/accuracy/test", 0.85, -0.1),
+        ("mixed.yaml", "quality/price/r2/test", 0.7, 0.15),
+    ],
+)
+def test_a_classic_learns_what_it_is_for(folder: Path, spec: str, entry: str, least: float, above_linear: float):
+    ours, linear = scores(folder, spec, entry)
+    assert ours >= max(least, linear + above_linear), (ours, linear)
+
+
+def test_data_are_the_same_each_time(folder: Path, tmp_path: Path):
+    subprocess.run([sys.executable, str(EXAMPLES / "make_data.py"), str(tmp_path)], check=True)
+    files = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 600
+    assert all((folder / "data" / path).read_bytes() == (tmp_path / path).read_bytes() for path in files)
+
+
+def test_classes_of_a_folder_are_read(folder: Path):
+    bundle = api.train(folder / "data" / "digits", target="label", settings=["model.preset=fast"], out=folder / "run-f")
+    assert bundle.evidence.find("quality/label/accuracy/test").value > 0.8
+
+
 def test_wine_is_told_apart(folder: Path):
     bundle = trained(folder, "wine.yaml")
     assert bundle.evidence.find("quality/cultivar/accuracy/test").value > 0.8
