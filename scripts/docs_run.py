@@ -153,6 +153,7 @@ def main(pages: Sequence[str]) -> int:
         os.environ |= {
             "TRUEWEIGHT_CACHE": f"{home}/cache", "TRUEWEIGHT_STATE": f"{home}/state", "NO_COLOR": "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1",  # models of pages are small, and waiting threads slow a busy machine
         }  # fmt: skip
         _prepare(home / "empty", home / "trained")
         found = {}
