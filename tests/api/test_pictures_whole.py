@@ -93,3 +93,13 @@ def test_wrong_paths_end_the_run(photos: Path):
     spec = parse_spec(raw | {"features": {"file": "image"}})
     with pytest.raises(DataError, match="30 of 30 files in column 'file' cannot be used .file not found: 30"):
         prepare(read_table(photos / "table.csv", spec.data), spec)
+
+
+def test_a_picture_that_is_not_there_is_told_when_it_is_answered(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    bundle = api.train(photos, target="label", settings=["model.preset=fast"], out=tmp_path / "run")
+    new = tmp_path / "new.csv"
+    new.write_text("file\nnope.png\n")
+    assert len(api.predict(bundle, new)["label"]) == 1
+    assert "file: file not found in 1 row, answered as missing" in caplog.text

@@ -11,6 +11,7 @@ import numpy as np
 from trueweight.bundle.format import Manifest
 from trueweight.bundle.load import Loaded, load_bundle
 from trueweight.bundle.summary import results, value_words, verdicts
+from trueweight.data.cells import MediaCells
 from trueweight.data.reading import cells_of
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
@@ -210,16 +211,18 @@ def _seen_on(role: str) -> str:
     return {"test": ", on test rows", "validation": ", on validation rows (test rows stay sealed)"}.get(role, "")
 
 
-_UNREADABLE = ("not a number", "infinite", "not a date", "not a vector", "wrong length", "not a set")
-"""Dirt that makes a value missing; other dirt is read as it was meant."""
+_UNREADABLE = (
+    "not a number", "infinite", "not a date", "not a vector", "wrong length", "not a set", "not a series",
+)  # fmt: skip
+"""Dirt that makes a value missing; other dirt is read as it was meant. Of files, all dirt does."""
 
 
 def _warn_of_dirt(signature: Signature, table: Table) -> None:
     """Name columns whose cells said something that could not be read: they were answered as missing."""
     for facts in signature.features():
         if facts.name in table.names:
-            notes = cells_of(table, facts, signature.options).notes
-            for kind in _UNREADABLE:
-                if count := notes.get(kind):
+            cells = cells_of(table, facts, signature.options)
+            for kind in cells.notes if isinstance(cells, MediaCells) else _UNREADABLE:
+                if count := cells.notes.get(kind):
                     rows = "row" if count == 1 else "rows"
                     _LOG.warning("%s: %s in %d %s, answered as missing", facts.name, kind, count, rows)
