@@ -16,6 +16,7 @@ from trueweight.bundle.golden import make_golden
 from trueweight.bundle.parts import distributions
 from trueweight.bundle.save import Contents, save_bundle
 from trueweight.data.digest import digest_rows
+from trueweight.data.reading import forget_many
 from trueweight.errors import SpecError
 from trueweight.evaluate.asked import require_labels, require_metrics
 from trueweight.evaluate.baselines import fit_baselines
@@ -120,6 +121,7 @@ def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], 
     rows, role = (
         (ready.split.test, "test") if len(ready.split.test) and not sealed else (ready.split.validation, "validation")
     )
+    forget_many(ready.table)
     table = ready.table.take(rows)
     digest = digest_rows(table)
     reproduce = "trueweight verify BUNDLE --recompute --data SOURCE"

@@ -14,9 +14,9 @@ from trueweight.data.table import Table
 from trueweight.files import canonical_json, digest_bytes
 from trueweight.registry import registry
 
-__all__ = ["CELLS_BYTES", "cells_between", "cells_of", "column_part", "encoded_of", "plain_facts", "reading_from"]
+__all__ = ["CELLS_BYTES", "cells_between", "cells_of", "column_part", "encoded_of", "forget_many", "plain_facts", "reading_from"]
 
-CELLS_BYTES = 2**29
+CELLS_BYTES = 2**28
 """Interpreted cells of one table that are remembered; those of larger tables are read again when they are needed."""
 
 _NUMBER_BYTES = 9
@@ -71,12 +71,20 @@ def _read(table: Table, facts: ColumnFacts, options: ReadOptions) -> Cells:
     return cells
 
 
+def forget_many(table: Table) -> None:
+    """Let go of a table's cells if they fill much memory: other rows of it are about to be read as a table of their
+    own."""
+    known = _KNOWN.get(table)
+    if known is not None and known.bytes > CELLS_BYTES // 2:
+        del _KNOWN[table]
+
+
 class _Remembered:
     """Cells by what was asked, the least recently used ones forgotten when they fill too much."""
 
     def __init__(self) -> None:
         self._cells: OrderedDict[_Key, tuple[Cells, int]] = OrderedDict()
-        self._bytes = 0
+        self.bytes = 0
 
     def get(self, key: _Key) -> Cells | None:
         if key not in self._cells:
@@ -86,10 +94,10 @@ class _Remembered:
 
     def keep(self, key: _Key, cells: Cells) -> None:
         size = size_of(cells)
-        self._cells[key], self._bytes = (cells, size), self._bytes + size
-        while self._bytes > CELLS_BYTES and len(self._cells) > 1:
+        self._cells[key], self.bytes = (cells, size), self.bytes + size
+        while self.bytes > CELLS_BYTES and len(self._cells) > 1:
             _, (_, freed) = self._cells.popitem(last=False)
-            self._bytes -= freed
+            self.bytes -= freed
 
 
 def encoded_of(table: Table, field: Field, signature: Signature) -> FieldArrays:
