@@ -14,7 +14,10 @@ from trueweight.data.table import Table
 from trueweight.files import canonical_json, digest_bytes
 from trueweight.registry import registry
 
-__all__ = ["CELLS_BYTES", "cells_between", "cells_of", "column_part", "encoded_of", "forget_many", "plain_facts", "reading_from"]
+__all__ = [
+    "CELLS_BYTES", "cells_between", "cells_of", "column_part", "encoded_of", "forget_many", "plain_facts",
+    "reading_from",
+]  # fmt: skip
 
 CELLS_BYTES = 2**28
 """Interpreted cells of one table that are remembered; those of larger tables are read again when they are needed."""
