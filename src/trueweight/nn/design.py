@@ -16,7 +16,7 @@ from trueweight.nn.rows import Columns, Rows
 
 __all__ = ["Chunk", "Design"]
 
-KEEP_BYTES = 512 * 2**20
+KEEP_BYTES = 256 * 2**20
 """Encoded rows up to this size stay in memory between passes; larger ones are encoded again each time."""
 
 ROWS = 4096
@@ -64,7 +64,7 @@ class Design:
         if self._complete and self._kept is not None:
             yield from self._kept
             return
-        kept: list[Chunk] | None = []
+        kept: list[Chunk] | None = None if self._complete else []  # what did not fit once will not fit again
         size = 0
         for chunk in _joined(self._read()):
             size += chunk.x.bytes
