@@ -19,8 +19,8 @@ __all__ = [
     "reading_from",
 ]  # fmt: skip
 
-CELLS_BYTES = 2**28
-"""Interpreted cells of one table that are remembered; those of larger tables are read again when they are needed."""
+CELLS_BYTES = 2**27
+"""Cells of one table's typed numbers that are remembered; others are read again when they are needed."""
 
 _NUMBER_BYTES = 9
 """A float64 and a missing mark."""
@@ -57,7 +57,8 @@ def cells_of(table: Table, facts: ColumnFacts, options: ReadOptions) -> Cells:
     found = known.get(key)
     if found is None:
         found = _read(table, facts, options)
-        known.keep(key, found)
+        # Typed numbers are read again in a moment; texts were parsed, and files looked into.
+        known.keep(key, found, cheap=_is_primitive(table, facts.name))
     return found
 
 
@@ -79,23 +80,39 @@ def forget_many(table: Table) -> None:
     own."""
     known = _KNOWN.get(table)
     if known is not None and known.bytes > CELLS_BYTES // 2:
-        del _KNOWN[table]
+        known.drop()
+
+
+def _is_primitive(table: Table, name: str) -> bool:
+    return name in table.names and bool(pa.types.is_primitive(table.data.schema.field(name).type))
 
 
 class _Remembered:
-    """Cells by what was asked, the least recently used ones forgotten when they fill too much."""
+    """Cells by what was asked. Of those that are cheap to read again, the least recently used ones are forgotten when
+    they fill too much."""
 
     def __init__(self) -> None:
+        self._costly: dict[_Key, Cells] = {}
         self._cells: OrderedDict[_Key, tuple[Cells, int]] = OrderedDict()
         self.bytes = 0
+        """Of the cheap ones."""
 
     def get(self, key: _Key) -> Cells | None:
         if key not in self._cells:
-            return None
+            return self._costly.get(key)
         self._cells.move_to_end(key)
         return self._cells[key][0]
 
-    def keep(self, key: _Key, cells: Cells) -> None:
+    def drop(self) -> None:
+        """Forget what is cheap to read again."""
+        self._cells.clear()
+        self.bytes = 0
+
+    def keep(self, key: _Key, cells: Cells, *, cheap: bool) -> None:
+        """Remember."""
+        if not cheap:
+            self._costly[key] = cells
+            return
         size = size_of(cells)
         self._cells[key], self.bytes = (cells, size), self.bytes + size
         while self.bytes > CELLS_BYTES and len(self._cells) > 1:
