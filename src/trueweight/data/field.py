@@ -55,6 +55,11 @@ class Field:
             {name: sense for codec in codecs for name, sense in codec.senses().items()},
         )
 
+    @property
+    def sensed(self) -> bool:
+        """Whether it holds a column of pictures, sounds, texts or series."""
+        return any(codec.senses() for codec in self.codecs.values())
+
     def encode(self, cells: Mapping[str, Cells]) -> FieldArrays:
         """Arrays of all rows: ``{"number": (N, C) float32, …}``, C-contiguous. Those of the senses are not joined:
         a field has one column of them."""

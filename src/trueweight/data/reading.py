@@ -124,7 +124,7 @@ def encoded_of(table: Table, field: Field, signature: Signature) -> FieldArrays:
     """The arrays of one field. Those of pictures, sounds, texts and series are remembered for as long as the table
     lives: members of a blend, and baselines, read the same ones."""
     cells = {name: cells_of(table, signature.columns[name], signature.options) for name in field.codecs}
-    if not field.layout().senses:
+    if not field.sensed:
         return field.encode(cells)
     known, key = _ENCODED.setdefault(table, {}), digest_bytes(canonical_json(field.to_json()).encode())
     if key not in known:

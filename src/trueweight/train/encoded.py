@@ -70,7 +70,7 @@ def encoders_of(
 
 def augmentations_of(ready: Prepared, fields: Mapping[str, Field]) -> dict[str, list[PartSpec]]:
     """What changes each field's training examples."""
-    sensed = {key: field for key, field in fields.items() if field.layout().senses}
+    sensed = {key: field for key, field in fields.items() if field.sensed}
     return {key: list(_only_part(ready, field).augment or []) for key, field in sensed.items()}
 
 

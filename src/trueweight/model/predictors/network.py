@@ -77,7 +77,7 @@ class NetworkPredictor:
 
     def predict(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
         """Read, encode, answer; some rows at a time where the table is large."""
-        sensed = any(field.layout().senses for field in self.fields.values())
+        sensed = any(field.sensed for field in self.fields.values())
         rows = SLICE_MEDIA if sensed else max(1024, SLICE_CELLS // max(1, len(self.signature.columns)))
         if len(table) <= rows:
             return self.predict_feed(self.feed(table), how=how, seed=seed)
