@@ -135,3 +135,9 @@ def test_the_address_depends_on_everything() -> None:
     assert first == block_address("sha256:1", 10, {"a": 1})
     others = [("sha256:2", 10, {"a": 1}), ("sha256:1", 11, {"a": 1}), ("sha256:1", 10, {"a": 2})]
     assert len({first, *(block_address(*parts) for parts in others)}) == 4
+
+
+def test_what_other_code_encoded_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = block_address("sha256:1", 10)
+    monkeypatch.setattr("trueweight.data.blocks.code_print", lambda: "sha256:of an older version")
+    assert block_address("sha256:1", 10) != first

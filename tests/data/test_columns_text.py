@@ -167,6 +167,9 @@ def test_what_counts_as_one(one: str, other: str, shared: bool):
 def test_scripts_without_spaces_are_read_by_characters():
     assert len(buckets("我喜欢酒店", pieces=None)) == 5 + 4 + 3  # characters, pairs, threes
     assert len(buckets("我 喜", pieces=None)) == 2 + 1
+    # A sign between them is a neighbour of both: 喜欢。店 has four characters, three pairs and two threes.
+    assert len(buckets("喜欢。店", pieces=None)) == 4 + 3 + 2
+    assert len(buckets("so. much", pieces=None)) == 3  # but words on both sides of a sign are no pair
 
 
 def test_weights_are_those_of_scikit_learn():
@@ -179,6 +182,17 @@ def test_weights_are_those_of_scikit_learn():
     for row in range(len(ROWS)):
         expected = np.sort(reference[row].data)
         np.testing.assert_allclose(np.sort(arrays["weight"].row(row)[:, 0]), expected, rtol=1e-5)  # float32
+
+
+def test_a_foreign_word_in_a_long_text_has_a_small_share():
+    part, cells = TextColumn(), read(["我喜欢这家酒店ok的服务"] * 20)
+    codec = part.codec("t", learnt(cells, part))
+    arrays = codec.encode(cells)
+    code_T, weight_T = arrays["bag"].row(0)[:, 0], arrays["weight"].row(0)[:, 0]
+    is_piece_T = codec.bucket_K[code_T] >= PIECES
+    share = float((weight_T[is_piece_T] ** 2).sum())
+    # Its pieces are 6 (" o", "ok", "k ", " ok", "ok ", " ok ") beside all words, pairs and threes.
+    assert share == pytest.approx(6 / (6 + (~is_piece_T).sum()), rel=1e-5)  # float32
 
 
 def test_the_greatest_weights_stay():

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from trueweight.data.column import FieldArrays
+from trueweight.data.made_by import code_print
 from trueweight.data.ragged import Ragged
 from trueweight.errors import TrainError, VerifyError
 from trueweight.files import (
@@ -46,8 +47,9 @@ Encode = Callable[[int, int], FieldArrays]
 
 
 def block_address(*parts: object) -> str:
-    """Name of the block that holds these things: data digest, kept rows, codecs as plain data."""
-    return digest_bytes(*(canonical_json(part).encode() for part in parts)).removeprefix("sha256:")[:40]
+    """Name of the block that holds these things, encoded by this code: data digest, kept rows, codecs as plain data."""
+    said = (code_print(), *parts)
+    return digest_bytes(*(canonical_json(part).encode() for part in said)).removeprefix("sha256:")[:40]
 
 
 def write_block(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from trueweight.data.cells import Cells, MediaCells, ReadOptions, SeriesCells, TextCells
+from trueweight.data.made_by import code_print
 from trueweight.data.reading import cells_of, column_part
 from trueweight.data.roles import Role
 from trueweight.data.sample import BottomK
@@ -18,10 +19,6 @@ from trueweight.files import cache_dir, canonical_json, digest_bytes, private_di
 from trueweight.progress import advance
 
 __all__ = ["blank_signature", "learn_signature"]
-
-VERSION = 1
-"""Of what columns learn: to be raised with any change of it, or the cache would give the old facts."""
-
 
 def blank_signature(table: Table, roles: Sequence[Role], options: ReadOptions, rows: np.ndarray) -> Signature:
     """Types and roles, with cells read and dirt counted over ``rows``, but nothing learnt yet."""
@@ -102,7 +99,7 @@ def _place(
     if not isinstance(cells, TextCells | MediaCells | SeriesCells) or not table.provenance.digest:
         return None
     files = cells.print_N.tobytes() if isinstance(cells, MediaCells) else b""
-    asked = [VERSION, facts.name, dict(facts.spec), list(options.missing_values), options.decimal_comma, min_group]
+    asked = [code_print(), facts.name, dict(facts.spec), list(options.missing_values), options.decimal_comma, min_group]
     parts = (table.provenance.digest.encode(), canonical_json(asked).encode(), files, train.tobytes())
     address = digest_bytes(*parts).removeprefix("sha256:")[:40]
     return private_dir(cache_dir() / "facts") / f"{address}.json"

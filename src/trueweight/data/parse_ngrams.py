@@ -2,7 +2,8 @@
 
 Words are runs of letters, digits and marks. Scripts that put no spaces between words (Chinese, Japanese, Thai and their
 neighbours) are read character by character; so are emoji and other signs. A row's n-grams are its words, pairs of
-neighbouring words, three neighbouring characters of scripts without spaces, and pieces of words.
+neighbouring words, three neighbouring characters of scripts without spaces (signs between them included), and pieces of
+words.
 
 Shape suffixes:
     N  texts    M  characters of some texts    W  words    G  n-grams
@@ -32,6 +33,8 @@ CHUNK = 2**20
 """Characters that are hashed at once: about what the processor's cache can hold."""
 
 _SPACE, _WORD, _LONE, _SIGN, _SYMBOL = range(5)
+_MOST_OF_THREE = 2
+"""Characters of scripts without spaces among three neighbours that are read as one; the third may be a sign."""
 _CURLY = 0x2019
 """The apostrophe of printers, read as the plain one."""
 
@@ -159,14 +162,17 @@ def _keys(rows: Sequence[str], word_grams: int, pieces: tuple[int, int] | None) 
     base_W = _row_of(start_N1, start_W).astype(np.int64) * BUCKETS
     hash_W = _hash_spans(mixed_M, start_W, end_W)
     found = [base_W + _bucket(hash_W, 0)]
-    wordy_W = kind_W <= _LONE
+    same_W = base_W[:-1] == base_W[1:]
+    touch_W = same_W & (start_W[1:] == end_W[:-1])
+    wordy_W, lone_W = kind_W <= _LONE, kind_W == _LONE
     if word_grams > 1:
-        # Signs part what is said: words on both sides of one are no neighbours.
-        pair = np.flatnonzero(wordy_W[:-1] & wordy_W[1:] & (base_W[:-1] == base_W[1:]))
+        # Signs part what is said: words on both sides of one are no neighbours. But a character of a script without
+        # spaces and the sign beside it are: they tell where its sentence begins and ends.
+        pair_W = (wordy_W[:-1] & wordy_W[1:] & same_W) | (touch_W & (lone_W[:-1] | lone_W[1:]))
+        pair = np.flatnonzero(pair_W)
         found.append(base_W[pair] + _bucket(hash_W[pair] * _STEP + hash_W[pair + 1], 1))
-    lone_W = kind_W == _LONE
-    near_W = lone_W[:-1] & lone_W[1:] & (start_W[1:] == end_W[:-1])
-    three = np.flatnonzero(near_W[:-1] & near_W[1:])
+    most_W = lone_W[:-2].astype(np.int8) + lone_W[1:-1] + lone_W[2:] >= _MOST_OF_THREE
+    three = np.flatnonzero(touch_W[:-1] & touch_W[1:] & most_W)
     twice = (hash_W[three] * _STEP + hash_W[three + 1]) * _STEP + hash_W[three + 2]
     found.append(base_W[three] + _bucket(twice, 2))
     if pieces is not None:

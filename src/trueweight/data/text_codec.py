@@ -90,9 +90,7 @@ class TextCodec:
             known_G = self.bucket_K[np.minimum(code_G, len(self.bucket_K) - 1)] == bucket_G
             row_G, code_G = row_G[known_G], code_G[known_G]
             weight_G = (1 + np.log(count_G[known_G])) * idf_K[code_G]
-            # Words and pieces of words share a row's length equally, though pieces are many more.
-            part_G = 2 * row_G + is_piece_K[code_G]
-            weight_G /= np.sqrt(np.bincount(part_G, weight_G**2))[part_G]
+            weight_G *= _shares(row_G, is_piece_K[code_G], weight_G)
             kept_G = _greatest(row_G, weight_G, self.max_ngrams)
             row_G, code_G, weight_G = row_G[kept_G], code_G[kept_G], weight_G[kept_G]
             weight_G /= np.sqrt(np.bincount(row_G, weight_G**2))[row_G]
@@ -129,6 +127,20 @@ class TextCodec:
             None if raw["merges"] is None else tuple((left, right) for left, right in raw["merges"]),
             raw["max_tokens"], raw["flags"],
         )  # fmt: skip
+
+
+def _shares(row_G: np.ndarray, is_piece_G: np.ndarray, weight_G: np.ndarray) -> np.ndarray:
+    """Factors by which words and pieces of words share a row's length equally, though pieces are many more. Where
+    they are fewer, as those of a few foreign words in Chinese, they have less in proportion: half of the length for
+    one name took half a point of accuracy from reviews."""
+    part_G = 2 * row_G + is_piece_G
+    parts = 2 * (int(row_G.max(initial=-1)) + 1)
+    count_P = np.bincount(part_G, minlength=parts)
+    share_P = np.ones(parts)
+    share_P[1::2] = np.sqrt(np.minimum(1.0, count_P[1::2] / np.maximum(count_P[::2], 1)))
+    length_P = np.sqrt(np.bincount(part_G, weight_G**2, minlength=parts))
+    factor_G: np.ndarray = (share_P / np.maximum(length_P, 1e-300))[part_G]
+    return factor_G
 
 
 def _first_items(ragged: Ragged, most: int) -> Ragged:
