@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -51,6 +51,16 @@ class Task:
     """Whether defaults may have been chosen on it."""
     settings: Sequence[str] = ()
     about: str = ""
+    alone: Sequence[str] = ()
+    """Columns of which each is tried without the others too."""
+    group: str | None = None
+    """Column whose values stay on one side of every split; a feature only where it is tried alone."""
+
+    def asked(self, alone: str | None) -> list[str]:
+        """Settings of the run with all columns, or with one."""
+        by_group = [f"split.group={self.group}"] if self.group else []
+        ignored = [f"features.{self.group}=ignore"] if self.group and alone != self.group else []
+        return [*self.settings, *by_group, *ignored]
 
 
 def _given(train: str, test: str, target: str) -> Cut:
@@ -130,25 +140,39 @@ TASKS = (
          "240s", 0.915, False, about="within 5 minutes"),
     Task("BasicMotions", "label", _series("BasicMotions"), "60s", 0.95, False),
     Task("voice-commands", "phrase", _fifth("voice-commands/labels.csv", "phrase", group="voice"), "60s", None, False,
-         ("split.group=voice", "features.voice=ignore"), about="52 phrases, voices never heard"),
+         about="52 phrases, voices never heard", alone=("file", "voice"), group="voice"),
+    Task("emoji", "category", _fifth("emoji/emoji.parquet", "category"), "60s", None, True,
+         about="picture and name together", alone=("image", "name")),
     Task("zh-reviews", "label", _fifth("zh-reviews/reviews.jsonl", "label"), "60s", 0.84, True),
     Task("clothing-reviews", "Recommended IND",
          _fifth("clothing-reviews/reviews.csv", "Recommended IND", drop=["Rating"]), "60s", 0.905, True,
-         about="all columns but the rating"),
+         about="all columns but the rating", alone=("Age", "Title", "Review Text", "Positive Feedback Count",
+         "Division Name", "Department Name", "Class Name", "Clothing ID")),
     Task("cifar10", "label", _given("cifar10/train.parquet", "cifar10/test.parquet", "label"), "540s", 0.75, True,
          about="within 10 minutes"),
     Task("GunPoint", "label", _series("GunPoint"), "60s", None, True),
 )  # fmt: skip
 
 
-def run(task: Task, data: Path, seed: int) -> dict[str, object]:
-    """Train, answer, score."""
+def run(task: Task, data: Path, seed: int, alone: str | None = None) -> dict[str, object]:
+    """Train, answer, score.
+
+    Args:
+        task: What is asked.
+        data: Folder of data sets.
+        seed: Of the cut and of the training.
+        alone: The only column that is left to learn from; None leaves all.
+    """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         train, test = task.cut(data, folder, seed)
+        if alone:
+            for name in (train, test):
+                rows = _frame(folder / name)
+                _write(rows[[c for c in rows if c in (alone, task.target, task.group)]], folder / name)
         command = [sys.executable, "-m", "trueweight"]
         options = ["--target", task.target, "--out", "run", "--budget", task.budget, "--seed", str(seed), "--set"]
-        options += ["split.test=0", *(word for setting in task.settings for word in ("--set", setting))]
+        options += ["split.test=0", *(word for setting in task.asked(alone) for word in ("--set", setting))]
         start = time.perf_counter()
         done = _do([*command, "train", train, *options], folder)
         bundle = done.strip().splitlines()[-1]
@@ -159,7 +183,8 @@ def run(task: Task, data: Path, seed: int) -> dict[str, object]:
         facts = json.loads((folder / bundle / "evidence.json").read_text())["entries"]
         weights = {e["metric"]: e["value"] for e in facts if e["axis"] == "fit" and e["metric"].startswith("weight of")}
         return {
-            "task": task.name, "seed": seed, "accuracy": float((answers == truth).mean()), "rows": len(truth),
+            "task": task.name, "alone": alone, "seed": seed, "rows": len(truth),
+            "accuracy": float((answers == truth).mean()),
             "chance": float(truth.value_counts(normalize=True).max()), "seconds": round(seconds, 1), "weights": weights,
             "identity": identity(), "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
             "date": datetime.now(UTC).date().isoformat(),
@@ -191,10 +216,19 @@ and decoding included. *Chance* is the share of the most frequent class. A data 
 calibration |
 |---|---|---|---|---|---|---|---|---|---|"""
 
+ALONE = """
+## Tables of several columns, and each column alone
+
+The same runs with one column left in the table. *More* is what all columns together are above it on the same rows, the
+median over the seeds and the range.
+
+| data | column | accuracy alone | all columns | more | chance | seeds |
+|---|---|---|---|---|---|---|"""
+
 
 def render(runs: list[dict[str, object]]) -> str:
     """The page for the docs: of each task and seed the newest run."""
-    rows = pd.DataFrame(runs).drop_duplicates(["task", "seed"], keep="last")
+    rows = pd.DataFrame(runs).reindex(columns=_KEPT).drop_duplicates(["task", "alone", "seed"], keep="last")
     said = {key: ", ".join(sorted(set(rows[key]))) for key in ("date", "machine", "identity")}
     lines = [
         HEAD.format(
@@ -202,7 +236,7 @@ def render(runs: list[dict[str, object]]) -> str:
         )
     ]
     for task in TASKS:
-        part = rows[rows.task == task.name]
+        part = rows[(rows.task == task.name) & rows.alone.isna()]
         if part.empty:
             continue
         name = task.name + (f" ({task.about})" if task.about else "")
@@ -213,7 +247,38 @@ def render(runs: list[dict[str, object]]) -> str:
             f"{part.accuracy.max():.4f} | {len(part)} | {part.chance.median():.3f} | {part.seconds.median():.0f}, "
             f"{part.seconds.max():.0f} | {promised} | {kept} | {'yes' if task.calibration else 'no'} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + _alone(rows)
+
+
+_KEPT = ("task", "alone", "seed", "accuracy", "rows", "chance", "seconds", "identity", "machine", "date")
+
+
+def _alone(rows: pd.DataFrame) -> str:
+    """Tables of several columns beside each of their columns: what does putting them together bring?"""
+    lines = [ALONE]
+    for task in TASKS:
+        for column in task.alone:
+            both = rows[rows.task == task.name]
+            one, all_ = (both[both.alone == column], both[both.alone.isna()])
+            pairs = all_.merge(one, on="seed", suffixes=("", "_one"))
+            if pairs.empty:
+                continue
+            more = pairs.accuracy - pairs.accuracy_one
+            lines.append(
+                f"| {task.name} | {column} | {one.accuracy.median():.4f} | {all_.accuracy.median():.4f} | "
+                f"{more.median():+.4f} ({more.min():+.4f} … {more.max():+.4f}) | {all_.chance.median():.3f} | "
+                f"{len(pairs)} |"
+            )
+    return "\n".join(lines) + "\n" if len(lines) > 1 else ""
+
+
+def _wanted(names: Sequence[str] | None, seeds: int) -> Iterator[tuple[Task, str | None, int]]:
+    """All tasks with all columns first, then each column alone."""
+    chosen = [task for task in TASKS if not names or task.name in names]
+    for seed in range(seeds):
+        yield from ((task, None, seed) for task in chosen)
+    for seed in range(seeds):
+        yield from ((task, column, seed) for task in chosen for column in task.alone)
 
 
 def main() -> None:
@@ -228,14 +293,13 @@ def main() -> None:
     if not chosen.render:
         if chosen.data is None:
             sys.exit("say where the data sets are: make bench NAME=senses DATA=folder")
-        for task in TASKS:
-            for seed in range(chosen.seeds):
-                known = {(k["task"], k["seed"], k["identity"]) for k in kept}
-                if (chosen.task and task.name not in chosen.task) or (task.name, seed, identity()) in known:
-                    continue
-                kept.append(run(task, Path(chosen.data).resolve(), seed))
-                write_atomic(RESULTS, (json.dumps(kept, indent=1) + "\n").encode())
-                print(kept[-1], file=sys.stderr, flush=True)
+        known = {(k["task"], k.get("alone"), k["seed"], k["identity"]) for k in kept}
+        for task, alone, seed in _wanted(chosen.task, chosen.seeds):
+            if (task.name, alone, seed, identity()) in known:
+                continue
+            kept.append(run(task, Path(chosen.data).resolve(), seed, alone))
+            write_atomic(RESULTS, (json.dumps(kept, indent=1) + "\n").encode())
+            print(kept[-1], file=sys.stderr, flush=True)
     write_atomic(PAGE, render(kept).encode())
 
 
