@@ -228,6 +228,7 @@ def card(raw: Mapping[str, Any]) -> Any:
 
 def scores(raw: Mapping[str, Any]) -> Any:
     """Scores with their intervals."""
+    from trueweight.evaluate.judging import Training, judging_of
     from trueweight.evaluate.measure import measure
     from trueweight.evaluate.quality import Ask
     from trueweight.evidence.record import Data
@@ -238,7 +239,8 @@ def scores(raw: Mapping[str, Any]) -> Any:
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
     ask = Ask(ready.spec.evaluate, 0, Data("sha256:0", "test"))
     table = ready.table.take(rows)
-    entries = measure(fit(ready, None, None).predictor, {}, table, ask, cluster, np.zeros(len(rows), bool))
+    judging = judging_of(fit(ready, None, None).predictor, table, ask, cluster, Training(ready, rows))
+    entries = [e for e in measure(judging, {}, np.zeros(len(rows), bool)) if e.axis != "cost"]
     return [(e.id, e.value, e.interval and (e.interval.low, e.interval.high)) for e in entries]
 
 

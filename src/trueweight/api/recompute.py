@@ -13,6 +13,7 @@ from trueweight.data.digest import digest_rows
 from trueweight.errors import DataError
 from trueweight.evaluate.baselines import fit_baselines
 from trueweight.evaluate.honesty import data_entries
+from trueweight.evaluate.judging import Training, judging_of
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask
 from trueweight.evidence.ledger import record_known_look
@@ -66,9 +67,8 @@ def _measure_again(bundle: Loaded, data: Any) -> Evidence:
     ask = Ask(bundle.resolved.evaluate, bundle.resolved.seed, Data(digest, claimed.role))
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
     plan = Plan.from_json(bundle.plan).replayed()
-    entries: list[Entry] = measure(
-        bundle.predictor, fit_baselines(ready, replay=plan), judged, ask, cluster, np.isin(rows, ready.twins)
-    )
+    judging = judging_of(bundle.predictor, judged, ask, cluster, Training(ready, rows))
+    entries: list[Entry] = measure(judging, fit_baselines(ready, replay=plan), np.isin(rows, ready.twins))
     return Evidence((*entries, *data_entries(ready, table.provenance.digest)))
 
 

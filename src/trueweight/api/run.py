@@ -21,6 +21,7 @@ from trueweight.errors import SpecError
 from trueweight.evaluate.asked import require_labels, require_metrics
 from trueweight.evaluate.baselines import fit_baselines
 from trueweight.evaluate.honesty import data_entries, reading
+from trueweight.evaluate.judging import Training, judging_of
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask, now
 from trueweight.evidence.ledger import record_look
@@ -130,7 +131,8 @@ def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], 
     # Noted before looking, so that a look counts even if the process is killed in the middle of it. A resumed run
     # looks again, and says so: nobody can know what was seen the first time.
     look = record_look(the_run.folder.parent, digest, by=ready.spec.name, purpose="train") if role == "test" else 0
-    entries = measure(fitted.predictor, baselines, table, ask, cluster, np.isin(rows, ready.twins))
+    judging = judging_of(fitted.predictor, table, ask, cluster, Training(ready, rows))
+    entries = measure(judging, baselines, np.isin(rows, ready.twins))
     if role == "test":
         entries.append(reading("ledger/test/look", "look", look, "looks", ask.data))
     else:

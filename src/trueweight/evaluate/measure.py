@@ -6,8 +6,10 @@ import numpy as np
 
 from trueweight.data.digest import digest_rows
 from trueweight.data.table import Table
+from trueweight.evaluate.checks import CHECKS
+from trueweight.evaluate.judging import Judging, further, judging_of
 from trueweight.evaluate.quality import Ask, quality
-from trueweight.evaluate.truths import require_known, truths_of
+from trueweight.evaluate.truths import require_known
 from trueweight.evaluate.verdict import comparisons
 from trueweight.evidence.record import Data, Entry, Evidence
 from trueweight.metrics.prediction import Prediction
@@ -32,9 +34,9 @@ def evaluate_table(predictor: Predictor, table: Table, spec: RunSpec, *, role: s
         DataError: No target column is there, or none with a value that can be scored.
     """
     ask = Ask(_for_targets(spec.evaluate, table), spec.seed, Data(digest_rows(table), role))
-    truths = truths_of(predictor.signature, table, _clusters(predictor, table, spec))
-    require_known(predictor.signature, table, truths)
-    return Evidence(tuple(quality(predictor.predict(table), truths, ask)))
+    judging = judging_of(predictor, table, ask, _clusters(predictor, table, spec))
+    require_known(predictor.signature, table, judging.truths)
+    return Evidence((*quality(judging.answers, judging.truths, ask), *further(judging, CHECKS)))
 
 
 def _clusters(predictor: Predictor, table: Table, spec: RunSpec) -> np.ndarray | None:
@@ -49,30 +51,23 @@ def _for_targets(evaluate: EvaluateSpec, table: Table) -> EvaluateSpec:
     return evaluate.model_copy(update={"metrics": kept})
 
 
-def measure(
-    predictor: Predictor, baselines: Mapping[str, Predictor], table: Table, ask: Ask, cluster_N: np.ndarray | None,
-    twins_N: np.ndarray,
-) -> list[Entry]:  # fmt: skip
-    """Scores of a model and its baselines on the same rows, and what the difference means.
+def measure(judging: Judging, baselines: Mapping[str, Predictor], twins_N: np.ndarray) -> list[Entry]:
+    """Scores of a model and its baselines on the same rows, what the difference means, and all further checks.
 
     Args:
-        predictor: The model.
+        judging: The model and the rows to judge by.
         baselines: By name.
-        table: The rows to judge by.
-        ask: What to measure.
-        cluster_N: Groups of these rows, or None.
         twins_N: bool, rows whose features were seen in training: scores without them are added where there are some.
     """
-    truths = truths_of(predictor.signature, table, cluster_N)
-    ours = predictor.predict(table)
+    ours, truths, ask = judging.answers, judging.truths, judging.ask
     entries = quality(ours, truths, ask)
     if 0 < twins_N.sum() < len(twins_N):
         entries += _without_twins(ours, {name: t.take(~twins_N) for name, t in truths.items()}, ask, ~twins_N)
     for name, baseline in baselines.items():
-        theirs = baseline.predict(table)
+        theirs = baseline.predict(judging.table)
         entries += quality(theirs, truths, ask, prefix=f"baseline/{name}")
         entries += comparisons(ours, theirs, truths, ask, name)
-    return entries
+    return entries + further(judging, CHECKS)
 
 
 def _without_twins(

@@ -334,6 +334,9 @@ class ConformalSpec(Spec):
     """Share of new rows whose true value should lie in the interval."""
 
 
+CheckName = Literal["calibration", "slices", "fairness", "drift", "robustness", "honesty", "explanation"]
+
+
 class EvaluateSpec(Spec):
     """What is measured on the test rows."""
 
@@ -345,6 +348,9 @@ class EvaluateSpec(Spec):
 
     conformal: ConformalSpec | None = Field(default_factory=ConformalSpec)
     """Intervals around predicted numbers; null gives none."""
+
+    checks: list[CheckName] | None = None
+    """What is looked at beside the scores. Null: everything that needs no more training; an empty list: nothing."""
 
     baselines: list[Literal["constant", "linear"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
     """Simple models fitted beside ours, kept as bundles, and compared on the same rows."""

@@ -1,0 +1,101 @@
+"""What is judged, by which rows, and the checks that look further than scores.
+
+A check is a function from a :class:`Judging` to entries. It draws at random only from streams of the run's seed, and
+its work is sized by counts, never by a clock: ``verify --recompute`` must find the same values. What it cannot do it
+says in an entry with the status "not_run" or "not_applicable" and a reason; it never leaves a gap.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from trueweight.data.table import Table
+from trueweight.errors import TrueweightError
+from trueweight.evaluate.quality import Ask, now
+from trueweight.evaluate.truths import truths_of
+from trueweight.evidence.record import Entry
+from trueweight.metrics.prediction import Prediction
+from trueweight.metrics.truth import Truth
+from trueweight.model.protocols import Predictor
+from trueweight.train.prepare import Prepared
+
+__all__ = ["Check", "Judging", "Training", "further", "judging_of"]
+
+_LOG = logging.getLogger("trueweight.evaluate")
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What is known where the model was just trained, or where its data was given to ``verify``."""
+
+    ready: Prepared
+    rows: np.ndarray
+    """Case numbers of the judged rows in ``ready.table``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Everything that a check may look at."""
+
+    predictor: Predictor
+    table: Table
+    """The rows to judge by."""
+    answers: Mapping[str, Prediction]
+    """By target, for these rows."""
+    truths: Mapping[str, Truth]
+    """By target, for these rows."""
+    ask: Ask
+    """What the spec asks for, the seed, and what the rows are called."""
+    training: Training | None = None
+    """None where rows came later: there is no split to look at then."""
+
+
+Check = Callable[[Judging], list[Entry]]
+
+
+def judging_of(
+    predictor: Predictor, table: Table, ask: Ask, cluster_N: np.ndarray | None = None, training: Training | None = None
+) -> Judging:
+    """Answers and truths of a table's rows, found once for all checks.
+
+    Raises:
+        DataError: The table has no target column.
+    """
+    truths = truths_of(predictor.signature, table, cluster_N)
+    return Judging(predictor, table, predictor.predict(table), truths, ask, training)
+
+
+def further(judging: Judging, checks: Mapping[str, Check]) -> list[Entry]:
+    """Entries of every check that the spec asks for, and what each cost.
+
+    Whatever goes wrong inside one becomes a failed entry: the model is there, and a fault of ours must not lose it.
+
+    Args:
+        judging: What they look at.
+        checks: By name, in the order in which they run.
+    """
+    asked, entries = judging.ask.evaluate.checks, list[Entry]()
+    for name, check in checks.items():
+        if asked is not None and name not in asked:
+            continue
+        start = perf_counter()
+        entries += _checked(name, check, judging)
+        seconds = round(perf_counter() - start, 3)
+        entries.append(
+            Entry(id=f"cost/check/{name}", axis="cost", metric=f"seconds of the check {name}", value=seconds, unit="s")
+        )
+    return entries
+
+
+def _checked(name: str, check: Check, judging: Judging) -> list[Entry]:
+    try:
+        return check(judging)
+    except TrueweightError as error:
+        reason = error.problem
+    except Exception as error:  # see further()
+        _LOG.warning("the check %s ended with %r", name, error, exc_info=_LOG.isEnabledFor(logging.DEBUG))
+        reason = f"{type(error).__name__}: {error}"
+    return [Entry(id=f"{name}/check", axis=name, metric="check", status="failed", reason=reason, produced_at=now())]
