@@ -8,6 +8,7 @@ from time import perf_counter
 
 from trueweight.evidence.record import Data, Entry, Method
 from trueweight.metrics.classes import confusion_matrix
+from trueweight.metrics.curves import curves_of
 from trueweight.metrics.interval import estimates
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction
 from trueweight.metrics.registry import metric
@@ -28,12 +29,13 @@ class Ask:
     seed: int
     data: Data
     reproduce: str | None = None
+    min_group: int = 10
+    """Rows below which no part of the data is named (``bundle.min_group``)."""
 
     @property
     def role(self) -> str:
         """Last word of every entry's id."""
         return self.data.role
-
 
     def draws(self, rows: int) -> int:
         """Draws of the bootstrap for so many rows: many rows need fewer, and cost more, each."""
@@ -69,6 +71,7 @@ def quality(
         entries += _entries(prefix, target, names, predictions[target], truth, ask, slice)
         if prefix == "quality" and slice is None:
             entries += _confusion(target, predictions[target], truth, ask)
+            entries += _curves(target, predictions[target], truth, ask)
     return entries
 
 
@@ -106,6 +109,18 @@ def _confusion(target: str, prediction: Prediction, truth: Truth, ask: Ask) -> l
         for i, actual in enumerate(found.actual)
         for j, answered in enumerate(found.answered)
     ]
+
+
+def _curves(target: str, prediction: Prediction, truth: Truth, ask: Ask) -> list[Entry]:
+    """Lines behind the scores, drawn by reports."""
+    return [
+        Entry(
+            id=f"curve/{target}/{name}/{ask.role}", axis="curve", metric=name, target=target, value=len(curve.points),
+            unit="points", n=int(truth.present_N.sum()), method=Method(name, "1", {"min_group": ask.min_group}),
+            data=ask.data, reproduce=ask.reproduce, produced_at=now(), curve=curve,
+        )
+        for name, curve in curves_of(prediction, truth, ask.min_group).items()
+    ]  # fmt: skip
 
 
 def _entries(

@@ -23,7 +23,7 @@ from trueweight.seeds import row_hashes, stream_seed
 from trueweight.spec.run import MemberSpec
 from trueweight.train.accumulate import backward_in
 from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
-from trueweight.train.job import FitResult, FitterPart, Job, fit_member
+from trueweight.train.job import FitResult, FitterPart, Job, Look, fit_member
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
 from trueweight.train.selection import blend_loss, run_truths, selection_score
@@ -52,6 +52,8 @@ class MemberReport:
     weights: Mapping[str, float]
     """Its share in the blend, by target."""
     events: tuple[str, ...]
+    history: tuple[Look, ...] = ()
+    """Looks at the validation rows on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,7 @@ class _Work:
         return self.truths[name].take(rows)
 
 
-def fit(
-    ready: Prepared, folder: Path | None, replay: Plan | None, donors: Sequence[NetworkPredictor] = ()
-) -> Fitted:
+def fit(ready: Prepared, folder: Path | None, replay: Plan | None, donors: Sequence[NetworkPredictor] = ()) -> Fitted:
     """Fit the model that the resolved spec describes.
 
     Args:
@@ -308,4 +308,4 @@ def _errors(
 def _report(place: int, name: str, result: FitResult, weights: Mapping[str, list[float]]) -> MemberReport:
     events = tuple(f"{event.kind} at step {event.step}: {event.note}" for event in result.events)
     shares = {target: found[place] for target, found in weights.items()}
-    return MemberReport(name, result.seconds, result.steps, shares, events)
+    return MemberReport(name, result.seconds, result.steps, shares, events, result.history)
