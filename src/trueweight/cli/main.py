@@ -19,6 +19,7 @@ from trueweight.cli.evaluate import evaluate
 from trueweight.cli.init import init
 from trueweight.cli.parts import parts
 from trueweight.cli.predict import predict
+from trueweight.cli.report import report
 from trueweight.cli.schema import schema
 from trueweight.cli.show import show
 from trueweight.cli.train import train
@@ -33,7 +34,7 @@ PROGRAM = "trueweight"
 SECTIONS = {
     "Make": (init, check, train),
     "Ask": (predict,),
-    "Judge": (evaluate, verify, show),
+    "Judge": (evaluate, verify, report, show),
     "Help": (parts, schema, doctor, cache, completion),
 }
 
