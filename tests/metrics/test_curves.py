@@ -14,7 +14,9 @@ def classes(rows: int, *, ties: bool = False, seed: int = 0) -> tuple[ClassPredi
     true = rng.integers(0, 2, rows)
     score = 1 / (1 + np.exp(-(rng.normal(size=rows) + true)))
     score = score.round(1) if ties else score
-    return ClassPrediction(np.stack([1 - score, score], 1), ("no", "yes"), binary=True), Truth(true, np.ones(rows, bool))
+    return ClassPrediction(np.stack([1 - score, score], 1), ("no", "yes"), binary=True), Truth(
+        true, np.ones(rows, bool)
+    )
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -60,7 +62,9 @@ def test_weights_count():
     prediction, truth = classes(500)
     weight = np.random.default_rng(1).uniform(0.1, 3, 500)
     weighted = curves_of(prediction, Truth(truth.value, truth.present_N, weight), 10)["roc"]
-    false, hit, _ = roc_curve(truth.value, prediction.probability_NC[:, 1], sample_weight=weight, drop_intermediate=False)
+    false, hit, _ = roc_curve(
+        truth.value, prediction.probability_NC[:, 1], sample_weight=weight, drop_intermediate=False
+    )
     for x, y in weighted.points:
         assert np.hypot(false - x, hit - y).min() < 1e-5
 

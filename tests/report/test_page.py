@@ -89,7 +89,7 @@ def test_six_questions_are_answered_first(subject):
 
 
 def test_a_flag_is_on_the_first_screen_and_a_clean_one_is_not(subject, make_subject):
-    assert "<script>alert(\"1\")</script>&amp; fails" in first_screen(subject)
+    assert '<script>alert("1")</script>&amp; fails' in first_screen(subject)
     clean = [e for e in subject.evidence if e.value != 1 and e.status != "failed"]
     assert "Nothing was flagged by the checks that ran." not in first_screen(subject)
     rows = make_subject(clean).signature
@@ -139,7 +139,10 @@ def test_the_same_evidence_gives_the_same_page(subject, make_subject):
 def test_a_page_of_many_facts_stays_small(subject, make_subject):
     from dataclasses import replace
 
-    many = [replace(subject.evidence[0], id=f"slices/t/accuracy/test/{i}", axis="slices", slice=f"s {i}") for i in range(800)]
+    many = [
+        replace(subject.evidence[0], id=f"slices/t/accuracy/test/{i}", axis="slices", slice=f"s {i}")
+        for i in range(800)
+    ]
     assert len(html_report(make_subject([*subject.evidence, *many]))) < 2_000_000
 
 

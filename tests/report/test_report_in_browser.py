@@ -124,3 +124,15 @@ def test_it_prints_on_few_pages(browser, file):
     assert 1 <= pages <= 12
     assert noise == []
     page.close()
+
+
+def test_the_checks_find_what_they_look_for(browser, file):
+    """A grey word, a button without a name, an element wider than the page."""
+    page, _ = opened(browser, file, 390)
+    page.evaluate("document.querySelector('h1').insertAdjacentHTML('afterend', "
+                  "'<p style=\"color:#aaa;background:#fff\">pale</p><button></button><pre style=\"width:900px\">wide</pre>')")  # fmt: skip
+    assert page.evaluate(CONTRAST) == ["pale 2.32"]
+    assert page.evaluate(NAMELESS) == ["<button></button>"]
+    assert len(page.evaluate(TOO_WIDE)) == 1
+    assert page.evaluate("document.documentElement.scrollWidth") > 390
+    page.close()

@@ -31,7 +31,7 @@ def test_nothing_is_left_untranslated():
     assert same <= {"metric.roc_auc", "metric.f1", "metric.r2", "sure.interval"}
     for key, text in CHINESE.items():
         assert text
-        assert key in same or re.search("[\u3000-\u9fff：（]", text), key
+        assert key in same or re.search("[\u3000-\u9fff：（，]", text), key
 
 
 def test_every_axis_has_a_name_and_a_sentence():

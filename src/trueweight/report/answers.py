@@ -57,7 +57,7 @@ def _better(asked: Asked) -> Answer:
         return Answer("q.better", words("better.none"), (words("better.none.more"),), "open")
     lines = tuple(_difference(asked, verdict, entry) for verdict, entry in told if entry is not None)[:4]
     # The hardest rival decides: whoever beats only a constant answer has shown little.
-    ranks = {"no": 0, "undefined": 1, "open": 2, "yes": 3}
+    ranks = {"no": 0, "undefined": 1, "open": 2, "same": 2, "yes": 3}
     worst, rival = min(((_outcome(entry), _rival(verdict)) for verdict, entry in told), key=lambda one: ranks[one[0]])
     tone: Tone = {"yes": "good", "no": "bad"}.get(worst, "mind")  # type: ignore[assignment]
     return Answer("q.better", words(f"better.{worst}", rival=rival_name(words, rival)), lines, tone)
@@ -83,6 +83,8 @@ def _told_of(subject: Subject, verdict: Entry) -> Entry | None:
 def _outcome(entry: Entry | None) -> str:
     if entry is None or entry.interval is None or value_of(entry) is None:
         return "undefined" if entry is None or value_of(entry) is None else "open"
+    if entry.interval.low == entry.interval.high == 0:
+        return "same"  # the blend is that very model
     better, worse = entry.interval.low > 0, entry.interval.high < 0
     if not greater_is_better(entry.metric):
         better, worse = worse, better
@@ -258,7 +260,7 @@ def _help(asked: Asked) -> Answer:
         why = [short(e.reason, 200) for e in curve[:1] if e.reason]
         return Answer("q.help", words("help.curve"), (*told, *why), "open")
     simple = [e for e in subject.evidence.select(axis="verdict") if _rival(e) == "linear"]
-    if any(_outcome(_told_of(subject, e)) == "no" for e in simple):
+    if any(_outcome(_told_of(subject, e)) in ("no", "same") for e in simple):
         return Answer("q.help", words("help.simple"), (words("help.simple.more"),), "mind")
     if (worst := _worst_class(subject)) is not None:
         return Answer("q.help", words("help.class", label=worst[0]), (words("help.class.more"),), "open")

@@ -122,7 +122,9 @@ def _strip(asked: Asked) -> Html:
 def _mind(asked: Asked) -> Html:
     words, found = asked.words, findings(asked.subject, asked.words)
     looked = any(e.metric.endswith("flag") and e.status == "measured" for e in asked.subject.evidence)
-    items: list[Child] = [el("li", el("a", short(f.text, 220), href=f"#{_PLACES.get(f.axis, f.axis)}")) for f in found[:MOST_FINDINGS]]
+    items: list[Child] = [
+        el("li", el("a", short(f.text, 220), href=f"#{_PLACES.get(f.axis, f.axis)}")) for f in found[:MOST_FINDINGS]
+    ]
     if len(found) > MOST_FINDINGS:
         items.append(el("li", el("a", words("mind.more", count=len(found) - MOST_FINDINGS), href="#honesty")))
     nothing = el("p", words("mind.none" if looked else "mind.unchecked"))

@@ -156,7 +156,13 @@ def _axis_body(asked: Asked, entries: Sequence[Entry]) -> Iterator[Child]:
     several = len(asked.subject.targets()) > 1
     for (target, metric), found in drawn.items():
         title = asked.words.metric(metric) + (f" · {target}" if several and target else "")
-        yield _group(asked, found, title)
+        if found[0].axis != "quality":
+            yield _group(asked, found, title)
+            continue
+        worst_first = sorted(found, key=lambda e: value_of(e) or 0.0)
+        plot = _group(asked, worst_first, title)
+        # What is found of each class says most; the others are near.
+        yield plot if metric == "recall" else el("details", el("summary", title), plot)
     gone = {id(e) for found in drawn.values() for e in found}
     rest = [e for e in left if id(e) not in gone]
     if rest:

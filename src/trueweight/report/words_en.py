@@ -46,6 +46,7 @@ WORDS: Mapping[str, str] = {
     "q.help": "What would help most?",
     "better.yes": "Yes, better than the {rival}",
     "better.no": "No, the {rival} is better",
+    "better.same": "It answers just as the {rival} does",
     "better.open": "Not shown against the {rival}",
     "better.undefined": "Cannot be told against the {rival}",
     "better.none": "Not compared",

@@ -44,6 +44,7 @@ WORDS: Mapping[str, str] = {
     "q.help": "什么最能改进它？",
     "better.yes": "是，优于{rival}",
     "better.no": "否，{rival}更好",
+    "better.same": "与{rival}完全一样",
     "better.open": "未能证明优于{rival}",
     "better.undefined": "无法与{rival}比较",
     "better.none": "没有比较",
