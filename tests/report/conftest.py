@@ -70,10 +70,19 @@ def made(entries: list[Entry] | None = None, **changes: Any) -> Subject:
     ]
     spec = parse_spec({"name": "shop", "targets": {"won": "binary"}, "data": {"source": "folder/shop.csv"}})
     fixed: dict[str, Any] = {
-        "name": "shop", "created": "2026-01-02T03:04:05Z", "digest": "sha256:" + "ab" * 32, "trueweight": "0.1.0",
-        "torch": "2.13.0", "files": {"spec.yaml": "sha256:" + "cd" * 32}, "parts": {"head": {"binary": "trueweight 0.1.0"}},
-        "spec": spec, "signature": Signature({c.name: c for c in columns}, rows=400),
-        "evidence": Evidence(tuple(facts() if entries is None else entries)), "summaries": {"colour": HOSTILE}, "golden": 16,
-        "weights": 12_345, "later": (Later(HOSTILE, "2026-02-03", Evidence(tuple(facts()[:1])), matches=False),),
-    }  # fmt: skip
+        "name": "shop",
+        "created": "2026-01-02T03:04:05Z",
+        "digest": "sha256:" + "ab" * 32,
+        "trueweight": "0.1.0",
+        "torch": "2.13.0",
+        "files": {"spec.yaml": "sha256:" + "cd" * 32},
+        "parts": {"head": {"binary": "trueweight 0.1.0"}},
+        "spec": spec,
+        "signature": Signature({c.name: c for c in columns}, rows=400),
+        "evidence": Evidence(tuple(facts() if entries is None else entries)),
+        "summaries": {"colour": HOSTILE},
+        "golden": 16,
+        "weights": 12_345,
+        "later": (Later(HOSTILE, "2026-02-03", Evidence(tuple(facts()[:1])), matches=False),),
+    }
     return Subject(**{**fixed, **changes})

@@ -22,16 +22,20 @@ CONTRAST = """() => {
   const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
   const rgba = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
     return [...canvas.getImageData(0, 0, 1, 1).data]; };
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-  const behind = element => { for (let e = element; e; e = e.parentElement) {
-    const found = rgba(getComputedStyle(e).backgroundColor); if (found[3] === 255) return found; } return [255, 255, 255]; };
+  const channel = v => v / 255 <= .03928 ? v / 255 / 12.92 : ((v / 255 + .055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
+  const behind = element => {
+    for (let e = element; e; e = e.parentElement) {
+      const found = rgba(getComputedStyle(e).backgroundColor);
+      if (found[3] === 255) return found;
+    }
+    return [255, 255, 255];
+  };
   const poor = [];
   for (const element of document.querySelectorAll('body *')) {
     const own = [...element.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-    const box = element.getBoundingClientRect();
-    if (!own || !box.width || getComputedStyle(element).visibility === 'hidden' || element.closest('.away, .skip')) continue;
-    const style = getComputedStyle(element);
+    const box = element.getBoundingClientRect(), style = getComputedStyle(element);
+    if (!own || !box.width || style.visibility === 'hidden' || element.closest('.away, .skip')) continue;
     const text = rgba(element instanceof SVGElement ? style.fill : style.color);
     const [a, b] = [light(text), light(behind(element))].sort((x, y) => y - x);
     const ratio = (a + .05) / (b + .05);
@@ -39,6 +43,7 @@ CONTRAST = """() => {
   }
   return poor;
 }"""
+"""Texts whose contrast is below 4.5 : 1, by the definition of WCAG 2.1."""
 
 NAMELESS = """() => [...document.querySelectorAll('button, a, summary, svg[role=img], [role=dialog]')]
   .filter(e => !(e.getAttribute('aria-label') || e.textContent).trim()).map(e => e.outerHTML.slice(0, 80))"""
@@ -129,8 +134,8 @@ def test_it_prints_on_few_pages(browser, file):
 def test_the_checks_find_what_they_look_for(browser, file):
     """A grey word, a button without a name, an element wider than the page."""
     page, _ = opened(browser, file, 390)
-    page.evaluate("document.querySelector('h1').insertAdjacentHTML('afterend', "
-                  "'<p style=\"color:#aaa;background:#fff\">pale</p><button></button><pre style=\"width:900px\">wide</pre>')")  # fmt: skip
+    planted = '<p style="color:#aaa;background:#fff">pale</p><button></button><pre style="width:900px">wide</pre>'
+    page.evaluate("html => document.querySelector('h1').insertAdjacentHTML('afterend', html)", planted)
     assert page.evaluate(CONTRAST) == ["pale 2.32"]
     assert page.evaluate(NAMELESS) == ["<button></button>"]
     assert len(page.evaluate(TOO_WIDE)) == 1
