@@ -514,6 +514,8 @@ CHANGES: dict[str, Change] = {
     "data.cases.case": with_files("data/cases/case", "who", "step", refused=True,
                                   data={"source": "long.csv", "cases": LONG}),
     "data.cases.time": with_files("data/cases/time", None, "step", data={"source": "long.csv", "cases": LONG}),
+    "data.cases.channels": with_files("data/cases/channels", [], ["step", "size"],
+                                      data={"source": "long.csv", "cases": LONG}),
     "data.cases.series": with_files("data/cases/series", None, ["size", "kind"],
                                     data={"source": "long.csv", "cases": LONG}),
     "split.method": change("split/method", "random", "stratified", split),

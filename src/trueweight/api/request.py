@@ -151,7 +151,8 @@ def read_source(
     single = [*spec.targets, *_columns_of_rows(spec)]
     if spec.data.cases.type == "rows":
         return table, labels
-    found = grouped(table, spec.data.cases, read_options_of(spec.data), single=single, apart=labels)
+    options, own = read_options_of(spec.data), list(spec.features)
+    found = grouped(table, spec.data.cases, options, single=single, own=own, apart=labels)
     return found.table, None if labels is None else [labels[row] for row in found.first_K]
 
 

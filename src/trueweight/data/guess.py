@@ -404,8 +404,11 @@ def _settle_series(raw: pa.ChunkedArray, options: ReadOptions) -> dict[str, Any]
     array = flat(raw)
     channels = number_of_channels(array, options)
     found: dict[str, Any] = {"channels": channels} if channels else {}
-    if is_list(array.type) and is_text(array.type.value_type):
-        style = number_style(read_texts(array.flatten(), options).texts, options)
+    members = array
+    while is_list(members.type):
+        members = members.flatten()
+    if members is not array and is_text(members.type):
+        style = number_style(read_texts(members, options).texts, options)
         found["decimal_comma"] = bool(style.decimal_comma)
     return found
 

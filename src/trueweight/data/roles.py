@@ -135,7 +135,10 @@ def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str,
     series = name in (table.provenance.series or ())
     guess = (guess_series if series else guess_feature)(name, table.data.column(name), options)
     role = "ignored" if guess.type in ("ignore", "id") else "feature"
-    return Role(name, role, _part(guess.type, **guess.spec), guess.why)
+    part = _part(guess.type, **guess.spec)
+    if series:  # other guesses have decided it already
+        part = settle(part, table.data.column(name), options)
+    return Role(name, role, part, guess.why)
 
 
 def _part(kind: str, **options: Any) -> PartSpec:

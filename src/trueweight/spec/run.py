@@ -49,15 +49,25 @@ class CasesSpec(Spec):
     series: list[str] | None = None
     """Columns that become a series for each case. Null: those that vary within a case."""
 
+    channels: list[str] | None = None
+    """Those of them that become one column ``series`` together, each a channel of it. Null: where ``series`` is null
+    too, all that hold numbers and are not named under ``features``, if they are several; [] keeps each by itself."""
+
     @classmethod
     def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
         """Each type has what it needs, and nothing that it has no use for."""
         kind, case = raw.get("type", "rows"), raw.get("case")
         if kind == "grouped" and case is None:
             yield Conflict(("type",), "'grouped' needs data.cases.case: which column says what belongs together?")
-        for field in ("case", "time", "series"):
+        for field in ("case", "time", "series", "channels"):
             if kind == "rows" and raw.get(field) is not None:
                 yield Conflict((field,), f"{field!r} needs type: grouped")
+        series, channels = raw.get("series"), raw.get("channels")
+        if isinstance(channels, list) and isinstance(series, list):
+            for place, name in enumerate(channels):
+                if name not in series:
+                    problem = f"{name!r} is not among data.cases.series, of which channels are made"
+                    yield Conflict(("channels", place), problem)
         if case is not None and case == raw.get("time"):
             yield Conflict(("time",), f"{case!r} names the cases: another column must order their rows")
 
