@@ -12,8 +12,8 @@ from trueweight.data.roles import assign_roles
 from trueweight.data.table import Provenance, Table
 from trueweight.errors import DataError, SpecError
 from trueweight.files import canonical_json, digest_bytes
+from trueweight.spec.data import CasesSpec, DataSpec
 from trueweight.spec.load import parse_spec
-from trueweight.spec.run import CasesSpec, DataSpec
 
 OPTIONS = ReadOptions(("", "NA"))
 LONG = {

@@ -15,8 +15,9 @@ from trueweight.data.roles import read_options_of
 from trueweight.data.table import Table
 from trueweight.errors import DataError, SpecError
 from trueweight.files import digest_bytes, safe_name
+from trueweight.spec.data import DataSpec
 from trueweight.spec.load import load_spec, parse_spec
-from trueweight.spec.run import DataSpec, RunSpec
+from trueweight.spec.run import RunSpec
 from trueweight.spec.settings import parse_setting
 
 __all__ = ["Request", "as_cases", "asked_spec", "make_request", "read_source"]

@@ -19,7 +19,7 @@ from trueweight.data.reading import cells_of, plain_facts
 from trueweight.data.table import Provenance, Table
 from trueweight.errors import DataError
 from trueweight.files import canonical_json, digest_bytes
-from trueweight.spec.run import CasesSpec
+from trueweight.spec.data import CasesSpec
 
 __all__ = ["Grouped", "grouped"]
 
