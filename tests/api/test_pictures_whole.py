@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from trueweight import api
 from trueweight.data.read import read_table
-from trueweight.errors import DataError
+from trueweight.errors import DataError, SpecError
 from trueweight.spec.load import parse_spec
 from trueweight.train.prepare import prepare
 
@@ -62,6 +63,34 @@ def test_a_picture_beside_other_columns(photos: Path, tmp_path: Path, monkeypatc
     spec = {"targets": {"kind": "binary"}, "features": {"photo": {"type": "image", "encoder": encoder}}, **SMALL}
     bundle = api.train(photos / "all.csv", spec=spec)
     assert accuracy(bundle) > 0.9
+
+
+def test_mixed_pictures_are_learnt(photos: Path, tmp_path: Path):
+    photo = {"type": "image", "augment": ["mixup"], "encoder": {"type": "cnn", "channels": [4]}}
+    spec = {"targets": {"label": "binary"}, "features": {"file": photo}, **SMALL}
+    bundle = api.train(photos, spec=spec, settings=["train.accumulate=2"], out=tmp_path / "run")
+    assert accuracy(bundle) > 0.9
+
+
+def test_augmentations_that_cannot_be_done_are_refused_together(photos: Path):
+    (photos / "all.csv").write_text(
+        "photo,size,label\n" + "".join(f"dark/{i}.png,{i},{'ab'[i % 2]}\n" for i in range(60))
+    )
+    augment = ["jitter", "mixup", "shift", "mixup"]
+    raw = {"data": {"source": "all.csv"}, "targets": {"label": "binary"},
+           "features": {"photo": {"type": "image", "augment": augment}, "size": "number"}}  # fmt: skip
+    (photos / "spec.yaml").write_text(json.dumps({"version": 1, **raw}))
+    for refused in (
+        lambda: api.check(photos / "spec.yaml"),
+        lambda: prepare(read_table(photos / "all.csv"), parse_spec(raw)),
+    ):
+        with pytest.raises(SpecError, match="3 augmentations cannot be done") as caught:
+            refused()
+        assert "'jitter' changes columns of type timeseries or audio, and 'photo' is of type image" in str(caught.value)
+        assert "'mixup' mixes whole rows, and cannot mix 'size': leave it out, or learn from 'photo' alone" in str(
+            caught.value
+        )
+        assert "'mixup' and 'mixup' both mix rows: keep one" in str(caught.value)
 
 
 def test_broken_ones_are_left_out_and_counted(photos: Path):

@@ -458,7 +458,7 @@ def on_photo(key: str, first: Any, second: Any, see: Any) -> Change:
 
 
 def on_pixels(kind: str, key: str, first: Any, second: Any) -> Change:
-    features = {"features": {"photo": {"type": "image"}}}
+    features = {"features": {"photo": {"type": "image"}, "size": "ignore", "kind": "ignore"}}
     ways = [[{"type": kind, key: value}] for value in (first, second)]
     return change("features/photo/augment", *ways, augmented, **merged(SMALL, features))
 
@@ -516,6 +516,8 @@ CHANGES: dict[str, Change] = {
     "data.cases.case": with_files("data/cases/case", "who", "step", refused=True,
                                   data={"source": "long.csv", "cases": LONG}),
     "data.cases.time": with_files("data/cases/time", None, "step", data={"source": "long.csv", "cases": LONG}),
+    "data.cases.channels": with_files("data/cases/channels", [], ["step", "size"],
+                                      data={"source": "long.csv", "cases": LONG}),
     "data.cases.series": with_files("data/cases/series", None, ["size", "kind"],
                                     data={"source": "long.csv", "cases": LONG}),
     "split.method": change("split/method", "random", "stratified", split),
@@ -754,6 +756,7 @@ CHANGES: dict[str, Change] = {
     "augmentation.time_shift.steps": on_frames("time_shift", "steps", 1, 5),
     "augmentation.gain.decibels": on_frames("gain", "decibels", 1.0, 6.0),
     "augmentation.noise.signal_to_noise": on_frames("noise", "signal_to_noise", [0.0, 10.0], [20.0, 30.0]),
+    "augmentation.mixup.alpha": on_pixels("mixup", "alpha", 0.2, 5.0),
     "augmentation.cutout.share": on_pixels("cutout", "share", 0.2, 0.6),
     # Optimisers
     "optimizer.sgd.learning_rate": on_optimizer("sgd", "learning_rate", 0.1, 0.2),

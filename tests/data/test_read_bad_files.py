@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from trueweight.data.read import read_table
 from trueweight.errors import DataError
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 PARQUET = io.BytesIO()
 parquet.write_table(pa.table({"a": [1, 2]}), PARQUET)

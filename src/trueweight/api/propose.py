@@ -15,7 +15,7 @@ from trueweight.data.read import read_table
 from trueweight.data.reading import reading_from
 from trueweight.data.roles import read_options_of
 from trueweight.data.table import Table
-from trueweight.spec.run import CasesSpec, DataSpec
+from trueweight.spec.data import CasesSpec, DataSpec
 
 __all__ = ["propose"]
 

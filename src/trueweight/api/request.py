@@ -15,8 +15,9 @@ from trueweight.data.roles import read_options_of
 from trueweight.data.table import Table
 from trueweight.errors import DataError, SpecError
 from trueweight.files import digest_bytes, safe_name
+from trueweight.spec.data import DataSpec
 from trueweight.spec.load import load_spec, parse_spec
-from trueweight.spec.run import DataSpec, RunSpec
+from trueweight.spec.run import RunSpec
 from trueweight.spec.settings import parse_setting
 
 __all__ = ["Request", "as_cases", "asked_spec", "make_request", "read_source"]
@@ -151,7 +152,8 @@ def read_source(
     single = [*spec.targets, *_columns_of_rows(spec)]
     if spec.data.cases.type == "rows":
         return table, labels
-    found = grouped(table, spec.data.cases, read_options_of(spec.data), single=single, apart=labels)
+    options, own = read_options_of(spec.data), list(spec.features)
+    found = grouped(table, spec.data.cases, options, single=single, own=own, apart=labels)
     return found.table, None if labels is None else [labels[row] for row in found.first_K]
 
 

@@ -1,12 +1,18 @@
-"""Digests of rows by what their cells say, so that a re-saved file still counts as the same data."""
+"""Digests of rows by what their cells say, so that a re-saved file still counts as the same data.
+
+Shape suffixes:
+    M  values of all lists
+"""
 
 import hashlib
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trueweight.data.parse_series import is_list
 from trueweight.data.table import Table
 
 __all__ = ["digest_rows"]
@@ -14,6 +20,11 @@ __all__ = ["digest_rows"]
 
 def digest_rows(table: Table, rows: np.ndarray | None = None) -> str:
     """SHA-256 over the raw cells of some rows, column by column in the order of their names.
+
+    For each column its name is hashed, and then its cells: lengths as int64 (-1 where missing) and letters, numbers and
+    dates as they would be written. Of a column of lists the lengths of the lists are hashed and then what they hold, of
+    any depth: numbers as float64 (all of one kind of NaN, and 0 for -0), whole ones too unless they are beyond 2**53;
+    anything else as cells are. Other cells of several values are written as JSON.
 
     Args:
         table: Cells as they were read.
@@ -24,10 +35,36 @@ def digest_rows(table: Table, rows: np.ndarray | None = None) -> str:
         column = table.data.column(name)
         if rows is not None:
             column = column.take(pa.array(rows, pa.int64()))
-        cells = _texts(column)
         total.update(f"{len(name)}:{name}".encode())
-        total.update(_bytes(cells))
+        for part in _listed(column) if is_list(column.type) else (_bytes(_texts(column)),):
+            total.update(part)
     return f"sha256:{total.hexdigest()}"
+
+
+def _listed(column: pa.ChunkedArray) -> Iterator[bytes]:
+    """Lengths of lists, and what is in them. Each part begins with a letter that says what it is."""
+    while is_list(column.type):
+        yield b"L" + _whole(pc.fill_null(pc.list_value_length(column).cast(pa.int64()), -1)).tobytes()
+        column = pc.list_flatten(column)
+    numbers = _numbers(column)
+    yield b"T" + _bytes(_texts(column)) if numbers is None else b"N" + numbers
+
+
+def _numbers(column: pa.ChunkedArray) -> bytes | None:
+    """Which values are there, and what they are; None for what is no number, or not exactly one as float64."""
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return None
+    try:
+        value_M = _whole(pc.fill_null(pc.cast(column, pa.float64()), 0.0)) + 0.0
+    except pa.ArrowInvalid:
+        return None
+    value_M[np.isnan(value_M)] = np.nan
+    return np.packbits(_whole(pc.is_valid(column))).tobytes() + value_M.tobytes()
+
+
+def _whole(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(column.to_numpy())
 
 
 def _texts(column: pa.ChunkedArray) -> pa.Array:

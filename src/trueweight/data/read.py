@@ -22,7 +22,7 @@ from trueweight.data.table import Provenance, Table
 from trueweight.errors import DataError
 from trueweight.files import TOO_LONG, digest_bytes, digest_file
 from trueweight.registry import registry
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 __all__ = ["read_table"]
 

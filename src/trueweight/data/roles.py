@@ -6,15 +6,17 @@ from difflib import get_close_matches
 from typing import Any
 
 from trueweight.data.cells import ReadOptions
-from trueweight.data.guess import guess_feature, guess_series, settle
+from trueweight.data.guess import guess_feature, guess_series
 from trueweight.data.reading import reading_from
+from trueweight.data.settle import settle
 from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.progress import advance
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
+from trueweight.spec.data import DataSpec
 from trueweight.spec.document import Document, Path, dotted
-from trueweight.spec.run import DataSpec, RunSpec
+from trueweight.spec.run import RunSpec
 
 __all__ = [
     "Role", "assign_roles", "left_out", "missing_columns", "named_columns", "read_options_of", "require_features",
@@ -135,7 +137,10 @@ def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str,
     series = name in (table.provenance.series or ())
     guess = (guess_series if series else guess_feature)(name, table.data.column(name), options)
     role = "ignored" if guess.type in ("ignore", "id") else "feature"
-    return Role(name, role, _part(guess.type, **guess.spec), guess.why)
+    part = _part(guess.type, **guess.spec)
+    if series:  # other guesses have decided it already
+        part = settle(part, table.data.column(name), options)
+    return Role(name, role, part, guess.why)
 
 
 def _part(kind: str, **options: Any) -> PartSpec:

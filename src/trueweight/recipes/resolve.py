@@ -4,7 +4,7 @@ from typing import Any
 
 from trueweight.errors import SpecError
 from trueweight.recipes.facts import Facts
-from trueweight.recipes.senses import passes
+from trueweight.recipes.senses import passes, require_fitting
 from trueweight.recipes.tables import METRICS, PRESETS, ROWS_PER_SECOND, Preset
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
@@ -35,6 +35,7 @@ def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
     Raises:
         SpecError: A wish that the data's types rule out.
     """
+    require_fitting(spec.features, facts.features)
     preset = PRESETS[spec.model.preset]
     train = _train(spec.train, preset, passes(facts.features.values(), facts.rows, preset.epochs))
     model = _model(spec.model, preset, facts, train.budget.time or preset.seconds)

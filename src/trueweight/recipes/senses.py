@@ -4,13 +4,14 @@ Each constant names where it comes from. They were chosen on the calibration lis
 on the benchmark list.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
+from trueweight.errors import SpecError
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 
-__all__ = ["SENSES", "passes", "with_defaults"]
+__all__ = ["SENSES", "passes", "require_fitting", "with_defaults"]
 
 # The fully convolutional network of Wang, Yan and Oates 2017, arXiv:1611.06455 (kernels of 8, 5 and 3 steps, global
 # means), half as wide and with kernels of odd length. Alone on GunPoint, seeds 0 and 1: 0.84 and 0.93, where two
@@ -37,6 +38,9 @@ zh-reviews and clothing-reviews, validation losses of the bag were lowest after 
 15,000 rows; beside the linear model they are worth 0.3 points of accuracy, and more passes only took time."""
 
 LEAST_PASSES = 2
+
+_ARRAYS = {"timeseries": "frame", "text": "token", "image": "pixel", "audio": "frame"}
+"""By column type, the array that augmentations of it change."""
 
 
 def passes(types: Iterable[str], rows: int, usual: int) -> int:
@@ -70,6 +74,42 @@ def with_defaults(part: PartSpec) -> PartSpec:
     if asked["augment"] is None:
         changes["augment"] = [_part("augmentation", raw) for raw in chosen["augment"]]
     return part.model_copy(update=changes)
+
+
+def require_fitting(columns: Mapping[str, PartSpec], features: Iterable[str]) -> None:
+    """Refuse augmentations that cannot be done.
+
+    Args:
+        columns: Columns that the spec names.
+        features: All feature columns.
+
+    Raises:
+        SpecError: Every one that changes another sense, mixes rows that hold more than it mixes, or mixes twice.
+    """
+    others = list(features)
+    wrong = [
+        f"features.{name}.augment: {line}"
+        for name, part in columns.items()
+        if part.type in _ARRAYS
+        for line in _unfit(name, part, cast(Any, part).augment or [], others)
+    ]
+    if wrong:
+        count = f"{len(wrong)} augmentation{'s' * (len(wrong) > 1)} cannot be done"
+        raise SpecError("\n  ".join([count, *wrong]), where="features")
+
+
+def _unfit(name: str, column: PartSpec, augment: Sequence[Any], features: Sequence[str]) -> Iterator[str]:
+    for part in augment:
+        if part.reads != _ARRAYS[column.type]:
+            kinds = [kind for kind, array in _ARRAYS.items() if array == part.reads]
+            yield f"{part.type!r} changes columns of type {' or '.join(kinds)}, and {name!r} is of type {column.type}"
+    mixing = [part.type for part in augment if part.mixes]
+    beside = [repr(other) for other in features if other != name]
+    if mixing and beside:
+        shown = ", ".join(beside[:3]) + (", …" if len(beside) > 3 else "")
+        yield f"{mixing[0]!r} mixes whole rows, and cannot mix {shown}: leave it out, or learn from {name!r} alone"
+    if len(mixing) > 1:
+        yield f"{' and '.join(map(repr, mixing))} both mix rows: keep one"
 
 
 def _part(kind: str, raw: Mapping[str, Any]) -> PartSpec:

@@ -9,6 +9,7 @@ import numpy as np
 
 from trueweight.data.cases import Cases, fingerprints, repeats_of_earlier_rows
 from trueweight.data.cells import Cells, DateCells, LevelCells, NumberCells, ReadOptions
+from trueweight.data.channels import JOINED
 from trueweight.data.learn import blank_signature, learn_signature
 from trueweight.data.reading import cells_of, plain_facts
 from trueweight.data.roles import Role, assign_roles, left_out, read_options_of, require_features
@@ -23,7 +24,7 @@ from trueweight.data.split import (
     cut_by_time,
     merge_groups,
 )
-from trueweight.data.table import Table
+from trueweight.data.table import Provenance, Table
 from trueweight.errors import DataError
 from trueweight.metrics.words import counted
 from trueweight.recipes.facts import Facts
@@ -94,7 +95,7 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     refuse_broken(blank, table, spec.data.max_bad_rows)
     weight_N = row_weights(table, blank)
     cases, prints, repeats = _cases(table, blank, spec, weight_N)
-    resolved = _resolved(spec, roles, len(cases), table.provenance.series)
+    resolved = _resolved(spec, roles, len(cases), table.provenance)
     group = group_codes(table, resolved.split.group, options)
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
@@ -159,14 +160,16 @@ def _cases(table: Table, blank: Signature, spec: RunSpec, weight_N: np.ndarray |
     return Cases(table, rows.astype(np.int64), tuple(notes)), prints, int(repeated.sum())
 
 
-def _resolved(spec: RunSpec, roles: Sequence[Role], rows: int, series: Sequence[str] | None) -> RunSpec:
+def _resolved(spec: RunSpec, roles: Sequence[Role], rows: int, origin: Provenance) -> RunSpec:
     """The spec with columns and recipe filled in."""
     features = {r.name: r.part.type for r in roles if r.role == "feature"}
     facts = Facts(rows, features, {name: part.type for name, part in spec.targets.items()})
     columns = {r.name: _with_reason(r) for r in roles if r.role in ("feature", "ignored")}
     changes: dict[str, object] = {"features": columns, "other_features": "ignore"}
-    if series is not None:  # so that later tables are put together in the same way
-        cases = spec.data.cases.model_copy(update={"series": list(series)})
+    if origin.series is not None:  # so that later tables are put together in the same way
+        alone = [name for name in origin.series if not (origin.channels and name == JOINED)]
+        known = {"series": [*alone, *origin.channels], "channels": list(origin.channels)}
+        cases = spec.data.cases.model_copy(update=known)
         changes["data"] = spec.data.model_copy(update={"cases": cases})
     return resolve(spec, facts).model_copy(update=changes)
 
