@@ -37,11 +37,6 @@ PICTURE_SHARE = 0.1
 good to compare with, and no more."""
 
 
-PICTURE_SHARE = 0.1
-"""Of the budget, about as much as a solved member may take where networks read pictures: a linear model of pixels is
-good to compare with, and no more."""
-
-
 @dataclass(frozen=True, slots=True)
 class MemberReport:
     """What fitting one member came to."""
