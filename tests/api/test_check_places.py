@@ -116,3 +116,18 @@ def test_a_spec_with_mistakes_and_no_data_tells_both() -> None:
         "  rows.yaml:2:16: targets.won: unknown target type 'binry'; did you mean 'binary'?",
         "  rows.yaml:3:15: split.test: must be a number, got 'much'",
     ]
+
+
+def test_words_of_a_split_column_that_name_no_part(make_table: Any, make_csv: Any) -> None:
+    rows = make_table(60)
+    rows["part"] = ["trial" if n == 7 else ("train", "Val", "test", "")[n % 4] for n in range(60)]
+    make_csv(Path("rows.csv"), rows)
+    text = "version: 1\ndata: {source: rows.csv}\ntargets: {won: binary}\nsplit: {column: part}\n"
+    Path("rows.yaml").write_text(text)
+    with pytest.raises(DataError) as caught:
+        api.check("rows.yaml")
+    assert caught.value.problem == "the split column says 'trial'"
+    assert "train, validation, calibration or test" in caught.value.hint
+    rows["part"][7] = "train"
+    make_csv(Path("rows.csv"), rows)
+    assert api.check("rows.yaml").spec.split.method == "column"

@@ -83,7 +83,7 @@ def test_the_digest_is_of_names_and_contents(tmp_path: Path):
         ((), "is a folder, not a file", "name the files in it"),
         (("a.csv",), "is a folder, not a file", "name the files in it"),
         (("a.png", "b.png"), "there are no class folders: 2 files lie in photos itself, e.g. 'a.png'", "sub-folder"),
-        (("cat/a.txt", "dog/b.txt"), "its sub-folders cat, dog hold no such files", "each class needs"),
+        (("cat/a.txt", "dog/b.txt"), "its sub-folders cat, dog hold no pictures or sounds", "each class needs"),
     ],
 )
 def test_other_folders_are_refused(tmp_path: Path, names, problem, hint):

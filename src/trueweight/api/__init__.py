@@ -76,12 +76,16 @@ def load(path: str | Path, *, allow: Sequence[str] = ()) -> "Bundle":
     return open_bundle(Path(path), allow=allow)
 
 
-def predict(bundle: "Bundle | str | Path", source: Any, *, allow: Sequence[str] = ()) -> "dict[str, np.ndarray]":
+def predict(
+    bundle: "Bundle | str | Path", source: Any, *, media_dir: str | Path | None = None, allow: Sequence[str] = (),
+) -> "dict[str, np.ndarray]":  # fmt: skip
     """Answers for every row of a source, in its order.
 
     Args:
         bundle: A bundle or its path.
         source: A file, ``"-"`` for standard input, or a frame.
+        media_dir: Folder that paths of pictures and sounds in cells start from, and stay in. None: as in the spec that
+            the model was trained with, from the folder of the source.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Returns:
@@ -92,11 +96,12 @@ def predict(bundle: "Bundle | str | Path", source: Any, *, allow: Sequence[str] 
             lacks all of the model's columns.
     """
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
-    return opened.predict_columns(_read_like(opened, source, max_bad_rows=0.0))
+    return opened.predict_columns(_read_like(opened, source, max_bad_rows=0.0, **_media(media_dir)))
 
 
 def evaluate(
-    bundle: "Bundle | str | Path", source: Any, *, keep: bool = True, allow: Sequence[str] = (),
+    bundle: "Bundle | str | Path", source: Any, *, keep: bool = True, media_dir: str | Path | None = None,
+    allow: Sequence[str] = (),
 ) -> "Evidence":  # fmt: skip
     """Measure a bundle on rows that came later.
 
@@ -106,6 +111,7 @@ def evaluate(
         bundle: A bundle or its path.
         source: A file or a frame with at least one target column.
         keep: Write the facts beside the bundle, into ``NAME.evidence/``.
+        media_dir: As for :func:`predict`.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Raises:
@@ -116,7 +122,7 @@ def evaluate(
     from trueweight.evidence.ledger import record_known_look
 
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
-    table = _read_like(opened, source)
+    table = _read_like(opened, source, **_media(media_dir))
     if skipped := table.provenance.skipped_rows:
         _LOG.warning("%s: %d unreadable rows were skipped and are not in the scores", table.label, skipped)
     record_known_look(opened.path.resolve().parent.parent, digest_rows(table), by=opened.name, purpose="evaluate")
@@ -127,7 +133,8 @@ def evaluate(
 
 
 def verify(
-    path: str | Path, *, recompute: bool = False, data: Any = None, allow: Sequence[str] = (),
+    path: str | Path, *, recompute: bool = False, data: Any = None, media_dir: str | Path | None = None,
+    allow: Sequence[str] = (),
 ) -> "Verification":  # fmt: skip
     """Say whether a bundle is unchanged, who signed it, and whether its numbers come out again.
 
@@ -135,6 +142,7 @@ def verify(
         path: The bundle's folder.
         recompute: Measure again on ``data``.
         data: What it was trained from; the split is drawn again from the bundle's own spec.
+        media_dir: As for :func:`predict`.
         allow: Distributions, beside trueweight, whose parts may be imported.
 
     Raises:
@@ -143,7 +151,7 @@ def verify(
     """
     from trueweight.api.recompute import verify_path
 
-    return verify_path(Path(path), recompute=recompute, data=data, allow=allow)
+    return verify_path(Path(path), recompute=recompute, data=data, allow=allow, **_media(media_dir))
 
 
 def init(source: Any, target: str | Sequence[str], *, name: str | None = None) -> str:
@@ -210,6 +218,11 @@ def memory(spec: str | Path, *, settings: Sequence[str] = ()) -> list[dict[str, 
     from trueweight.api.needs import memory_of
 
     return memory_of(Path(spec), settings)
+
+
+def _media(folder: str | Path | None) -> dict[str, str]:
+    """The folder as a spec says it, whole: here it starts from where we are, there from the data."""
+    return {} if folder is None else {"media_dir": str(Path(folder).expanduser().absolute())}
 
 
 def _read_like(bundle: "Bundle", source: Any, **changes: Any) -> "Table":

@@ -137,7 +137,9 @@ def _nothing(folder: Path) -> DataError:
         return DataError(f"{name} is a folder, not a file", where=str(folder), hint=hint)
     shown = ", ".join(names[:_SHOWN])
     hint = "each class needs a sub-folder with pictures (png, jpg, webp, gif, tif) or sounds (wav, flac, ogg, mp3)"
-    return DataError(f"{name} has no rows: its sub-folders {shown} hold no such files", where=str(folder), hint=hint)
+    rest = ", … hold" if len(names) > _SHOWN else " hold" if len(names) > 1 else " holds"
+    which = f"its sub-folder{'s' if len(names) > 1 else ''} {shown}{rest} no pictures or sounds"
+    return DataError(f"{name} has no rows: {which}", where=str(folder), hint=hint)
 
 
 def _table(listed: Sequence[tuple[str, str, str]], found: Sequence[_Found]) -> pa.Table:

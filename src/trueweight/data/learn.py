@@ -19,7 +19,7 @@ from trueweight.progress import advance
 
 __all__ = ["blank_signature", "learn_signature"]
 
-VERSION = 1
+VERSION = 2
 """Of what columns learn: to be raised with any change of it, or the cache would give the old facts."""
 
 

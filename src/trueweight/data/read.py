@@ -6,7 +6,7 @@ import stat
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
@@ -55,6 +55,8 @@ def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = N
     names = _file_names(source)
     if names is None:
         table = from_frame(source)
+        if spec.media_dir is not None and table.media_dir is None:
+            table = replace(table, media_dir=(base or Path()) / spec.media_dir)
         return table if rows is None or len(table) <= rows else table.head(rows)
     parts: list[_Part] = []
     missing = rows
@@ -185,7 +187,8 @@ def _opened(path: Path) -> SourceFile:
             return SourceFile.held(path.name, path.read_bytes())
         return SourceFile.at(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f"there is no file {path.name!r}", where=where, hint=_neighbours(path)) from None
+        what = "file" if path.suffix else "file or folder"
+        raise DataError(f"there is no {what} {path.name!r}", where=where, hint=_neighbours(path)) from None
     except PermissionError:
         hint = f"ask its owner, or: chmod u+r {path}"
         raise DataError(f"no permission to read {path.name}", where=where, hint=hint) from None

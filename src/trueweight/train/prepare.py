@@ -22,6 +22,7 @@ from trueweight.data.split import (
     cut_by_share,
     cut_by_time,
     merge_groups,
+    words_of,
 )
 from trueweight.data.table import Table
 from trueweight.errors import DataError
@@ -223,7 +224,7 @@ def _split(
     calibrate = spec.evaluate.conformal is not None and any(facts.type == "number" for facts in blank.targets())
     shares = Shares(_share(wish.validation), _share(wish.test), calibrate)
     if wish.method in ("column", "files"):
-        chosen = labels if labels is not None else _words(cases.table, wish.column, blank.options)
+        chosen = labels if labels is not None else words_of(cases.table, wish.column or "", blank.options)
         return cut_by_label(Units(rows), [chosen[r] for r in rows], shares, seed, wish.method)
     if wish.method == "time":
         gap, starts = round((wish.gap or 0) * 1e6), _starts(wish)
@@ -299,15 +300,6 @@ def _seconds(value_N: np.ndarray, name: str) -> np.ndarray:
             hint="a gap, or parts that begin 'from' a date, need dates or seconds: write the times as dates",
         )
     return np.round(value_N * 1e6).astype(np.int64)
-
-
-def _words(table: Table, name: str | None, options: ReadOptions) -> list[str | None]:
-    facts = plain_facts(name or "", "category", len(table))
-    table.column(name or "")
-    cells = cells_of(table, facts, options)
-    if not isinstance(cells, LevelCells):
-        raise DataError(f"column {name!r} has no words", where="split.column")
-    return [None if code < 0 else cells.levels[code] for code in cells.code_N]
 
 
 def _strata(blank: Signature, cases: Cases) -> np.ndarray | None:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from trueweight.data.cells import Cells, MediaCells, ReadOptions
 from trueweight.data.column import FieldArrays, Sense
-from trueweight.data.media import UnusableError, content_of, in_threads, read_media
+from trueweight.data.media import UnusableError, content_of, in_threads, read_media, undecodable
 from trueweight.data.picture_facts import learn_pictures
 from trueweight.data.pictures import calm, decoded, fitted, made_up_picture, picture_head
 from trueweight.data.sample import BottomK
@@ -83,7 +83,7 @@ class ImageCodec:
             for _ in in_threads(several, np.array_split(given, -(-len(given) // _RUN) or 1)):
                 pass
         if broken := int((missing_N & ~cells.missing_N).sum()):
-            _log.warning("column %r: %d pictures cannot be decoded, and count as missing", self.name, broken)
+            _log.warning("%s", undecodable(self.name, broken, "picture"))
         flag = {"flag": missing_N.astype(np.float32)[:, None]} if self.flags else {}
         return {"pixel": pixel_NHWC} | flag
 
@@ -104,7 +104,8 @@ class ImageColumn(PartSpec):
     and whether a file has an alpha channel tells where it comes from rather than what it shows.
 
     Facts learnt: "count" and "missing" (rows), "size" (height, width), "channels", "mean" and "std" of each channel,
-    "covariance" of patches of 2 by 2 pixels (all from at most 1,024 pictures).
+    "covariance" of patches of 2 by 2 pixels (all from at most 1,024 pictures), and how many were "looked_at" for that
+    and how many of them are "broken": their heads are right, and yet they cannot be decoded.
 
     Example:
         ``photo: {type: image, size: 64, augment: [horizontal_flip, shift], encoder: cnn}``
@@ -164,4 +165,5 @@ class ImageColumn(PartSpec):
         if not learnt["count"]:
             return "no pictures"
         high, wide = learnt["size"]
-        return f"pictures of {high} × {wide}, {'grey' if learnt['channels'] == 1 else 'in colour'}"
+        odd = f"; {learnt['broken']:,} of {learnt['looked_at']:,} broken" if learnt.get("broken") else ""
+        return f"pictures of {high} × {wide}, {'grey' if learnt['channels'] == 1 else 'in colour'}{odd}"

@@ -121,7 +121,8 @@ class TimeseriesColumn(PartSpec):
     lists of channels, typed or as texts like ``[0.1, 0.2]``, ``0.1 0.2`` and ``[[1, 2], [3, 4]]``.
 
     Facts learnt: "count" and "missing" (rows), "channels", "mean" and "std" of each, "gaps" (rows in which steps lack
-    a value), "lengths" (quantiles), "every" and "length" (steps that are averaged, and that are kept).
+    a value), "lengths" (quantiles), "every" and "length" (steps that are averaged, and that are kept), "cut" (rows
+    that are longer).
 
     Example:
         ``acceleration: {type: timeseries, max_length: 200, encoder: {type: gru}}``
@@ -173,6 +174,7 @@ class TimeseriesColumn(PartSpec):
             "count": count, "missing": missing, "channels": channels, "mean": [float(x) for x in mean_C],
             "std": [float(x) for x in std_C], "gaps": int(rows_with_gaps(series).sum()),
             "lengths": [float(x) for x in lengths], "every": every, "length": length,
+            "cut": int((series.lengths > every * length).sum()),
         }  # fmt: skip
 
     def codec(self, name: str, learnt: Mapping[str, Any]) -> TimeseriesCodec:
@@ -196,9 +198,7 @@ class TimeseriesColumn(PartSpec):
         most = max(4, _MADE_UP // channels)
         lengths = np.interp(rng.uniform(size=n), LEVELS, learnt["lengths"]).round().clip(1, most).astype(np.int64)
         empty = rng.uniform(size=n) < (0.1 if learnt["missing"] else 0.0)
-        rows = [
-            None if gone else _wandering(rng, length, learnt) for length, gone in zip(lengths, empty, strict=True)
-        ]
+        rows = [None if gone else _wandering(rng, length, learnt) for length, gone in zip(lengths, empty, strict=True)]
         return pa.array(rows, kind)
 
     def summary(self, learnt: Mapping[str, Any]) -> str:
