@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from trueweight.data.cells import LevelCells, ReadOptions
+from trueweight.data.parse_texts import is_text
 from trueweight.data.reading import cells_of, plain_facts
 from trueweight.data.table import Table
 from trueweight.errors import DataError
@@ -16,8 +19,18 @@ from trueweight.metrics.words import counted
 from trueweight.seeds import row_hashes, stream_seed
 
 __all__ = [
-    "CROSS_FIT_BELOW", "Shares", "Split", "Units", "count_twins", "cut_by_label", "cut_by_share", "cut_by_time",
-    "merge_groups", "refuse_unknown_parts", "words_of",
+    "CROSS_FIT_BELOW",
+    "Shares",
+    "Split",
+    "Units",
+    "count_twins",
+    "cut_by_label",
+    "cut_by_share",
+    "cut_by_time",
+    "merge_groups",
+    "refuse_unknown_parts",
+    "split_column_of",
+    "words_of",
 ]  # fmt: skip
 
 CROSS_FIT_BELOW = 100
@@ -241,6 +254,32 @@ def words_of(table: Table, name: str, options: ReadOptions) -> list[str | None]:
     if not isinstance(cells, LevelCells):
         raise DataError(f"column {name!r} has no words", where="split.column")
     return [None if code < 0 else cells.levels[code] for code in cells.code_N]
+
+
+def split_column_of(table: Table, others: Iterable[str]) -> tuple[str, set[int]] | None:
+    """The first column that says of each row to which part it belongs, and nothing else; with the parts' numbers.
+
+    Args:
+        table: All rows.
+        others: Columns that are something else.
+    """
+    for name in table.names:
+        kind = table.data.schema.field(name).type
+        if name in others or not (is_text(kind) or pa.types.is_dictionary(kind)):
+            continue
+        column = table.column(name)
+        for cells in (column.slice(0, _FEW), column):  # most columns show at once that they are none
+            said = {str(cell).strip().lower() for cell in pc.unique(cells).to_pylist() if cell is not None}
+            if not said <= _WORDS.keys():
+                break
+        else:
+            parts = {_WORDS[word] for word in said}
+            if 0 in parts and parts & {1, 3}:
+                return name, parts
+    return None
+
+
+_FEW = 200
 
 
 def refuse_unknown_parts(labels: Iterable[str | None]) -> None:
