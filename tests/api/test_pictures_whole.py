@@ -13,7 +13,7 @@ from PIL import Image
 from trueweight import api
 from trueweight.cli.main import run
 from trueweight.data.read import read_table
-from trueweight.errors import DataError
+from trueweight.errors import DataError, SpecError
 from trueweight.spec.load import parse_spec
 from trueweight.train.prepare import prepare
 
@@ -64,6 +64,21 @@ def test_a_picture_beside_other_columns(photos: Path, tmp_path: Path, monkeypatc
     spec = {"targets": {"kind": "binary"}, "features": {"photo": {"type": "image", "encoder": encoder}}, **SMALL}
     bundle = api.train(photos / "all.csv", spec=spec)
     assert accuracy(bundle) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("encoder", "says"),
+    [
+        ("mlp", "encoder 'mlp' reads numbers and categories, no pictures, sounds, texts or series"),
+        ("bag", "encoder 'bag' reads texts, and these columns are none"),
+    ],
+)
+def test_encoders_that_cannot_read_pictures_are_told_with_the_column(photos: Path, encoder: str, says: str):
+    spec = {"targets": {"label": "binary"}, "features": {"file": {"type": "image", "encoder": encoder}}}
+    with pytest.raises(SpecError, match=says) as caught:
+        api.train(photos, spec=spec, settings=["train.budget.steps=2"], out=photos.parent / "run")
+    assert caught.value.where == "features.file.encoder"
+    assert caught.value.hint
 
 
 def test_broken_ones_are_left_out_and_counted(photos: Path):

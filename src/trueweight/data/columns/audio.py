@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trueweight.data.cells import Cells, MediaCells, ReadOptions
 from trueweight.data.column import FieldArrays, Sense
@@ -17,7 +17,7 @@ from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
 from trueweight.data.sound_facts import learn_sounds, make_up
 from trueweight.data.sounds import decode, log_mel, mel_centres, sound_head
-from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec
+from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
 
 __all__ = ["AudioCodec", "AudioColumn", "Spectrum"]
 
@@ -160,6 +160,11 @@ class AudioColumn(PartSpec):
         if self.hop * self.sample_rate < 1000:
             raise ValueError("hop is shorter than one sample: raise hop or sample_rate")
         return self
+
+    @field_validator("augment")
+    @classmethod
+    def _changes_what_it_reads(cls, parts: list[PartSpec] | None) -> list[PartSpec] | None:
+        return only_for("frame", "sounds", parts)
 
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> MediaCells:
         """Open every file and look at its head: samples of each channel, samples a second, channels."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from trueweight.data.cells import Cells, MediaCells, ReadOptions
 from trueweight.data.column import FieldArrays, Sense
@@ -16,7 +16,7 @@ from trueweight.data.media import UnusableError, content_of, in_threads, read_me
 from trueweight.data.picture_facts import learn_pictures
 from trueweight.data.pictures import calm, decoded, fitted, made_up_picture, picture_head
 from trueweight.data.sample import BottomK
-from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec
+from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
 
 __all__ = ["ImageCodec", "ImageColumn"]
 
@@ -123,6 +123,11 @@ class ImageColumn(PartSpec):
 
     augment: list[AugmentationPart] | None = None
     """Changes of training pictures that leave what they show. Null: chosen by the recipe; [] for none."""
+
+    @field_validator("augment")
+    @classmethod
+    def _changes_what_it_reads(cls, parts: list[PartSpec] | None) -> list[PartSpec] | None:
+        return only_for("pixel", "pictures", parts)
 
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> MediaCells:
         """Find the files and look at their heads: height, width, channels. Nothing is decoded."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from trueweight.data.cells import Cells, ReadOptions, SeriesCells
 from trueweight.data.column import FieldArrays, Sense
@@ -15,7 +15,7 @@ from trueweight.data.quantiles import inner_quantiles, tellable
 from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
 from trueweight.data.series import averaged, channel_scales, filled, rows_with_gaps
-from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec
+from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
 
 __all__ = ["TimeseriesCodec", "TimeseriesColumn"]
 
@@ -149,6 +149,11 @@ class TimeseriesColumn(PartSpec):
 
     augment: list[AugmentationPart] | None = None
     """Changes of training examples, in this order. Null: the recipe's; [] for none."""
+
+    @field_validator("augment")
+    @classmethod
+    def _changes_what_it_reads(cls, parts: list[PartSpec] | None) -> list[PartSpec] | None:
+        return only_for("frame", "series", parts)
 
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> SeriesCells:
         """Interpret raw cells as series of one number of channels."""
