@@ -210,7 +210,7 @@ SENSE_CASES = (
     SenseCase("one-pixel", "pictures of one pixel", lambda folder: _photos(folder, side=1), "photos", 0,
               ("Test: 12 rows",)),
     SenseCase("no-such-pictures", "paths that lead nowhere, named as pictures", _paths("photo/"), "data.csv", 3,
-              ("60 of 60 files", "file not found: 60", "photo/dark/0.png", "say in which folder", "data.media_dir"),
+              ("60 of 60 files", "file not found: 60", "say in which folder", "data.media_dir", "another type"),
               PICTURE),
     SenseCase("no-such-pictures-guessed", "the same beside another column, left to be guessed", _paths("photo/", True),
               "data.csv", 0, ("left out 'file'", "the files are not there", "data.media_dir")),

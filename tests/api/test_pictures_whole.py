@@ -126,6 +126,23 @@ def test_wrong_paths_end_the_run(photos: Path):
     assert "the files are not there: say where they start with data.media_dir" in caught.value.hint
 
 
+def test_the_answers_of_a_folder_name_its_files(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """With class folders or without; what is measured needs the classes."""
+    bundle = api.train(photos, target="label", settings=["model.preset=fast"], out=tmp_path / "run")
+    inside = api.predict(bundle, photos)
+    assert list(inside) == ["file", "label", "label.p[light]"]
+    assert [name.split("/")[0] for name in inside["file"]] == list(inside["label"])
+    (photos / "light" / "about.txt").write_text("no picture")
+    assert run(["predict", str(bundle.path), str(photos / "light")]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "file,label,label.p[light]"
+    assert [line.split(",")[0] for line in told[1:]] == sorted(f"{number}.png" for number in range(60))
+    with pytest.raises(DataError, match="column 'label' is not there"):
+        api.evaluate(bundle, photos / "light")
+    with pytest.raises(DataError, match="there are no class folders"):
+        api.train(photos / "light", target="label")
+
+
 def test_a_picture_that_is_not_there_is_told_when_it_is_answered(
     photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):

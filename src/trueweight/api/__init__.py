@@ -89,14 +89,19 @@ def predict(
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Returns:
-        Columns by name, each (N,): the key column if there is one, then the answers with their fixed names.
+        Columns by name, each (N,): the key column if there is one, then the answers with their fixed names. Of a folder
+        of pictures or sounds, with class folders or without, the files come first.
 
     Raises:
         DataError: The source cannot be read, has a row that cannot (each row gets an answer: none is skipped), or
             lacks all of the model's columns.
     """
+    from trueweight.data.folders import FILE
+
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
-    return opened.predict_columns(_read_like(opened, source, max_bad_rows=0.0, **_media(media_dir)))
+    table = _read_like(opened, source, max_bad_rows=0.0, **_media(media_dir))
+    files = {FILE: table.column(FILE).to_numpy()} if table.provenance.format == "folder" else {}
+    return files | opened.predict_columns(table)
 
 
 def evaluate(
@@ -238,7 +243,7 @@ def _read_like(bundle: "Bundle", source: Any, **changes: Any) -> "Table":
         return source
     own = {"source": None, "format": None, "delimiter": None, "encoding": None}
     data = bundle.resolved.data.model_copy(update=own | changes)
-    table = read_table(source, data)
+    table = read_table(source, data, classes=False)
     if data.cases.case not in table.names:
         return table
     single = [*bundle.resolved.targets, *(name for name in (data.primary_key, data.sample_weight) if name)]

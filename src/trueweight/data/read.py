@@ -32,7 +32,9 @@ _MAGIC_CHARACTERS = "*?["
 _PLAIN = DataSpec()
 
 
-def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = None, rows: int | None = None) -> Table:
+def read_table(
+    source: object, spec: DataSpec = _PLAIN, *, base: Path | None = None, rows: int | None = None, classes: bool = True
+) -> Table:
     """Read rows from files or from a frame.
 
     Args:
@@ -42,6 +44,7 @@ def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = N
         spec: How files are read: format, delimiter, encoding, how many bad rows are bearable.
         base: Folder that relative file names start from; None means the working directory.
         rows: Read at most this many rows, and hardly more of the files than they need.
+        classes: Whether a folder must hold class folders; else its own files will do.
 
     Returns:
         Columns of text files are strings with "" for empty cells; all other sources keep their types.
@@ -64,7 +67,7 @@ def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = N
     for path in paths:
         if missing == 0:
             break
-        parts.append(_read_file(path, spec, missing))
+        parts.append(_read_file(path, spec, missing, classes=classes))
         missing = None if missing is None else missing - len(parts[-1].data)
     return Table(_joined(parts), _provenance(parts, rows), _media_dir(paths, spec))
 
@@ -135,9 +138,9 @@ class _Part:
     notes: tuple[str, ...]
 
 
-def _read_file(path: Path | None, spec: DataSpec, rows: int | None) -> _Part:
+def _read_file(path: Path | None, spec: DataSpec, rows: int | None, *, classes: bool) -> _Part:
     if path is not None and _is_folder(path):
-        found = read_folder(path, rows)
+        found = read_folder(path, rows, classes=classes)
         name = path.resolve().name or str(path)
         return _Part(name, "folder", found.digest, Piece(found.data), found.data, found.notes)
     file = SourceFile.held("standard input", sys.stdin.buffer.read()) if path is None else _opened(path)

@@ -46,7 +46,7 @@ def _remedy(notes: Mapping[str, int], rows: int) -> str:
     if OUTSIDE in notes:
         return "to have absolute paths and paths with .. followed, name a folder that holds the files: data.media_dir"
     if notes.get("file not found") == bad == rows:
-        return "say in which folder the paths start: data.media_dir"
+        return "say in which folder the paths start (data.media_dir), or give the column another type"
     if bad == rows:
         return "is this the right column?"
     share = np.ceil(100 * bad / rows) / 100

@@ -125,7 +125,8 @@ def _require_readable(blank: Signature, table: Table) -> None:
             cells = table.column(facts.name)
             cell = next(cell for cell in cells.to_pylist() if cell not in (None, *blank.options.missing_values))
             shown = repr(cell) if len(repr(cell)) <= LONGEST else f"{repr(cell)[:LONGEST]}…"
-            problem = f"column {facts.name!r} is said to be a {facts.type}, but no cell can be read as one: {shown}"
+            kind = f"{'an' if facts.type[0] in 'aeiou' else 'a'} {facts.type}"
+            problem = f"column {facts.name!r} is said to be {kind}, but no cell can be read as one: {shown}"
             hint = f"change the type of {facts.role}s.{facts.name}; trueweight init guesses one"
             raise DataError(problem, where=table.label, hint=hint)
 
