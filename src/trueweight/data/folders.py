@@ -139,8 +139,9 @@ def _nothing(folder: Path) -> DataError:
     """What to say of a folder without a picture or sound in a class folder."""
     name, names = folder.name or str(folder), _folders(folder)
     loose = sorted(path.name for path in folder.iterdir() if _is_shown(path))
-    if loose and all(named_kind(file) for file in loose):
-        problem = f"there are no class folders: {len(loose):,} files lie in {name} itself, e.g. {loose[0]!r}"
+    media = [file for file in loose if named_kind(file)]
+    if len(media) > len(loose) / 2:
+        problem = f"there are no class folders: {len(media):,} files lie in {name} itself, e.g. {media[0]!r}"
         hint = "put the files of each class into a sub-folder called like it, or bring a table with their paths"
         return DataError(problem, where=str(folder), hint=hint)
     if loose or not names:
