@@ -542,3 +542,12 @@ def test_a_device_without_end_is_not_read(capsys: pytest.CaptureFixture[str]) ->
     assert "4,000,001 bytes are too many for a spec" in capsys.readouterr().err
     assert run(["train", "/dev/zero", "-t", "y"]) == 3
     assert "zero is a device, not a file" in capsys.readouterr().err
+
+
+def test_a_command_leaves_logging_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    root, ours = logging.getLogger(), logging.getLogger("trueweight")
+    before = (list(root.handlers), root.level, ours.level)
+    assert run(["-v", "parts"]) == 0
+    assert run(["parts", "--nonsense"]) == 2
+    assert run(["check", "nowhere.yaml"]) == 2
+    assert (list(root.handlers), root.level, ours.level) == before

@@ -109,7 +109,7 @@ def test_a_missing_file_names_its_neighbours(tmp_path: Path):
     with pytest.raises(DataError) as caught:
         read_table(tmp_path / "nowhere" / "claims.csv")
     assert "does not exist either" in caught.value.hint
-    with pytest.raises(DataError, match=r"there is no file 'x'"):
+    with pytest.raises(DataError, match=r"there is no file or folder 'x'"):
         read_table(tmp_path / "claims.csv" / "x")
 
 

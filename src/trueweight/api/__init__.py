@@ -76,27 +76,37 @@ def load(path: str | Path, *, allow: Sequence[str] = ()) -> "Bundle":
     return open_bundle(Path(path), allow=allow)
 
 
-def predict(bundle: "Bundle | str | Path", source: Any, *, allow: Sequence[str] = ()) -> "dict[str, np.ndarray]":
+def predict(
+    bundle: "Bundle | str | Path", source: Any, *, media_dir: str | Path | None = None, allow: Sequence[str] = (),
+) -> "dict[str, np.ndarray]":  # fmt: skip
     """Answers for every row of a source, in its order.
 
     Args:
         bundle: A bundle or its path.
         source: A file, ``"-"`` for standard input, or a frame.
+        media_dir: Folder that paths of pictures and sounds in cells start from, and stay in. None: as in the spec that
+            the model was trained with, from the folder of the source.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Returns:
-        Columns by name, each (N,): the key column if there is one, then the answers with their fixed names.
+        Columns by name, each (N,): the key column if there is one, then the answers with their fixed names. Of a folder
+        of pictures or sounds, with class folders or without, the files come first.
 
     Raises:
         DataError: The source cannot be read, has a row that cannot (each row gets an answer: none is skipped), or
             lacks all of the model's columns.
     """
+    from trueweight.data.folders import FILE
+
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
-    return opened.predict_columns(_read_like(opened, source, max_bad_rows=0.0))
+    table = _read_like(opened, source, max_bad_rows=0.0, **_media(media_dir))
+    files = {FILE: table.column(FILE).to_numpy()} if table.provenance.format == "folder" else {}
+    return files | opened.predict_columns(table)
 
 
 def evaluate(
-    bundle: "Bundle | str | Path", source: Any, *, keep: bool = True, allow: Sequence[str] = (),
+    bundle: "Bundle | str | Path", source: Any, *, keep: bool = True, media_dir: str | Path | None = None,
+    allow: Sequence[str] = (),
 ) -> "Evidence":  # fmt: skip
     """Measure a bundle on rows that came later.
 
@@ -106,6 +116,7 @@ def evaluate(
         bundle: A bundle or its path.
         source: A file or a frame with at least one target column.
         keep: Write the facts beside the bundle, into ``NAME.evidence/``.
+        media_dir: As for :func:`predict`.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Raises:
@@ -116,7 +127,7 @@ def evaluate(
     from trueweight.evidence.ledger import record_known_look
 
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
-    table = _read_like(opened, source)
+    table = _read_like(opened, source, **_media(media_dir))
     if skipped := table.provenance.skipped_rows:
         _LOG.warning("%s: %d unreadable rows were skipped and are not in the scores", table.label, skipped)
     record_known_look(opened.path.resolve().parent.parent, digest_rows(table), by=opened.name, purpose="evaluate")
@@ -127,7 +138,8 @@ def evaluate(
 
 
 def verify(
-    path: str | Path, *, recompute: bool = False, data: Any = None, allow: Sequence[str] = (),
+    path: str | Path, *, recompute: bool = False, data: Any = None, media_dir: str | Path | None = None,
+    allow: Sequence[str] = (),
 ) -> "Verification":  # fmt: skip
     """Say whether a bundle is unchanged, who signed it, and whether its numbers come out again.
 
@@ -135,6 +147,7 @@ def verify(
         path: The bundle's folder.
         recompute: Measure again on ``data``.
         data: What it was trained from; the split is drawn again from the bundle's own spec.
+        media_dir: As for :func:`predict`.
         allow: Distributions, beside trueweight, whose parts may be imported.
 
     Raises:
@@ -143,7 +156,7 @@ def verify(
     """
     from trueweight.api.recompute import verify_path
 
-    return verify_path(Path(path), recompute=recompute, data=data, allow=allow)
+    return verify_path(Path(path), recompute=recompute, data=data, allow=allow, **_media(media_dir))
 
 
 def init(source: Any, target: str | Sequence[str], *, name: str | None = None) -> str:
@@ -212,6 +225,11 @@ def memory(spec: str | Path, *, settings: Sequence[str] = ()) -> list[dict[str, 
     return memory_of(Path(spec), settings)
 
 
+def _media(folder: str | Path | None) -> dict[str, str]:
+    """The folder as a spec says it, whole: here it starts from where we are, there from the data."""
+    return {} if folder is None else {"media_dir": str(Path(folder).expanduser().absolute())}
+
+
 def _read_like(bundle: "Bundle", source: Any, **changes: Any) -> "Table":
     """Read new rows by the spec the bundle was trained with, but for what belongs to its file, and ``changes``.
 
@@ -225,7 +243,7 @@ def _read_like(bundle: "Bundle", source: Any, **changes: Any) -> "Table":
         return source
     own = {"source": None, "format": None, "delimiter": None, "encoding": None}
     data = bundle.resolved.data.model_copy(update=own | changes)
-    table = read_table(source, data)
+    table = read_table(source, data, classes=False)
     if data.cases.case not in table.names:
         return table
     single = [*bundle.resolved.targets, *(name for name in (data.primary_key, data.sample_weight) if name)]

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trueweight.api.request import folder_split, name_of
+from trueweight.api.request import given_split, name_of
 from trueweight.data.cells import ReadOptions
-from trueweight.data.folders import SPLIT
 from trueweight.data.grouped import grouped
 from trueweight.data.guess import Guess, guess_feature, guess_series, guess_target
 from trueweight.data.kinship import count_groups, find_cases, in_order_of_time
@@ -47,9 +46,10 @@ def propose(source: Any, targets: Sequence[str], *, name: str | None = None) -> 
     ]
     if parts := _data(source, table, cases):
         lines.append(f"data: {{{', '.join(parts)}}}")
-    if table.provenance.format == "folder" and SPLIT in guesses:
-        guesses[SPLIT] = Guess("ignore", "says which rows train and which judge")
-        lines.append(f"split: {_flow(folder_split(table))}  # as the sub-folders are named")
+    if split := given_split(table, targets):
+        guesses[split["column"]] = Guess("ignore", "says which rows train and which judge")
+        why = "as the sub-folders are named" if table.provenance.format == "folder" else "its words name the parts"
+        lines.append(f"split: {_flow(split)}  # {why}")
     else:
         lines += _split_lines(table, guesses, options)
     lines += ["targets:", *(_column(n, guess) for n, guess in heads.items())]

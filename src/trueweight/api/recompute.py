@@ -28,18 +28,18 @@ NOT_AGAIN = ("cost", "fit", "ledger")
 
 
 def verify_path(
-    path: Path, *, recompute: bool, data: Any, allow: Sequence[str]
-) -> Verification:  # fmt: skip
+    path: Path, *, recompute: bool, data: Any, allow: Sequence[str], media_dir: str | None = None
+) -> Verification:
     """See :func:`trueweight.api.verify`."""
     if recompute and data is None:
         raise DataError(
             "nothing to measure on", where="--data", hint="give the file the model was trained from: --data FILE"
         )
-    again = None if not recompute else lambda bundle: _measure_again(bundle, data)
+    again = None if not recompute else lambda bundle: _measure_again(bundle, data, media_dir)
     return verify_bundle(path, recompute=again, allow=allow, not_again=NOT_AGAIN)
 
 
-def _measure_again(bundle: Loaded, data: Any) -> Evidence:
+def _measure_again(bundle: Loaded, data: Any, media_dir: str | None) -> Evidence:
     """Scores of the bundle on the rows that its own spec sets apart from the data.
 
     Raises:
@@ -51,7 +51,10 @@ def _measure_again(bundle: Loaded, data: Any) -> Evidence:
     claimed = stored[0].data
     assert claimed is not None  # by the filter above
     source, base = _from_anywhere(data, bundle.resolved.data.source)
-    table, labels = read_source(bundle.resolved, source, base)
+    spec = bundle.resolved
+    if media_dir is not None:
+        spec = spec.model_copy(update={"data": spec.data.model_copy(update={"media_dir": media_dir})})
+    table, labels = read_source(spec, source, base)
     ready = prepare(table, bundle.resolved, labels=labels)
     rows = ready.split.test if claimed.role == "test" else ready.split.validation
     judged = ready.table.take(rows)

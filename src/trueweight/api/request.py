@@ -7,11 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from trueweight.data.folders import SPLIT
 from trueweight.data.grouped import grouped
 from trueweight.data.guess import guess_target
 from trueweight.data.read import read_table
 from trueweight.data.roles import read_options_of
+from trueweight.data.split import split_column_of
 from trueweight.data.table import Table
 from trueweight.errors import DataError, SpecError
 from trueweight.files import digest_bytes, safe_name
@@ -112,15 +112,19 @@ def _guessed(data: Any, table: Table, targets: Sequence[str], settings: Sequence
         raw["data"] = {
             "source": table.provenance.names[0] if len(table.provenance.names) == 1 else list(table.provenance.names)
         }
-    if table.provenance.format == "folder" and SPLIT in table.names and SPLIT not in targets:
-        raw["split"] = folder_split(table)
+    asked = any(setting.startswith("split") for setting in settings)
+    if not asked and (split := given_split(table, targets)):
+        raw["split"] = split
     return parse_spec(raw, settings=settings)
 
 
-def folder_split(table: Table) -> dict[str, Any]:
-    """The split that sub-folders named train, validation and test ask for; without test rows nothing is kept for it."""
-    held = set(table.column(SPLIT).to_pylist())
-    return {"method": "column", "column": SPLIT} | ({} if "test" in held else {"test": 0.0})
+def given_split(table: Table, targets: Sequence[str]) -> dict[str, Any] | None:
+    """The split that a column of words like train, validation and test asks for, as sub-folders of such names become
+    one; without test rows nothing is kept for them. None where there is no such column."""
+    found = split_column_of(table, targets)
+    if found is None:
+        return None
+    return {"method": "column", "column": found[0]} | ({} if 3 in found[1] else {"test": 0.0})
 
 
 def name_of(data: Any, table: Table) -> str:

@@ -4,7 +4,8 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 import click
@@ -76,8 +77,22 @@ def cli(verbose: bool) -> None:
     trueweight predict runs/claims-01/claims.bundle new.csv
     """
     level = logging.DEBUG if debugging() else logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("trueweight").setLevel(level)
+    click.get_current_context().with_resource(_logging_to_stderr(level))
+
+
+@contextmanager
+def _logging_to_stderr(level: int) -> Iterator[None]:
+    """What is logged while a command runs goes to standard error, as it is now, and nowhere else once it has ended."""
+    root, ours = logging.getLogger(), logging.getLogger("trueweight")
+    handler, before = logging.StreamHandler(sys.stderr), ours.level
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    root.addHandler(handler)
+    ours.setLevel(level)
+    try:
+        yield
+    finally:
+        ours.setLevel(before)
+        root.removeHandler(handler)
 
 
 for _commands in SECTIONS.values():

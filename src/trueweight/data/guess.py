@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from trueweight.data.cells import ReadOptions
 from trueweight.data.guess_lists import guess_list, guess_numbers, guess_several, guess_several_targets, guess_steps
-from trueweight.data.media_kinds import media_kind, some_there
+from trueweight.data.media import OUTSIDE, media_array
+from trueweight.data.media_kinds import media_kind, why_gone
 from trueweight.data.parse_dates import day_comes_first, read_dates
 from trueweight.data.parse_numbers import EXACT, read_numbers, too_small
 from trueweight.data.parse_texts import Texts, flat, is_text, read_texts
@@ -136,7 +137,10 @@ def guess_feature(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Gues
         options: Missing markers and decimal comma.
     """
     array = flat(raw)
-    unfit = guess_list(array, options) or _media(array, options) or _unreadable(array)
+    # Bytes that are text by chance are made text when they are laid flat: files are looked for before.
+    files = media_array(raw)
+    media = (_media(files, options) if files is not None else None) or _media(array, options)
+    unfit = guess_list(array, options) or media or _unreadable(array)
     if unfit:
         return Guess(*unfit)
     look = _look(name, array, options)
@@ -153,8 +157,10 @@ def _media(array: pa.Array, options: ReadOptions) -> tuple[str, str, dict[str, A
     if kind is None or kind not in registry("column"):
         return None
     what = {"image": "pictures", "audio": "sounds"}[kind]
-    if is_text(array.type) and not some_there(array, options):
+    if is_text(array.type) and (gone := why_gone(array, options)):
         why = f"paths of {what}, but the files are not there: say where they start with data.media_dir"
+        if gone == OUTSIDE:
+            why = f"paths of {what} that lead out of the data's folder: name a folder that holds them, data.media_dir"
         return "ignore", why, {}
     return kind, f"cells {'name' if is_text(array.type) else 'are'} files of {what}", {}
 

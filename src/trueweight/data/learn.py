@@ -20,6 +20,7 @@ from trueweight.progress import advance
 
 __all__ = ["blank_signature", "learn_signature"]
 
+
 def blank_signature(table: Table, roles: Sequence[Role], options: ReadOptions, rows: np.ndarray) -> Signature:
     """Types and roles, with cells read and dirt counted over ``rows``, but nothing learnt yet."""
     columns = {}

@@ -20,8 +20,12 @@ import pyarrow.compute as pc
 
 from trueweight.data.cells import MediaCells, ReadOptions
 from trueweight.data.parse_texts import is_text, marks_missing, trim
+from trueweight.metrics.words import counted
 
-__all__ = ["Look", "UnusableError", "content_of", "file_bytes", "in_threads", "media_array", "read_media"]
+__all__ = [
+    "OUTSIDE", "Look", "UnusableError", "content_of", "file_bytes", "in_threads", "media_array", "read_media",
+    "undecodable",
+]  # fmt: skip
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -81,12 +85,15 @@ _RUN = 64
 
 _PATH = b"\x00path:"
 
+OUTSIDE = "path out of the data's folder"
+"""What is wrong with a path that is absolute or climbs with ``..``, and leads elsewhere than below its folder."""
+
 
 def file_bytes(cell: bytes | str, folder: Path | None) -> bytes:
     """The content of the file that a cell holds or names.
 
     Raises:
-        UnusableError: There is no such file, or it cannot be had.
+        UnusableError: There is no such file, it cannot be had, or it lies elsewhere than below the folder.
     """
     if isinstance(cell, bytes):
         if not cell.startswith(_PATH):
@@ -97,10 +104,25 @@ def file_bytes(cell: bytes | str, folder: Path | None) -> bytes:
     if cell.startswith(("http://", "https://", "s3://", "hf://", "gs://")):
         raise UnusableError("web address, not fetched")
     try:
-        path = (folder or Path()) / cell
+        path = _below(folder or Path(), cell)
         return path.read_bytes() if path.is_file() else _not_found()
     except (OSError, ValueError):  # no permission; a name too long, or with a zero in it
         return _not_found()
+
+
+def _below(folder: Path, cell: str) -> Path:
+    """The file that a path in a cell leads to. A table may come from anybody, and must not read what its reader may.
+
+    Judged by the words of the path alone: a link within the folder is followed, for whoever laid it there has decided
+    where it leads.
+    """
+    if ".." not in cell and not cell.startswith("/"):
+        return folder / cell
+    root = os.path.abspath(folder)  # noqa: PTH100  # Path.resolve would follow links
+    path = os.path.normpath(os.path.join(root, cell))  # noqa: PTH118  # as above
+    if os.path.commonpath([root, path]) != root:
+        raise UnusableError(OUTSIDE)
+    return Path(path)
 
 
 def _not_found() -> bytes:
@@ -124,6 +146,12 @@ def content_of(cells: MediaCells, row: int) -> bytes:
         UnusableError: It is no longer there.
     """
     return file_bytes(cells.raw_N[row].as_py(), cells.folder)
+
+
+def undecodable(column: str, count: int, kind: str) -> str:
+    """What is said of files whose heads were right and whose rest is not."""
+    counts = "counts" if count == 1 else "count"
+    return f"{column}: {counted(count, kind)} cannot be decoded and {counts} as missing"
 
 
 def in_threads(job: Callable[[S], T], things: Iterable[S]) -> Iterator[T]:

@@ -10,7 +10,7 @@ from trueweight.data.cells import ReadOptions
 from trueweight.data.media import UnusableError, file_bytes, media_array
 from trueweight.data.parse_texts import is_text, marks_missing, trim
 
-__all__ = ["ENDINGS", "media_kind", "named_kind", "some_there"]
+__all__ = ["ENDINGS", "media_kind", "named_kind", "why_gone"]
 
 ENDINGS = {
     "image": (".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp"),
@@ -61,14 +61,15 @@ def _headed_kind(content: bytes) -> str | None:
     return next((kind for kind, heads in _HEADS.items() if content.startswith(heads)), None)
 
 
-def some_there(names: pa.Array, options: ReadOptions) -> bool:
-    """Whether any of twenty files that cells name, from everywhere in the column, can be had."""
-    return any(_there(name, options) for name in _some(names, options, 20))
+def why_gone(names: pa.Array, options: ReadOptions) -> str:
+    """What is wrong with most of twenty files that cells name, from everywhere; "" if any of them can be had."""
+    reasons = Counter(_why_gone(name, options) for name in _some(names, options, 20))
+    return "" if "" in reasons or not reasons else reasons.most_common(1)[0][0]
 
 
-def _there(name: str, options: ReadOptions) -> bool:
+def _why_gone(name: str, options: ReadOptions) -> str:
     try:
         file_bytes(name, options.media_dir)
-    except UnusableError:
-        return False
-    return True
+    except UnusableError as reason:
+        return str(reason)
+    return ""

@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from trueweight.data.batch import Batch
-from trueweight.data.field import Field
+from trueweight.data.field import Field, Layout
 from trueweight.errors import SpecError
 from trueweight.model.protocols import Encoder, Fusion, Head
 from trueweight.model.target import HeadType
@@ -137,6 +137,17 @@ class Network(nn.Module):
         return {name: self.head(name).noise(rows_R, seed) for name in self.targets}
 
 
+def _body(encoder: PartSpec, layout: Layout, field: Field) -> nn.Module:
+    """An encoder's module. What it cannot read is told with the column, where it is one of the senses."""
+    try:
+        return cast(nn.Module, cast(Any, encoder).build(layout))
+    except SpecError as error:
+        if not layout.senses:
+            raise
+        column = next(iter(field.codecs))  # of the senses, each has a field of its own
+        raise SpecError(error.problem, where=f"features.{column}.{error.where or 'encoder'}", hint=error.hint) from None
+
+
 def build_network(
     encoders: Mapping[str, PartSpec],
     fusion: PartSpec,
@@ -164,7 +175,7 @@ def build_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layouts = {name: layout for name, field in fields.items() if sum((layout := field.layout()).shapes.values())}
-        bodies: dict[str, nn.Module] = {n: cast(Any, encoders[n]).build(layout) for n, layout in layouts.items()}
+        bodies = {name: _body(encoders[name], layout, fields[name]) for name, layout in layouts.items()}
         forms = {name: cast(Encoder, body).form for name, body in bodies.items()}
         try:
             joined: nn.Module = cast(Any, fusion).build(forms)

@@ -84,7 +84,8 @@ class DataSpec(Spec):
     """Of text files. Null tries UTF-8, then Latin-1, and says which."""
 
     media_dir: str | None = None
-    """Folder that paths in cells start from, itself starting from the data file's folder. Null: that folder."""
+    """Folder that paths in cells start from and stay below, itself starting from the data file's folder. Null: that
+    folder."""
 
     missing_values: list[str] = Field(default_factory=lambda: list(MISSING_MARKERS))
     """Cells that mean "no value", compared after trimming spaces."""

@@ -23,6 +23,7 @@ from trueweight.data.split import (
     cut_by_share,
     cut_by_time,
     merge_groups,
+    words_of,
 )
 from trueweight.data.table import Provenance, Table
 from trueweight.errors import DataError
@@ -125,7 +126,8 @@ def _require_readable(blank: Signature, table: Table) -> None:
             cells = table.column(facts.name)
             cell = next(cell for cell in cells.to_pylist() if cell not in (None, *blank.options.missing_values))
             shown = repr(cell) if len(repr(cell)) <= LONGEST else f"{repr(cell)[:LONGEST]}…"
-            problem = f"column {facts.name!r} is said to be a {facts.type}, but no cell can be read as one: {shown}"
+            kind = f"{'an' if facts.type[0] in 'aeiou' else 'a'} {facts.type}"
+            problem = f"column {facts.name!r} is said to be {kind}, but no cell can be read as one: {shown}"
             hint = f"change the type of {facts.role}s.{facts.name}; trueweight init guesses one"
             raise DataError(problem, where=table.label, hint=hint)
 
@@ -226,7 +228,7 @@ def _split(
     calibrate = spec.evaluate.conformal is not None and any(facts.type == "number" for facts in blank.targets())
     shares = Shares(_share(wish.validation), _share(wish.test), calibrate)
     if wish.method in ("column", "files"):
-        chosen = labels if labels is not None else _words(cases.table, wish.column, blank.options)
+        chosen = labels if labels is not None else words_of(cases.table, wish.column or "", blank.options)
         return cut_by_label(Units(rows), [chosen[r] for r in rows], shares, seed, wish.method)
     if wish.method == "time":
         gap, starts = round((wish.gap or 0) * 1e6), _starts(wish)
@@ -302,15 +304,6 @@ def _seconds(value_N: np.ndarray, name: str) -> np.ndarray:
             hint="a gap, or parts that begin 'from' a date, need dates or seconds: write the times as dates",
         )
     return np.round(value_N * 1e6).astype(np.int64)
-
-
-def _words(table: Table, name: str | None, options: ReadOptions) -> list[str | None]:
-    facts = plain_facts(name or "", "category", len(table))
-    table.column(name or "")
-    cells = cells_of(table, facts, options)
-    if not isinstance(cells, LevelCells):
-        raise DataError(f"column {name!r} has no words", where="split.column")
-    return [None if code < 0 else cells.levels[code] for code in cells.code_N]
 
 
 def _strata(blank: Signature, cases: Cases) -> np.ndarray | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from trueweight.data.cells import Cells, ReadOptions, TextCells
 from trueweight.data.column import Codec
@@ -15,7 +15,7 @@ from trueweight.data.parse_ngrams import BUCKETS, PIECES, frequent_words, ngram_
 from trueweight.data.quantiles import inner_quantiles
 from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
-from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec
+from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
 
 __all__ = ["TextColumn"]
 
@@ -95,6 +95,11 @@ class TextColumn(PartSpec):
 
     augment: list[AugmentationPart] | None = None
     """Changes of training examples; null takes the recipe's."""
+
+    @field_validator("augment")
+    @classmethod
+    def _changes_what_it_reads(cls, parts: list[PartSpec] | None) -> list[PartSpec] | None:
+        return only_for("token", "texts", parts)
 
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> TextCells:
         """Interpret raw cells as texts."""

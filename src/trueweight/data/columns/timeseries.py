@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from trueweight.data.cells import Cells, ReadOptions, SeriesCells
 from trueweight.data.column import FieldArrays, Sense
@@ -15,7 +15,7 @@ from trueweight.data.quantiles import inner_quantiles, tellable
 from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
 from trueweight.data.series import averaged, channel_scales, filled, rows_with_gaps
-from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec
+from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
 
 __all__ = ["TimeseriesCodec", "TimeseriesColumn"]
 
@@ -121,7 +121,8 @@ class TimeseriesColumn(PartSpec):
     lists of channels, typed or as texts like ``[0.1, 0.2]``, ``0.1 0.2`` and ``[[1, 2], [3, 4]]``.
 
     Facts learnt: "count" and "missing" (rows), "channels", "mean" and "std" of each, "gaps" (rows in which steps lack
-    a value), "lengths" (quantiles), "every" and "length" (steps that are averaged, and that are kept).
+    a value), "lengths" (quantiles), "every" and "length" (steps that are averaged, and that are kept), "cut" (rows
+    that are longer).
 
     Example:
         ``acceleration: {type: timeseries, max_length: 200, encoder: {type: gru}}``
@@ -149,6 +150,11 @@ class TimeseriesColumn(PartSpec):
     augment: list[AugmentationPart] | None = None
     """Changes of training examples, in this order. Null: the recipe's; [] for none."""
 
+    @field_validator("augment")
+    @classmethod
+    def _changes_what_it_reads(cls, parts: list[PartSpec] | None) -> list[PartSpec] | None:
+        return only_for("frame", "series", parts)
+
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> SeriesCells:
         """Interpret raw cells as series of one number of channels."""
         return read_series(raw, options, channels=self.channels, decimal_comma=self.decimal_comma)
@@ -173,6 +179,7 @@ class TimeseriesColumn(PartSpec):
             "count": count, "missing": missing, "channels": channels, "mean": [float(x) for x in mean_C],
             "std": [float(x) for x in std_C], "gaps": int(rows_with_gaps(series).sum()),
             "lengths": [float(x) for x in lengths], "every": every, "length": length,
+            "cut": int((series.lengths > every * length).sum()),
         }  # fmt: skip
 
     def codec(self, name: str, learnt: Mapping[str, Any]) -> TimeseriesCodec:
@@ -196,9 +203,7 @@ class TimeseriesColumn(PartSpec):
         most = max(4, _MADE_UP // channels)
         lengths = np.interp(rng.uniform(size=n), LEVELS, learnt["lengths"]).round().clip(1, most).astype(np.int64)
         empty = rng.uniform(size=n) < (0.1 if learnt["missing"] else 0.0)
-        rows = [
-            None if gone else _wandering(rng, length, learnt) for length, gone in zip(lengths, empty, strict=True)
-        ]
+        rows = [None if gone else _wandering(rng, length, learnt) for length, gone in zip(lengths, empty, strict=True)]
         return pa.array(rows, kind)
 
     def summary(self, learnt: Mapping[str, Any]) -> str:
