@@ -78,7 +78,7 @@ def test_augmentations_that_cannot_be_done_are_refused_together(photos: Path):
     (photos / "all.csv").write_text(
         "photo,size,label\n" + "".join(f"dark/{i}.png,{i},{'ab'[i % 2]}\n" for i in range(60))
     )
-    augment = ["jitter", "mixup", "shift", "mixup"]
+    augment = ["mixup", "shift", "mixup"]
     raw = {"data": {"source": "all.csv"}, "targets": {"label": "binary"},
            "features": {"photo": {"type": "image", "augment": augment}, "size": "number"}}  # fmt: skip
     (photos / "spec.yaml").write_text(json.dumps({"version": 1, **raw}))
@@ -86,9 +86,8 @@ def test_augmentations_that_cannot_be_done_are_refused_together(photos: Path):
         lambda: api.check(photos / "spec.yaml"),
         lambda: prepare(read_table(photos / "all.csv"), parse_spec(raw)),
     ):
-        with pytest.raises(SpecError, match="3 augmentations cannot be done") as caught:
+        with pytest.raises(SpecError, match="2 augmentations cannot be done") as caught:
             refused()
-        assert "'jitter' changes columns of type timeseries or audio, and 'photo' is of type image" in str(caught.value)
         assert "'mixup' mixes whole rows, and cannot mix 'size': leave it out, or learn from 'photo' alone" in str(
             caught.value
         )

@@ -39,9 +39,6 @@ zh-reviews and clothing-reviews, validation losses of the bag were lowest after 
 
 LEAST_PASSES = 2
 
-_ARRAYS = {"timeseries": "frame", "text": "token", "image": "pixel", "audio": "frame"}
-"""By column type, the array that augmentations of it change."""
-
 
 def passes(types: Iterable[str], rows: int, usual: int) -> int:
     """How often training rows are seen at most.
@@ -84,25 +81,22 @@ def require_fitting(columns: Mapping[str, PartSpec], features: Iterable[str]) ->
         features: All feature columns.
 
     Raises:
-        SpecError: Every one that changes another sense, mixes rows that hold more than it mixes, or mixes twice.
+        SpecError: Every one that mixes rows that hold more than it mixes, or mixes twice. Those of another sense are
+            refused where the spec is read.
     """
     others = list(features)
     wrong = [
         f"features.{name}.augment: {line}"
         for name, part in columns.items()
-        if part.type in _ARRAYS
-        for line in _unfit(name, part, cast(Any, part).augment or [], others)
+        if part.type in SENSES
+        for line in _unfit(name, cast(Any, part).augment or [], others)
     ]
     if wrong:
         count = f"{len(wrong)} augmentation{'s' * (len(wrong) > 1)} cannot be done"
         raise SpecError("\n  ".join([count, *wrong]), where="features")
 
 
-def _unfit(name: str, column: PartSpec, augment: Sequence[Any], features: Sequence[str]) -> Iterator[str]:
-    for part in augment:
-        if part.reads != _ARRAYS[column.type]:
-            kinds = [kind for kind, array in _ARRAYS.items() if array == part.reads]
-            yield f"{part.type!r} changes columns of type {' or '.join(kinds)}, and {name!r} is of type {column.type}"
+def _unfit(name: str, augment: Sequence[Any], features: Sequence[str]) -> Iterator[str]:
     mixing = [part.type for part in augment if part.mixes]
     beside = [repr(other) for other in features if other != name]
     if mixing and beside:
