@@ -17,7 +17,8 @@ from typing import IO, Any
 from trueweight.errors import TrainError, VerifyError
 
 __all__ = [
-    "atomic_folder", "cache_dir", "canonical_json", "digest_bytes", "digest_file", "drop_folder", "free_name", "locked",
+    "atomic_folder", "cache_dir", "canonical_json", "digest_bytes", "digest_compact", "digest_file",
+    "drop_folder", "free_name", "locked",
     "private_dir", "read_json", "require_types", "safe_name", "state_dir", "write_atomic", "write_json",
 ]  # fmt: skip
 
@@ -49,6 +50,12 @@ def canonical_json(value: Any) -> str:
         ValueError: A float is not finite: JSON has no word for it, so the caller must choose one.
     """
     return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def digest_compact(value: Any) -> str:
+    """A short name for plain JSON: 40 hexadecimal digits of the SHA-256 of its tightest form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
 def write_json(path: Path, value: Any) -> None:

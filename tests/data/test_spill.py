@@ -12,6 +12,7 @@ from trueweight.data.cells import ReadOptions, cut
 from trueweight.data.read import read_table
 from trueweight.data.reading import cells_between, cells_of, plain_facts
 from trueweight.errors import TrainError
+from trueweight.files import cache_dir
 
 
 @pytest.fixture
@@ -88,3 +89,18 @@ def test_what_was_not_asked_for_lately_is_forgotten(file: Path, monkeypatch: pyt
     again = [cells_of(table, plain_facts(f"x{i}", "number", 3000), ReadOptions()) for i in (0, 1)]
     assert kept[0] is kept[2] is again[0]
     assert again[1] is not kept[1]
+
+
+def test_rows_that_are_taken_stay_on_disk_and_leave_nothing_behind(
+    file: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = read_table(file)
+    rows = np.flatnonzero(np.random.default_rng(1).uniform(size=3000) < 0.5)
+    assert spill.taken(table, rows).data.equals(table.take(rows).data)  # few: in memory
+    monkeypatch.setattr(spill, "TAKEN_BYTES", 1000)
+    files = sorted((cache_dir() / "tables").iterdir())
+    before = pa.total_allocated_bytes()
+    some = spill.taken(table, rows)
+    assert pa.total_allocated_bytes() - before < 10_000
+    assert some.data.equals(table.take(rows).data) and some.provenance == table.provenance
+    assert sorted((cache_dir() / "tables").iterdir()) == files

@@ -1,15 +1,19 @@
 """What each column is for: feature, target, key, weight, or left alone, and why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 
+import pyarrow as pa
+
 from trueweight.data.cells import ReadOptions
-from trueweight.data.guess import guess_feature, guess_series, settle
+from trueweight.data.guess import Guess, guess_feature, guess_series, settle
 from trueweight.data.reading import reading_from
 from trueweight.data.table import Table
-from trueweight.errors import DataError
+from trueweight.errors import DataError, VerifyError
+from trueweight.files import cache_dir, digest_compact, private_dir, read_json, write_json
 from trueweight.progress import advance
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
@@ -19,6 +23,13 @@ from trueweight.spec.run import DataSpec, RunSpec
 __all__ = [
     "Role", "assign_roles", "left_out", "missing_columns", "named_columns", "read_options_of", "require_features",
 ]  # fmt: skip
+
+
+_MANY_LETTERS = 2**22
+"""Bytes of a column of texts from which its guessed type is kept in the cache."""
+
+_GUESSING = 1
+"""Version of what is guessed: to be raised with any change of it, or the cache would give the old guesses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +143,31 @@ def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str,
         return Role(name, role, _part(kind), why)
     if spec.other_features == "ignore":
         return Role(name, "ignored", _part("ignore"), "not named, and other_features is ignore")
-    series = name in (table.provenance.series or ())
-    guess = (guess_series if series else guess_feature)(name, table.data.column(name), options)
+    guess = _guessed(table, name, options)
     role = "ignored" if guess.type in ("ignore", "id") else "feature"
     return Role(name, role, _part(guess.type, **guess.spec), guess.why)
+
+
+def _guessed(table: Table, name: str, options: ReadOptions) -> Guess:
+    """What a column is, from the cache where it takes long to say: many letters."""
+    raw = table.data.column(name)
+    if name in (table.provenance.series or ()):
+        return guess_series(name, raw, options)
+    if not table.provenance.digest or not _is_text(raw.type) or raw.nbytes < _MANY_LETTERS:
+        return guess_feature(name, raw, options)
+    asked = [_GUESSING, table.provenance.digest, name, list(options.missing_values), options.decimal_comma]
+    path = private_dir(cache_dir() / "guesses") / f"{digest_compact(asked)}.json"
+    if path.is_file():
+        with suppress(VerifyError, TypeError):
+            return Guess(**read_json(path))
+    guess = guess_feature(name, raw, options)
+    if guess.type == "text":  # paths of pictures would depend on what files there are
+        write_json(path, asdict(guess))
+    return guess
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _part(kind: str, **options: Any) -> PartSpec:

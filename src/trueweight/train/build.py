@@ -24,6 +24,7 @@ from trueweight.spec.run import MemberSpec
 from trueweight.train.accumulate import backward_in
 from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
 from trueweight.train.job import FitResult, FitterPart, Job, fit_member
+from trueweight.train.pace import pace_path
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
 from trueweight.train.selection import blend_loss, run_truths, selection_score
@@ -37,17 +38,14 @@ PICTURE_SHARE = 0.1
 good to compare with, and no more."""
 
 
-PICTURE_SHARE = 0.1
-"""Of the budget, about as much as a solved member may take where networks read pictures: a linear model of pixels is
-good to compare with, and no more."""
-
-
 @dataclass(frozen=True, slots=True)
 class MemberReport:
     """What fitting one member came to."""
 
     name: str
     seconds: float
+    first_step: float
+    """Seconds until the first step was taken."""
     steps: int
     weights: Mapping[str, float]
     """Its share in the blend, by target."""
@@ -89,8 +87,9 @@ class _Work:
 
 
 def fit(
-    ready: Prepared, folder: Path | None, replay: Plan | None, donors: Sequence[NetworkPredictor] = ()
-) -> Fitted:
+    ready: Prepared, folder: Path | None, replay: Plan | None, donors: Sequence[NetworkPredictor] = (),
+    on_encoded: Callable[[], None] = lambda: None,
+) -> Fitted:  # fmt: skip
     """Fit the model that the resolved spec describes.
 
     Args:
@@ -98,12 +97,14 @@ def fit(
         folder: Where checkpoints and ``plan.json`` go; None: in memory only.
         replay: What members are to follow; those that it does not name are planned by measuring.
         donors: Networks whose encoders lend their weights to equal ones; see ``train.start``.
+        on_encoded: Called when all columns are tensors.
 
     Raises:
         SpecError: There are donors, and none of their encoders fits.
         TrainError: A member diverged, or there is no space.
     """
     encoded = encode(ready, keep=folder is not None)
+    on_encoded()
     work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
     new = {member.name: untrained(ready, encoded.fields, member) for member in ready.spec.model.members or []}
     started = start(new, donors) if donors else ()
@@ -196,8 +197,21 @@ def _fit_one(
         spec=ready.spec.train, seed=ready.spec.seed, score=_scorer(work, leaf, validation), folder=work.folder,
         seconds=seconds, plan=None if work.replay is None else work.replay.member(member.name),
         on_plan=_recorder(work.folder), backward=backward_in(ready.spec.train.accumulate),
+        pace=_pace(work, member, validation),
     )  # fmt: skip
     return leaf, fit_member(job, fitter)
+
+
+def _pace(work: _Work, member: MemberSpec, validation: Feed) -> Path | None:
+    """Where the member's pace is remembered; None where nobody could tell that the data is the same."""
+    ready = work.ready
+    if work.folder is None or not ready.table.provenance.digest:
+        return None
+    spec = ready.spec.model_dump(mode="json", by_alias=True, exclude={"name", "evaluate"})
+    spec["train"]["budget"] = {"memory": spec["train"]["budget"]["memory"]}  # how long it is to go on
+    lengths = validation.lengths()  # of files that cells name
+    items = 0 if lengths is None else int(lengths.sum())
+    return pace_path(ready.table.provenance.digest, spec, member.name, len(validation), items)
 
 
 def untrained(ready: Prepared, fields: Mapping[str, Field], member: MemberSpec) -> NetworkPredictor:
@@ -308,4 +322,4 @@ def _errors(
 def _report(place: int, name: str, result: FitResult, weights: Mapping[str, list[float]]) -> MemberReport:
     events = tuple(f"{event.kind} at step {event.step}: {event.note}" for event in result.events)
     shares = {target: found[place] for target, found in weights.items()}
-    return MemberReport(name, result.seconds, result.steps, shares, events)
+    return MemberReport(name, result.seconds, result.first_step, result.steps, shares, events)

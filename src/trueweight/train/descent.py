@@ -21,6 +21,7 @@ from trueweight.train.checkpoint import Checkpoint, Checkpoints
 from trueweight.train.guard import CHECK_EVERY, MAX_HALVINGS, Guard
 from trueweight.train.job import FitResult, Job, Look, OptimizerPart
 from trueweight.train.loop import GradientRule, Step, Streams, batches_from, clip_to, quiet, train_steps
+from trueweight.train.pace import Pace
 from trueweight.train.plan import Event, MemberPlan
 from trueweight.train.probe import decide_plan
 from trueweight.train.schedule import Cooldown, Schedule
@@ -326,7 +327,17 @@ class Descent:
         result = {"steps": self.step, "stopped": stopped}
         if self.saved and stopped == "finished":
             self.saved.save(self.checkpoint(result))
+        self._remember_pace()
         return self.reported(result)
+
+    def _remember_pace(self) -> None:
+        """Tell the next run of the same how long steps and looks really took."""
+        begun, at = self._since
+        known, looks = Pace.recalled(self.job.pace), sum(1 for look in self.history if look.step > begun)
+        if known is None or self.step - begun < _STEPS_FOR_A_PACE:
+            return
+        planned = (self.step - begun) * known.seconds_per_step + 2 * looks * known.seconds_per_look
+        known.corrected((self.watch.seconds() - at) / planned).remember(self.job.pace)
 
     def reported(self, result: Mapping[str, Any]) -> FitResult:
         """The result of a fit that has ended."""

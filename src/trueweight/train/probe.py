@@ -15,6 +15,7 @@ from trueweight.spec.units import describe_bytes
 from trueweight.train.job import Job, OptimizerPart
 from trueweight.train.loop import Streams, batches_from, quiet, train_steps
 from trueweight.train.memory import needed
+from trueweight.train.pace import Pace
 from trueweight.train.plan import MemberPlan
 from trueweight.train.watch import Stopwatch
 
@@ -150,7 +151,7 @@ def _seconds_to_look(job: Job, network: nn.Module) -> float:
 
 
 def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
-    """Measure, and decide everything that the run will do.
+    """Measure, unless a run of the same has done so, and decide everything that the run will do.
 
     The random state and the network are as before afterwards.
 
@@ -162,15 +163,19 @@ def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
         TrainError: It cannot fit the memory, or the device is not there.
     """
     device = choose_device(job.spec.device)
-    size, need = _fitting_batch(job)
+    known = Pace.recalled(job.pace)
+    size, need = _fitting_batch(job) if known is None else (known.batch_size, known.memory_bytes)
     limits = _counted_limits(job, size)
     most = min(limits.values(), default=10_000)
     draft = MemberPlan(
         name=job.name, steps=most, batch_size=size, epochs=0.0, validate_every=1, checkpoint_every=1,
         seconds=job.limit, memory_bytes=need, threads=torch.get_num_threads(), device=str(device),
     )  # fmt: skip
-    allowed = _UNLIMITED_PROBE if job.limit is None else _SHARE * job.limit
-    per_step, per_look = _measure(job, draft, allowed)
+    if known is None:
+        allowed = _UNLIMITED_PROBE if job.limit is None else _SHARE * job.limit
+        known = Pace(size, need, *_measure(job, draft, allowed))
+        known.remember(job.pace)
+    per_step, per_look = known.seconds_per_step, known.seconds_per_look
     if job.limit is not None:
         left = _MARGIN * (job.limit - watch.seconds())
         limits["time"] = _steps_within(left, per_step, 2 * per_look, job, size)
