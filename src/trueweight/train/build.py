@@ -191,9 +191,10 @@ def _fit_one(
     work: _Work, member: MemberSpec, leaf: NetworkPredictor, seconds: float | None
 ) -> tuple[NetworkPredictor, FitResult]:
     ready, fitter = work.ready, cast(FitterPart, member.fitter)
-    validation = work.feed(ready.split.validation)
+    validation = leaf.reading(work.feed(ready.split.validation))
+    train = leaf.reading(work.feed(ready.split.train), augmentations_of(ready, work.encoded.fields))
     job = Job(
-        name=member.name, network=leaf.network, train=work.feed(ready.split.train), validation=validation,
+        name=member.name, network=leaf.network, train=train, validation=validation,
         spec=ready.spec.train, seed=ready.spec.seed, score=_scorer(work, leaf, validation), folder=work.folder,
         seconds=seconds, plan=None if work.replay is None else work.replay.member(member.name),
         on_plan=_recorder(work.folder), backward=backward_in(ready.spec.train.accumulate),

@@ -36,7 +36,7 @@ _MARGIN = 0.97
 _LOOK_SHARE = 0.25
 _BATCHES = ((1_000, 32), (6_400, 128), (108_000, 256), (500_000, 512))
 _LARGEST_BATCH = 1024
-_LEAST_BATCH = 8
+_LEAST_BATCH = 4
 _PADDING = 0.05
 """Share of steps that may be padding."""
 
@@ -102,9 +102,10 @@ def _fitting_batch(job: Job) -> tuple[int, int]:
 
 
 def little_padded(feed: Feed, size: int) -> int:
-    """The size, or a smaller one where sounds or series of few rows would be padded by more than one step in twenty."""
-    framed = any("frame" in stored for stored in feed.inputs.values())
-    lengths = feed.lengths() if framed else None
+    """The size, or a smaller one where sounds, series or tokens of few rows would be padded by more than one step in
+    twenty."""
+    stepped = any({"frame", "token"} & stored.keys() for stored in feed.inputs.values())
+    lengths = feed.lengths() if stepped else None
     while lengths is not None and size > _LEAST_BATCH and padding_share(lengths, size) > _PADDING:
         size //= 2
     return size

@@ -37,6 +37,7 @@ class GruEncoder(PartSpec):
     }
 
     weightless: ClassVar[bool] = False
+    ngrams: ClassVar[bool] = False
 
     type: Literal["gru"] = "gru"
     """Name of this part."""

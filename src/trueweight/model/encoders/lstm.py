@@ -38,6 +38,7 @@ class LstmEncoder(PartSpec):
     }
 
     weightless: ClassVar[bool] = False
+    ngrams: ClassVar[bool] = False
 
     type: Literal["lstm"] = "lstm"
     """Name of this part."""

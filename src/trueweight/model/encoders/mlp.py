@@ -32,6 +32,7 @@ class MlpEncoder(PartSpec):
     }
 
     weightless: ClassVar[bool] = False
+    ngrams: ClassVar[bool] = False
 
     type: Literal["mlp"] = "mlp"
     """Name of this part."""
