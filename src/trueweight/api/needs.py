@@ -52,7 +52,7 @@ def _members(ready: Prepared) -> Iterator[dict[str, Any]]:
             seed=ready.spec.seed, score=lambda _: 0.0,
         )  # fmt: skip
         found = needed(job, size, rows=len(train))
-        yield known | {"batch_size": size} | asdict(found) | {"total": found.total}
+        yield known | {"batch_size": size} | asdict(found) | {"total": found.total, "whole": found.whole}
 
 
 def _taken(ready: Prepared, rows: np.ndarray) -> np.ndarray | None:

@@ -88,7 +88,7 @@ def _fitting_batch(job: Job) -> tuple[int, int]:
     if asked == "auto":
         size = little_padded(job.train, size)
     limit = job.spec.budget.memory
-    need = needed(job, size).total
+    need = needed(job, size).whole
     while limit is not None and need > limit:
         if asked != "auto" or size <= 8:
             raise TrainError(
@@ -97,7 +97,7 @@ def _fitting_batch(job: Job) -> tuple[int, int]:
                 hint="allow more, or make the model or train.batch_size smaller",
             )
         size = max(8, size // 2)
-        need = needed(job, size).total
+        need = needed(job, size).whole
     return size, need
 
 
