@@ -61,7 +61,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], digest: "hashlib._H
 
 def _bytes(tensor: Tensor) -> memoryview:
     """The memory of a tensor, on the CPU and in order."""
-    return memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def digest_with(path: Path, digest: "hashlib._Hash") -> None:
