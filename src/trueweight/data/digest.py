@@ -26,30 +26,33 @@ def digest_rows(table: Table, rows: np.ndarray | None = None) -> str:
             column = column.take(pa.array(rows, pa.int64()))
         cells = _texts(column)
         total.update(f"{len(name)}:{name}".encode())
-        total.update(_bytes(cells))
+        for chunk in cells.chunks:
+            total.update(_lengths(chunk))
+        for chunk in cells.chunks:
+            total.update(_letters(chunk))
     return f"sha256:{total.hexdigest()}"
 
 
-def _texts(column: pa.ChunkedArray) -> pa.Array:
+def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        cells = pc.cast(column, pa.large_binary())
-        return pa.concat_arrays(cells.chunks) if cells.num_chunks else pa.array([], pa.large_binary())
+        return pc.cast(column, pa.large_binary())
     try:
-        texts = pc.cast(column, pa.large_string())
+        return pc.cast(column, pa.large_string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        texts = pa.chunked_array(
-            [pa.array([json.dumps(c, default=str) for c in column.to_pylist()], pa.large_string())]
-        )
-    return pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
+        return pa.chunked_array([pa.array([json.dumps(c, default=str) for c in column.to_pylist()], pa.large_string())])
 
 
-def _bytes(cells: pa.Array) -> bytes:
-    """Lengths and letters of all cells; a missing cell has length -1."""
+def _lengths(cells: pa.Array) -> bytes:
+    """Of all cells; a missing cell has length -1."""
     lengths = pc.fill_null(pc.binary_length(cells), -1).cast(pa.int64()).to_numpy(zero_copy_only=False)
-    letters = pc.fill_null(cells, pa.scalar("", cells.type))
+    return np.ascontiguousarray(lengths).tobytes()
+
+
+def _letters(cells: pa.Array) -> memoryview:
+    """Of all cells, without a copy where none is missing."""
+    letters = pc.fill_null(cells, pa.scalar("", cells.type)) if cells.null_count else cells
     if len(letters) == 0:
-        return b""
+        return memoryview(b"")
     _, ends, text = letters.buffers()
     places = np.frombuffer(ends, np.int64)[letters.offset : letters.offset + len(letters) + 1]
-    joined = b"" if text is None else memoryview(text)[places[0] : places[-1]]
-    return np.ascontiguousarray(lengths).tobytes() + bytes(joined)
+    return memoryview(b"") if text is None else memoryview(text)[places[0] : places[-1]]

@@ -138,6 +138,8 @@ def guess_feature(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Gues
         raw: All of its cells.
         options: Missing markers and decimal comma.
     """
+    if _is_bytes(raw.type) and (found := _media(raw, options)):
+        return Guess(*found)  # before their bytes are copied into one array
     array = flat(raw)
     unfit = guess_list(array, options) or _media(array, options) or _unreadable(array)
     if unfit:
@@ -151,7 +153,11 @@ def guess_feature(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Gues
     raise AssertionError("the last rule takes every column")
 
 
-def _media(array: pa.Array, options: ReadOptions) -> tuple[str, str, dict[str, Any]] | None:
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _media(array: pa.ChunkedArray | pa.Array, options: ReadOptions) -> tuple[str, str, dict[str, Any]] | None:
     kind = media_kind(array, options)
     if kind is None or kind not in registry("column"):
         return None

@@ -45,7 +45,7 @@ def media_kind(raw: pa.ChunkedArray | pa.Array, options: ReadOptions | None = No
     return kind if count >= _SHARE * len(given) else None
 
 
-def _some(array: pa.Array, options: ReadOptions, most: int) -> list[Any]:
+def _some(array: pa.ChunkedArray | pa.Array, options: ReadOptions, most: int) -> list[Any]:
     """Cells from everywhere in the column that are not missing."""
     given = array.drop_null()
     some = given.take(pa.array(np.linspace(0, len(given) - 1, min(len(given), most)).astype(np.int64)))

@@ -20,7 +20,7 @@ from trueweight.progress import advance
 
 __all__ = ["BATCH_BYTES", "SPILL_BYTES", "TAKEN_BYTES", "mapped", "spilled", "taken"]
 
-SPILL_BYTES = 2**30
+SPILL_BYTES = 2**29
 """Tables that would fill more memory than this are mapped."""
 
 TAKEN_BYTES = 2**28
