@@ -350,7 +350,8 @@ def test_show_tells_what_memory_a_spec_needs(api: FakeApi, capsys: pytest.Captur
     api.answers["memory"] = [{"name": "linear", "fitter": "solve", "parameters": 7}, member]
     assert run(["show", "--memory", "claims.yaml"]) == 0
     told = capsys.readouterr().out
-    for words in ("linear: solved", "mlp: 1,000,000 weights, 64 rows a step", "5.0 MB   of one batch", "45.0 MB   of the whole fit"):
+    sizes = ("5.0 MB   of one batch", "45.0 MB   of the whole fit")
+    for words in ("linear: solved", "mlp: 1,000,000 weights, 64 rows a step", *sizes):
         assert words in told
     assert run(["show", "--memory", "claims.yaml", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == api.answers["memory"]
