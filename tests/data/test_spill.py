@@ -11,6 +11,7 @@ from trueweight.data import reading, spill
 from trueweight.data.cells import ReadOptions, cut
 from trueweight.data.read import read_table
 from trueweight.data.reading import cells_between, cells_of, plain_facts
+from trueweight.data.table import Table
 from trueweight.errors import TrainError
 from trueweight.files import cache_dir
 
@@ -104,3 +105,20 @@ def test_rows_that_are_taken_stay_on_disk_and_leave_nothing_behind(
     assert pa.total_allocated_bytes() - before < 10_000
     assert some.data.equals(table.take(rows).data) and some.provenance == table.provenance
     assert sorted((cache_dir() / "tables").iterdir()) == files
+
+
+def test_taking_rows_does_not_join_the_chunks_of_a_column() -> None:
+    rng = np.random.default_rng(0)
+    cells = pa.chunked_array([pa.array([rng.bytes(20_000) for _ in range(25)]) for _ in range(8)])
+    table = Table(pa.table({"file": cells, "number": np.arange(200.0)}))
+    rows = np.array([3, 60, 61, 199])
+    ordinary = pa.default_memory_pool()
+    counting = pa.proxy_memory_pool(ordinary)
+    pa.set_memory_pool(counting)
+    try:
+        some = spill.taken(table, rows)
+    finally:
+        pa.set_memory_pool(ordinary)
+    assert 80_000 < counting.max_memory() < 1_000_000
+    assert some.data.equals(table.take(rows).data)
+    assert len(spill.taken(table, rows[:0])) == 0

@@ -6,7 +6,7 @@ memory, not as the process's own.
 
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,11 +77,9 @@ def taken(table: Table, rows: np.ndarray) -> Table:
     """
     data = table.data
     row_bytes = data.nbytes / max(1, len(data))
+    batches = _picked(data, rows, max(1, int(BATCH_BYTES / max(row_bytes, 1e-9))))
     if row_bytes * len(rows) <= TAKEN_BYTES:
-        return table.take(rows)
-    at_once = max(1, int(BATCH_BYTES / row_bytes))
-    pieces = (rows[start : start + at_once] for start in range(0, len(rows), at_once))
-    batches = (batch for piece in pieces for batch in data.take(pa.array(piece)).combine_chunks().to_batches())
+        return replace(table, data=pa.Table.from_batches(batches, data.schema))
     path = private_dir(cache_dir() / "tables") / f"{secrets.token_hex(8)}.arrow"
     try:
         with disk_errors(path):
@@ -89,6 +87,17 @@ def taken(table: Table, rows: np.ndarray) -> Table:
         return replace(table, data=mapped(path))
     finally:
         path.unlink(missing_ok=True)  # what is mapped stays until it is let go
+
+
+def _picked(data: pa.Table, rows: np.ndarray, at_once: int) -> Iterator[pa.RecordBatch]:
+    """The rows with these ascending numbers. Taken from the whole table, a column of texts or files would be joined
+    first: all of it."""
+    start = 0
+    for batch in data.to_batches(max_chunksize=at_once):
+        first, last = np.searchsorted(rows, [start, start + len(batch)])
+        if first < last:
+            yield batch.take(pa.array(rows[first:last] - start))
+        start += len(batch)
 
 
 def _write(path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema, total: int, task: str) -> None:
