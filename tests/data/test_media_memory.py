@@ -13,6 +13,9 @@ from trueweight.data.guess import guess_feature
 from trueweight.data.media import content_of
 from trueweight.data.table import Table
 
+COUNTING = pa.proxy_memory_pool(pa.default_memory_pool())
+"""Lives as long as this module: what was made in it must not outlive it."""
+
 
 def column(chunks: int = 4, rows: int = 30) -> pa.ChunkedArray:
     """About 1.4 MB of pictures that cannot be compressed."""
@@ -30,14 +33,13 @@ def test_reading_and_guessing_do_not_copy_them():
     raw = column()
     assert raw.nbytes > 1_300_000
     ordinary = pa.default_memory_pool()
-    counting = pa.proxy_memory_pool(ordinary)
-    pa.set_memory_pool(counting)
+    pa.set_memory_pool(COUNTING)
     try:
         cells = ImageColumn().read(raw, ReadOptions())
         assert guess_feature("picture", raw, ReadOptions()).type == "image"
     finally:
         pa.set_memory_pool(ordinary)
-    assert 0 < counting.max_memory() < 200_000
+    assert 0 < COUNTING.max_memory() < 200_000
     assert not cells.missing_N.any()
 
 

@@ -15,6 +15,9 @@ from trueweight.data.table import Table
 from trueweight.errors import TrainError
 from trueweight.files import cache_dir
 
+COUNTING = pa.proxy_memory_pool(pa.default_memory_pool())
+"""Lives as long as this module: what was made in it must not outlive it."""
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -113,12 +116,11 @@ def test_taking_rows_does_not_join_the_chunks_of_a_column() -> None:
     table = Table(pa.table({"file": cells, "number": np.arange(200.0)}))
     rows = np.array([3, 60, 61, 199])
     ordinary = pa.default_memory_pool()
-    counting = pa.proxy_memory_pool(ordinary)
-    pa.set_memory_pool(counting)
+    pa.set_memory_pool(COUNTING)
     try:
         some = spill.taken(table, rows)
     finally:
         pa.set_memory_pool(ordinary)
-    assert 80_000 < counting.max_memory() < 1_000_000
+    assert 80_000 < COUNTING.max_memory() < 1_000_000
     assert some.data.equals(table.take(rows).data)
     assert len(spill.taken(table, rows[:0])) == 0
