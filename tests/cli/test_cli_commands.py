@@ -346,10 +346,12 @@ def test_show_prints_facts_evidence_and_a_line_to_try(api: FakeApi, capsys: pyte
 def test_show_tells_what_memory_a_spec_needs(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     parts = {"weights": 4e6, "gradients": 4e6, "optimizer": 8e6, "copies": 24e6, "activations": 5e6, "rows": 1000}
     member = {"name": "mlp", "fitter": "gradient", "parameters": 1_000_000, "batch_size": 64, **parts, "total": 45e6}
+    member |= {"between": 8e6, "whole": 45e6}
     api.answers["memory"] = [{"name": "linear", "fitter": "solve", "parameters": 7}, member]
     assert run(["show", "--memory", "claims.yaml"]) == 0
     told = capsys.readouterr().out
-    for words in ("linear: solved", "mlp: 1,000,000 weights, 64 rows a step", "5.0 MB   of one batch", "45.0 MB"):
+    sizes = ("5.0 MB   of one batch", "45.0 MB   of the whole fit")
+    for words in ("linear: solved", "mlp: 1,000,000 weights, 64 rows a step", *sizes):
         assert words in told
     assert run(["show", "--memory", "claims.yaml", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == api.answers["memory"]

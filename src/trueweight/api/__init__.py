@@ -54,11 +54,14 @@ def train(
     """
     from trueweight.api.request import make_request
     from trueweight.api.run import run
+    from trueweight.evidence.meters import Stages
 
+    stages = Stages()
     changes = {"train.budget.time": budget, "seed": seed, "name": name}
     request = make_request(data, target, spec, changes, settings, base)
+    stages.end("reading")
     folder, replay = (None if p is None else Path(p) for p in (out, plan))
-    return run(request, out=folder, resume=resume, plan=replay, sealed=sealed)
+    return run(request, stages, out=folder, resume=resume, plan=replay, sealed=sealed)
 
 
 def load(path: str | Path, *, allow: Sequence[str] = ()) -> "Bundle":

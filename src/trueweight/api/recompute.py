@@ -10,6 +10,7 @@ from trueweight.api.request import read_source
 from trueweight.bundle.load import Loaded
 from trueweight.bundle.verify import Verification, verify_bundle
 from trueweight.data.digest import digest_rows
+from trueweight.data.spill import taken
 from trueweight.errors import DataError
 from trueweight.evaluate.baselines import fit_baselines
 from trueweight.evaluate.honesty import data_entries
@@ -57,7 +58,7 @@ def _measure_again(bundle: Loaded, data: Any, media_dir: str | None) -> Evidence
     table, labels = read_source(spec, source, base)
     ready = prepare(table, bundle.resolved, labels=labels)
     rows = ready.split.test if claimed.role == "test" else ready.split.validation
-    judged = ready.table.take(rows)
+    judged = taken(ready.table, rows)
     digest = digest_rows(judged)
     if digest != claimed.digest:
         raise DataError(

@@ -47,7 +47,8 @@ _PARTS = {
     "weights": "", "gradients": "", "optimizer": "what it remembers",
     "copies": "the running average, the best weights, a snapshot to go back to",
     "activations": "of one batch, or of one piece of it", "rows": "of the whole training part, and a batch",
-    "total": "",
+    "total": "at the peak of a step", "between": "of a look between steps, when gradients and activations have gone",
+    "whole": "of the whole fit, which train.budget.memory limits",
 }  # fmt: skip
 
 

@@ -36,18 +36,30 @@ def digest_rows(table: Table, rows: np.ndarray | None = None) -> str:
         if rows is not None:
             column = column.take(pa.array(rows, pa.int64()))
         total.update(f"{len(name)}:{name}".encode())
-        for part in _listed(column) if is_list(column.type) else (_bytes(_texts(column)),):
+        for part in _listed(column) if is_list(column.type) else _letters_of(_texts(column)):
             total.update(part)
     return f"sha256:{total.hexdigest()}"
 
 
-def _listed(column: pa.ChunkedArray) -> Iterator[bytes]:
+def _listed(column: pa.ChunkedArray) -> Iterator[bytes | memoryview]:
     """Lengths of lists, and what is in them. Each part begins with a letter that says what it is."""
     while is_list(column.type):
         yield b"L" + _whole(pc.fill_null(pc.list_value_length(column).cast(pa.int64()), -1)).tobytes()
         column = pc.list_flatten(column)
     numbers = _numbers(column)
-    yield b"T" + _bytes(_texts(column)) if numbers is None else b"N" + numbers
+    if numbers is not None:
+        yield b"N" + numbers
+    else:
+        yield b"T"
+        yield from _letters_of(_texts(column))
+
+
+def _letters_of(cells: pa.ChunkedArray) -> Iterator[bytes | memoryview]:
+    """Lengths and letters, chunk by chunk: joining a column would copy it."""
+    for chunk in cells.chunks:
+        yield _lengths(chunk)
+    for chunk in cells.chunks:
+        yield _letters(chunk)
 
 
 def _numbers(column: pa.ChunkedArray) -> bytes | None:
@@ -67,26 +79,26 @@ def _whole(column: pa.ChunkedArray) -> np.ndarray:
     return np.asarray(column.to_numpy())
 
 
-def _texts(column: pa.ChunkedArray) -> pa.Array:
+def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        cells = pc.cast(column, pa.large_binary())
-        return pa.concat_arrays(cells.chunks) if cells.num_chunks else pa.array([], pa.large_binary())
+        return pc.cast(column, pa.large_binary())
     try:
-        texts = pc.cast(column, pa.large_string())
+        return pc.cast(column, pa.large_string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        texts = pa.chunked_array(
-            [pa.array([json.dumps(c, default=str) for c in column.to_pylist()], pa.large_string())]
-        )
-    return pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
+        return pa.chunked_array([pa.array([json.dumps(c, default=str) for c in column.to_pylist()], pa.large_string())])
 
 
-def _bytes(cells: pa.Array) -> bytes:
-    """Lengths and letters of all cells; a missing cell has length -1."""
+def _lengths(cells: pa.Array) -> bytes:
+    """Of all cells; a missing cell has length -1."""
     lengths = pc.fill_null(pc.binary_length(cells), -1).cast(pa.int64()).to_numpy(zero_copy_only=False)
-    letters = pc.fill_null(cells, pa.scalar("", cells.type))
+    return np.ascontiguousarray(lengths).tobytes()
+
+
+def _letters(cells: pa.Array) -> memoryview:
+    """Of all cells, without a copy where none is missing."""
+    letters = pc.fill_null(cells, pa.scalar("", cells.type)) if cells.null_count else cells
     if len(letters) == 0:
-        return b""
+        return memoryview(b"")
     _, ends, text = letters.buffers()
     places = np.frombuffer(ends, np.int64)[letters.offset : letters.offset + len(letters) + 1]
-    joined = b"" if text is None else memoryview(text)[places[0] : places[-1]]
-    return np.ascontiguousarray(lengths).tobytes() + bytes(joined)
+    return memoryview(b"") if text is None else memoryview(text)[places[0] : places[-1]]

@@ -136,6 +136,8 @@ def guess_feature(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Gues
         raw: All of its cells.
         options: Missing markers and decimal comma.
     """
+    if _is_bytes(raw.type) and (found := _media(raw, options)):
+        return Guess(*found)  # before their bytes are copied into one array
     array = flat(raw)
     # Bytes that are text by chance are made text when they are laid flat: files are looked for before.
     files = media_array(raw)
@@ -152,7 +154,11 @@ def guess_feature(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Gues
     raise AssertionError("the last rule takes every column")
 
 
-def _media(array: pa.Array, options: ReadOptions) -> tuple[str, str, dict[str, Any]] | None:
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _media(array: pa.ChunkedArray | pa.Array, options: ReadOptions) -> tuple[str, str, dict[str, Any]] | None:
     kind = media_kind(array, options)
     if kind is None or kind not in registry("column"):
         return None

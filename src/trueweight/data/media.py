@@ -38,8 +38,8 @@ class UnusableError(Exception):
     """A cell that is no file of its kind. Its text says why in a word or two: it is what gets counted."""
 
 
-def media_array(raw: pa.ChunkedArray | pa.Array) -> pa.Array | None:
-    """Cells as one array of bytes or texts; None for a type that cannot hold files.
+def media_array(raw: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | None:
+    """Cells as bytes or texts; None for a type that cannot hold files. Bytes are not copied: they may fill a disk.
 
     Of structs the field ``bytes`` counts, and where it is null the field ``path``.
     """
@@ -47,7 +47,7 @@ def media_array(raw: pa.ChunkedArray | pa.Array) -> pa.Array | None:
     plain = [_plain(chunk) for chunk in chunks] or [_plain(pa.array([], raw.type))]
     if any(array is None for array in plain):
         return None
-    return plain[0] if len(plain) == 1 else pa.concat_arrays(plain)
+    return pa.chunked_array(plain)
 
 
 def _plain(array: pa.Array) -> pa.Array | None:
@@ -177,7 +177,7 @@ def read_media(raw: pa.ChunkedArray, options: ReadOptions, look: Look, facts: in
     array = media_array(raw)
     if array is None:
         given = len(raw) - raw.null_count
-        array = pa.nulls(len(raw), pa.large_string())
+        array = pa.chunked_array([pa.nulls(len(raw), pa.large_string())])
         return _cells(array, options, [(0, (0,) * facts, f"not a {kind}")] * given + [None] * (len(raw) - given), facts)
     if is_text(array.type):
         trimmed = trim(array)
@@ -206,14 +206,25 @@ def _print(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
 
 
-def _cells(array: pa.Array, options: ReadOptions, seen: "list[_Seen | None]", facts: int) -> MediaCells:
+def _emptied(array: pa.ChunkedArray, missing_N: np.ndarray) -> pa.ChunkedArray:
+    """Null where missing; chunks in which nothing changes are not copied."""
+    chunks, start = [], 0
+    for chunk in array.chunks:
+        missing = missing_N[start : start + len(chunk)]
+        given = chunk.is_valid().to_numpy(zero_copy_only=False)
+        chunks.append(pc.if_else(pa.array(missing), None, chunk) if (missing & given).any() else chunk)
+        start += len(chunk)
+    return pa.chunked_array(chunks, array.type)
+
+
+def _cells(array: pa.ChunkedArray, options: ReadOptions, seen: "list[_Seen | None]", facts: int) -> MediaCells:
     wrong = Counter(one[2] for one in seen if one is not None and one[2])
     missing_N = np.array([one is None or bool(one[2]) for one in seen], bool)
     kept = [(0, (0,) * facts, "") if one is None or one[2] else one for one in seen]
     return MediaCells(
         missing_N=missing_N,
         notes=dict(wrong),
-        raw_N=pc.if_else(pa.array(missing_N), None, array),
+        raw_N=_emptied(array, missing_N),
         folder=options.media_dir,
         print_N=np.array([one[0] for one in kept], np.uint64),
         head_NF=np.array([one[1] for one in kept], np.int64).reshape(len(kept), facts),

@@ -45,14 +45,15 @@ def media_kind(raw: pa.ChunkedArray | pa.Array, options: ReadOptions | None = No
     return kind if count >= _SHARE * len(given) else None
 
 
-def _some(array: pa.Array, options: ReadOptions, most: int) -> list[Any]:
+def _some(array: pa.ChunkedArray | pa.Array, options: ReadOptions, most: int) -> list[Any]:
     """Cells from everywhere in the column that are not missing."""
-    given = array.drop_null()
-    some = given.take(pa.array(np.linspace(0, len(given) - 1, min(len(given), most)).astype(np.int64)))
-    if is_text(some.type):
-        some = trim(some)
-        some = some.filter(pa.array(~marks_missing(some, options)))
-    return [cell for cell in some.to_pylist() if cell]
+    given = np.flatnonzero(np.asarray(array.is_valid()))
+    rows = given[np.linspace(0, len(given) - 1, min(len(given), most)).astype(np.int64)]
+    cells = [array[row].as_py() for row in rows.tolist()]  # one by one: taking joins all chunks
+    if is_text(array.type):
+        some = trim(pa.array(cells, array.type))
+        cells = some.filter(pa.array(~marks_missing(some, options))).to_pylist()
+    return [cell for cell in cells if cell]
 
 
 def _headed_kind(content: bytes) -> str | None:

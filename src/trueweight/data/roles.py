@@ -1,16 +1,21 @@
 """What each column is for: feature, target, key, weight, or left alone, and why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 
+import pyarrow as pa
+
 from trueweight.data.cells import ReadOptions
-from trueweight.data.guess import guess_feature, guess_series
+from trueweight.data.guess import Guess, guess_feature, guess_series
+from trueweight.data.made_by import code_print
 from trueweight.data.reading import reading_from
 from trueweight.data.settle import settle
 from trueweight.data.table import Table
-from trueweight.errors import DataError
+from trueweight.errors import DataError, VerifyError
+from trueweight.files import cache_dir, digest_compact, private_dir, read_json, write_json
 from trueweight.progress import advance
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
@@ -21,6 +26,10 @@ from trueweight.spec.run import RunSpec
 __all__ = [
     "Role", "assign_roles", "left_out", "missing_columns", "named_columns", "read_options_of", "require_features",
 ]  # fmt: skip
+
+
+_MANY_LETTERS = 2**22
+"""Bytes of a column of texts from which its guessed type is kept in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +143,34 @@ def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str,
         return Role(name, role, _part(kind), why)
     if spec.other_features == "ignore":
         return Role(name, "ignored", _part("ignore"), "not named, and other_features is ignore")
-    series = name in (table.provenance.series or ())
-    guess = (guess_series if series else guess_feature)(name, table.data.column(name), options)
+    guess = _guessed(table, name, options)
     role = "ignored" if guess.type in ("ignore", "id") else "feature"
     part = _part(guess.type, **guess.spec)
-    if series:  # other guesses have decided it already
+    if name in (table.provenance.series or ()):  # other guesses have decided it already
         part = settle(part, table.data.column(name), options)
     return Role(name, role, part, guess.why)
+
+
+def _guessed(table: Table, name: str, options: ReadOptions) -> Guess:
+    """What a column is, from the cache where it takes long to say: many letters."""
+    raw = table.data.column(name)
+    if name in (table.provenance.series or ()):
+        return guess_series(name, raw, options)
+    if not table.provenance.digest or not _is_text(raw.type) or raw.nbytes < _MANY_LETTERS:
+        return guess_feature(name, raw, options)
+    asked = [code_print(), table.provenance.digest, name, list(options.missing_values), options.decimal_comma]
+    path = private_dir(cache_dir() / "guesses") / f"{digest_compact(asked)}.json"
+    if path.is_file():
+        with suppress(VerifyError, TypeError):
+            return Guess(**read_json(path))
+    guess = guess_feature(name, raw, options)
+    if guess.type == "text":  # paths of pictures would depend on what files there are
+        write_json(path, asdict(guess))
+    return guess
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _part(kind: str, **options: Any) -> PartSpec:

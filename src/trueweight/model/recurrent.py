@@ -27,6 +27,7 @@ class RecurrentSpec(PartSpec):
     }
 
     weightless: ClassVar[bool] = False
+    ngrams: ClassVar[bool] = False
 
     hidden_size: Annotated[int, Field(ge=1)] = 128
     """Width of the state of each layer and direction."""

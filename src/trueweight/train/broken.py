@@ -58,7 +58,7 @@ def _named_files(raw: pa.ChunkedArray, cells: MediaCells, options: ReadOptions) 
     array = media_array(raw)
     if array is None:
         return ["row 1"]
-    given_N = array.is_valid().to_numpy(zero_copy_only=False)
+    given_N = np.asarray(array.is_valid())
     if is_text(array.type):
         texts = trim(array)
         given_N = given_N & ~marks_missing(texts, options)

@@ -24,6 +24,7 @@ from trueweight.spec.run import MemberSpec
 from trueweight.train.accumulate import backward_in
 from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
 from trueweight.train.job import FitResult, FitterPart, Job, fit_member
+from trueweight.train.pace import pace_path
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
 from trueweight.train.selection import blend_loss, run_truths, selection_score
@@ -43,6 +44,8 @@ class MemberReport:
 
     name: str
     seconds: float
+    first_step: float
+    """Seconds until the first step was taken."""
     steps: int
     weights: Mapping[str, float]
     """Its share in the blend, by target."""
@@ -84,8 +87,9 @@ class _Work:
 
 
 def fit(
-    ready: Prepared, folder: Path | None, replay: Plan | None, donors: Sequence[NetworkPredictor] = ()
-) -> Fitted:
+    ready: Prepared, folder: Path | None, replay: Plan | None, donors: Sequence[NetworkPredictor] = (),
+    on_encoded: Callable[[], None] = lambda: None,
+) -> Fitted:  # fmt: skip
     """Fit the model that the resolved spec describes.
 
     Args:
@@ -93,12 +97,14 @@ def fit(
         folder: Where checkpoints and ``plan.json`` go; None: in memory only.
         replay: What members are to follow; those that it does not name are planned by measuring.
         donors: Networks whose encoders lend their weights to equal ones; see ``train.start``.
+        on_encoded: Called when all columns are tensors.
 
     Raises:
         SpecError: There are donors, and none of their encoders fits.
         TrainError: A member diverged, or there is no space.
     """
     encoded = encode(ready, keep=folder is not None)
+    on_encoded()
     work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
     new = {member.name: untrained(ready, encoded.fields, member) for member in ready.spec.model.members or []}
     started = start(new, donors) if donors else ()
@@ -185,14 +191,28 @@ def _fit_one(
     work: _Work, member: MemberSpec, leaf: NetworkPredictor, seconds: float | None
 ) -> tuple[NetworkPredictor, FitResult]:
     ready, fitter = work.ready, cast(FitterPart, member.fitter)
-    validation = work.feed(ready.split.validation)
+    validation = leaf.reading(work.feed(ready.split.validation))
+    train = leaf.reading(work.feed(ready.split.train), augmentations_of(ready, work.encoded.fields))
     job = Job(
-        name=member.name, network=leaf.network, train=work.feed(ready.split.train), validation=validation,
+        name=member.name, network=leaf.network, train=train, validation=validation,
         spec=ready.spec.train, seed=ready.spec.seed, score=_scorer(work, leaf, validation), folder=work.folder,
         seconds=seconds, plan=None if work.replay is None else work.replay.member(member.name),
         on_plan=_recorder(work.folder), backward=backward_in(ready.spec.train.accumulate),
+        pace=_pace(work, member, validation),
     )  # fmt: skip
     return leaf, fit_member(job, fitter)
+
+
+def _pace(work: _Work, member: MemberSpec, validation: Feed) -> Path | None:
+    """Where the member's pace is remembered; None where nobody could tell that the data is the same."""
+    ready = work.ready
+    if work.folder is None or not ready.table.provenance.digest:
+        return None
+    spec = ready.spec.model_dump(mode="json", by_alias=True, exclude={"name", "evaluate"})
+    spec["train"]["budget"] = {"memory": spec["train"]["budget"]["memory"]}  # how long it is to go on
+    lengths = validation.lengths()  # of files that cells name
+    items = 0 if lengths is None else int(lengths.sum())
+    return pace_path(ready.table.provenance.digest, spec, member.name, len(validation), items)
 
 
 def untrained(ready: Prepared, fields: Mapping[str, Field], member: MemberSpec) -> NetworkPredictor:
@@ -303,4 +323,4 @@ def _errors(
 def _report(place: int, name: str, result: FitResult, weights: Mapping[str, list[float]]) -> MemberReport:
     events = tuple(f"{event.kind} at step {event.step}: {event.note}" for event in result.events)
     shares = {target: found[place] for target, found in weights.items()}
-    return MemberReport(name, result.seconds, result.steps, shares, events)
+    return MemberReport(name, result.seconds, result.first_step, result.steps, shares, events)

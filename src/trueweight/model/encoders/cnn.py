@@ -45,6 +45,7 @@ class CnnEncoder(PartSpec):
     }
 
     weightless: ClassVar[bool] = False
+    ngrams: ClassVar[bool] = False
 
     type: Literal["cnn"] = "cnn"
     """Name of this part."""

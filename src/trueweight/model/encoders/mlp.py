@@ -33,6 +33,7 @@ class MlpEncoder(PartSpec):
     }
 
     weightless: ClassVar[bool] = False
+    ngrams: ClassVar[bool] = False
 
     type: Literal["mlp"] = "mlp"
     """Name of this part."""
