@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 
+from trueweight.evaluate.fairness import fairness
 from trueweight.evaluate.judging import Check
+from trueweight.evaluate.slices import slices
 
 __all__ = ["CHECKS"]
 
-CHECKS: Mapping[str, Check] = {}
+CHECKS: Mapping[str, Check] = {
+    "slices": slices,
+    "fairness": fairness,
+}
 """By the name that ``evaluate.checks`` knows. The axis of a check's entries is its name."""

@@ -6,6 +6,7 @@ A field that a recipe decides is ``None`` until asked for, so that a wish and a 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -24,9 +25,10 @@ from trueweight.spec.base import (
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
-    "BudgetSpec", "BundleSpec", "CardSpec", "CasesSpec", "ChunksSpec", "ConformalSpec", "DataSpec", "EvaluateSpec",
-    "FromDate",
-    "IntervalSpec", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec",
+    "BinsSpec", "BudgetSpec", "BundleSpec", "CardSpec", "CasesSpec", "ChunksSpec", "ConformalSpec", "DataSpec",
+    "EvaluateSpec", "FromDate",
+    "IntervalSpec", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SensitiveSpec", "SplitSpec",
+    "StoppingSpec",
     "TrainSpec",
 ]  # fmt: skip
 
@@ -334,6 +336,34 @@ class ConformalSpec(Spec):
     """Share of new rows whose true value should lie in the interval."""
 
 
+class BinsSpec(Spec):
+    """Parts of the rows by where a number lies."""
+
+    column: str
+    """Column of numbers."""
+
+    bins: Annotated[list[float], Field(min_length=1, max_length=20)]
+    """Where one part ends and the next begins, ascending: ``[12, 60]`` makes below 12, from 12 to below 60, from 60."""
+
+    @field_validator("bins")
+    @classmethod
+    def _ascend(cls, value: list[float]) -> list[float]:
+        if any(after <= before for before, after in pairwise(value)):
+            raise ValueError("bins must ascend")
+        return value
+
+
+class SensitiveSpec(Spec):
+    """Columns that answers must not depend on unfairly. They are measured, not learnt from, unless ``features`` gives
+    one a type."""
+
+    columns: Annotated[list[str], Field(min_length=1)]
+    """Columns that part people into groups."""
+
+    min_group: Annotated[int, Field(ge=1)] = 50
+    """Rows that a group needs to be measured; smaller ones are counted, and not told apart."""
+
+
 CheckName = Literal["calibration", "slices", "fairness", "drift", "robustness", "honesty", "explanation"]
 
 
@@ -348,6 +378,14 @@ class EvaluateSpec(Spec):
 
     conformal: ConformalSpec | None = Field(default_factory=ConformalSpec)
     """Intervals around predicted numbers; null gives none."""
+
+    slices: list[str | Annotated[list[str], Field(min_length=1, max_length=3)] | BinsSpec] = Field(default_factory=list)
+    """Parts of the rows that are scored for themselves: the values of a column, of several columns crossed
+    (``[region, channel]``), or bins of a number (``{column: age, bins: [30, 60]}``). Parts that nobody named are
+    searched for anyway."""
+
+    sensitive: SensitiveSpec | None = None
+    """Columns that answers must not depend on unfairly, e.g. gender."""
 
     checks: list[CheckName] | None = None
     """What is looked at beside the scores. Null: everything that needs no more training; an empty list: nothing."""
@@ -449,6 +487,11 @@ class RunSpec(Spec):
         for name in metrics if isinstance(metrics, Mapping) else ():
             if name not in targets:
                 yield Conflict(("evaluate", "metrics", name), _no_target(name, targets), key=True)
+        sensitive = _below(_below(raw.get("evaluate"), "sensitive"), "columns")
+        for place, name in enumerate(sensitive if isinstance(sensitive, list) else ()):
+            if isinstance(name, str) and name in targets:
+                where = ("evaluate", "sensitive", "columns", place)
+                yield Conflict(where, f"{name!r} is a target: groups are parted by another column")
 
 
 def _below(raw: Any, key: str) -> Any:
