@@ -14,7 +14,8 @@ from trueweight.progress import advance
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 from trueweight.spec.document import Document, Path, dotted
-from trueweight.spec.run import BinsSpec, DataSpec, RunSpec
+from trueweight.spec.run import DataSpec, RunSpec
+from trueweight.spec.slices import BinsSpec
 
 __all__ = [
     "Role", "assign_roles", "left_out", "missing_columns", "named_columns", "read_options_of", "require_features",

@@ -21,7 +21,7 @@ from trueweight.metrics.several import mean_gap
 from trueweight.metrics.statistic import ratio
 from trueweight.metrics.truth import Truth
 from trueweight.seeds import stream_seed
-from trueweight.spec.run import BinsSpec
+from trueweight.spec.slices import BinsSpec
 
 __all__ = ["slices"]
 

@@ -6,7 +6,6 @@ A field that a recipe decides is ``None`` until asked for, so that a wish and a 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from difflib import get_close_matches
-from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -22,13 +21,13 @@ from trueweight.spec.base import (
     OptimizerPart,
     Spec,
 )
+from trueweight.spec.slices import BinsSpec, SensitiveSpec
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
-    "BinsSpec", "BudgetSpec", "BundleSpec", "CardSpec", "CasesSpec", "ChunksSpec", "ConformalSpec", "DataSpec",
-    "EvaluateSpec", "FromDate",
-    "IntervalSpec", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SensitiveSpec", "SplitSpec",
-    "StoppingSpec",
+    "BudgetSpec", "BundleSpec", "CardSpec", "CasesSpec", "ChunksSpec", "ConformalSpec", "DataSpec", "EvaluateSpec",
+    "FromDate",
+    "IntervalSpec", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec",
     "TrainSpec",
 ]  # fmt: skip
 
@@ -334,34 +333,6 @@ class ConformalSpec(Spec):
 
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Share of new rows whose true value should lie in the interval."""
-
-
-class BinsSpec(Spec):
-    """Parts of the rows by where a number lies."""
-
-    column: str
-    """Column of numbers."""
-
-    bins: Annotated[list[float], Field(min_length=1, max_length=20)]
-    """Where one part ends and the next begins, ascending: ``[12, 60]`` makes below 12, from 12 to below 60, from 60."""
-
-    @field_validator("bins")
-    @classmethod
-    def _ascend(cls, value: list[float]) -> list[float]:
-        if any(after <= before for before, after in pairwise(value)):
-            raise ValueError("bins must ascend")
-        return value
-
-
-class SensitiveSpec(Spec):
-    """Columns that answers must not depend on unfairly. They are measured, not learnt from, unless ``features`` gives
-    one a type."""
-
-    columns: Annotated[list[str], Field(min_length=1)]
-    """Columns that part people into groups."""
-
-    min_group: Annotated[int, Field(ge=1)] = 50
-    """Rows that a group needs to be measured; smaller ones are counted, and not told apart."""
 
 
 CheckName = Literal["calibration", "slices", "fairness", "drift", "robustness", "honesty", "explanation"]

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from trueweight.data.bins import bins_of
 from trueweight.data.cells import Cells, ReadOptions, SeriesCells
 from trueweight.data.column import FieldArrays, Sense
 from trueweight.data.parse_series import read_series
@@ -120,8 +121,9 @@ class TimeseriesColumn(PartSpec):
     """Series of one channel or several, of one length or different ones: lists of numbers, or lists of steps that are
     lists of channels, typed or as texts like ``[0.1, 0.2]``, ``0.1 0.2`` and ``[[1, 2], [3, 4]]``.
 
-    Facts learnt: "count" and "missing" (rows), "channels", "mean" and "std" of each, "gaps" (rows in which steps lack
-    a value), "lengths" (quantiles), "every" and "length" (steps that are averaged, and that are kept).
+    Facts learnt: "count" and "missing" (rows), "channels", "mean" and "std" of each, "gaps" (rows in which steps lack a
+    value), "lengths" (quantiles), "bins" (rows between edges of them), "every" and "length" (steps that are averaged,
+    and that are kept).
 
     Example:
         ``acceleration: {type: timeseries, max_length: 200, encoder: {type: gru}}``
@@ -161,6 +163,7 @@ class TimeseriesColumn(PartSpec):
         seen = tellable(sample.rows[~cells.missing_N[sample.rows]], count, len(rows), min_group)
         if not len(seen):
             nothing = {"channels": 0, "mean": [], "std": [], "gaps": 0, "lengths": [], "every": 1, "length": 1}
+            nothing |= {"bins": {"edges": [], "counts": []}}
             return {"count": count, "missing": missing, **nothing}
         series = cells.value.take(seen)
         mean_C, std_C = channel_scales(series, min(min_group, len(rows)))
@@ -173,6 +176,7 @@ class TimeseriesColumn(PartSpec):
             "count": count, "missing": missing, "channels": channels, "mean": [float(x) for x in mean_C],
             "std": [float(x) for x in std_C], "gaps": int(rows_with_gaps(series).sum()),
             "lengths": [float(x) for x in lengths], "every": every, "length": length,
+            "bins": bins_of(series.lengths.astype(np.float64), min_group),
         }  # fmt: skip
 
     def codec(self, name: str, learnt: Mapping[str, Any]) -> TimeseriesCodec:
