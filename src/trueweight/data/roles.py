@@ -97,7 +97,8 @@ def _sliced(spec: RunSpec) -> Iterator[tuple[Path, str]]:
         elif isinstance(asked, str):
             yield where, asked
         else:
-            yield from (((*where, number), name) for number, name in enumerate(asked))
+            for number, name in enumerate(asked):
+                yield (*where, number), name
     if spec.evaluate.sensitive is not None:
         for place, name in enumerate(spec.evaluate.sensitive.columns):
             yield ("evaluate", "sensitive", "columns", place), name

@@ -4,7 +4,8 @@ Rows are cut in two halves by hash. The first half chooses a handful of suspects
 of the worst; the second half, which had no say in it, is asked about these alone. That keeps the promise of a test
 however many conditions there are: Cox 1975, "A note on data-splitting for the evaluation of significance levels",
 Biometrika 62(2). It is the search of SliceFinder (Chung et al. 2019, arXiv:1807.06068), which controls false
-discoveries on the same rows that it searches, with a second look instead.
+discoveries on the same rows that it searches, with a second look instead. Then the halves change places, and p-values
+are doubled for that.
 
 A part fails if either
   * its losses exceed what the predicted probabilities promise by more than elsewhere (classes and sets): the model is
@@ -49,17 +50,20 @@ EXCESS = 0.05
 LARGER = 1.25
 """Times the loss elsewhere that is worth a flag: the four-fifths rule, read as a ratio of losses."""
 
+LARGER_IN_BANDS = 2.0
+"""The same for bands of a number: the ends of a scale, where rows are few, are fitted worst by every model."""
+
 GAINED = 0.5
 """Share of the gain elsewhere below which answers about a part tell too little to be worth much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A condition that the first half chose, and what the second half says."""
+    """A condition that one half chose, and what the other half says."""
 
     condition: Condition
     p: float
-    """Of the second half, made larger for the number of suspects."""
+    """Of the other half, made larger for the number of suspects, and for there being two halves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +115,30 @@ def search(losses: RowLosses, truth: Truth, conditions: Sequence[Condition], lea
         least: Known rows of a part.
         seed: Of the run.
     """
-    first, second = _halves(losses, truth, seed)
-    single = [c for c in conditions if _large_enough(c, least, first, second)]
-    p_K = [_chance(first, c) for c in single]
-    worst = [single[k] for k in np.argsort(p_K, kind="stable")[:CROSSED]]
-    pairs = [a & b for i, a in enumerate(worst) for b in worst[i + 1 :] if a.columns != b.columns]
-    pairs = [c for c in pairs if _large_enough(c, least, first, second)]
-    looked_at, p_K = [*single, *pairs], [*p_K, *(_chance(first, c) for c in pairs)]
+    halves = _halves(losses, truth, seed)
+    single = [c for c in conditions if _large_enough(c, least, *halves)]
+    looked_at = {c.words: c for c in single}
+    best: dict[str, Suspect] = {}
+    for chooses, confirms in (halves, halves[::-1]):
+        p_K = [_chance(chooses, c) for c in single]
+        worst = [single[k] for k in np.argsort(p_K, kind="stable")[:CROSSED]]
+        pairs = [a & b for i, a in enumerate(worst) for b in worst[i + 1 :] if a.columns != b.columns]
+        pairs = [c for c in pairs if _large_enough(c, least, *halves)]
+        looked_at |= {c.words: c for c in pairs}
+        for suspect in _suspects(chooses, confirms, [*single, *pairs], seed):
+            before = best.get(suspect.condition.words)
+            if before is None or suspect.p < before.p:
+                best[suspect.condition.words] = suspect
+    return Search(list(looked_at.values()), sorted(best.values(), key=lambda s: s.p))
+
+
+def _suspects(chooses: _Half, confirms: _Half, conditions: Sequence[Condition], seed: int) -> list[Suspect]:
+    p_K = [_chance(chooses, c) for c in conditions]
     order = [k for k in np.argsort(p_K, kind="stable") if p_K[k] < 1][:SUSPECTS]
-    chosen = [looked_at[k] for k in order]
-    p_S = holm(_confirmed(second, chosen, seed)) if chosen else np.zeros(0)
-    suspects = [Suspect(condition, float(p)) for condition, p in zip(chosen, p_S, strict=True)]
-    return Search(looked_at, sorted(suspects, key=lambda s: s.p))
+    chosen = [conditions[k] for k in order]
+    p_S = holm(_confirmed(confirms, chosen, seed)) if chosen else np.zeros(0)
+    # Twice, because each half confirms once.
+    return [Suspect(condition, min(1.0, 2 * float(p))) for condition, p in zip(chosen, p_S, strict=True)]
 
 
 def _halves(losses: RowLosses, truth: Truth, seed: int) -> tuple[_Half, _Half]:
@@ -157,9 +173,10 @@ def _chance(half: _Half, condition: Condition) -> float:
 
 def _doubts(half: _Half, condition: Condition) -> float:
     """Of losses beyond what the probabilities promise."""
-    if half.excess() is None:
+    excess_N = half.excess()
+    if excess_N is None:
         return 1.0
-    gap, error = mean_gap(half.excess(), half.inside(condition), half.weight_N, half.cluster_N)
+    gap, error = mean_gap(excess_N, half.inside(condition), half.weight_N, half.cluster_N)
     return normal_tail(gap / error) if error > 0 and gap >= EXCESS else 1.0
 
 
@@ -170,7 +187,7 @@ def _gain(half: _Half, condition: Condition) -> float:
         return 1.0
     gap, error = mean_gap(half.tested(), inside_N, half.weight_N, half.cluster_N)
     rest = float(np.average(half.tested()[~inside_N], weights=half.weight_N[~inside_N]))
-    if not error > 0 or rest + gap < LARGER * rest:
+    if not error > 0 or rest + gap < (LARGER if condition.kinds else LARGER_IN_BANDS) * rest:
         return 1.0
     mine, theirs = half.of_one_answer(inside_N), half.of_one_answer(~inside_N)
     theirs_mean = float(np.average(theirs, weights=half.weight_N[~inside_N]))
@@ -189,9 +206,10 @@ def _confirmed(half: _Half, chosen: Sequence[Condition], seed: int) -> list[floa
     sizes = [int(i.sum()) for i in inside]
     by_gain = _dealt(half.tested(), half, inside, sizes, seed)
     gain = [max(_gain(half, c), p) for c, p in zip(chosen, by_gain, strict=True)]
-    if half.excess() is None:
+    excess_N = half.excess()
+    if excess_N is None:
         return gain
-    by_doubts = _dealt(half.excess(), half, inside, sizes, seed)
+    by_doubts = _dealt(excess_N, half, inside, sizes, seed)
     doubts = [max(_doubts(half, c), p) for c, p in zip(chosen, by_doubts, strict=True)]
     return [min(1.0, 2 * min(a, b)) for a, b in zip(gain, doubts, strict=True)]
 
