@@ -24,7 +24,7 @@ from trueweight.seeds import stream_seed
 
 __all__ = ["fairness"]
 
-LEVEL = 0.05
+LEVEL = 0.01
 """Chance of a false flag, at most, over all targets, columns, groups and measures together."""
 
 LEAST = 20
