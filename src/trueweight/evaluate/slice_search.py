@@ -47,11 +47,14 @@ EXCESS = 0.05
 """Squared error of probabilities, beyond what they promise, that is worth a flag: answers of 95 % that are right in
 89 % of rows. See ``RowLosses.tested_N``."""
 
+EXCESS_IN_BANDS = 0.1
+"""The same for bands of a number: the ends of a scale, where rows are few, are fitted worst by every model."""
+
 LARGER = 1.25
 """Times the loss elsewhere that is worth a flag: the four-fifths rule, read as a ratio of losses."""
 
 LARGER_IN_BANDS = 2.0
-"""The same for bands of a number: the ends of a scale, where rows are few, are fitted worst by every model."""
+"""The same for bands of a number."""
 
 GAINED = 0.5
 """Share of the gain elsewhere below which answers about a part tell too little to be worth much."""
@@ -177,7 +180,8 @@ def _doubts(half: _Half, condition: Condition) -> float:
     if excess_N is None:
         return 1.0
     gap, error = mean_gap(excess_N, half.inside(condition), half.weight_N, half.cluster_N)
-    return normal_tail(gap / error) if error > 0 and gap >= EXCESS else 1.0
+    least = EXCESS if condition.kinds else EXCESS_IN_BANDS
+    return normal_tail(gap / error) if error > 0 and gap >= least else 1.0
 
 
 def _gain(half: _Half, condition: Condition) -> float:
