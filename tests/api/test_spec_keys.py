@@ -237,7 +237,7 @@ def scores(raw: Mapping[str, Any]) -> Any:
     ready = prepared(raw)
     rows = ready.split.test
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
-    ask = Ask(ready.spec.evaluate, 0, Data("sha256:0", "test"))
+    ask = Ask(ready.spec.evaluate, 0, Data("sha256:0", "test"), min_group=ready.spec.bundle.min_group)
     table = ready.table.take(rows)
     judging = judging_of(fit(ready, None, None).predictor, table, ask, cluster, Training(ready, rows))
     entries = [e for e in measure(judging, {}, np.zeros(len(rows), bool)) if e.axis != "cost"]
@@ -573,6 +573,17 @@ CHANGES: dict[str, Change] = {
     "evaluate.interval.cluster": change("evaluate/interval/cluster", None, "other", scores),
     "evaluate.conformal": change("evaluate/conformal", {"coverage": 0.9}, None, answers, targets={"cost": "number"}),
     "evaluate.conformal.coverage": change("evaluate/conformal/coverage", 0.5, 0.8, answers, targets={"cost": "number"}),
+    "evaluate.checks": change("evaluate/checks", ["slices"], [], scores),
+    "evaluate.slices": change("evaluate/slices", [], ["kind"], scores, bundle={"min_group": 1}),
+    "evaluate.slices.column": change("evaluate/slices", [{"column": "size", "bins": [0]}],
+                                     [{"column": "weight", "bins": [0]}], scores, bundle={"min_group": 1}),
+    "evaluate.slices.bins": change("evaluate/slices", [{"column": "size", "bins": [0]}],
+                                   [{"column": "size", "bins": [0, 1]}], scores, bundle={"min_group": 1}),
+    "evaluate.sensitive": change("evaluate/sensitive", None, {"columns": ["flag"], "min_group": 1}, scores),
+    "evaluate.sensitive.columns": change("evaluate/sensitive", {"columns": ["flag"], "min_group": 1},
+                                         {"columns": ["kind"], "min_group": 1}, scores, bundle={"min_group": 1}),
+    "evaluate.sensitive.min_group": change("evaluate/sensitive", {"columns": ["flag"], "min_group": 1},
+                                           {"columns": ["flag"], "min_group": 50}, scores, bundle={"min_group": 1}),
     "evaluate.baselines": change("evaluate/baselines", ["constant"], [], baselines),
     "bundle.golden_rows": change("bundle/golden_rows", "synthetic", "real", bundled),
     "bundle.min_group": change("bundle/min_group", 1, 10, signature),

@@ -68,7 +68,8 @@ def _measure_again(bundle: Loaded, data: Any, media_dir: str | None) -> Evidence
         )
     ledger = bundle.path.resolve().parent.parent
     record_known_look(ledger, digest, by=bundle.manifest.name, purpose="verify")
-    ask = Ask(bundle.resolved.evaluate, bundle.resolved.seed, Data(digest, claimed.role))
+    least = bundle.resolved.bundle.min_group
+    ask = Ask(bundle.resolved.evaluate, bundle.resolved.seed, Data(digest, claimed.role), min_group=least)
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
     plan = Plan.from_json(bundle.plan).replayed()
     judging = judging_of(bundle.predictor, judged, ask, cluster, Training(ready, rows))

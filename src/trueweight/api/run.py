@@ -131,7 +131,7 @@ def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], 
     table = taken(ready.table, rows)
     digest = digest_rows(table)
     reproduce = "trueweight verify BUNDLE --recompute --data SOURCE"
-    ask = Ask(ready.spec.evaluate, ready.spec.seed, Data(digest, role), reproduce)
+    ask = Ask(ready.spec.evaluate, ready.spec.seed, Data(digest, role), reproduce, ready.spec.bundle.min_group)
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
     # Noted before looking, so that a look counts even if the process is killed in the middle of it. A resumed run
     # looks again, and says so: nobody can know what was seen the first time.

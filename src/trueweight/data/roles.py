@@ -1,6 +1,6 @@
 """What each column is for: feature, target, key, weight, or left alone, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
@@ -22,6 +22,7 @@ from trueweight.spec.base import PartSpec
 from trueweight.spec.data import DataSpec
 from trueweight.spec.document import Document, Path, dotted
 from trueweight.spec.run import RunSpec
+from trueweight.spec.slices import BinsSpec
 
 __all__ = [
     "Role", "assign_roles", "left_out", "missing_columns", "named_columns", "read_options_of", "require_features",
@@ -93,8 +94,25 @@ def named_columns(spec: RunSpec) -> list[tuple[Path, str]]:
         (("split", "column"), split.column),
         (("data", "primary_key"), spec.data.primary_key),
         (("data", "sample_weight"), spec.data.sample_weight),
+        *_sliced(spec),
     ]
     return [(path, name) for path, name in named if name is not None]
+
+
+def _sliced(spec: RunSpec) -> Iterator[tuple[Path, str]]:
+    """Columns that part the rows for judging."""
+    for place, asked in enumerate(spec.evaluate.slices):
+        where: Path = ("evaluate", "slices", place)
+        if isinstance(asked, BinsSpec):
+            yield (*where, "column"), asked.column
+        elif isinstance(asked, str):
+            yield where, asked
+        else:
+            for number, name in enumerate(asked):
+                yield (*where, number), name
+    if spec.evaluate.sensitive is not None:
+        for place, name in enumerate(spec.evaluate.sensitive.columns):
+            yield ("evaluate", "sensitive", "columns", place), name
 
 
 def missing_columns(table: Table, named: Sequence[tuple[Path, str]], positions: Document | None) -> list[str]:
@@ -111,6 +129,8 @@ def _missing_line(table: Table, path: Path, name: str, positions: Document | Non
 def _reserved(spec: RunSpec) -> dict[str, tuple[str, str, str]]:
     """Columns with a job of their own: name to (role, column type, why)."""
     split, found = spec.split, dict[str, tuple[str, str, str]]()
+    for name in spec.evaluate.sensitive.columns if spec.evaluate.sensitive else ():
+        found[name] = ("ignored", "ignore", "sensitive: measured, not learnt from")
     if spec.evaluate.interval.cluster:
         found[spec.evaluate.interval.cluster] = ("ignored", "ignore", "says which rows belong together")
     if split.group:

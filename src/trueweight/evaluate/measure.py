@@ -33,7 +33,8 @@ def evaluate_table(predictor: Predictor, table: Table, spec: RunSpec, *, role: s
     Raises:
         DataError: No target column is there, or none with a value that can be scored.
     """
-    ask = Ask(_for_targets(spec.evaluate, table), spec.seed, Data(digest_rows(table), role))
+    data, least = Data(digest_rows(table), role), spec.bundle.min_group
+    ask = Ask(_for_targets(spec.evaluate, table), spec.seed, data, min_group=least)
     judging = judging_of(predictor, table, ask, _clusters(predictor, table, spec))
     require_known(predictor.signature, table, judging.truths)
     return Evidence((*quality(judging.answers, judging.truths, ask), *further(judging, CHECKS)))

@@ -28,6 +28,8 @@ class Ask:
     seed: int
     data: Data
     reproduce: str | None = None
+    min_group: int = 10
+    """Rows below which no part of the data is named (``bundle.min_group``)."""
 
     @property
     def role(self) -> str:

@@ -22,6 +22,7 @@ from trueweight.spec.base import (
     Spec,
 )
 from trueweight.spec.data import DataSpec
+from trueweight.spec.slices import BinsSpec, SensitiveSpec
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
@@ -264,6 +265,14 @@ class EvaluateSpec(Spec):
     conformal: ConformalSpec | None = Field(default_factory=ConformalSpec)
     """Intervals around predicted numbers; null gives none."""
 
+    slices: list[str | Annotated[list[str], Field(min_length=1, max_length=3)] | BinsSpec] = Field(default_factory=list)
+    """Parts of the rows that are scored for themselves: the values of a column, of several columns crossed
+    (``[region, channel]``), or bins of a number (``{column: age, bins: [30, 60]}``). Parts that nobody named are
+    searched for anyway."""
+
+    sensitive: SensitiveSpec | None = None
+    """Columns that answers must not depend on unfairly, e.g. gender."""
+
     checks: list[CheckName] | None = None
     """What is looked at beside the scores. Null: everything that needs no more training; an empty list: nothing."""
 
@@ -364,6 +373,11 @@ class RunSpec(Spec):
         for name in metrics if isinstance(metrics, Mapping) else ():
             if name not in targets:
                 yield Conflict(("evaluate", "metrics", name), _no_target(name, targets), key=True)
+        sensitive = _below(_below(raw.get("evaluate"), "sensitive"), "columns")
+        for place, name in enumerate(sensitive if isinstance(sensitive, list) else ()):
+            if isinstance(name, str) and name in targets:
+                where = ("evaluate", "sensitive", "columns", place)
+                yield Conflict(where, f"{name!r} is a target: groups are parted by another column")
 
 
 def _below(raw: Any, key: str) -> Any:

@@ -10,9 +10,12 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
+from trueweight.data.bins import bins_of
 from trueweight.data.cells import Cells, MediaCells, ReadOptions
 from trueweight.data.column import FieldArrays, Sense
+from trueweight.data.gist import gist_of
 from trueweight.data.media import UnusableError, content_of, in_threads, read_media, undecodable
+from trueweight.data.quantiles import tellable
 from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
 from trueweight.data.sound_facts import learn_sounds, make_up
@@ -119,7 +122,8 @@ class AudioColumn(PartSpec):
     Nothing of a sound itself is kept.
 
     Facts learnt: "count" and "missing" (rows), "seconds" (lengths: what 5 %, half and 95 % of the rows stay below),
-    "max_seconds" (where sounds are cut), "cut" (how many are longer), "mean" and "std" of each band; and of the
+    "bins" (rows between edges of them), "max_seconds" (where sounds are cut), "cut" (how many are longer), "mean" and
+    "std" of each band; and of the
     "looked_at" sounds of a sample, how many are "broken", "silent", "clipped" (one sample in a thousand as loud as the
     file can hold), or hold samples that are "not_finite".
 
@@ -180,7 +184,10 @@ class AudioColumn(PartSpec):
             cells, given if count >= min(min_group, len(rows)) else given[:0], steps=lambda x: spectrum(x, len(x)),
             rate=self.sample_rate, mels=self.n_mels, cut=self.max_seconds, min_group=min_group,
         )  # fmt: skip
-        return {"count": count, "missing": len(rows) - count, **facts}
+        seconds_N = gist_of("audio", cells)
+        assert seconds_N is not None
+        told = tellable(seconds_N[given], count, len(rows), min_group)
+        return {"count": count, "missing": len(rows) - count, **facts, "bins": bins_of(told, min_group)}
 
     def _spectrum(self) -> Spectrum:
         window, hop = (round(length * self.sample_rate / 1000) for length in (self.window, self.hop))

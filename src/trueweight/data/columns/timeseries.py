@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, field_validator
 
+from trueweight.data.bins import bins_of
 from trueweight.data.cells import Cells, ReadOptions, SeriesCells
 from trueweight.data.column import FieldArrays, Sense
 from trueweight.data.parse_series import read_series
@@ -121,8 +122,8 @@ class TimeseriesColumn(PartSpec):
     lists of channels, typed or as texts like ``[0.1, 0.2]``, ``0.1 0.2`` and ``[[1, 2], [3, 4]]``.
 
     Facts learnt: "count" and "missing" (rows), "channels", "mean" and "std" of each, "gaps" (rows in which steps lack
-    a value), "lengths" (quantiles), "every" and "length" (steps that are averaged, and that are kept), "cut" (rows
-    that are longer).
+    a value), "lengths" (quantiles), "bins" (rows between edges of them), "every" and "length" (steps that are
+    averaged, and that are kept), "cut" (rows that are longer).
 
     Example:
         ``acceleration: {type: timeseries, max_length: 200, encoder: {type: gru}}``
@@ -167,6 +168,7 @@ class TimeseriesColumn(PartSpec):
         seen = tellable(sample.rows[~cells.missing_N[sample.rows]], count, len(rows), min_group)
         if not len(seen):
             nothing = {"channels": 0, "mean": [], "std": [], "gaps": 0, "lengths": [], "every": 1, "length": 1}
+            nothing |= {"bins": {"edges": [], "counts": []}}
             return {"count": count, "missing": missing, **nothing}
         series = cells.value.take(seen)
         mean_C, std_C = channel_scales(series, min(min_group, len(rows)))
@@ -180,6 +182,7 @@ class TimeseriesColumn(PartSpec):
             "std": [float(x) for x in std_C], "gaps": int(rows_with_gaps(series).sum()),
             "lengths": [float(x) for x in lengths], "every": every, "length": length,
             "cut": int((series.lengths > every * length).sum()),
+            "bins": bins_of(series.lengths.astype(np.float64), min_group),
         }  # fmt: skip
 
     def codec(self, name: str, learnt: Mapping[str, Any]) -> TimeseriesCodec:
