@@ -570,6 +570,12 @@ CHANGES: dict[str, Change] = {
     "evaluate.interval.n_resamples": change("evaluate/interval/n_resamples", 100, 200, scores),
     "evaluate.interval.cluster": change("evaluate/interval/cluster", None, "other", scores),
     "evaluate.conformal": change("evaluate/conformal", {"coverage": 0.9}, None, answers, targets={"cost": "number"}),
+    "evaluate.conformal.method": change(
+        "evaluate/conformal/method", "split", "conditional", answers, split={"validation": 0.6, "test": 0.1}
+    ),
+    "evaluate.calibration": change(
+        "evaluate/calibration", {"fraud": "none"}, {"fraud": "beta"}, answers, split={"validation": 0.6, "test": 0.1}
+    ),
     "evaluate.conformal.coverage": change("evaluate/conformal/coverage", 0.5, 0.8, answers, targets={"cost": "number"}),
     "evaluate.baselines": change("evaluate/baselines", ["constant"], [], baselines),
     "bundle.golden_rows": change("bundle/golden_rows", "synthetic", "real", bundled),
