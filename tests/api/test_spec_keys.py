@@ -569,6 +569,7 @@ CHANGES: dict[str, Change] = {
     "evaluate.interval.method": change("evaluate/interval/method", "auto", "bootstrap", scores),
     "evaluate.interval.n_resamples": change("evaluate/interval/n_resamples", 100, 200, scores),
     "evaluate.interval.cluster": change("evaluate/interval/cluster", None, "other", scores),
+    "evaluate.checks": change("evaluate/checks", ["calibration"], [], scores, split={"test": 0.4}),
     "evaluate.conformal": change("evaluate/conformal", {"coverage": 0.9}, None, answers, targets={"cost": "number"}),
     "evaluate.conformal.method": change(
         "evaluate/conformal/method", "split", "conditional", answers, split={"validation": 0.6, "test": 0.1}

@@ -10,11 +10,10 @@ from trueweight.evaluate.judging import Judging
 from trueweight.evaluate.quality import Ask, estimated, now
 from trueweight.evidence.record import Entry, Interval, Method
 from trueweight.metrics.beta import clopper_pearson
-from trueweight.metrics.calibration import curve, p_value
+from trueweight.metrics.calibration import CALIBRATION, curve, p_value
 from trueweight.metrics.metric import Metric, known_rows
 from trueweight.metrics.prediction import ClassPrediction
 from trueweight.metrics.recalibrate import Recalibration
-from trueweight.metrics.registry import metric
 from trueweight.metrics.statistic import Statistic, mean_of
 from trueweight.metrics.threshold import Threshold, cost_N
 from trueweight.metrics.truth import Truth
@@ -33,8 +32,6 @@ MARGIN = 0.02
 """Smallest ``ece`` worth a flag: of many rows, the test would tell gaps that nobody needs to mind."""
 
 TESTED_ROWS, DRAWS = 5_000, 999
-
-MEASURED = ("ece", "brier_reliability", "brier_resolution", "brier_uncertainty", "brier_within")
 
 FEWEST = 50
 """Labelled rows below which calibration is not judged: one bin would hold them all."""
@@ -99,7 +96,7 @@ def _of_classes(target: str, answer: ClassPrediction, truth: Truth, ask: Ask) ->
         return [_nothing(target, "ece", reason, ask)]
     if not np.isfinite(answer.probability_NC).all():
         return [_nothing(target, "ece", "some probabilities are not finite", ask)]
-    entries = estimated("calibration", target, [metric(name) for name in MEASURED], answer, truth, ask)
+    entries = estimated("calibration", target, CALIBRATION, answer, truth, ask)
     return entries + _curve(target, answer, truth, ask)
 
 

@@ -17,7 +17,7 @@ from trueweight.metrics.prediction import ClassPrediction
 from trueweight.metrics.statistic import Array, Statistic, ratio, undefined
 from trueweight.metrics.truth import Truth
 
-__all__ = ["BRIER_PARTS", "Curve", "Said", "curve", "ece", "equal_mass_bins", "p_value"]
+__all__ = ["CALIBRATION", "Curve", "Said", "curve", "ece", "equal_mass_bins", "p_value"]
 
 MOST_BINS = 10
 ROWS_OF_A_BIN = 20
@@ -220,7 +220,10 @@ def _within(mass: Array, said: Array, happened: Array, error: Array) -> Array:
     return np.asarray(ratio(error.sum(1), mass.sum(1)) - parts[0] + parts[1] - parts[2])
 
 
-BRIER_PARTS: tuple[Metric, ...] = (
+CALIBRATION: tuple[Metric, ...] = (
+    Metric(
+        "ece", False, {ClassPrediction: ece}, "root of the mean squared gap between what was said and what happened"
+    ),
     Metric(
         "brier_reliability", False, {ClassPrediction: _brier_part(_reliability)},
         "part of the Brier score that wrong probabilities cost",
@@ -238,9 +241,11 @@ BRIER_PARTS: tuple[Metric, ...] = (
         "what differences within a bin of probabilities add to the Brier score",
     ),
 )  # fmt: skip
-"""Murphy 1973, "A new vector partition of the probability score", with what is left within the bins (Stephenson, Coelho
-and Jolliffe 2008): reliability - resolution + uncertainty + within is the Brier score of what was said, exactly. For
-more than two classes, what was said is the most probable class's probability."""
+"""Of one model, never to be compared between two: bins follow each model's own probabilities.
+
+The parts of the Brier score: Murphy 1973, "A new vector partition of the probability score", with what is left within
+the bins (Stephenson, Coelho and Jolliffe 2008): reliability - resolution + uncertainty + within is the Brier score of
+what was said, exactly. For more than two classes, what was said is the most probable class's probability."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from trueweight.metrics import classes, labels, numbers, sets
-from trueweight.metrics.calibration import BRIER_PARTS, ece
 from trueweight.metrics.metric import Form, Metric
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, SetPrediction, VectorPrediction
 from trueweight.metrics.ranking import AVERAGE_PRECISION, ROC_AUC, Area
@@ -62,10 +61,6 @@ SCORES: tuple[Metric, ...] = (
     _real("rmse", False, (numbers.rmse, numbers.vector_rmse), "root mean squared error"),
     _real("r2", True, (numbers.r2, numbers.vector_r2), "share of variance explained", None),
     _number("mape", False, numbers.mape, "mean absolute error as a fraction of the truth", None),
-    Metric(
-        "ece", False, {ClassPrediction: ece}, "mean gap (root of squares) of probabilities, debiased"
-    ),
-    *BRIER_PARTS,
     Metric(
         "coverage",
         True,
