@@ -51,8 +51,7 @@ def learn_recalibration(
     """The map for one target.
 
     "auto" takes the method with the least log loss on rows that did not fit it (5 folds of the calibration rows): none,
-    temperature, and for yes-no targets beta, which has three parameters and must be better than temperature by a
-    standard error.
+    temperature, and for yes-no targets beta, whose three parameters also correct a model that says yes too often.
 
     Args:
         probability_NC: Of the calibration rows; rows sum to 1.
@@ -100,11 +99,7 @@ def _chosen(p: Array, y: Array, w: Array, names: Sequence[str]) -> tuple[str, st
             found = method.apply(p[held], method.fit(p[fits], y[fits], w[fits]))
             loss_N[held] = -np.log(np.clip(found[np.arange(len(found)), y[held]], 1e-15, 1))
     mean = {name: float(np.average(loss_N, weights=w)) for name, loss_N in losses.items()}
-    best = "temperature" if mean["temperature"] < mean["none"] else "none"
-    if "beta" in names and mean["beta"] < mean[best]:
-        gain_N = losses[best] - losses["beta"]
-        error = float(np.sqrt(np.average(np.square(gain_N - gain_N.mean()), weights=w) / len(y)))
-        best = "beta" if mean[best] - mean["beta"] > error else best
+    best = min(names, key=lambda name: mean[name])  # of equals the simplest, which comes first
     told = ", ".join(f"{name} {loss:.4g}" for name, loss in mean.items())
     return best, f"log loss on held-out calibration rows: {told}"
 
