@@ -571,7 +571,14 @@ CHANGES: dict[str, Change] = {
     "evaluate.interval.method": change("evaluate/interval/method", "auto", "bootstrap", scores),
     "evaluate.interval.n_resamples": change("evaluate/interval/n_resamples", 100, 200, scores),
     "evaluate.interval.cluster": change("evaluate/interval/cluster", None, "other", scores),
+    "evaluate.checks": change("evaluate/checks", ["calibration"], [], scores, split={"test": 0.4}),
     "evaluate.conformal": change("evaluate/conformal", {"coverage": 0.9}, None, answers, targets={"cost": "number"}),
+    "evaluate.conformal.method": change(
+        "evaluate/conformal/method", "split", "conditional", answers, split={"validation": 0.6, "test": 0.1}
+    ),
+    "evaluate.calibration": change(
+        "evaluate/calibration", {"fraud": "none"}, {"fraud": "beta"}, answers, split={"validation": 0.6, "test": 0.1}
+    ),
     "evaluate.conformal.coverage": change("evaluate/conformal/coverage", 0.5, 0.8, answers, targets={"cost": "number"}),
     "evaluate.checks": change("evaluate/checks", ["slices"], [], scores),
     "evaluate.slices": change("evaluate/slices", [], ["kind"], scores, bundle={"min_group": 1}),

@@ -18,7 +18,7 @@ FLIPPED = 1e-3
 
 SHARES = (
     "accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "coverage",
-    "specificity", "hamming", "jaccard", "subset_accuracy",
+    "specificity", "hamming", "jaccard", "subset_accuracy", "happened", "empty_sets",
 )  # fmt: skip
 """Beginnings of names of metrics that count rows (or pairs of rows), so that one row moves them in a step."""
 

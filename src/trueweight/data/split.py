@@ -50,7 +50,8 @@ class Split:
     validation: np.ndarray
     """Selects: steps, members, weights."""
     calibration: np.ndarray
-    """Conformal radii. The validation rows themselves when ``cross_fitted``; none where no interval is asked for."""
+    """Teach probabilities, thresholds, sets and intervals. The validation rows themselves when ``cross_fitted``; none
+    where nothing is calibrated."""
     test: np.ndarray
     """Sealed from fitting and selection."""
     method: str

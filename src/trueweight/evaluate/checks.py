@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from trueweight.evaluate.calibration import calibration
 from trueweight.evaluate.drift import drift
 from trueweight.evaluate.fairness import fairness
 from trueweight.evaluate.judging import Check
@@ -10,6 +11,7 @@ from trueweight.evaluate.slices import slices
 __all__ = ["CHECKS"]
 
 CHECKS: Mapping[str, Check] = {
+    "calibration": calibration,
     "slices": slices,
     "fairness": fairness,
     "drift": drift,

@@ -45,9 +45,9 @@ class SplitSpec(Spec):
     """Null lets the recipe choose: stratified when the first target has classes, else random."""
 
     validation: Share | FromDate | None = None
-    """Share of all rows, or where they begin in time. Half of them select and half calibrate where a
-    number gets intervals, else all select. Null: 0.2, but at most 4,000 rows, since more would select no better and are
-    missed in training."""
+    """Share of all rows, or where they begin in time. Half of them select and half calibrate where something is
+    calibrated (probabilities, intervals, sets, a threshold), else all select. Null: 0.2, but at most 4,000 rows, since
+    more would select no better and are missed in training."""
 
     test: Share | FromDate = 0.2
     """Share of all rows, or where they begin in time. 0 keeps no test rows: nothing is then proven."""
@@ -244,10 +244,17 @@ class IntervalSpec(Spec):
 
 
 class ConformalSpec(Spec):
-    """Prediction intervals with a coverage that calibration rows guarantee on average."""
+    """Intervals and sets with a coverage that calibration rows guarantee on average."""
 
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    """Share of new rows whose true value should lie in the interval."""
+    """Share of new rows whose true value should lie in the interval, or whose true class should be in the set."""
+
+    method: Literal["split", "conditional"] = "split"
+    """split: one width, or one bound, for all rows. conditional: a bound for each class, and a width for each range of
+    predicted numbers, so that the coverage holds in each; where calibration rows are few, intervals and sets grow."""
+
+
+CalibrationName = Literal["auto", "temperature", "beta", "none"]
 
 
 CheckName = Literal["calibration", "slices", "fairness", "drift", "robustness", "honesty", "explanation"]
@@ -262,8 +269,13 @@ class EvaluateSpec(Spec):
     interval: IntervalSpec = Field(default_factory=IntervalSpec)
     """How uncertain each number is."""
 
+    calibration: dict[str, CalibrationName] | None = None
+    """Target to how its probabilities are corrected: temperature scaling, beta calibration (yes-no targets only), none,
+    or auto, which takes the one with the least loss on held-out calibration rows. Null: auto for all classes and
+    sets."""
+
     conformal: ConformalSpec | None = Field(default_factory=ConformalSpec)
-    """Intervals around predicted numbers; null gives none."""
+    """Intervals around predicted numbers and sets of probable classes; null gives none."""
 
     slices: list[str | Annotated[list[str], Field(min_length=1, max_length=3)] | BinsSpec] = Field(default_factory=list)
     """Parts of the rows that are scored for themselves: the values of a column, of several columns crossed

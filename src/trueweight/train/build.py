@@ -2,26 +2,26 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from torch import nn
 
 from trueweight.data.feed import Feed
 from trueweight.data.field import Field
-from trueweight.metrics.prediction import NumberPrediction, Prediction, blend
 from trueweight.metrics.select import greedy_blend
 from trueweight.metrics.truth import Truth
 from trueweight.model.network import Network, build_network
 from trueweight.model.predictors.blend import BlendPredictor
-from trueweight.model.predictors.conformal import ConformalPredictor, conformal_radius
 from trueweight.model.predictors.network import NetworkPredictor, learnt_targets
 from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
-from trueweight.seeds import row_hashes, stream_seed
+from trueweight.seeds import stream_seed
 from trueweight.spec.run import MemberSpec
 from trueweight.train.accumulate import backward_in
+from trueweight.train.calibrate import Answers, calibrated, calibration_answers
 from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
 from trueweight.train.job import FitResult, FitterPart, Job, fit_member
 from trueweight.train.pace import pace_path
@@ -149,7 +149,7 @@ def fit_linear(
         leaf, result = _fit_one(work, linear, untrained(ready, encoded.fields, linear), None)
         if result.plan is not None:
             on_plan(result.plan)
-    return _with_intervals(work, leaf, [leaf], {t.name: [1.0] for t in ready.signature.targets()})
+    return _calibrated(work, leaf, [leaf], {t.name: [1.0] for t in ready.signature.targets()})
 
 
 def _untimed(ready: Prepared) -> Prepared:
@@ -252,17 +252,17 @@ def _scorer(work: _Work, leaf: NetworkPredictor, feed: Feed) -> Callable[[nn.Mod
 
 def _weigh(work: _Work, leaves: Mapping[str, NetworkPredictor]) -> dict[str, list[float]]:
     """Weights of the members for each target, by greedy selection on validation rows."""
-    return _weigh_on(work, list(leaves.values()), work.ready.split.validation)
+    rows = work.ready.split.validation
+    return _weights(work, [leaf.predict_feed(work.feed(rows)) for leaf in leaves.values()], rows)
 
 
-def _weigh_on(work: _Work, leaves: Sequence[NetworkPredictor], rows: np.ndarray) -> dict[str, list[float]]:
-    answers = [leaf.predict_feed(work.feed(rows)) for leaf in leaves]
+def _weights(work: _Work, answers: Sequence[Answers], rows: np.ndarray) -> dict[str, list[float]]:
     weights = {}
     for facts in work.ready.signature.targets():
         truth = work.truth_of(facts.name, rows)
         options = [answer[facts.name] for answer in answers]
-        if len(leaves) == 1 or not truth.present_N.any():
-            weights[facts.name] = [1.0 / len(leaves)] * len(leaves)
+        if len(answers) == 1 or not truth.present_N.any():
+            weights[facts.name] = [1.0 / len(answers)] * len(answers)
         else:
             weights[facts.name] = greedy_blend(options, truth, blend_loss(work.ready.spec, facts, truth))
     return weights
@@ -274,50 +274,23 @@ def _tree(work: _Work, leaves: Mapping[str, NetworkPredictor], weights: Mapping[
     if len(members) > 1:
         shares = {name: tuple(found) for name, found in weights.items()}
         top = BlendPredictor(work.ready.signature, tuple(members), shares, tuple(leaves))
-    return _with_intervals(work, top, members, weights)
+    return _calibrated(work, top, members, weights)
 
 
-def _with_intervals(
-    work: _Work, top: Predictor, members: Sequence[Any], weights: Mapping[str, list[float]]
+def _calibrated(
+    work: _Work, top: Predictor, members: Sequence[NetworkPredictor], weights: Mapping[str, list[float]]
 ) -> Predictor:
-    """Add conformal intervals for targets that are numbers, when asked for and possible."""
-    wish = work.ready.spec.evaluate.conformal
-    numbers = [facts for facts in work.ready.signature.targets() if facts.type == "number"]
-    if wish is None or not numbers:
+    """With what calibration rows teach: probabilities, thresholds, sets, intervals."""
+    rows = work.ready.split.calibration
+    if not len(rows):
         return top
-    residuals = _residuals(work, members, weights, [facts.name for facts in numbers])
-    radii = {name: conformal_radius(found, wish.coverage) for name, found in residuals.items()}
-    return ConformalPredictor(work.ready.signature, top, radii)
 
+    def asked(leaf: NetworkPredictor) -> Callable[[np.ndarray], Answers]:
+        return lambda rows: leaf.predict_feed(work.feed(rows))
 
-def _residuals(
-    work: _Work, members: Sequence[Any], weights: Mapping[str, list[float]], names: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """Absolute errors on calibration rows. Where those also select, each half is judged by the other's weights."""
-    split = work.ready.split
-    if not split.cross_fitted or len(members) == 1:
-        return _errors(work, members, weights, names, split.calibration)
-    late = (row_hashes(stream_seed(0, "cross-fit"), split.calibration) & np.uint64(1)).astype(bool)
-    halves = [split.calibration[late], split.calibration[~late]]
-    if min(map(len, halves)) == 0:
-        return _errors(work, members, weights, names, split.calibration)
-    found = [
-        _errors(work, members, _weigh_on(work, members, other), names, half) for half, other in (halves, halves[::-1])
-    ]
-    return {name: np.concatenate([part[name] for part in found]) for name in names}
-
-
-def _errors(
-    work: _Work, members: Sequence[Any], weights: Mapping[str, list[float]], names: Sequence[str], rows: np.ndarray
-) -> dict[str, np.ndarray]:
-    answers: list[Mapping[str, Prediction]] = [leaf.predict_feed(work.feed(rows)) for leaf in members]
-    found = {}
-    for name in names:
-        mixed = blend([answer[name] for answer in answers], weights[name])
-        truth = work.truth_of(name, rows)
-        assert isinstance(mixed, NumberPrediction)  # only numbers are asked for
-        found[name] = np.abs(mixed.value_N - truth.value)[truth.present_N]
-    return found
+    answers = calibration_answers(work.ready, [asked(leaf) for leaf in members], weights, partial(_weights, work))
+    truths = {name: work.truth_of(name, rows) for name in work.truths}
+    return calibrated(work.ready, top, answers, truths, work.ready.spec.evaluate.calibration or {})
 
 
 def _report(place: int, name: str, result: FitResult, weights: Mapping[str, list[float]]) -> MemberReport:

@@ -225,8 +225,7 @@ def _split(
     labels: Sequence[str | None] | None,
 ) -> Split:  # fmt: skip
     wish, rows, seed = spec.split, cases.rows, spec.seed
-    calibrate = spec.evaluate.conformal is not None and any(facts.type == "number" for facts in blank.targets())
-    shares = Shares(_share(wish.validation), _share(wish.test), calibrate)
+    shares = Shares(_share(wish.validation), _share(wish.test), _calibrates(spec, blank))
     if wish.method in ("column", "files"):
         chosen = labels if labels is not None else words_of(cases.table, wish.column or "", blank.options)
         return cut_by_label(Units(rows), [chosen[r] for r in rows], shares, seed, wish.method)
@@ -239,6 +238,16 @@ def _split(
         together = prints[rows].view(np.int64) if together is None else merge_groups(together, prints[rows])
     stratum = _strata(blank, cases) if wish.method == "stratified" else None
     return cut_by_share(Units(rows, together, stratum), shares, seed, wish.method or "random")
+
+
+def _calibrates(spec: RunSpec, blank: Signature) -> bool:
+    """Whether anything is to be learnt on calibration rows: intervals, sets, probabilities, a threshold."""
+    kinds = {facts.type for facts in blank.targets()}
+    if spec.evaluate.conformal is not None and kinds & {"number", "binary", "category"}:
+        return True
+    if any(method != "none" for method in (spec.evaluate.calibration or {}).values()):
+        return True
+    return any(not isinstance(facts.spec.get("threshold", 0.5), float | int) for facts in blank.targets())
 
 
 def _twins_stay_together(blank: Signature, prints: np.ndarray) -> bool:
