@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from trueweight.api.describe import CheckReport
+    from trueweight.api.judge import Judgement
     from trueweight.bundle.bundle import Bundle
     from trueweight.bundle.verify import Verification
     from trueweight.data.table import Table
     from trueweight.evidence.record import Evidence
+    from trueweight.spec.policy import PolicySpec
 
-__all__ = ["check", "evaluate", "init", "load", "memory", "predict", "show", "train", "verify"]
+__all__ = ["check", "evaluate", "gate", "init", "load", "memory", "predict", "show", "train", "verify"]
 
 _LOG = logging.getLogger("trueweight.api")
 
@@ -144,6 +146,28 @@ def verify(
     from trueweight.api.recompute import verify_path
 
     return verify_path(Path(path), recompute=recompute, data=data, allow=allow)
+
+
+def gate(
+    subject: "Bundle | Evidence | str | Path",
+    policy: "PolicySpec | Mapping[str, Any] | Sequence[Any] | str | Path | None" = None,
+) -> "Judgement":
+    """Hold evidence against rules, each number at the unfavourable end of its interval.
+
+    Args:
+        subject: A bundle, its path, evidence, or the path of a ``NAME.evidence`` folder or of a file in it.
+        policy: A YAML file of rules, or the same as plain data; the rules of the bundle's own spec by default.
+
+    Returns:
+        One ruling for each rule, and ``passed``.
+
+    Raises:
+        SpecError: There are no rules, or a mistake in them.
+        VerifyError: There is no evidence, or the bundle was changed.
+    """
+    from trueweight.api.judge import judge
+
+    return judge(subject, policy)
 
 
 def init(source: Any, target: str | Sequence[str], *, name: str | None = None) -> str:

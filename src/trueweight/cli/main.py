@@ -16,6 +16,7 @@ from trueweight.cli.console import complain, debugging, discard_output, speak_an
 from trueweight.cli.crash import report_crash
 from trueweight.cli.doctor import doctor
 from trueweight.cli.evaluate import evaluate
+from trueweight.cli.gate import gate
 from trueweight.cli.init import init
 from trueweight.cli.parts import parts
 from trueweight.cli.predict import predict
@@ -33,7 +34,7 @@ PROGRAM = "trueweight"
 SECTIONS = {
     "Make": (init, check, train),
     "Ask": (predict,),
-    "Judge": (evaluate, verify, show),
+    "Judge": (evaluate, gate, verify, show),
     "Help": (parts, schema, doctor, cache, completion),
 }
 

@@ -90,3 +90,7 @@ def _tell(bundle: "Bundle", evidence: "Evidence") -> None:
     if remarks := data_remarks(evidence):
         note("\n".join(["About the data:", *remarks]))
     note(evidence_table(evidence, kept=kept))
+    if bundle.resolved.gates:
+        from trueweight.api import gate
+
+        note("\n".join(["Gates:", *(f"  {ruling}" for ruling in gate(bundle).rulings)]))

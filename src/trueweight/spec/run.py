@@ -21,6 +21,7 @@ from trueweight.spec.base import (
     OptimizerPart,
     Spec,
 )
+from trueweight.spec.gates import CheckName, GateSpec
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
@@ -334,9 +335,6 @@ class ConformalSpec(Spec):
     """Share of new rows whose true value should lie in the interval."""
 
 
-CheckName = Literal["calibration", "slices", "fairness", "drift", "robustness", "honesty", "explanation"]
-
-
 class EvaluateSpec(Spec):
     """What is measured on the test rows."""
 
@@ -415,6 +413,9 @@ class RunSpec(Spec):
     evaluate: EvaluateSpec = Field(default_factory=EvaluateSpec)
     """What is measured."""
 
+    gates: list[GateSpec] = Field(default_factory=list)
+    """What the model must keep to. Training tells how it did; ``trueweight gate`` refuses what does not."""
+
     bundle: BundleSpec = Field(default_factory=BundleSpec)
     """What may be kept."""
 
@@ -449,6 +450,11 @@ class RunSpec(Spec):
         for name in metrics if isinstance(metrics, Mapping) else ():
             if name not in targets:
                 yield Conflict(("evaluate", "metrics", name), _no_target(name, targets), key=True)
+        gates = raw.get("gates")
+        for number, gate in enumerate(gates if isinstance(gates, list) else ()):
+            judged = _below(gate, "target")
+            if isinstance(judged, str) and judged not in targets:
+                yield Conflict(("gates", number, "target"), _no_target(judged, targets))
 
 
 def _below(raw: Any, key: str) -> Any:
