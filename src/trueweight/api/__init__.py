@@ -98,7 +98,7 @@ def predict(bundle: "Bundle | str | Path", source: Any, *, allow: Sequence[str] 
 
 
 def evaluate(
-    bundle: "Bundle | str | Path", source: Any, *, keep: bool = True, allow: Sequence[str] = (),
+    bundle: "Bundle | str | Path", source: Any, *, keep: bool = True, by: str = "unknown", allow: Sequence[str] = (),
 ) -> "Evidence":  # fmt: skip
     """Measure a bundle on rows that came later.
 
@@ -108,6 +108,7 @@ def evaluate(
         bundle: A bundle or its path.
         source: A file or a frame with at least one target column.
         keep: Write the facts beside the bundle, into ``NAME.evidence/``.
+        by: Who measures, such as ``"Ann <ann@example.org>"``; kept with the facts.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Raises:
@@ -124,7 +125,7 @@ def evaluate(
     record_known_look(opened.path.resolve().parent.parent, digest_rows(table), by=opened.name, purpose="evaluate")
     found = opened.evaluate(table)
     if keep:
-        add_detached(opened.path, found, by="trueweight evaluate")
+        add_detached(opened.path, found, by=by)
     return found
 
 

@@ -14,16 +14,18 @@ __all__ = ["evaluate"]
 @click.command(short_help="Measure a bundle on other rows.")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("source", type=click.Path(allow_dash=True))
+@click.option("--by", default="unknown", metavar="WHO",
+              help='Who measures: "Ann <ann@example.org>". Kept with the facts.')  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the evidence as JSON.")
 @click.option("--allow", multiple=True, metavar="PACKAGE", help="Let the bundle load parts of this installed package.")
-def evaluate(bundle: Path, source: str, as_json: bool, allow: tuple[str, ...]) -> None:
+def evaluate(bundle: Path, source: str, by: str, as_json: bool, allow: tuple[str, ...]) -> None:
     """Measure BUNDLE on SOURCE, whose rows hold the true answers.
 
     The facts are also kept beside the bundle, in NAME.evidence. The bundle itself is never edited.
 
     \b
     Example:
-        trueweight evaluate claims.bundle later.csv
+        trueweight evaluate claims.bundle later.csv --by "Ann <ann@example.org>"
     """
     from trueweight import api
     from trueweight.bundle.detached import evidence_folder
@@ -32,7 +34,7 @@ def evaluate(bundle: Path, source: str, as_json: bool, allow: tuple[str, ...]) -
     prepare_torch()
     leave_pandas_out()
     with showing_progress():
-        evidence = api.evaluate(api.load(bundle, allow=allow), source)
+        evidence = api.evaluate(api.load(bundle, allow=allow), source, by=by)
     if as_json:
         print_json(evidence.to_json())
     else:
