@@ -276,6 +276,15 @@ def media_folder(raw: Mapping[str, Any]) -> Any:
     return read_source(parse_spec(raw), None, Path.cwd())[0].media_dir
 
 
+def energy(raw: Mapping[str, Any]) -> Any:
+    """How the energy of no work at all was found, and as what it is told."""
+    from trueweight.evidence.energy import EnergyMeter
+
+    with EnergyMeter(parse_spec(raw).evaluate.energy, root=Path("nowhere"), nvml="") as meter:
+        found = meter.lap("train")
+    return [(e.id, e.reason, e.method and {**e.method.parameters, "cpu_seconds": 0}) for e in found]
+
+
 def rulings(raw: Mapping[str, Any]) -> Any:
     """What becomes of the rules, held against evidence that is always the same."""
     from trueweight.evaluate.gates import judge_gates
@@ -466,6 +475,13 @@ def on_note(key: str, first: Any, second: Any, see: Any = answers, **fixed: Any)
     return change(f"features/note/{key}", first, second, see, features={"note": {"type": "text", **fixed}})
 
 
+CARBON = {"grams_per_kwh": 380, "source": "an agency", "year": 2024}
+
+
+def on_energy(key: str, first: Any, second: Any) -> Change:
+    return change(f"evaluate/energy/{key}", first, second, energy)
+
+
 def on_gate(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     """A change of one rule."""
     rule = {"target": "fraud", "metric": "f1", "at_least": 0.55, **fixed}
@@ -602,6 +618,12 @@ CHANGES: dict[str, Change] = {
     "evaluate.interval.cluster": change("evaluate/interval/cluster", None, "other", scores),
     "evaluate.conformal": change("evaluate/conformal", {"coverage": 0.9}, None, answers, targets={"cost": "number"}),
     "evaluate.conformal.coverage": change("evaluate/conformal/coverage", 0.5, 0.8, answers, targets={"cost": "number"}),
+    "evaluate.energy.meter": on_energy("meter", None, "plug.csv"),
+    "evaluate.energy.watts": on_energy("watts", None, [3, 50]),
+    "evaluate.energy.carbon": on_energy("carbon", None, CARBON),
+    "evaluate.energy.carbon.grams_per_kwh": on_energy("carbon", CARBON, {**CARBON, "grams_per_kwh": 20}),
+    "evaluate.energy.carbon.source": on_energy("carbon", CARBON, {**CARBON, "source": "another agency"}),
+    "evaluate.energy.carbon.year": on_energy("carbon", CARBON, {**CARBON, "year": 2020}),
     "evaluate.baselines": change("evaluate/baselines", ["constant"], [], baselines),
     "gates.name": on_gate("name", "", "our first rule"),
     "gates.target": on_gate("target", "fraud", "cost"),

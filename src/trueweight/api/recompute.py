@@ -1,23 +1,27 @@
 """``verify``: three separate words about a bundle, the last by measuring again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trueweight.api.request import read_source
+from trueweight.bundle.format import TOLERANCES
 from trueweight.bundle.load import Loaded
-from trueweight.bundle.verify import Verification, verify_bundle
+from trueweight.bundle.verify import Again, Verification, verify_bundle
 from trueweight.data.digest import digest_rows
 from trueweight.errors import DataError
 from trueweight.evaluate.baselines import fit_baselines
 from trueweight.evaluate.honesty import data_entries
-from trueweight.evaluate.judging import Training, judging_of
+from trueweight.evaluate.judging import Judging, Training, judging_of
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask
+from trueweight.evaluate.tipping import Tipping, tipping
 from trueweight.evidence.ledger import record_known_look
 from trueweight.evidence.record import Data, Entry, Evidence
+from trueweight.model.protocols import Predictor
 from trueweight.train.plan import Plan
 from trueweight.train.prepare import prepare
 
@@ -39,7 +43,7 @@ def verify_path(
     return verify_bundle(path, recompute=again, allow=allow, not_again=NOT_AGAIN)
 
 
-def _measure_again(bundle: Loaded, data: Any) -> Evidence:
+def _measure_again(bundle: Loaded, data: Any) -> Again:
     """Scores of the bundle on the rows that its own spec sets apart from the data.
 
     Raises:
@@ -68,8 +72,27 @@ def _measure_again(bundle: Loaded, data: Any) -> Evidence:
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
     plan = Plan.from_json(bundle.plan).replayed()
     judging = judging_of(bundle.predictor, judged, ask, cluster, Training(ready, rows))
-    entries: list[Entry] = measure(judging, fit_baselines(ready, replay=plan), np.isin(rows, ready.twins))
-    return Evidence((*entries, *data_entries(ready, table.provenance.digest)))
+    baselines = fit_baselines(ready, replay=plan)
+    entries: list[Entry] = measure(judging, baselines, np.isin(rows, ready.twins))
+    evidence = Evidence((*entries, *data_entries(ready, table.provenance.digest)))
+    return Again(evidence, _tipping(bundle, judging, baselines), _is_whole(bundle))
+
+
+def _tipping(bundle: Loaded, judging: Judging, baselines: Mapping[str, Predictor]) -> dict[str, Tipping]:
+    """Rows whose answer this machine's rounding may tip, of the model and of baselines that were fitted again."""
+    allowed = TOLERANCES["probability", "float32"]
+    tolerance = allowed.same_torch if bundle.manifest.torch == version("torch") else allowed.elsewhere
+    found = {name: tipping(judging.answers[name], truth, tolerance) for name, truth in judging.truths.items()}
+    for rival, predictor in baselines.items():
+        if rival != "constant":  # its answers are counts, which no machine rounds otherwise
+            theirs = predictor.predict(judging.table)
+            found |= {f"{rival}/{name}": tipping(theirs[name], t, tolerance) for name, t in judging.truths.items()}
+    return found
+
+
+def _is_whole(bundle: Loaded) -> bool:
+    """Whether this version would have kept all that it measures: a baseline's bundle holds its scores alone."""
+    return bundle.manifest.trueweight == version("trueweight") and bundle.spec.name == bundle.resolved.name
 
 
 def _from_anywhere(data: Any, source: object) -> tuple[Any, Path | None]:

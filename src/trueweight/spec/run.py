@@ -21,6 +21,7 @@ from trueweight.spec.base import (
     OptimizerPart,
     Spec,
 )
+from trueweight.spec.energy import EnergySpec
 from trueweight.spec.gates import CheckName, GateSpec
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
@@ -349,6 +350,9 @@ class EvaluateSpec(Spec):
 
     checks: list[CheckName] | None = None
     """What is looked at beside the scores. Null: everything that needs no more training; an empty list: nothing."""
+
+    energy: EnergySpec = Field(default_factory=EnergySpec)
+    """How energy is told."""
 
     baselines: list[Literal["constant", "linear"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
     """Simple models fitted beside ours, kept as bundles, and compared on the same rows."""
