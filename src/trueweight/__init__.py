@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trueweight.api import check, evaluate, gate, init, load, predict, show, train, verify
+    from trueweight.api import check, diff, evaluate, gate, init, load, predict, show, train, verify
     from trueweight.bundle.bundle import Bundle
     from trueweight.estimator import Estimator, Regressor
 
@@ -17,8 +17,8 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Bundle", "Estimator", "Regressor", "check", "evaluate", "gate", "init", "load", "predict", "show", "train",
-    "verify",
+    "Bundle", "Estimator", "Regressor", "check", "diff", "evaluate", "gate", "init", "load", "predict", "show",
+    "train", "verify",
 ]  # fmt: skip
 
 _HOMES = {
@@ -26,7 +26,7 @@ _HOMES = {
     "Estimator": "trueweight.estimator",
     "Regressor": "trueweight.estimator",
     **dict.fromkeys(
-        ("check", "evaluate", "gate", "init", "load", "predict", "show", "train", "verify"), "trueweight.api"
+        ("check", "diff", "evaluate", "gate", "init", "load", "predict", "show", "train", "verify"), "trueweight.api"
     ),
 }
 

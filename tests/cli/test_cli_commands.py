@@ -80,7 +80,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
     fake = FakeApi()
     monkeypatch.setitem(sys.modules, "trueweight.api", fake)
     monkeypatch.setattr(trueweight, "api", fake, raising=False)
-    for command in ("train", "predict", "evaluate", "verify", "show"):  # threads of this process are not theirs to set
+    for command in ("train", "predict", "evaluate", "diff", "verify", "show"):  # threads are not theirs to set here
         monkeypatch.setattr(importlib.import_module(f"trueweight.cli.{command}"), "prepare_torch", lambda: None)
     level = logging.getLogger("trueweight").level
     yield fake

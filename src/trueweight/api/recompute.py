@@ -1,6 +1,7 @@
 """``verify``: three separate words about a bundle, the last by measuring again."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from trueweight.bundle.format import TOLERANCES
 from trueweight.bundle.load import Loaded
 from trueweight.bundle.verify import Again, Verification, verify_bundle
 from trueweight.data.digest import digest_rows
+from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.evaluate.baselines import fit_baselines
 from trueweight.evaluate.honesty import data_entries
@@ -23,9 +25,9 @@ from trueweight.evidence.ledger import record_known_look
 from trueweight.evidence.record import Data, Entry, Evidence
 from trueweight.model.protocols import Predictor
 from trueweight.train.plan import Plan
-from trueweight.train.prepare import prepare
+from trueweight.train.prepare import Prepared, prepare
 
-__all__ = ["verify_path"]
+__all__ = ["JudgedRows", "judged_rows", "verify_path"]
 
 NOT_AGAIN = ("cost", "fit", "ledger")
 """Axes that are not measured again: seconds never come out twice, and looks add up."""
@@ -43,11 +45,23 @@ def verify_path(
     return verify_bundle(path, recompute=again, allow=allow, not_again=NOT_AGAIN)
 
 
-def _measure_again(bundle: Loaded, data: Any) -> Again:
-    """Scores of the bundle on the rows that its own spec sets apart from the data.
+@dataclass(frozen=True, slots=True)
+class JudgedRows:
+    """The rows that a bundle was measured on, found again."""
+
+    ready: Prepared
+    rows: np.ndarray
+    """Case numbers."""
+    table: Table
+    cluster_N: np.ndarray | None
+    data: Data
+
+
+def judged_rows(bundle: Loaded, data: Any) -> JudgedRows:
+    """The rows that the bundle's own spec sets apart from the data to measure it on.
 
     Raises:
-        DataError: The data gives other test rows than those that were measured.
+        DataError: The data gives other rows than those that were measured.
     """
     stored = [e for e in bundle.evidence if e.axis == "quality" and e.data is not None]
     if not stored:
@@ -66,15 +80,26 @@ def _measure_again(bundle: Loaded, data: Any) -> Again:
             where=table.label,
             hint="give the very file the model was trained from",
         )
-    ledger = bundle.path.resolve().parent.parent
-    record_known_look(ledger, digest, by=bundle.manifest.name, purpose="verify")
-    ask = Ask(bundle.resolved.evaluate, bundle.resolved.seed, Data(digest, claimed.role))
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
+    return JudgedRows(ready, rows, judged, cluster, Data(digest, claimed.role))
+
+
+def _measure_again(bundle: Loaded, data: Any) -> Again:
+    """Scores of the bundle on the rows that its own spec sets apart from the data.
+
+    Raises:
+        DataError: The data gives other test rows than those that were measured.
+    """
+    found = judged_rows(bundle, data)
+    ready, rows = found.ready, found.rows
+    ledger = bundle.path.resolve().parent.parent
+    record_known_look(ledger, found.data.digest, by=bundle.manifest.name, purpose="verify")
+    ask = Ask(bundle.resolved.evaluate, bundle.resolved.seed, found.data)
     plan = Plan.from_json(bundle.plan).replayed()
-    judging = judging_of(bundle.predictor, judged, ask, cluster, Training(ready, rows))
+    judging = judging_of(bundle.predictor, found.table, ask, found.cluster_N, Training(ready, rows))
     baselines = fit_baselines(ready, replay=plan)
     entries: list[Entry] = measure(judging, baselines, np.isin(rows, ready.twins))
-    evidence = Evidence((*entries, *data_entries(ready, table.provenance.digest)))
+    evidence = Evidence((*entries, *data_entries(ready, ready.table.provenance.digest)))
     return Again(evidence, _tipping(bundle, judging, baselines), _is_whole(bundle))
 
 
