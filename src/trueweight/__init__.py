@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trueweight.api import check, evaluate, init, load, predict, show, train, verify
+    from trueweight.api import check, diff, evaluate, gate, init, load, predict, show, train, verify
     from trueweight.bundle.bundle import Bundle
     from trueweight.estimator import Estimator, Regressor
 
@@ -17,14 +17,17 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Bundle", "Estimator", "Regressor", "check", "evaluate", "init", "load", "predict", "show", "train", "verify",
+    "Bundle", "Estimator", "Regressor", "check", "diff", "evaluate", "gate", "init", "load", "predict", "show",
+    "train", "verify",
 ]  # fmt: skip
 
 _HOMES = {
     "Bundle": "trueweight.bundle.bundle",
     "Estimator": "trueweight.estimator",
     "Regressor": "trueweight.estimator",
-    **dict.fromkeys(("check", "evaluate", "init", "load", "predict", "show", "train", "verify"), "trueweight.api"),
+    **dict.fromkeys(
+        ("check", "diff", "evaluate", "gate", "init", "load", "predict", "show", "train", "verify"), "trueweight.api"
+    ),
 }
 
 

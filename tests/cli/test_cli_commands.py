@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class FakeBundle:
     path: Path = Path("runs/claims-01/claims.bundle")
     name: str = "claims"
     evidence: Evidence = EVIDENCE
+    resolved: Any = field(default_factory=lambda: SimpleNamespace(gates=[]))
 
 
 @dataclass
@@ -79,7 +80,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
     fake = FakeApi()
     monkeypatch.setitem(sys.modules, "trueweight.api", fake)
     monkeypatch.setattr(trueweight, "api", fake, raising=False)
-    for command in ("train", "predict", "evaluate", "verify", "show"):  # threads of this process are not theirs to set
+    for command in ("train", "predict", "evaluate", "diff", "verify", "show"):  # threads are not theirs to set here
         monkeypatch.setattr(importlib.import_module(f"trueweight.cli.{command}"), "prepare_torch", lambda: None)
     level = logging.getLogger("trueweight").level
     yield fake
@@ -224,9 +225,7 @@ def test_train_for_programs(api: FakeApi, capsys: pytest.CaptureFixture[str]) ->
     assert found["evidence"][0]["id"] == "quality/fraud/roc_auc/test"
 
 
-def test_a_run_that_was_stopped_keeps_its_bundle_and_says_so(
-    api: FakeApi, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_was_stopped_keeps_its_bundle_and_says_so(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     partial = Entry(id="fit/partial", axis="cost", metric="partial", value="stopped before its end")
     api.answers["train"] = FakeBundle(evidence=Evidence((*EVIDENCE.entries, partial)))
     assert run(["train", "claims.yaml"]) == 130

@@ -10,13 +10,16 @@ from trueweight.spec.run import RunSpec
 if TYPE_CHECKING:
     import numpy as np
 
+    from trueweight.api.compare import Comparison
     from trueweight.api.describe import CheckReport
+    from trueweight.api.judge import Judgement
     from trueweight.bundle.bundle import Bundle
     from trueweight.bundle.verify import Verification
     from trueweight.data.table import Table
     from trueweight.evidence.record import Evidence
+    from trueweight.spec.policy import PolicySpec
 
-__all__ = ["check", "evaluate", "init", "load", "memory", "predict", "show", "train", "verify"]
+__all__ = ["check", "diff", "evaluate", "gate", "init", "load", "memory", "predict", "show", "train", "verify"]
 
 _LOG = logging.getLogger("trueweight.api")
 
@@ -108,36 +111,70 @@ def predict(
 
 
 def evaluate(
-    bundle: "Bundle | str | Path", source: Any, *, keep: bool = True, media_dir: str | Path | None = None,
+    bundle: "Bundle | str | Path | Any", source: Any, *, target: str | Sequence[str] | None = None,
+    features: Sequence[str] | None = None, classes: "Sequence[Any] | Mapping[str, Sequence[Any]] | None" = None,
+    settings: Sequence[str] = (), out: str | Path | None = None, keep: bool = True, by: str = "unknown",
+    media_dir: str | Path | None = None,
     allow: Sequence[str] = (),
 ) -> "Evidence":  # fmt: skip
-    """Measure a bundle on rows that came later.
+    """Measure a model on rows that it has not seen: a bundle, or any other model.
 
     Rows that are known as test rows in the look ledger beside the run count as looked at once more.
 
     Args:
-        bundle: A bundle or its path.
+        bundle: A bundle or its path. With ``target``, a model that was trained elsewhere: the path of an ONNX file, a
+            fitted estimator, a Keras model, or a function from a frame to labels, probabilities or numbers.
         source: A file or a frame with at least one target column.
+        target: Columns that the model predicts. Says that it is not a bundle.
+        features: Columns that such a model reads, in its order. What it says itself by default, else all others.
+        classes: In the order of its probabilities' columns, of the target or by target. What it says itself by default.
+        settings: Keys of a spec, ``"evaluate.checks=[]"`` or ``"data.primary_key=id"``.
+        out: Folder of the evidence of such a model. Beside an ONNX file by default; of others none is written.
         keep: Write the facts beside the bundle, into ``NAME.evidence/``.
         media_dir: As for :func:`predict`.
+        by: Who measures, such as ``"Ann <ann@example.org>"``; kept with the facts.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Raises:
-        DataError: The source cannot be read, lacks all of the model's columns, or holds no true values.
+        SpecError: A setting that makes no sense, or a model file that cannot be run.
+        DataError: The source cannot be read, lacks all of the model's columns, or holds no true values; or the model
+            failed.
     """
     from trueweight.bundle.detached import add_detached
     from trueweight.data.digest import digest_rows
     from trueweight.evidence.ledger import record_known_look
 
-    opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
+    if target is not None:
+        from trueweight.api.foreign import Foreign, evaluate_foreign
+
+        targets = [target] if isinstance(target, str) else list(target)
+        asked = Foreign(bundle, source, targets, features, classes, list(settings))
+        return evaluate_foreign(asked, out=None if out is None else Path(out), keep=keep, by=by)
+    opened = _opened(bundle, allow)
     table = _read_like(opened, source, **_media(media_dir))
     if skipped := table.provenance.skipped_rows:
         _LOG.warning("%s: %d unreadable rows were skipped and are not in the scores", table.label, skipped)
     record_known_look(opened.path.resolve().parent.parent, digest_rows(table), by=opened.name, purpose="evaluate")
     found = opened.evaluate(table)
     if keep:
-        add_detached(opened.path, found, by="trueweight evaluate")
+        add_detached(opened.path, found, by=by)
     return found
+
+
+def _opened(bundle: Any, allow: Sequence[str]) -> "Bundle":
+    """A bundle, from its path too.
+
+    Raises:
+        SpecError: Something else, such as a model that was trained elsewhere.
+    """
+    from trueweight.bundle.bundle import Bundle
+    from trueweight.errors import SpecError
+
+    opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
+    if not isinstance(opened, Bundle):
+        hint = "for a model that was trained elsewhere name what it predicts: target='COLUMN'"
+        raise SpecError(f"a {type(bundle).__name__} is no bundle", hint=hint)
+    return opened
 
 
 def verify(
@@ -160,6 +197,49 @@ def verify(
     from trueweight.api.recompute import verify_path
 
     return verify_path(Path(path), recompute=recompute, data=data, allow=allow, **_media(media_dir))
+
+
+def gate(
+    subject: "Bundle | Evidence | str | Path",
+    policy: "PolicySpec | Mapping[str, Any] | Sequence[Any] | str | Path | None" = None,
+) -> "Judgement":
+    """Hold evidence against rules, each number at the unfavourable end of its interval.
+
+    Args:
+        subject: A bundle, its path, evidence, or the path of a ``NAME.evidence`` folder or of a file in it.
+        policy: A YAML file of rules, or the same as plain data; the rules of the bundle's own spec by default.
+
+    Returns:
+        One ruling for each rule, and ``passed``.
+
+    Raises:
+        SpecError: There are no rules, or a mistake in them.
+        VerifyError: There is no evidence, or the bundle was changed.
+    """
+    from trueweight.api.judge import judge
+
+    return judge(subject, policy)
+
+
+def diff(
+    a: "Bundle | str | Path", b: "Bundle | str | Path", data: Any = None, *, allow: Sequence[str] = (),
+) -> "Comparison":  # fmt: skip
+    """Put two models side by side: is the second better or worse than the first?
+
+    Args:
+        a: A bundle or its path; a ``NAME.evidence`` folder or a file in it where there are no ``data``.
+        b: Another one.
+        data: Rows to ask both about. What both were trained from, if they were measured on the same rows of it; or rows
+            that neither has seen. Left out: their evidence is compared, with wider intervals.
+        allow: Distributions, beside trueweight, whose parts may be imported.
+
+    Raises:
+        VerifyError: One of them cannot be opened.
+        DataError: ``data`` cannot be read, or does not fit.
+    """
+    from trueweight.api.compare import compare
+
+    return compare(a, b, data, allow)
 
 
 def init(source: Any, target: str | Sequence[str], *, name: str | None = None) -> str:

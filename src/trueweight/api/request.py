@@ -20,7 +20,7 @@ from trueweight.spec.load import load_spec, parse_spec
 from trueweight.spec.run import RunSpec
 from trueweight.spec.settings import parse_setting
 
-__all__ = ["Request", "as_cases", "asked_spec", "make_request", "read_source"]
+__all__ = ["Request", "as_cases", "asked_spec", "data_spec_of", "make_request", "read_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def make_request(
     targets = [target] if isinstance(target, str) else list(dict.fromkeys(target or ()))
     if data is None or not targets:
         raise SpecError("nothing to train for", hint="give a spec file, or data and the name of a target column")
-    reading = _data_spec(applied)
+    reading = data_spec_of(applied)
     table = as_cases(read_table(data, reading, base=base), reading, single=targets)
     guessed = _guessed(data, table, targets, applied)
     if guessed.split.validation_source or guessed.split.test_source:
@@ -75,7 +75,7 @@ def make_request(
     return Request(guessed, table, None, list(applied), base)
 
 
-def _data_spec(settings: Sequence[str]) -> DataSpec:
+def data_spec_of(settings: Sequence[str]) -> DataSpec:
     """What the settings say about reading, before there is a target to guess a whole spec for."""
     about = [text for text in settings if parse_setting(text)[0][0] == "data"]
     return parse_spec({"targets": {"y": "number"}}, settings=about).data
@@ -98,7 +98,7 @@ def asked_spec(spec: RunSpec | Mapping[str, Any] | str | Path, settings: Sequenc
 
 def _guessed(data: Any, table: Table, targets: Sequence[str], settings: Sequence[str]) -> RunSpec:
     """A spec made of guesses: the short way."""
-    options = read_options_of(_data_spec(settings))
+    options = read_options_of(data_spec_of(settings))
     heads = {}
     for name in targets:
         guess = guess_target(name, table.column(name), options)

@@ -25,6 +25,7 @@ from trueweight.evaluate.honesty import data_entries, reading
 from trueweight.evaluate.judging import Training, judging_of
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask, now
+from trueweight.evidence.energy import EnergyMeter
 from trueweight.evidence.ledger import record_look
 from trueweight.evidence.meters import Meter, Stages
 from trueweight.evidence.record import Data, Entry, Evidence
@@ -61,6 +62,8 @@ def run(request: Request, stages: Stages, *, out: Path | None, resume: bool, pla
     with ExitStack() as stack:
         the_run = stack.enter_context(open_run(spec.name, out, resume=resume))
         meter = stack.enter_context(Meter())
+        note = "only what came after the run was taken up again" if resume else ""
+        energy = stack.enter_context(EnergyMeter(spec.evaluate.energy, base=request.base, note=note))
         ready = prepare(request.table, spec, labels=request.labels)
         stages.end("preparing")
         require_metrics(ready.spec)
@@ -72,8 +75,10 @@ def run(request: Request, stages: Stages, *, out: Path | None, resume: bool, pla
         the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest, names)
         known = the_run.plan(replay)
         donors = [] if older is None else networks_in(older.predictor)
+        energy.idle_until_now(wait=ready.spec.train.device in ("auto", "cuda"))
         stages.end("opening the run")
         fitted = fit(ready, the_run.folder, known, donors, on_encoded=lambda: stages.end("encoding"))
+        spent = energy.lap("train")
         baselines, followed = _baselines(ready, fitted, known, the_run)
         judged = _judge(ready, fitted, baselines, the_run, sealed)
         entries = [
@@ -82,6 +87,8 @@ def run(request: Request, stages: Stages, *, out: Path | None, resume: bool, pla
             *_fit_entries(fitted),
             *stages.entries(),
             *meter.reading().entries("train"),
+            *spent,
+            *energy.lap("judge"),
         ]
         kept = _save_baselines(ready, request, baselines, judged, the_run)
         bundle = _save(spec.name, request, ready.spec, followed, ready, fitted.predictor, entries, the_run, older)

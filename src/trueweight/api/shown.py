@@ -6,8 +6,10 @@ import shlex
 from typing import Any
 
 from trueweight.bundle.bundle import Bundle
-from trueweight.bundle.summary import column_summary, made_up_row
+from trueweight.bundle.detached import Detached, read_detached
+from trueweight.bundle.summary import by_target, column_summary, made_up_row
 from trueweight.evaluate.calibration import nodes_of
+from trueweight.evidence.record import Entry
 from trueweight.model.predictors.threshold import ThresholdPredictor
 from trueweight.model.protocols import Predictor
 
@@ -31,6 +33,7 @@ def show_bundle(bundle: Bundle) -> dict[str, Any]:
         "rows": bundle.signature.rows,
         "columns": columns,
         "evidence": bundle.evidence.to_json()["entries"],
+        "later": [_later(one) for one in read_detached(bundle.path)],
         "plan": bundle.plan,
         "predict": predict_line(bundle),
     }
@@ -46,6 +49,24 @@ def thresholds(predictor: Predictor) -> dict[str, str]:
         if isinstance(node, ThresholdPredictor)
         for target, found in node.thresholds.items()
     }
+
+
+def _later(one: Detached) -> dict[str, Any]:
+    """A later measurement: when, by whom, on how many rows, and the first number of each target."""
+    scores = [e for e in one.evidence.select(axis="quality") if e.slice is None and isinstance(e.value, float)]
+    firsts = [entries[0] for entries in by_target(scores).values()]
+    return {
+        "file": one.path.name,
+        "produced_at": one.produced_at,
+        "by": one.by,
+        "of_this_bundle": one.matches,
+        "rows": max((entry.n or 0 for entry in firsts), default=0),
+        "evidence": [{"target": e.target, "metric": e.metric, "value": e.value} | _ends(e) for e in firsts],
+    }
+
+
+def _ends(entry: Entry) -> dict[str, Any]:
+    return {} if entry.interval is None else {"low": entry.interval.low, "high": entry.interval.high}
 
 
 def predict_line(bundle: Bundle) -> str:

@@ -15,8 +15,10 @@ from trueweight.cli.check import check
 from trueweight.cli.completion import completion
 from trueweight.cli.console import complain, debugging, discard_output, speak_any_language
 from trueweight.cli.crash import report_crash
+from trueweight.cli.diff import diff
 from trueweight.cli.doctor import doctor
 from trueweight.cli.evaluate import evaluate
+from trueweight.cli.gate import gate
 from trueweight.cli.init import init
 from trueweight.cli.parts import parts
 from trueweight.cli.predict import predict
@@ -34,7 +36,7 @@ PROGRAM = "trueweight"
 SECTIONS = {
     "Make": (init, check, train),
     "Ask": (predict,),
-    "Judge": (evaluate, verify, show),
+    "Judge": (evaluate, gate, diff, verify, show),
     "Help": (parts, schema, doctor, cache, completion),
 }
 

@@ -82,5 +82,24 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", evidence_table(evidence), *confusion_tables(evidence))
         if remarks := data_remarks(evidence):
             yield from ("", "About the data:", *remarks)
+    if facts.get("later"):
+        later = aligned(_later(facts["later"]), left=5, first="  ")
+        yield from ("", "Measured later:", *(line.rstrip() for line in later))
     if facts.get("predict"):
         yield from ("", "Try it on a made-up row:", facts["predict"])
+
+
+def _later(measured: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
+    """One row a measurement: when, of what, how many rows, the first numbers, by whom."""
+    from trueweight.metrics.words import counted, shown
+
+    rows: list[Sequence[str]] = []
+    for one in measured:
+        told = []
+        for fact in one["evidence"]:
+            value, ends = shown(fact["value"], fact.get("low"), fact.get("high"))
+            told.append(f"{fact['target']} {fact['metric']} {value}{f' ({ends})' if ends else ''}")
+        other = "" if one["of_this_bundle"] else "OF ANOTHER BUNDLE"
+        told_words = "; ".join(told) or "no score"
+        rows.append((one["produced_at"], counted(one["rows"], "row"), told_words, f"by {one['by']}", other))
+    return rows

@@ -22,6 +22,8 @@ from trueweight.spec.base import (
     Spec,
 )
 from trueweight.spec.data import DataSpec
+from trueweight.spec.energy import EnergySpec
+from trueweight.spec.gates import CheckName, GateSpec
 from trueweight.spec.slices import BinsSpec, SensitiveSpec
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
@@ -257,9 +259,6 @@ class ConformalSpec(Spec):
 CalibrationName = Literal["auto", "temperature", "beta", "none"]
 
 
-CheckName = Literal["calibration", "slices", "fairness", "drift", "robustness", "honesty", "explanation"]
-
-
 class EvaluateSpec(Spec):
     """What is measured on the test rows."""
 
@@ -287,6 +286,9 @@ class EvaluateSpec(Spec):
 
     checks: list[CheckName] | None = None
     """What is looked at beside the scores. Null: everything that needs no more training; an empty list: nothing."""
+
+    energy: EnergySpec = Field(default_factory=EnergySpec)
+    """How energy is told."""
 
     baselines: list[Literal["constant", "linear"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
     """Simple models fitted beside ours, kept as bundles, and compared on the same rows."""
@@ -351,6 +353,9 @@ class RunSpec(Spec):
     evaluate: EvaluateSpec = Field(default_factory=EvaluateSpec)
     """What is measured."""
 
+    gates: list[GateSpec] = Field(default_factory=list)
+    """What the model must keep to. Training tells how it did; ``trueweight gate`` refuses what does not."""
+
     bundle: BundleSpec = Field(default_factory=BundleSpec)
     """What may be kept."""
 
@@ -390,6 +395,11 @@ class RunSpec(Spec):
             if isinstance(name, str) and name in targets:
                 where = ("evaluate", "sensitive", "columns", place)
                 yield Conflict(where, f"{name!r} is a target: groups are parted by another column")
+        gates = raw.get("gates")
+        for number, gate in enumerate(gates if isinstance(gates, list) else ()):
+            judged = _below(gate, "target")
+            if isinstance(judged, str) and judged not in targets:
+                yield Conflict(("gates", number, "target"), _no_target(judged, targets))
 
 
 def _below(raw: Any, key: str) -> Any:
