@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 
+from trueweight.evaluate.explanation import explanation
 from trueweight.evaluate.judging import Check
 
 __all__ = ["CHECKS"]
 
-CHECKS: Mapping[str, Check] = {}
+CHECKS: Mapping[str, Check] = {
+    "explanation": explanation,
+}
 """By the name that ``evaluate.checks`` knows. The axis of a check's entries is its name."""
