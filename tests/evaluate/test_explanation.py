@@ -54,23 +54,23 @@ def test_the_drop_is_what_theory_says() -> None:
     """Of a model that is right, the rmse after shuffling a column of weight w and spread 1 is w times the root of 2."""
     table, truth = rows(2000)
     found = importance_of(shuffle(Line(WEIGHTS), table, 0), "y", truth, METRICS["rmse"])
-    assert list(found.columns)[:3] == ["a", "b", "c"] and found.score == 0.0 and found.n == 2000
+    assert list(found.columns)[:3] == ["a", "b", "c"] and found.score == 0.0 and found.n == 1500
     for name, weight in WEIGHTS.items():
         drop = found.columns[name]
-        assert drop.value == pytest.approx(weight * np.sqrt(2), rel=0.05)
+        assert drop.value == pytest.approx(weight * np.sqrt(2), rel=0.06)
         assert drop.interval is not None and drop.interval.low <= drop.value <= drop.interval.high
-    assert found.together.value == pytest.approx(np.sqrt(2 * sum(w * w for w in WEIGHTS.values())), rel=0.05)
+    assert found.together.value == pytest.approx(np.sqrt(2 * sum(w * w for w in WEIGHTS.values())), rel=0.06)
 
 
 def test_what_a_small_sample_says_of_the_interval_holds_for_others() -> None:
-    """19 of 20 intervals of 150 rows should hold what many rows say; 13 of 15 is the least that is not worse by 1 %."""
+    """At least 10 of 12, where 19 of 20 intervals of 150 rows should hold what many rows say."""
     inside = 0
-    for seed in range(15):
+    for seed in range(12):
         table, truth = rows(150, noise=2.0, seed=seed)
         drop = importance_of(shuffle(Line(WEIGHTS), table, seed), "y", truth, METRICS["rmse"]).columns["a"]
         whole = np.sqrt(4 + 18) - 2  # noise and shuffled column are independent
         inside += drop.interval is not None and drop.interval.low <= whole <= drop.interval.high
-    assert inside >= 12
+    assert inside >= 10
 
 
 def test_a_true_order_ruins_faster_and_a_reversed_one_slower() -> None:
@@ -85,11 +85,14 @@ def test_the_check_says_what_it_found_and_raises_no_flag_for_a_good_model() -> N
     table, truth = rows(noise=1.0)
     found = {e.id: e for e in explanation(judging(Line(WEIGHTS), table, truth))}
     assert found["explanation/y/importance[a]/test"].interval is not None
-    proof, flag = (found[f"explanation/y/{name}/test"] for name in ("deletion against random order", "explanation_flag"))
+    proof, flag = (
+        found[f"explanation/y/{name}/test"] for name in ("deletion against random order", "explanation_flag")
+    )
     assert proof.status == "measured" and (flag.value, flag.unit, flag.reason) == (0, "flag", None)
     assert set(flag.depends_on) <= set(found)
-    assert found == {e.id: replace(e, produced_at=found[e.id].produced_at) for e in explanation(
-        judging(Line(WEIGHTS), table, truth))}  # the same again: no clock, no global stream
+    assert found == {
+        e.id: replace(e, produced_at=found[e.id].produced_at) for e in explanation(judging(Line(WEIGHTS), table, truth))
+    }  # the same again: no clock, no global stream
 
 
 def test_a_model_that_learnt_nothing_is_flagged() -> None:
@@ -116,5 +119,5 @@ def _first(table: Table, truth: Truth, count: int) -> tuple[Table, Truth]:
 
 def test_work_is_bounded_by_counts() -> None:
     table = Table.of({"a": np.zeros(50_000)})
-    assert len(chosen_rows(table, Line({"a": 1.0}).signature, 8, 0)) == 2000
-    assert len(chosen_rows(table, Line({"a": 1.0}).signature, 1200, 0)) == 100
+    assert len(chosen_rows(table, Line({"a": 1.0}).signature, 8, 0)) == 1500
+    assert len(chosen_rows(table, Line({"a": 1.0}).signature, 800, 0)) == 100

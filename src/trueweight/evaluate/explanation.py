@@ -18,6 +18,7 @@ from trueweight.evaluate.importance import (
     PERMUTATIONS,
     Importance,
     Shuffled,
+    ends_of,
     importance_of,
     measured_by,
     shuffle,
@@ -27,7 +28,6 @@ from trueweight.evaluate.mosaic import mosaic, predicted
 from trueweight.evaluate.quality import now
 from trueweight.evidence.record import Entry, Interval, Method
 from trueweight.metrics.metric import Metric, known_rows
-from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.resample import Units, fewest_units, resampled
 from trueweight.metrics.truth import Truth
 from trueweight.model.protocols import Predictor
@@ -184,19 +184,8 @@ def _proof(
     rest = truth.take(shuffled.rows[there])
     if len(shuffled.columns) < FEWEST_COLUMNS or len(known_rows(rest)) < FEWEST_ROWS:
         return None
-    order = list(importance_of(_half(shuffled, here), target, truth, metric).columns)
+    order = list(importance_of(shuffled.part(here), target, truth, metric).columns)
     return ruined(predictor, table, shuffled.rows[there], target, rest, metric, order, shuffled.seed)
-
-
-def _half(shuffled: Shuffled, rows: np.ndarray) -> Shuffled:
-    def some(answers: Mapping[str, Prediction]) -> dict[str, Prediction]:
-        return {target: answer.take(rows) for target, answer in answers.items()}
-
-    return Shuffled(
-        shuffled.rows[rows], some(shuffled.whole),
-        {name: [some(one) for one in answers] for name, answers in shuffled.columns.items()},
-        [some(one) for one in shuffled.together], shuffled.seed,
-    )  # fmt: skip
 
 
 def ruined(
@@ -215,9 +204,8 @@ def ruined(
         order: Columns, the most important first.
         seed: Of shuffling and of random orders.
     """
-    orders = [list(order)]
-    for number in range(RANDOM_ORDERS):
-        orders.append([order[i] for i in stream(seed, "random order", number).permutation(len(order))])
+    mixed = (stream(seed, "random order", number).permutation(len(order)) for number in range(RANDOM_ORDERS))
+    orders = [list(order), *([order[i] for i in places] for places in mixed)]
     sizes = np.unique(np.linspace(1, len(order) - 1, min(MOST_STEPS, len(order) - 1)).round().astype(int))
     answers = predicted(predictor, _stripped(table, rows, orders, sizes, seed))
     units, sign = Units.of(truth, seed), 1.0 if metric.greater_is_better else -1.0
@@ -229,11 +217,8 @@ def ruined(
     value = float(np.mean(values[1:]) - values[0])
     picked_RK = stream(seed, "orders drawn").integers(1, len(orders), size=(DRAWS, RANDOM_ORDERS))
     drawn_R = np.stack(draws)[picked_RK, np.arange(DRAWS)[:, None]].mean(1) - draws[0]
-    drawn_R = drawn_R[np.isfinite(drawn_R)]
-    interval = None
-    if len(drawn_R) >= 0.9 * DRAWS and units.count >= fewest_units(LEVEL):
-        low, high = np.quantile(drawn_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        interval = Interval(float(low), float(high), LEVEL, "bootstrap of rows and orders")
+    few = units.count < fewest_units(LEVEL)
+    interval = None if few else ends_of(drawn_R, "bootstrap of rows and orders")
     return Ruin(value, interval, units.rows)
 
 

@@ -1,7 +1,8 @@
 """How much worse the answers become when a column's cells change places: permutation importance, with interval.
 
 Source: Breiman 2001, "Random forests", section 10, and Fisher, Rudin and Dominici 2019, arXiv:1801.01489, section 3.
-Intervals come from drawing rows and permutations together, which neither of them does.
+Intervals come from drawing rows and permutations together: a row and the row that lends it a cell are both a sample, so
+a draw counts a pair as often as both of them were drawn (the bootstrap of a V-statistic).
 
 Shape suffixes:
     N  rows    K  permutations    R  resamples    C  columns
@@ -19,19 +20,29 @@ from trueweight.evidence.record import Interval
 from trueweight.metrics.metric import Metric, known_rows
 from trueweight.metrics.prediction import ClassPrediction, Prediction, SetPrediction
 from trueweight.metrics.registry import METRICS
-from trueweight.metrics.resample import Units, fewest_units, resampled
+from trueweight.metrics.resample import Units, fewest_units
 from trueweight.metrics.truth import Truth
 from trueweight.model.protocols import Predictor
 from trueweight.seeds import row_hashes, stream, stream_seed
 
-__all__ = ["Drop", "Importance", "Shuffled", "chosen_rows", "importance_of", "measured_by", "movable", "shuffle"]
+__all__ = [
+    "Drop",
+    "Importance",
+    "Shuffled",
+    "chosen_rows",
+    "ends_of",
+    "importance_of",
+    "measured_by",
+    "movable",
+    "shuffle",
+]
 
-PERMUTATIONS = 4
-DRAWS = 400
+PERMUTATIONS = 3
+DRAWS = 200
 LEVEL = 0.95
 
 _SENSED = ("image", "audio", "text", "timeseries")
-MOST_SENSED, MOST_PLAIN, MOST_JUDGED, FEWEST = 1_500, 120_000, 2_000, 40
+MOST_SENSED, MOST_PLAIN, MOST_JUDGED, FEWEST = 1_500, 80_000, 1_500, 40
 """Rows that may be answered in all, where cells are files, texts or series and where not; rows to judge by at most and
 at least."""
 
@@ -61,7 +72,7 @@ class Importance:
     columns: Mapping[str, Drop]
     """The most important first."""
     together: Drop
-    """With all columns shuffled at once, each on its own: what there is to explain."""
+    """With all columns shuffled at once, so that each row has the answer of another: what there is to explain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +84,24 @@ class Shuffled:
     whole: Mapping[str, Prediction]
     columns: Mapping[str, Sequence[Mapping[str, Prediction]]]
     """By column, K answers."""
-    together: Sequence[Mapping[str, Prediction]]
+    lenders: Mapping[str, Sequence[np.ndarray]]
+    """By column, K times the positions (N,) within ``rows`` of the rows that its cells come from."""
     seed: int
+
+    def part(self, some: np.ndarray) -> "Shuffled":
+        """At some positions; cells may then come from rows that are not among them."""
+        place_N = np.full(len(self.rows), -1)
+        place_N[some] = np.arange(len(some))
+        return Shuffled(
+            self.rows[some], _taken(self.whole, some),
+            {name: [_taken(one, some) for one in answers] for name, answers in self.columns.items()},
+            {name: [place_N[lender[some]] for lender in lenders] for name, lenders in self.lenders.items()},
+            self.seed,
+        )  # fmt: skip
+
+
+def _taken(answers: Mapping[str, Prediction], rows: np.ndarray) -> dict[str, Prediction]:
+    return {target: answer.take(rows) for target, answer in answers.items()}
 
 
 def movable(signature: Signature, table: Table) -> list[str]:
@@ -101,23 +128,22 @@ def shuffle(predictor: Predictor, table: Table, seed: int, *, permutations: int 
         permutations: K.
     """
     names = movable(predictor.signature, table)
-    rows = chosen_rows(table, predictor.signature, permutations * (len(names) + 1), seed)
-    answers = predicted(predictor, _tables(table, rows, names, permutations, seed))
+    rows = chosen_rows(table, predictor.signature, permutations * len(names), seed)
+    lenders = {
+        name: [stream(seed, "permute", place, k).permutation(len(rows)) for k in range(permutations)]
+        for place, name in enumerate(names)
+    }
+    answers = predicted(predictor, _tables(table, rows, lenders))
     whole = next(answers)
     columns = {name: [next(answers) for _ in range(permutations)] for name in names}
-    return Shuffled(rows, whole, columns, [next(answers) for _ in range(permutations)], seed)
+    return Shuffled(rows, whole, columns, lenders, seed)
 
 
-def _tables(table: Table, rows: np.ndarray, names: Sequence[str], permutations: int, seed: int) -> Iterator[Table]:
+def _tables(table: Table, rows: np.ndarray, lenders: Mapping[str, Sequence[np.ndarray]]) -> Iterator[Table]:
     yield mosaic(table, rows)
-    for place, name in enumerate(names):
-        for k in range(permutations):
-            yield mosaic(table, rows, {name: rows[stream(seed, "permute", place, k).permutation(len(rows))]})
-    for k in range(permutations):
-        moved = {
-            name: rows[stream(seed, "permute all", place, k).permutation(len(rows))] for place, name in enumerate(names)
-        }
-        yield mosaic(table, rows, moved)
+    for name, several in lenders.items():
+        for lender in several:
+            yield mosaic(table, rows, {name: rows[lender]})
 
 
 def measured_by(prediction: Prediction, asked: Sequence[str]) -> Metric:
@@ -141,10 +167,11 @@ def importance_of(shuffled: Shuffled, target: str, truth: Truth, metric: Metric)
     truth = truth.take(shuffled.rows)
     judge = _Judge(metric, truth, shuffled.whole[target], shuffled.seed)
     drops = {
-        name: judge.drop([one[target] for one in answers], place)
+        name: judge.drop([one[target] for one in answers], shuffled.lenders[name], place)
         for place, (name, answers) in enumerate(shuffled.columns.items())
     }
-    together = judge.drop([one[target] for one in shuffled.together], len(drops))
+    order = [stream(shuffled.seed, "permute all", k).permutation(len(truth)) for k in range(PERMUTATIONS)]
+    together = judge.drop([shuffled.whole[target].take(lender) for lender in order], order, len(drops))
     ordered = dict(sorted(drops.items(), key=lambda item: -_finite(item[1].value)))
     return Importance(metric.name, len(known_rows(truth)), judge.score, ordered, together)
 
@@ -158,27 +185,45 @@ class _Judge:
 
     def __init__(self, metric: Metric, truth: Truth, whole: Prediction, seed: int) -> None:
         self.metric, self.truth, self.seed = metric, truth, seed
-        self.units = Units.of(truth, seed)
         self.statistic = metric.statistic(whole, truth)
         self.sign = 1.0 if metric.greater_is_better else -1.0
-        self.score = float(self.statistic.values(np.ones((1, self.units.rows)))[0])
-        self.draws_R = resampled([self.statistic], self.units, DRAWS, seed)[0] if self._enough() else None
+        self.known = known_rows(truth)
+        self.score = float(self.statistic.values(np.ones((1, len(self.known))))[0])
+        self.count_RN = _counts(truth, seed)
+        self.drawn_R = None if self.count_RN is None else self.statistic.values(self.count_RN)
 
-    def _enough(self) -> bool:
-        return self.units.count >= fewest_units(LEVEL) and bool(np.isfinite(self.score))
-
-    def drop(self, changed: Sequence[Prediction], place: int) -> Drop:
+    def drop(self, changed: Sequence[Prediction], lenders: Sequence[np.ndarray], place: int) -> Drop:
         statistics = [self.metric.statistic(one, self.truth) for one in changed]
-        ones = np.ones((1, self.units.rows))
+        ones = np.ones((1, len(self.known)))
         value = self.sign * (self.score - float(np.mean([s.values(ones)[0] for s in statistics])))
-        if self.draws_R is None or not np.isfinite(value):
+        if self.count_RN is None or not np.isfinite(value):
             return Drop(value, None)
-        draws_KR = self.sign * (self.draws_R - resampled(statistics, self.units, DRAWS, self.seed))
-        k = len(changed)
-        picked_RK = stream(self.seed, "permutations drawn", place).integers(0, k, size=(DRAWS, k))
-        drawn_R = draws_KR[picked_RK, np.arange(DRAWS)[:, None]].mean(1)
-        drawn_R = drawn_R[np.isfinite(drawn_R)]
-        if len(drawn_R) < 0.9 * DRAWS:
-            return Drop(value, None)
-        low, high = np.quantile(drawn_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return Drop(value, Interval(float(low), float(high), LEVEL, "bootstrap of rows and permutations"))
+        draws_KR = [s.values(self._paired(lender)) for s, lender in zip(statistics, lenders, strict=True)]
+        picked_RK = stream(self.seed, "permutations drawn", place).integers(0, len(changed), size=(DRAWS, len(changed)))
+        changed_R = np.stack(draws_KR)[picked_RK, np.arange(DRAWS)[:, None]].mean(1)
+        return Drop(value, ends_of(self.sign * (self.drawn_R - changed_R), "bootstrap of rows and permutations"))
+
+    def _paired(self, lender_N: np.ndarray) -> np.ndarray:
+        """How often each row and its lender were drawn, (R, known rows); lenders of unknown label count once."""
+        assert self.count_RN is not None
+        full_RN = np.ones((len(self.count_RN), len(self.truth) + 1))  # -1 finds the last: a lender that is not there
+        full_RN[:, self.known] = self.count_RN
+        return np.asarray(self.count_RN * full_RN[:, lender_N[self.known]])
+
+
+def _counts(truth: Truth, seed: int) -> np.ndarray | None:
+    """How often each known row is drawn, (R, known rows); None for too few."""
+    units = Units.of(truth, seed)
+    if units.count < fewest_units(LEVEL):
+        return None
+    count_RU = np.concatenate(list(units.counts(DRAWS, seed)))
+    return count_RU if units.of_row_N is None else np.asarray(count_RU[:, units.of_row_N])
+
+
+def ends_of(drawn_R: np.ndarray, method: str) -> Interval | None:
+    """The middle of what was drawn; None where too few draws are defined."""
+    defined_R = drawn_R[np.isfinite(drawn_R)]
+    if len(defined_R) < 0.9 * len(drawn_R):
+        return None
+    low, high = np.quantile(defined_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high), LEVEL, method)
