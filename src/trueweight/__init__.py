@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trueweight.api import check, evaluate, init, load, predict, show, train, verify
+    from trueweight.api import check, evaluate, explain, init, load, predict, show, train, verify
     from trueweight.bundle.bundle import Bundle
     from trueweight.estimator import Estimator, Regressor
 
@@ -17,21 +17,24 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Bundle", "Estimator", "Regressor", "check", "evaluate", "init", "load", "predict", "show", "train", "verify",
+    "Bundle", "Estimator", "Regressor", "check", "evaluate", "explain", "init", "load", "predict", "show", "train",
+    "verify",
 ]  # fmt: skip
 
 _HOMES = {
     "Bundle": "trueweight.bundle.bundle",
     "Estimator": "trueweight.estimator",
     "Regressor": "trueweight.estimator",
-    **dict.fromkeys(("check", "evaluate", "init", "load", "predict", "show", "train", "verify"), "trueweight.api"),
+    **dict.fromkeys(
+        ("check", "evaluate", "explain", "init", "load", "predict", "show", "train", "verify"), "trueweight.api"
+    ),
 }
 
 
 class _Package(ModuleType):
     """Keeps ``trueweight.train`` and ``trueweight.evaluate`` the verbs that they are.
 
-    Two subpackages have the same names, and whoever imports one makes Python set it as an attribute here: without
+    Three subpackages have the same names, and whoever imports one makes Python set it as an attribute here: without
     this, the second call of ``trueweight.train(…)`` would find a module. ``from trueweight.train.loop import …`` is
     not touched by it.
     """

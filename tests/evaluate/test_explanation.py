@@ -120,4 +120,4 @@ def _first(table: Table, truth: Truth, count: int) -> tuple[Table, Truth]:
 def test_work_is_bounded_by_counts() -> None:
     table = Table.of({"a": np.zeros(50_000)})
     assert len(chosen_rows(table, Line({"a": 1.0}).signature, 8, 0)) == 1500
-    assert len(chosen_rows(table, Line({"a": 1.0}).signature, 800, 0)) == 100
+    assert len(chosen_rows(table, Line({"a": 1.0}).signature, 240, 0)) == 100

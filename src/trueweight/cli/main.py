@@ -16,6 +16,7 @@ from trueweight.cli.console import complain, debugging, discard_output, speak_an
 from trueweight.cli.crash import report_crash
 from trueweight.cli.doctor import doctor
 from trueweight.cli.evaluate import evaluate
+from trueweight.cli.explain import explain
 from trueweight.cli.init import init
 from trueweight.cli.parts import parts
 from trueweight.cli.predict import predict
@@ -32,7 +33,7 @@ PROGRAM = "trueweight"
 
 SECTIONS = {
     "Make": (init, check, train),
-    "Ask": (predict,),
+    "Ask": (predict, explain),
     "Judge": (evaluate, verify, show),
     "Help": (parts, schema, doctor, cache, completion),
 }

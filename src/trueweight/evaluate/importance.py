@@ -42,7 +42,7 @@ DRAWS = 200
 LEVEL = 0.95
 
 _SENSED = ("image", "audio", "text", "timeseries")
-MOST_SENSED, MOST_PLAIN, MOST_JUDGED, FEWEST = 1_500, 80_000, 1_500, 40
+MOST_SENSED, MOST_PLAIN, MOST_JUDGED, FEWEST = 2_400, 24_000, 1_500, 40
 """Rows that may be answered in all, where cells are files, texts or series and where not; rows to judge by at most and
 at least."""
 
@@ -190,7 +190,6 @@ class _Judge:
         self.known = known_rows(truth)
         self.score = float(self.statistic.values(np.ones((1, len(self.known))))[0])
         self.count_RN = _counts(truth, seed)
-        self.drawn_R = None if self.count_RN is None else self.statistic.values(self.count_RN)
 
     def drop(self, changed: Sequence[Prediction], lenders: Sequence[np.ndarray], place: int) -> Drop:
         statistics = [self.metric.statistic(one, self.truth) for one in changed]
@@ -198,10 +197,13 @@ class _Judge:
         value = self.sign * (self.score - float(np.mean([s.values(ones)[0] for s in statistics])))
         if self.count_RN is None or not np.isfinite(value):
             return Drop(value, None)
-        draws_KR = [s.values(self._paired(lender)) for s, lender in zip(statistics, lenders, strict=True)]
+        draws_KR = []
+        for statistic, lender in zip(statistics, lenders, strict=True):
+            weight_RN = self._paired(lender)  # the same for both scores: a column that is not read then loses exactly 0
+            draws_KR.append(self.statistic.values(weight_RN) - statistic.values(weight_RN))
         picked_RK = stream(self.seed, "permutations drawn", place).integers(0, len(changed), size=(DRAWS, len(changed)))
-        changed_R = np.stack(draws_KR)[picked_RK, np.arange(DRAWS)[:, None]].mean(1)
-        return Drop(value, ends_of(self.sign * (self.drawn_R - changed_R), "bootstrap of rows and permutations"))
+        drawn_R = self.sign * np.stack(draws_KR)[picked_RK, np.arange(DRAWS)[:, None]].mean(1)
+        return Drop(value, ends_of(drawn_R, "bootstrap of rows and permutations"))
 
     def _paired(self, lender_N: np.ndarray) -> np.ndarray:
         """How often each row and its lender were drawn, (R, known rows); lenders of unknown label count once."""

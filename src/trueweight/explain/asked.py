@@ -90,6 +90,10 @@ class Asked:
         found = (predictor or self.predictor).predict(self.table.take(self.rows))[self.target].scores()
         return np.asarray(found[np.arange(len(self.rows)), [output.index for output in self.outputs]])
 
+    def about(self, output: Output) -> "Asked":
+        """The same with one output in all rows."""
+        return replace(self, outputs=(output,) * max(1, len(self.rows)))
+
     def with_rows(self, count: int) -> "Asked":
         """The first so many rows only, those shown before others."""
         order = np.argsort(~self.shown, kind="stable")[:count]
@@ -111,5 +115,3 @@ def outputs_of(prediction: Prediction) -> tuple[Output, ...] | str:
         case NumberPrediction():
             return (Output(0, "", 0.0),) * len(prediction)
     return "a vector has no one number whose parts could be told"
-
-

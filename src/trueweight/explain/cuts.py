@@ -10,6 +10,7 @@ Shape suffixes:
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -157,8 +158,8 @@ def _image_cut(single: Table, column: str, content: bytes, codec: Any) -> Remade
     rows, columns = (np.linspace(0, side, min(PATCHES, side) + 1).round().astype(int) for side in codec.size)
     boxes = [
         (int(top), int(left), int(bottom), int(right))
-        for top, bottom in zip(rows, rows[1:], strict=False)
-        for left, right in zip(columns, columns[1:], strict=False)
+        for top, bottom in pairwise(rows)
+        for left, right in pairwise(columns)
     ]
     colour_C = np.round(np.asarray(codec.mean) * 255).astype(np.uint8)
 
@@ -177,7 +178,7 @@ def _audio_cut(single: Table, column: str, content: bytes, codec: Any) -> Remade
     rate = codec.spectrum.rate
     sample_N = decode(content, rate, codec.spectrum.seconds(codec.steps))
     ends = np.unique(np.linspace(0, len(sample_N), SPANS + 1).round().astype(int))
-    spans = list(zip(ends, ends[1:], strict=False))
+    spans = list(pairwise(ends))
     parts = tuple(Part(column, (round(1000 * a / rate), round(1000 * b / rate))) for a, b in spans)
 
     def write(gone_P: np.ndarray) -> bytes:
@@ -197,7 +198,7 @@ def _series_cut(single: Table, column: str, value_TC: np.ndarray, mean: list[flo
     count = min(steps, SPANS_OF_CHANNELS if by_channel else SPANS)
     ends = np.linspace(0, steps, count + 1).round().astype(int)
     chosen: list[Any] = list(range(channels)) if by_channel else [slice(None)]
-    spans = [(int(a), int(b), c) for c in chosen for a, b in zip(ends, ends[1:], strict=False)]
+    spans = [(int(a), int(b), c) for c in chosen for a, b in pairwise(ends)]
     parts = tuple(Part(column, (a, b), f"channel {c}" if by_channel else "") for a, b, c in spans)
     mean_C = np.asarray(mean)
 

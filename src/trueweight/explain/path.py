@@ -12,20 +12,28 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
 from trueweight.data.batch import Batch
+from trueweight.data.bpe import vocabulary_of
+from trueweight.data.cells import TextCells
 from trueweight.data.column import Codec
 from trueweight.data.field import Field
+from trueweight.data.reading import cells_of
 from trueweight.data.table import Table
+from trueweight.data.text_codec import TextCodec
+from trueweight.explain.ngrams import ngram_parts
 from trueweight.explain.record import Part
 from trueweight.model.predictors.network import NetworkPredictor
 from trueweight.nn.category import CodeEmbedding, OneHot
 from trueweight.nn.decoding import GREEDY
+from trueweight.nn.encoding import Tensors
 from trueweight.nn.stems import TokenStem
 
 __all__ = ["RowPath", "row_paths"]
@@ -71,26 +79,28 @@ class RowPath:
         Args:
             share_SQ: For each part, from 0 (as usual) to 1 (the row's).
         """
-        found = []
+        found: list[np.ndarray] = []
         with torch.no_grad():
-            for some in _chunks(share_SQ, CHUNK[self.sensed]):
-                found.append(self._run([self._mixed(p, some) for p in self.places], len(some)).numpy())
+            found += [
+                self._run([self._mixed(p, some) for p in self.places], len(some)).numpy()
+                for some in _chunks(share_SQ, CHUNK[self.sensed])
+            ]
         return np.concatenate(found)
 
-    def gradients(self, alpha_S: np.ndarray, weight_S: np.ndarray) -> np.ndarray:
-        """For each part the weighted sum over S of gradient times way, (parts,)."""
-        total = np.zeros(len(self.parts))
-        steps = np.stack([alpha_S, weight_S], axis=1)
-        for some in _chunks(steps, CHUNK[self.sensed]):
-            alpha, weight = torch.from_numpy(some[:, 0]), torch.from_numpy(some[:, 1])
+    def slopes(self, alpha_S: np.ndarray) -> np.ndarray:
+        """How fast the answer moves with each part, where all have come ``alpha`` of their way, (S, Q)."""
+        found = []
+        for some in _chunks(alpha_S, CHUNK[self.sensed]):
+            alpha = torch.from_numpy(some)
             mixes = [_between(p, alpha.view(-1, *[1] * p.x.dim())).requires_grad_() for p in self.places]
-            answer = (self._run(mixes, len(some)) * weight).sum()
-            grads = torch.autograd.grad(answer, mixes, allow_unused=True)
+            grads = torch.autograd.grad(self._run(mixes, len(some)).sum(), mixes, allow_unused=True)
+            total_SQ = torch.zeros(len(some), len(self.parts), dtype=torch.float64)
             for place, grad in zip(self.places, grads, strict=True):
                 if grad is not None:
-                    moved = (grad.sum(0) * (place.x - place.b)).numpy()
-                    total += np.bincount(place.part.ravel(), moved.ravel(), len(self.parts))
-        return total
+                    moved = (grad * (place.x - place.b)).flatten(1)
+                    total_SQ.index_add_(1, torch.from_numpy(place.part.ravel()), moved)
+            found.append(total_SQ.numpy())
+        return np.concatenate(found)
 
     def _mixed(self, place: _Place, share_SQ: np.ndarray) -> Tensor:
         return _between(place, torch.from_numpy(share_SQ[:, place.part]))
@@ -156,14 +166,22 @@ def row_paths(
     feed, base = leaf.feed(table), leaf.feed(usual).batch(torch.arange(1))
     modules = _embeddings(network)
     learnt = leaf.signature.columns[target].learnt
+    texts = _texts(leaf, table)
     for row, index in enumerate(indices):
         batch = feed.batch(torch.tensor([row]))
-        book = _Book(leaf, network, batch, base)
+        book = _Book(leaf, batch, base, {name: str(cells[row].as_py()) for name, cells in texts.items()})
         for name in network.fields:
             book.add(name, {key: module for key, module in modules.items() if key[0] == name})
         sensed = any(field.sensed for field in leaf.fields.values())
         parts = tuple(book.parts)
         yield RowPath(network, batch, target, learnt, index, parts, tuple(book.places), modules, sensed)
+
+
+def _texts(leaf: NetworkPredictor, table: Table) -> dict[str, pa.Array]:
+    """Texts as they are read, by column."""
+    columns = [name for field in leaf.fields.values() for name in field.codecs]
+    read = ((n, cells_of(table, leaf.signature.columns[n], leaf.signature.options)) for n in columns)
+    return {name: cells.text_N for name, cells in read if isinstance(cells, TextCells)}
 
 
 def _embeddings(network: Any) -> dict[tuple[str, str], nn.Module]:
@@ -181,8 +199,8 @@ def _embeddings(network: Any) -> dict[tuple[str, str], nn.Module]:
 class _Book:
     """Collects the places of one row, and the parts they belong to."""
 
-    def __init__(self, leaf: NetworkPredictor, network: Any, batch: Batch, base: Batch) -> None:
-        self.leaf, self.network, self.batch, self.base = leaf, network, batch, base
+    def __init__(self, leaf: NetworkPredictor, batch: Batch, base: Batch, texts: Mapping[str, str]) -> None:
+        self.leaf, self.batch, self.base, self.texts = leaf, batch, base, texts
         self.parts: dict[Part, int] = {}
         self.places: list[_Place] = []
 
@@ -193,9 +211,15 @@ class _Book:
             if key in x:
                 mine = x[key][0].double()
                 usual = self._usual(field, name, key, mine)
-                self.places.append(_Place((name, key), mine, usual, self._numbers(_parts_of(field, key, mine.shape))))
-        for key, module in modules.items():
-            self.places.append(self._embedded(field, name, key, module))
+                parts = self._ngrams(field, x) if key == "weight" else _parts_of(field, key, mine.shape)
+                self.places.append(_Place((name, key), mine, usual, self._numbers(parts)))
+        for place, module in modules.items():
+            self.places.append(self._embedded(field, name, place, module))
+
+    def _ngrams(self, field: Field, x: Tensors) -> np.ndarray:
+        column, codec = _text_codec(field)
+        code_T = x["bag"][0, :, 0].numpy()
+        return ngram_parts(column, codec, self.texts.get(column, ""), code_T)[:, None]
 
     def _usual(self, field: Field, name: str, key: str, mine: Tensor) -> Tensor:
         sense = field.layout().senses.get(key)
@@ -215,9 +239,11 @@ class _Book:
             each = len(mine) // max(1, len(chosen))
             owners = chosen if isinstance(module, CodeEmbedding) else [chosen[k] for k in module.owner_P.tolist()]
             spread = [o for o in owners for _ in range(each)] if isinstance(module, CodeEmbedding) else owners
-            return _Place(key, mine.double(), usual.double(), self._numbers(np.array([Part(o) for o in spread], object)))
+            return _Place(
+                key, mine.double(), usual.double(), self._numbers(np.array([Part(o) for o in spread], object))
+            )
         token_T = self.batch.inputs[name]["token"][0, :, 0].long()
-        mine = cast(Tensor, module.forward(token_T)).double()  # type: ignore[operator]
+        mine = cast(Tensor, module.forward(token_T)).double()
         parts = _token_parts(field, token_T.numpy())
         spread_TD = np.repeat(parts[:, None], mine.shape[1], axis=1)
         return _Place(key, mine, torch.zeros_like(mine), self._numbers(spread_TD))
@@ -235,18 +261,15 @@ def _parts_of(field: Field, key: str, shape: Sequence[int]) -> np.ndarray:
     if key == "frame":
         return _frame_parts(owners[0], field.codecs[owners[0]], shape)
     found = np.empty(shape, object)
-    if key == "weight":
-        found[...] = Part(owners[0])
-    else:
-        found[:] = [Part(owner) for owner in owners]
+    found[:] = [Part(owner) for owner in owners]
     return found
 
 
 def _pixel_parts(column: str, shape: Sequence[int]) -> np.ndarray:
     found = np.empty(shape, object)
     rows, columns = (np.linspace(0, side, min(side, MOST_CELLS) + 1).round().astype(int) for side in shape[:2])
-    for top, bottom in zip(rows, rows[1:], strict=False):
-        for left, right in zip(columns, columns[1:], strict=False):
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
             found[top:bottom, left:right] = Part(column, (int(top), int(left), int(bottom), int(right)))
     return found
 
@@ -255,21 +278,22 @@ def _frame_parts(column: str, codec: Codec, shape: Sequence[int]) -> np.ndarray:
     found, words = np.empty(shape, object), codec.labels()["frame"]
     steps = np.linspace(0, shape[0], min(shape[0], MOST_SPANS) + 1).round().astype(int)
     bands = np.linspace(0, shape[1], min(shape[1], MOST_BANDS) + 1).round().astype(int)
-    for start, end in zip(steps, steps[1:], strict=False):
-        for low, high in zip(bands, bands[1:], strict=False):
+    for start, end in pairwise(steps):
+        for low, high in pairwise(bands):
             shown = words[low] if high - low == 1 else f"{words[low]} to {words[high - 1]}"
             found[start:end, low:high] = Part(column, (int(start), int(end)), shown)
     return found
 
 
 def _token_parts(field: Field, token_T: np.ndarray) -> np.ndarray:
-    from trueweight.data.bpe import vocabulary_of
-    from trueweight.data.text_codec import TextCodec
-
-    column, codec = next((c, codec) for c, codec in field.codecs.items() if isinstance(codec, TextCodec))
+    column, codec = _text_codec(field)
     assert codec.merges is not None  # or there would be no tokens
     words = {number: word for word, number in vocabulary_of(codec.merges).items()}
     found = np.empty(len(token_T), object)
     for place, token in enumerate(token_T.tolist()):
         found[place] = Part(column, (place,), words.get(token, "?"))
     return found
+
+
+def _text_codec(field: Field) -> tuple[str, TextCodec]:
+    return next((column, codec) for column, codec in field.codecs.items() if isinstance(codec, TextCodec))

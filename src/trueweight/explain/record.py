@@ -203,7 +203,11 @@ COLUMNS = (
 
 
 def _lines(entry: Explanation) -> Iterator[dict[str, Any]]:
-    blank = dict.fromkeys(COLUMNS) | {"method": entry.method, "target": entry.target, "status": entry.status}
+    blank: dict[str, Any] = dict.fromkeys(COLUMNS) | {
+        "method": entry.method,
+        "target": entry.target,
+        "status": entry.status,
+    }
     if not entry.shown:
         yield blank | {"column": entry.column or None, "reason": entry.reason}
         return

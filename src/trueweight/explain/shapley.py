@@ -75,7 +75,7 @@ def _orders(asked: Asked, place: int, pairs: int, seed: int) -> _Plan:
 
 def _walks(asked: Asked, place: int, plan: _Plan) -> Table:
     """For each pair two walks of P + 1 steps: from the background row to the row, one column after the other."""
-    pairs, columns = plan.order_GP.shape
+    columns = plan.order_GP.shape[1]
     rank_GP = np.argsort(plan.order_GP, axis=1)
     step_S = np.arange(columns + 1)
     forth = rank_GP[:, None, :] < step_S[:, None]

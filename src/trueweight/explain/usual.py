@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from trueweight.data.cells import DateCells, LevelCells, NumberCells
 from trueweight.data.reading import cells_of
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 
-__all__ = ["Scale", "SENSES", "grid_of", "scales_of", "shown_cell", "usual_row", "varied"]
+__all__ = [
+    "SENSES", "Scale", "canonical", "grid_of", "rewritten", "scales_of", "shown_cell", "usual_row", "with_usual",
+    "with_value",
+]  # fmt: skip
 
 SENSES = ("image", "audio", "text", "timeseries")
 
@@ -69,15 +73,54 @@ def grid_of(facts: ColumnFacts) -> list[Any]:
             return []
 
 
-def varied(table: Table, name: str, values: Sequence[Any]) -> Table:
-    """The table's one row, once for each value of a column, cells read as they were."""
-    data = table.data.take(pa.array(np.zeros(len(values), np.int64)))
-    cells: pa.Array = pa.array(list(values))
-    place = data.column_names.index(name)
-    kind = data.schema.field(name).type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        cells = pa.array([v if isinstance(v, str) or v is None else f"{v:g}" for v in values], kind)
-    return replace(table, data=data.set_column(place, name, cells))
+def canonical(table: Table, signature: Signature) -> Table:
+    """The columns that a model reads, plain ones in one way of writing: numbers as numbers, dates and levels as texts.
+
+    Cells of several origins can then stand in one column. What cannot be read becomes null, as models take it anyway.
+    """
+    data = table.select([facts.name for facts in signature.features() if facts.name in table.names]).data
+    for place, name in enumerate(data.column_names):
+        cells = cells_of(table, signature.columns[name], signature.options)
+        match cells:
+            case NumberCells():
+                column = pa.array(cells.value_N, pa.float64(), mask=cells.missing_N)
+            case DateCells():
+                moments = pa.array(cells.micros_N, pa.timestamp("us"), mask=cells.missing_N)
+                column = pc.strftime(moments, "%Y-%m-%dT%H:%M:%S")
+            case LevelCells():
+                levels = np.array([*cells.levels, None], object)
+                column = pa.array(levels[cells.code_N], pa.string())
+            case _:
+                continue
+        data = data.set_column(place, name, column)
+    return replace(table, data=data)
+
+
+def with_usual(table: Table, signature: Signature) -> Table:
+    """A canonical table with one row more: the usual one."""
+    usual = usual_row(signature)
+    cells = {
+        name: pa.array(
+            usual.column(name).to_pylist() if name in usual.names else [None], table.data.schema.field(name).type
+        )
+        for name in table.names
+    }
+    return replace(table, data=pa.concat_tables([table.data, pa.table(cells, schema=table.data.schema)]))
+
+
+def with_value(table: Table, name: str, value: Any) -> Table:
+    """A canonical table with one value in all cells of a column."""
+    place, kind = table.names.index(name), table.data.schema.field(name).type
+    return replace(table, data=table.data.set_column(place, name, pa.array([value] * len(table), kind)))
+
+
+def rewritten(table: Table, row: int, cells: Sequence[tuple[str, str, str]]) -> Table:
+    """A row of a canonical table with cells changed as they are shown: column, before, after."""
+    single = table.take(np.array([row]))
+    for name, _, after in cells:
+        number = pa.types.is_floating(single.data.schema.field(name).type)
+        single = with_value(single, name, float(after) if number else after)
+    return single
 
 
 class Scale:

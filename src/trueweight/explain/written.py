@@ -4,8 +4,6 @@ import io
 
 import numpy as np
 
-
-
 __all__ = ["png_of", "wav_of"]
 
 
@@ -17,8 +15,6 @@ def png_of(pixels_HWC: np.ndarray) -> bytes:
     picture = Image.fromarray(pixels_HWC[:, :, 0] if pixels_HWC.shape[2] == 1 else pixels_HWC)
     picture.save(stream, "PNG", compress_level=1)
     return stream.getvalue()
-
-
 
 
 def wav_of(sample_N: np.ndarray, rate: int) -> bytes:
