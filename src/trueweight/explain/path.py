@@ -102,6 +102,12 @@ class RowPath:
             found.append(total_SQ.numpy())
         return np.concatenate(found)
 
+    def unread(self) -> frozenset[tuple[str, str]]:
+        """Arrays that the network does not look at, such as tokens where it reads n-grams."""
+        mixes = [_between(p, torch.full([1] * (p.x.dim() + 1), 0.5).double()).requires_grad_() for p in self.places]
+        grads = torch.autograd.grad(self._run(mixes, 1).sum(), mixes, allow_unused=True)
+        return frozenset(place.key for place, grad in zip(self.places, grads, strict=True) if grad is None)
+
     def _mixed(self, place: _Place, share_SQ: np.ndarray) -> Tensor:
         return _between(place, torch.from_numpy(share_SQ[:, place.part]))
 
@@ -167,14 +173,24 @@ def row_paths(
     modules = _embeddings(network)
     learnt = leaf.signature.columns[target].learnt
     texts = _texts(leaf, table)
+    sensed = any(field.sensed for field in leaf.fields.values())
+    unread: frozenset[tuple[str, str]] | None = None
     for row, index in enumerate(indices):
         batch = feed.batch(torch.tensor([row]))
-        book = _Book(leaf, batch, base, {name: str(cells[row].as_py()) for name, cells in texts.items()})
-        for name in network.fields:
-            book.add(name, {key: module for key, module in modules.items() if key[0] == name})
-        sensed = any(field.sensed for field in leaf.fields.values())
-        parts = tuple(book.parts)
-        yield RowPath(network, batch, target, learnt, index, parts, tuple(book.places), modules, sensed)
+        here = {name: str(cells[row].as_py()) for name, cells in texts.items()}
+
+        def path(
+            unread: frozenset[tuple[str, str]], batch: Batch = batch, here: Any = here, index: int = index
+        ) -> RowPath:
+            book = _Book(leaf, batch, base, here, unread)
+            for name in network.fields:
+                book.add(name, {key: module for key, module in modules.items() if key[0] == name})
+            parts, places = tuple(book.parts), tuple(book.places)
+            return RowPath(network, batch, target, learnt, index, parts, places, modules, sensed)
+
+        if unread is None:
+            unread = path(frozenset()).unread()
+        yield path(unread)
 
 
 def _texts(leaf: NetworkPredictor, table: Table) -> dict[str, pa.Array]:
@@ -199,8 +215,11 @@ def _embeddings(network: Any) -> dict[tuple[str, str], nn.Module]:
 class _Book:
     """Collects the places of one row, and the parts they belong to."""
 
-    def __init__(self, leaf: NetworkPredictor, batch: Batch, base: Batch, texts: Mapping[str, str]) -> None:
-        self.leaf, self.batch, self.base, self.texts = leaf, batch, base, texts
+    def __init__(
+        self, leaf: NetworkPredictor, batch: Batch, base: Batch, texts: Mapping[str, str],
+        unread: frozenset[tuple[str, str]],
+    ) -> None:  # fmt: skip
+        self.leaf, self.batch, self.base, self.texts, self.unread = leaf, batch, base, texts, unread
         self.parts: dict[Part, int] = {}
         self.places: list[_Place] = []
 
@@ -208,13 +227,14 @@ class _Book:
         """All places of one field."""
         field, x = self.leaf.fields[name], self.batch.inputs[name]
         for key in _CONTINUOUS:
-            if key in x:
+            if key in x and (name, key) not in self.unread:
                 mine = x[key][0].double()
                 usual = self._usual(field, name, key, mine)
                 parts = self._ngrams(field, x) if key == "weight" else _parts_of(field, key, mine.shape)
                 self.places.append(_Place((name, key), mine, usual, self._numbers(parts)))
         for place, module in modules.items():
-            self.places.append(self._embedded(field, name, place, module))
+            if place not in self.unread:
+                self.places.append(self._embedded(field, name, place, module))
 
     def _ngrams(self, field: Field, x: Tensors) -> np.ndarray:
         column, codec = _text_codec(field)
