@@ -43,9 +43,10 @@ def test_of_an_untrained_model_they_are_caught(formula, ask) -> None:
         weights = np.random.default_rng(seed).normal(size=5)
 
         def other(asked, weights=weights):
-            untrained = formula(
-                NAMES, lambda *x: 1 / (1 + np.exp(-sum(w * c for w, c in zip(weights, x)))), classes=True
-            )
+            def nothing(*x):
+                return 1 / (1 + np.exp(-sum(w * c for w, c in zip(weights, x, strict=True))))
+
+            untrained = formula(NAMES, nothing, classes=True)
             return [one.value_P for one in shapley(replace(asked, predictor=untrained), pairs=16)]
 
         right = np.corrcoef(weights, [3, -2, 1, 0.3, 0])[0, 1] > 0.3  # which may be right by chance

@@ -57,7 +57,8 @@ def _of_row(asked: Asked, row: int, scales: Mapping[str, Scale], grids: Mapping[
     turned = [one for one in tried if one.answer != before]
     if not turned:
         best = sorted(tried, key=lambda one: one.left)[:MOST_PAIRED]
-        pairs = [{**a.cells, **b.cells} for a, b in combinations(best, 2) if a.cells.keys() != b.cells.keys()]
+        apart = ((a, b) for a, b in combinations(best, 2) if a.cells.keys() != b.cells.keys())
+        pairs: list[_Cells] = [{**a.cells, **b.cells} for a, b in apart]
         turned = [one for one in _try(asked, single, pairs, scales, before) if one.answer != before]
     if not turned:
         return Change(row, answer.classes[before], None)

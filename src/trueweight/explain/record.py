@@ -237,5 +237,5 @@ def _of_item(item: Item) -> Iterator[dict[str, Any]]:
         case Example():
             yield {"row": item.row, "place": str(item.kept), "value": item.distance}
         case Weight():
-            low, high = (None, None) if item.interval is None else (item.interval.low, item.interval.high)
-            yield {"column": item.column, "output": item.metric, "value": item.value, "low": low, "high": high}
+            ends = {} if item.interval is None else {"low": item.interval.low, "high": item.interval.high}
+            yield {"column": item.column, "output": item.metric, "value": item.value, **ends}

@@ -135,7 +135,7 @@ def _weights(size_S: np.ndarray, columns: int) -> np.ndarray:
     by_size = [1.0 / columns]
     for before in range(columns - 1):
         by_size.append(by_size[-1] * (before + 1) / (columns - 1 - before))
-    return np.asarray([*by_size, 0.0])[size_S]
+    return np.asarray(np.asarray([*by_size, 0.0])[size_S])
 
 
 def _marginal(value_S: np.ndarray, own_SP: np.ndarray, weight_S: np.ndarray, column: int) -> float:

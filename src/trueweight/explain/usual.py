@@ -147,7 +147,7 @@ class Scale:
         """Elementwise, in [0, 1]; missing is 1 from everything but missing."""
         gone = np.isnan(here) | np.isnan(there)
         apart = np.abs(here - there) if self.ordered else (here != there).astype(np.float64)
-        return np.where(gone, (np.isnan(here) != np.isnan(there)).astype(np.float64), apart)
+        return np.asarray(np.where(gone, (np.isnan(here) != np.isnan(there)).astype(np.float64), apart))
 
 
 def scales_of(signature: Signature, names: Sequence[str]) -> dict[str, Scale]:
