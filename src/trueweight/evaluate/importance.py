@@ -2,7 +2,7 @@
 
 Source: Breiman 2001, "Random forests", section 10, and Fisher, Rudin and Dominici 2019, arXiv:1801.01489, section 3.
 Intervals come from drawing rows and permutations together: a row and the row that lends it a cell are both a sample, so
-a draw counts a pair as often as both of them were drawn (the bootstrap of a V-statistic).
+a draw counts a pair by how often each of them was drawn (to first order, the bootstrap of a V-statistic).
 
 Shape suffixes:
     N  rows    K  permutations    R  resamples    C  columns
@@ -171,7 +171,7 @@ def importance_of(shuffled: Shuffled, target: str, truth: Truth, metric: Metric)
         for place, (name, answers) in enumerate(shuffled.columns.items())
     }
     order = [stream(shuffled.seed, "permute all", k).permutation(len(truth)) for k in range(PERMUTATIONS)]
-    together = judge.drop([shuffled.whole[target].take(lender) for lender in order], order, len(drops))
+    together = judge.drop([shuffled.whole[target].take(lender) for lender in order], order, len(drops), alone=True)
     ordered = dict(sorted(drops.items(), key=lambda item: -_finite(item[1].value)))
     return Importance(metric.name, len(known_rows(truth)), judge.score, ordered, together)
 
@@ -191,7 +191,17 @@ class _Judge:
         self.score = float(self.statistic.values(np.ones((1, len(self.known))))[0])
         self.count_RN = _counts(truth, seed)
 
-    def drop(self, changed: Sequence[Prediction], lenders: Sequence[np.ndarray], place: int) -> Drop:
+    def drop(
+        self, changed: Sequence[Prediction], lenders: Sequence[np.ndarray], place: int, *, alone: bool = False
+    ) -> Drop:
+        """How much worse changed answers are.
+
+        Args:
+            changed: K of them.
+            lenders: The rows that they come from in part.
+            place: Tells apart what is drawn.
+            alone: Whether changed answers have nothing in common with those of the rows as they are.
+        """
         statistics = [self.metric.statistic(one, self.truth) for one in changed]
         ones = np.ones((1, len(self.known)))
         value = self.sign * (self.score - float(np.mean([s.values(ones)[0] for s in statistics])))
@@ -200,7 +210,8 @@ class _Judge:
         draws_KR = []
         for statistic, lender in zip(statistics, lenders, strict=True):
             weight_RN = self._paired(lender)  # the same for both scores: a column that is not read then loses exactly 0
-            draws_KR.append(self.statistic.values(weight_RN) - statistic.values(weight_RN))
+            whole_RN = self.count_RN if alone else weight_RN
+            draws_KR.append(self.statistic.values(whole_RN) - statistic.values(weight_RN))
         picked_RK = stream(self.seed, "permutations drawn", place).integers(0, len(changed), size=(DRAWS, len(changed)))
         drawn_R = self.sign * np.stack(draws_KR)[picked_RK, np.arange(DRAWS)[:, None]].mean(1)
         return Drop(value, ends_of(drawn_R, "bootstrap of rows and permutations"))
@@ -210,7 +221,7 @@ class _Judge:
         assert self.count_RN is not None
         full_RN = np.ones((len(self.count_RN), len(self.truth) + 1))  # -1 finds the last: a lender that is not there
         full_RN[:, self.known] = self.count_RN
-        return np.asarray(self.count_RN * full_RN[:, lender_N[self.known]])
+        return np.maximum(self.count_RN + full_RN[:, lender_N[self.known]] - 1.0, 0.0)
 
 
 def _counts(truth: Truth, seed: int) -> np.ndarray | None:
