@@ -571,6 +571,7 @@ CHANGES: dict[str, Change] = {
     "evaluate.interval.cluster": change("evaluate/interval/cluster", None, "other", scores),
     "evaluate.conformal": change("evaluate/conformal", {"coverage": 0.9}, None, answers, targets={"cost": "number"}),
     "evaluate.conformal.coverage": change("evaluate/conformal/coverage", 0.5, 0.8, answers, targets={"cost": "number"}),
+    "evaluate.checks": change("evaluate/checks", [], ["explanation"], scores),
     "evaluate.baselines": change("evaluate/baselines", ["constant"], [], baselines),
     "bundle.golden_rows": change("bundle/golden_rows", "synthetic", "real", bundled),
     "bundle.min_group": change("bundle/min_group", 1, 10, signature),
