@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from trueweight.bundle.verify import Verification
     from trueweight.data.table import Table
     from trueweight.evidence.record import Evidence
+    from trueweight.explain.record import Explanations
     from trueweight.spec.policy import PolicySpec
 
-__all__ = ["check", "diff", "evaluate", "gate", "init", "load", "memory", "predict", "show", "train", "verify"]
+__all__ = [
+    "check", "diff", "evaluate", "explain", "gate", "init", "load", "memory", "predict", "show", "train", "verify",
+]  # fmt: skip
 
 _LOG = logging.getLogger("trueweight.api")
 
@@ -159,6 +162,35 @@ def evaluate(
     if keep:
         add_detached(opened.path, found, by=by)
     return found
+
+
+def explain(
+    bundle: "Bundle | str | Path", source: Any, *, rows: int = 5, row: int | None = None, methods: Sequence[str] = (),
+    target: str | None = None, keep: Sequence[str] = (), allow: Sequence[str] = (),
+) -> "Explanations":  # fmt: skip
+    """Say why a model answers rows as it does. Each explanation is checked, and one that fails is marked so.
+
+    Args:
+        bundle: A bundle or its path.
+        source: A file or a frame. Its other rows lend their cells and serve for the checks, so give more than one; with
+            the target column, the importance of columns is told too.
+        rows: How many rows to explain, the first ones.
+        row: Explain this one alone, counted from 0.
+        methods: Some of importance, shapley, occlusion, gradients, dependence, counterfactual, prototypes; () for all.
+        target: Explain answers for this one alone.
+        keep: Columns that counterfactuals must not change.
+        allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
+
+    Raises:
+        SpecError: An unknown method, target or column.
+        DataError: The source cannot be read, lacks all of the model's columns, or has no such row.
+    """
+    from trueweight.api.explained import explain_bundle
+    from trueweight.explain.ask import Wish
+
+    opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
+    wish = Wish(rows, row, tuple(methods), target, tuple(keep))
+    return explain_bundle(opened, _read_like(opened, source), wish)
 
 
 def _opened(bundle: Any, allow: Sequence[str]) -> "Bundle":

@@ -103,9 +103,7 @@ def _split_lines(table: Table, guesses: dict[str, Guess], options: ReadOptions) 
     for name in list(guesses):
         if (groups := count_groups(table, name, options)) is not None:
             guesses[name] = Guess("ignore", "says which rows belong together", {})
-            return [
-                f"split: {{method: group, group: {_scalar(name)}}}  # {groups:,} values name {len(table):,} rows"
-            ]
+            return [f"split: {{method: group, group: {_scalar(name)}}}  # {groups:,} values name {len(table):,} rows"]
     for name, guess in guesses.items():
         if guess.type == "date" and in_order_of_time(table, name, options):
             return [f"split: {{method: time, time_column: {_scalar(name)}}}  # rows are in the order of this column"]

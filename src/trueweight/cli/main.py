@@ -18,6 +18,7 @@ from trueweight.cli.crash import report_crash
 from trueweight.cli.diff import diff
 from trueweight.cli.doctor import doctor
 from trueweight.cli.evaluate import evaluate
+from trueweight.cli.explain import explain
 from trueweight.cli.gate import gate
 from trueweight.cli.init import init
 from trueweight.cli.parts import parts
@@ -35,7 +36,7 @@ PROGRAM = "trueweight"
 
 SECTIONS = {
     "Make": (init, check, train),
-    "Ask": (predict,),
+    "Ask": (predict, explain),
     "Judge": (evaluate, gate, diff, verify, show),
     "Help": (parts, schema, doctor, cache, completion),
 }
