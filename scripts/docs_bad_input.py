@@ -12,7 +12,7 @@ from typing import Any
 
 from docs_words import table
 
-__all__ = ["bad_input_table"]
+__all__ = ["as_row", "bad_input_table", "run"]
 
 BUG = 70
 """Exit code that no case may have."""
@@ -105,9 +105,13 @@ def _tried(case: Case, folder: Path) -> tuple[str, str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     code, said = run(case.command, folder)
-    if code == 0 and case.command[0] == "train":
-        said = _noticed(folder / "run" / "data.bundle")
-    return case.title, str(code), _code_marks(said)
+    bundle = folder / "run" / "data.bundle" if case.command[0] == "train" else None
+    return as_row(case.title, code, said, bundle)
+
+
+def as_row(title: str, code: int, said: str, bundle: Path | None) -> tuple[str, str, str]:
+    """A row of the table: of a run that went well, what it counted and left out; of others, what was said."""
+    return title, str(code), _code_marks(_noticed(bundle) if code == 0 and bundle is not None else said)
 
 
 def _bundles(folder: Path) -> list[tuple[str, str, str]]:
@@ -151,7 +155,9 @@ def _noticed(bundle: Path) -> str:
     from trueweight.api import load
 
     opened = load(bundle)
-    counted = [f"{e.metric}: {e.value:,}" for e in opened.evidence if re.match(r"data/(dirt|missing)/", e.id)]
+    notes = [str(e.value) for e in opened.evidence if e.id.startswith("data/note/")]
+    counted = [note for note in notes if not note.startswith("left out ") and "cross-fitted" not in note]
+    counted += [f"{e.metric}: {e.value:,}" for e in opened.evidence if re.match(r"data/(dirt|missing)/", e.id)]
     left = [f"{c.name} is left out: {c.why}" for c in opened.signature.columns.values() if c.role == "ignored"]
     return "trains; " + "; ".join([*counted, *left] or ["nothing to report"])
 

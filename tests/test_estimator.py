@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from PIL import Image
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -213,3 +214,14 @@ def test_a_split_of_ones_own_keeps_no_test_rows_either():
     assert (raw.split.test, raw.split.validation) == (0, 0.25)
     asked = Estimator(spec={"split": {"test": 0.1}})._run_spec(rows, {"type": "binary"}, numeric=True)
     assert asked.split.test == 0.1
+
+
+def test_paths_start_where_the_spec_says(tmp_path: Path) -> None:
+    for level in range(40):
+        Image.new("L", (4, 4), 5 * level).save(tmp_path / f"{level}.png")
+    frame = pd.DataFrame({"photo": [str(tmp_path / f"{level}.png") for level in range(40)]})
+    dark = [level < 20 for level in range(40)]
+    made = Estimator(preset="fast", spec={"data": {"media_dir": str(tmp_path)}}).fit(frame, dark)
+    assert (made.predict(frame) == dark).mean() > 0.9
+    with pytest.raises(ValueError, match=r"data\.media_dir"):
+        Estimator(preset="fast").fit(frame, dark)

@@ -4,6 +4,8 @@ Needs scikit-learn: ``pip install 'trueweight[sklearn]'``.
 """
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -75,8 +77,8 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         return validate_data(self, X, **options)
 
     def _fit(self, X: Any, label: Any, head: dict[str, Any]) -> Self:
-        table = _table(X)
-        table = Table(table.data.append_column(ANSWER, [label.tolist()]), table.provenance)
+        table = self._table(X)
+        table = replace(table, data=table.data.append_column(ANSWER, [label.tolist()]))
         try:
             spec = self._run_spec(table, head, numeric=not _is_frame(X))
             fitted = fit(prepare(table, spec), None, None)
@@ -101,6 +103,12 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             raw["features"] = numbers | raw.get("features", {})
         return parse_spec(raw)
 
+    def _table(self, X: Any) -> Table:
+        """Paths of pictures and sounds in it start where the spec says, from where we are."""
+        folder = (self.spec or {}).get("data", {}).get("media_dir")
+        table = from_frame(X)
+        return table if folder is None else replace(table, media_dir=Path(folder))
+
     def _seed(self) -> int:
         state = self.random_state
         if state is None or isinstance(state, int | np.integer):
@@ -111,7 +119,7 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         check_is_fitted(self)
         if self.target is not None and _is_frame(X) and self.target in _names(X):
             X = _without(X, self.target)
-        return self.predictor_.predict(_table(self._checked(X)))[ANSWER]
+        return self.predictor_.predict(self._table(self._checked(X)))[ANSWER]
 
 
 class Estimator(ClassifierMixin, _TableEstimator):  # type: ignore[misc]
@@ -236,7 +244,3 @@ def _names(X: Any) -> list[str]:
 def _without(X: Any, name: str) -> Any:
     """The frame without one column."""
     return X.drop(columns=[name]) if type(X).__module__.startswith("pandas") else X.drop([name])
-
-
-def _table(X: Any) -> Table:
-    return from_frame(X)

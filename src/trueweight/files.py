@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -17,8 +17,9 @@ from typing import IO, Any
 from trueweight.errors import TrainError, VerifyError
 
 __all__ = [
-    "atomic_folder", "cache_dir", "canonical_json", "digest_bytes", "digest_file", "drop_folder", "free_name", "locked",
-    "private_dir", "read_json", "require_types", "safe_name", "state_dir", "write_atomic", "write_json",
+    "atomic_folder", "cache_dir", "canonical_json", "digest_bytes", "digest_compact", "digest_file",
+    "drop_folder", "free_name", "locked", "private_dir", "read_json", "require_types", "safe_name", "state_dir",
+    "write_atomic", "write_json", "write_pieces",
 ]  # fmt: skip
 
 _CHUNK = 1 << 20
@@ -49,6 +50,12 @@ def canonical_json(value: Any) -> str:
         ValueError: A float is not finite: JSON has no word for it, so the caller must choose one.
     """
     return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def digest_compact(value: Any) -> str:
+    """A short name for plain JSON: 40 hexadecimal digits of the SHA-256 of its tightest form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -96,11 +103,21 @@ def write_atomic(path: Path, content: bytes) -> None:
     Raises:
         TrainError: The disk is full, or the folder may not be written to.
     """
+    write_pieces(path, [content])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """The same for content that comes piece by piece, and need not be in memory as a whole.
+
+    Raises:
+        TrainError: The disk is full, or the folder may not be written to.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with disk_errors(path):
         try:
             with temporary.open("xb") as file:
-                file.write(content)
+                for piece in pieces:
+                    file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

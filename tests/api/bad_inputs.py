@@ -1,4 +1,4 @@
-"""What bad input gets: the table that ``test_bad_input.py`` proves and ``docs/bad-input.md`` shows.
+"""What bad input gets: the table that ``test_bad_input.py`` proves. ``docs/bad-input.md`` shows cases of scripts/.
 
 Each row says what somebody did, the exit code, and words that the message must hold. ``code`` 0 stands for things that
 look wrong and are not: they are dealt with, and said.

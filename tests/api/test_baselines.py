@@ -65,18 +65,26 @@ def test_without_a_plan_no_clock_decides(tmp_path: Path, make_table: Any, monkey
 
 
 @pytest.mark.parametrize(
-    ("target", "conformal", "calibrates"),
-    [({"won": "binary"}, {"coverage": 0.9}, False), ({"cost": "number"}, None, False),
-     ({"won": "binary", "cost": "number"}, {"coverage": 0.8}, True)],
+    ("target", "evaluate", "calibrates"),
+    [
+        ({"won": "binary"}, {"conformal": {"coverage": 0.9}, "calibration": {"won": "none"}}, True),
+        ({"won": "binary"}, {"conformal": None, "calibration": {"won": "temperature"}}, True),
+        ({"won": "binary"}, {"conformal": None}, True),
+        ({"won": "binary"}, {"conformal": None, "calibration": {"won": "none"}}, False),
+        ({"won": {"type": "binary", "threshold": {"minimize_cost": {"false_positive": 1, "false_negative": 2}}}},
+         {"conformal": None, "calibration": {"won": "none"}}, True),
+        ({"cost": "number"}, {"conformal": None}, False),
+        ({"won": "binary", "cost": "number"}, {"conformal": {"coverage": 0.8}}, True),
+    ],
 )  # fmt: skip
-def test_rows_calibrate_only_where_a_number_gets_intervals(
-    target: Any, conformal: Any, calibrates: bool, make_table: Any
+def test_rows_calibrate_only_where_something_is_calibrated(
+    target: Any, evaluate: Any, calibrates: bool, make_table: Any
 ) -> None:
     from trueweight.data.table import Table
     from trueweight.spec.load import parse_spec
     from trueweight.train.prepare import prepare
 
-    raw = {"name": "rows", "targets": target, "evaluate": {"conformal": conformal}}
+    raw = {"name": "rows", "targets": target, "evaluate": evaluate}
     counts = prepare(Table.of(make_table(1000)), parse_spec(raw)).split.counts()
     assert (counts["calibration"] > 0) is calibrates
     assert counts["validation"] + counts["calibration"] == pytest.approx(200, abs=2)
@@ -107,13 +115,13 @@ def test_members_whose_names_look_alike_in_an_id(make_table: Any) -> None:
     assert [e.metric for e in evidence if e.id.endswith("/steps")] == ["steps of a b", "steps of a-b"]
 
 
-def test_metrics_of_intervals_may_be_asked_for_though_baselines_have_none(make_table: Any) -> None:
+def test_metrics_of_intervals_are_compared_with_those_of_baselines(make_table: Any) -> None:
     asked = {"metrics": {"cost": ["coverage", "rmse"]}, "interval": {"n_resamples": 100}}
     raw = {"name": "rows", "targets": {"cost": "number"}, "model": {"preset": "fast"}, "evaluate": asked}
     evidence = api.train(make_table(200), spec=raw).evidence
     ours, theirs = (evidence.find(f"{by}/cost/coverage/test") for by in ("quality", "baseline/constant"))
     assert ours is not None and theirs is not None
     assert ours.status == "measured" and 0.5 < float(ours.value or 0) <= 1
-    assert (theirs.status, theirs.reason) == ("not_applicable", "this model predicts no intervals")
-    verdict = evidence.find("verdict/cost/constant")
-    assert verdict is not None and verdict.metric == "rmse"
+    assert theirs.status == "measured" and 0.5 < float(theirs.value or 0) <= 1
+    widths = [evidence.find(f"{by}/cost/interval_width/test").value for by in ("quality", "baseline/constant")]
+    assert 0 < widths[0] < widths[1]

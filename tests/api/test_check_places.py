@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from trueweight import api
+from trueweight.api.request import make_request
 from trueweight.errors import DataError, SpecError
 from trueweight.spec.load import load_spec
 
@@ -116,3 +117,34 @@ def test_a_spec_with_mistakes_and_no_data_tells_both() -> None:
         "  rows.yaml:2:16: targets.won: unknown target type 'binry'; did you mean 'binary'?",
         "  rows.yaml:3:15: split.test: must be a number, got 'much'",
     ]
+
+
+def test_words_of_a_split_column_that_name_no_part(make_table: Any, make_csv: Any) -> None:
+    rows = make_table(60)
+    rows["part"] = ["trial" if n == 7 else ("train", "Val", "test", "")[n % 4] for n in range(60)]
+    make_csv(Path("rows.csv"), rows)
+    text = "version: 1\ndata: {source: rows.csv}\ntargets: {won: binary}\nsplit: {column: part}\n"
+    Path("rows.yaml").write_text(text)
+    with pytest.raises(DataError) as caught:
+        api.check("rows.yaml")
+    assert caught.value.problem == "the split column says 'trial'"
+    assert "train, validation, calibration or test" in caught.value.hint
+    rows["part"][7] = "train"
+    make_csv(Path("rows.csv"), rows)
+    assert api.check("rows.yaml").spec.split.method == "column"
+
+
+def test_a_column_of_parts_is_taken_for_the_split(make_table: Any, make_csv: Any) -> None:
+    rows = make_table(60)
+    rows |= {"gaps": [("train", "test", "")[n % 3] for n in range(60)], "part": ["train", "TRAIN", "test"] * 20}
+    rows["when"] = [("train", "bus")[n % 2] for n in range(60)]
+    make_csv(Path("rows.csv"), rows)
+    text = api.init("rows.csv", "won")
+    assert "split: {method: column, column: part}  # its words name the parts" in text
+    assert 'part: {type: ignore, reason: "says which rows train and which judge"}' in text
+    guessed = make_request("rows.csv", "won", None, {}, [], None).spec.split
+    assert (guessed.method, guessed.column, guessed.test) == ("column", "part", 0.2)
+    assert make_request("rows.csv", "won", None, {}, ["split.method=random"], None).spec.split.column is None
+    rows["part"] = [("train", "dev")[n % 2] for n in range(60)]
+    make_csv(Path("rows.csv"), rows)
+    assert make_request("rows.csv", "won", None, {}, [], None).spec.split.test == 0.0

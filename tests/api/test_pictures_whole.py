@@ -2,16 +2,19 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from trueweight import api
+from trueweight.cli.main import run
 from trueweight.data.read import read_table
-from trueweight.errors import DataError
+from trueweight.errors import DataError, SpecError
 from trueweight.spec.load import parse_spec
 from trueweight.train.prepare import prepare
 
@@ -64,6 +67,48 @@ def test_a_picture_beside_other_columns(photos: Path, tmp_path: Path, monkeypatc
     assert accuracy(bundle) > 0.9
 
 
+def test_mixed_pictures_are_learnt(photos: Path, tmp_path: Path):
+    photo = {"type": "image", "augment": ["mixup"], "encoder": {"type": "cnn", "channels": [4]}}
+    spec = {"targets": {"label": "binary"}, "features": {"file": photo}, **SMALL}
+    bundle = api.train(photos, spec=spec, settings=["train.accumulate=2"], out=tmp_path / "run")
+    assert accuracy(bundle) > 0.9
+
+
+def test_augmentations_that_cannot_be_done_are_refused_together(photos: Path):
+    (photos / "all.csv").write_text(
+        "photo,size,label\n" + "".join(f"dark/{i}.png,{i},{'ab'[i % 2]}\n" for i in range(60))
+    )
+    augment = ["mixup", "shift", "mixup"]
+    raw = {"data": {"source": "all.csv"}, "targets": {"label": "binary"},
+           "features": {"photo": {"type": "image", "augment": augment}, "size": "number"}}  # fmt: skip
+    (photos / "spec.yaml").write_text(json.dumps({"version": 1, **raw}))
+    for refused in (
+        lambda: api.check(photos / "spec.yaml"),
+        lambda: prepare(read_table(photos / "all.csv"), parse_spec(raw)),
+    ):
+        with pytest.raises(SpecError, match="2 augmentations cannot be done") as caught:
+            refused()
+        assert "'mixup' mixes whole rows, and cannot mix 'size': leave it out, or learn from 'photo' alone" in str(
+            caught.value
+        )
+        assert "'mixup' and 'mixup' both mix rows: keep one" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "says"),
+    [
+        ("mlp", "encoder 'mlp' reads numbers and categories, no pictures, sounds, texts or series"),
+        ("bag", "encoder 'bag' reads texts, and these columns are none"),
+    ],
+)
+def test_encoders_that_cannot_read_pictures_are_told_with_the_column(photos: Path, encoder: str, says: str):
+    spec = {"targets": {"label": "binary"}, "features": {"file": {"type": "image", "encoder": encoder}}}
+    with pytest.raises(SpecError, match=says) as caught:
+        api.train(photos, spec=spec, settings=["train.budget.steps=2"], out=photos.parent / "run")
+    assert caught.value.where == "features.file.encoder"
+    assert caught.value.hint
+
+
 def test_broken_ones_are_left_out_and_counted(photos: Path):
     (photos / "dark" / "3.png").write_bytes(b"")
     raw = {"targets": {"label": "binary"}, "data": {"max_bad_rows": 0.05}}
@@ -73,26 +118,57 @@ def test_broken_ones_are_left_out_and_counted(photos: Path):
     assert ready.signature.columns["file"].notes == {"empty file": 1}
 
 
-def test_too_many_broken_ones_end_the_run_with_their_names(photos: Path):
-    for number in range(5):
-        (photos / "light" / f"{number}.png").write_text("no picture")
-    problem = r"5 of 120 files in column 'file' cannot be used \(not a picture: 5\)"
-    with pytest.raises(DataError, match=problem) as caught:
-        prepare(read_table(photos), parse_spec({"targets": {"label": "binary"}}))
-    assert "light/0.png, light/1.png, light/2.png" in caught.value.problem
-    assert "data.max_bad_rows: 5%" in caught.value.hint
+def test_a_frame_of_whole_paths(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any):
+    """They are followed where the folder is named, while training and while answering; the bundle does not tell it."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    rows = [(str(photos / label / f"{i}.png"), label) for label in ("dark", "light") for i in range(60)]
+    frame = pd.DataFrame(rows, columns=["photo", "kind"])
+    with pytest.raises(DataError, match="no column is left") as caught:
+        api.train(frame, target="kind")
+    assert "name a folder that holds them, data.media_dir" in caught.value.hint
+    settings = ["model.preset=fast", "features.photo.type=image"]
+    with pytest.raises(DataError, match=r"path out of the data's folder: 120") as caught:
+        api.train(frame, target="kind", settings=settings)
+    assert "data.media_dir" in caught.value.hint
+    bundle = api.train(frame, target="kind", settings=[*settings, f"data.media_dir={tmp_path}"])
+    assert accuracy(bundle) == 1.0
+    asked = frame[["photo"]]
+    assert (bundle.predict(asked, media_dir=photos)["kind"] == frame["kind"]).all()
+    assert (api.predict(bundle, asked, media_dir="..")["kind"] == frame["kind"]).all()
+    assert bundle.evaluate(frame, media_dir=photos).entries
+    assert api.verify(bundle.path, recompute=True, data=frame, media_dir=tmp_path).ok
+    asked.to_csv("new.csv", index=False)
+    assert run(["predict", str(bundle.path), "new.csv", "--media-dir", str(photos), "-o", "out.csv"]) == 0
+    assert (pd.read_csv("out.csv")["kind"] == frame["kind"]).all()
+    caplog.clear()
+    bundle.predict(asked)
+    assert "photo: path out of the data's folder in 120 rows, answered as missing; to follow it, name" in caplog.text
 
 
 def test_wrong_paths_end_the_run(photos: Path):
-    raw = {"targets": {"label": "binary"}, "data": {"media_dir": "elsewhere"}}
     (photos / "table.csv").write_text("file,label\n" + "".join(f"dark/{i}.png,{'yn'[i % 2]}\n" for i in range(30)))
-    spec = parse_spec(raw)
+    spec = parse_spec({"targets": {"label": "binary"}, "data": {"media_dir": "elsewhere"}})
     with pytest.raises(DataError, match="no column is left to learn from") as caught:
         prepare(read_table(photos / "table.csv", spec.data), spec)
     assert "the files are not there: say where they start with data.media_dir" in caught.value.hint
-    spec = parse_spec(raw | {"features": {"file": "image"}})
-    with pytest.raises(DataError, match="30 of 30 files in column 'file' cannot be used .file not found: 30"):
-        prepare(read_table(photos / "table.csv", spec.data), spec)
+
+
+def test_the_answers_of_a_folder_name_its_files(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """With class folders or without; what is measured needs the classes."""
+    bundle = api.train(photos, target="label", settings=["model.preset=fast"], out=tmp_path / "run")
+    inside = api.predict(bundle, photos)
+    assert list(inside) == ["file", "label", "label.p[light]"]
+    assert [name.split("/")[0] for name in inside["file"]] == list(inside["label"])
+    (photos / "light" / "about.txt").write_text("no picture")
+    assert run(["predict", str(bundle.path), str(photos / "light")]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "file,label,label.p[light]"
+    assert [line.split(",")[0] for line in told[1:]] == sorted(f"{number}.png" for number in range(60))
+    with pytest.raises(DataError, match="column 'label' is not there"):
+        api.evaluate(bundle, photos / "light")
+    with pytest.raises(DataError, match="there are no class folders"):
+        api.train(photos / "light", target="label")
 
 
 def test_a_picture_that_is_not_there_is_told_when_it_is_answered(

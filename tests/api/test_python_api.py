@@ -83,7 +83,7 @@ def test_a_sealed_run_says_so(tmp_path: Path) -> None:
 
 
 def test_the_same_kind_of_frame_comes_out(bundle: "trueweight.Bundle") -> None:
-    columns = ["nr", "fraud", "fraud.p[yes]"]
+    columns = ["nr", "fraud", "fraud.p[yes]", "fraud.set"]
     frame = claims().drop(columns="fraud").set_index(np.arange(80) * 2 + 5)
     found = bundle.predict(frame)
     assert isinstance(found, pd.DataFrame)
@@ -117,7 +117,7 @@ def test_no_rows_give_no_answers(bundle: "trueweight.Bundle") -> None:
 def test_predict_function(bundle: "trueweight.Bundle", folder: Path) -> None:
     for source in (folder / "claims.csv", str(folder / "claims.csv"), claims()):
         columns = trueweight.predict(bundle.path, source)
-        assert list(columns) == ["nr", "fraud", "fraud.p[yes]"]
+        assert list(columns) == ["nr", "fraud", "fraud.p[yes]", "fraud.set"]
         assert all(len(values) == 80 for values in columns.values())
 
 

@@ -81,10 +81,11 @@ def test_a_long_table_goes_the_same_way_at_every_verb(long_bundle, tmp_path):
     bundle, source = long_bundle
     types = {name: (facts.type, facts.role) for name, facts in bundle.signature.columns.items()}
     assert types == {
-        "who": ("id", "key"), "one": ("timeseries", "feature"), "two": ("timeseries", "feature"),
+        "who": ("id", "key"), "series": ("timeseries", "feature"),
         "place": ("binary", "feature"), "label": ("binary", "target"),
     }  # fmt: skip
-    assert bundle.resolved.data.cases.series == ["one", "two"]
+    assert bundle.signature.columns["series"].learnt["channels"] == 2
+    assert bundle.resolved.data.cases.series == bundle.resolved.data.cases.channels == ["one", "two"]
     answers = api.predict(bundle, source)
     assert answers["who"].tolist() == [f"case{case}" for case in range(CASES)]
     mixed = api.predict(bundle, as_long(tmp_path / "mixed.csv", order=False))
@@ -105,7 +106,8 @@ def test_a_later_case_of_one_step_is_still_a_series(long_bundle, tmp_path):
 def test_rows_that_are_cases_already_are_answered_one_by_one(long_bundle):
     bundle, _ = long_bundle
     one, two, _ = waves()
-    listed = api.predict(bundle, {"one": one[:5], "two": two[:5], "place": ["hall", "room", "room", "hall", "room"]})
+    steps = [np.column_stack(pair).tolist() for pair in zip(one[:5], two[:5], strict=True)]
+    listed = api.predict(bundle, {"series": steps, "place": ["hall", "room", "room", "hall", "room"]})
     whole = api.predict(bundle, long_bundle[1])
     np.testing.assert_allclose(listed["label.p[slow]"], whole["label.p[slow]"][:5], rtol=1e-5, atol=1e-6)
 
@@ -125,10 +127,21 @@ def test_init_finds_the_long_form_and_check_agrees(long_bundle, tmp_path):
     source.write_text(source.read_text().replace("who,", "case_id,", 1))
     text = api.init(source, ["label"])
     assert "cases: {type: grouped, case: case_id, time: t}" in text
-    assert "one: {type: timeseries, channels: 1}" in text
+    assert "series: {type: timeseries, channels: 2}" in text
     (tmp_path / "a.yaml").write_text(text)
     report = api.check(tmp_path / "a.yaml")
-    assert "cases, 5 columns" in report.lines[0]
+    assert "cases, 4 columns" in report.lines[0]
+
+
+def test_columns_of_a_long_table_can_keep_encoders_of_their_own(long_bundle, tmp_path):
+    spec = {
+        "data": {"source": str(long_bundle[1]), "cases": LONG}, "targets": {"label": "binary"},
+        "features": {"one": "timeseries"}, **FAST,
+    }  # fmt: skip
+    bundle = api.train(spec=spec, out=tmp_path / "run")
+    assert {"one", "two"} <= bundle.signature.columns.keys()
+    assert (bundle.resolved.data.cases.series, bundle.resolved.data.cases.channels) == (["one", "two"], [])
+    assert api.verify(bundle.path, recompute=True, data=long_bundle[1]).ok
 
 
 def test_lists_beside_other_columns_and_a_number_to_predict(tmp_path):
@@ -179,6 +192,7 @@ def test_nothing_of_a_single_series_is_kept(tmp_path):
             content = path.read_bytes()
             assert not any(secret in content for secret in (b"77.125", b"4242.4242", b" 600", b":600"))
     assert json.loads((bundle.path / "signature.json").read_text())
+
 
 def test_members_follow_what_the_features_are():
     from trueweight.recipes.facts import Facts

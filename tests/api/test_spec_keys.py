@@ -237,7 +237,7 @@ def scores(raw: Mapping[str, Any]) -> Any:
     ready = prepared(raw)
     rows = ready.split.test
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
-    ask = Ask(ready.spec.evaluate, 0, Data("sha256:0", "test"))
+    ask = Ask(ready.spec.evaluate, 0, Data("sha256:0", "test"), min_group=ready.spec.bundle.min_group)
     table = ready.table.take(rows)
     judging = judging_of(fit(ready, None, None).predictor, table, ask, cluster, Training(ready, rows))
     entries = [e for e in measure(judging, {}, np.zeros(len(rows), bool)) if e.axis != "cost"]
@@ -274,6 +274,35 @@ def media_folder(raw: Mapping[str, Any]) -> Any:
     from trueweight.api.request import read_source
 
     return read_source(parse_spec(raw), None, Path.cwd())[0].media_dir
+
+
+def energy(raw: Mapping[str, Any]) -> Any:
+    """How the energy of no work at all was found, and as what it is told."""
+    from trueweight.evidence.energy import EnergyMeter
+
+    with EnergyMeter(parse_spec(raw).evaluate.energy, root=Path("nowhere"), nvml="") as meter:
+        found = meter.lap("train")
+    return [(e.id, e.reason, e.method and {**e.method.parameters, "cpu_seconds": 0}) for e in found]
+
+
+def rulings(raw: Mapping[str, Any]) -> Any:
+    """What becomes of the rules, held against evidence that is always the same."""
+    from trueweight.evaluate.gates import judge_gates
+    from trueweight.evidence.record import Data, Entry, Evidence, Interval
+
+    def fact(axis: str, metric: str, value: float, role: str, slice: str | None = None, target: Any = "fraud") -> Entry:
+        ends, place = Interval(value - 0.1, value + 0.1, 0.95, "bootstrap"), f"{axis}/{target}/{metric}/{role}/{slice}"
+        return Entry(id=place, axis=axis, metric=metric, target=target, value=value, interval=ends, n=9, slice=slice,
+                     data=Data("sha256:0", role))  # fmt: skip
+
+    facts = [fact("quality", "f1", 0.7, "test"), fact("quality", "accuracy", 0.8, "test"),
+             fact("quality", "f1", 0.5, "test", "north"), fact("quality", "f1", 0.6, "validation"),
+             fact("slices", "f1", 0.4, "test"), fact("quality", "f1", 0.3, "test", target="cost")]  # fmt: skip
+    facts += [replace(fact("comparison", "f1", value, "test"), id=f"comparison/fraud/f1/{rival}")
+              for rival, value in (("linear", 0.2), ("constant", 0.0))]  # fmt: skip
+    facts += [Entry(id=f"{axis}/flag", axis=axis, metric="flag", value=value, reason="found")
+              for axis, value in (("drift", 0), ("honesty", 1))]  # fmt: skip
+    return [str(ruling) for ruling in judge_gates(parse_spec(raw).gates, Evidence(tuple(facts)))]
 
 
 def spec(raw: Mapping[str, Any]) -> Any:
@@ -446,6 +475,24 @@ def on_note(key: str, first: Any, second: Any, see: Any = answers, **fixed: Any)
     return change(f"features/note/{key}", first, second, see, features={"note": {"type": "text", **fixed}})
 
 
+CARBON = {"grams_per_kwh": 380, "source": "an agency", "year": 2024}
+
+
+def on_energy(key: str, first: Any, second: Any) -> Change:
+    return change(f"evaluate/energy/{key}", first, second, energy)
+
+
+def on_gate(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    """A change of one rule."""
+    rule = {"target": "fraud", "metric": "f1", "at_least": 0.55, **fixed}
+    targets = {"targets": {"fraud": {"type": "binary"}, "cost": {"type": "number"}}}
+    return change("gates", *([{**rule, key: value}] for value in (first, second)), rulings, **targets)
+
+
+def on_gate_of_checks(key: str, first: Any, second: Any) -> Change:
+    return change("gates", [{key: first}], [{key: second}], rulings)
+
+
 def on_bag(key: str, first: Any, second: Any) -> Change:
     encoder = {"type": "bag", "width": 4, "hidden_sizes": [4], "dropout": 0.0, "ngram_dropout": 0.0}
     features = {"features": {"note": {"type": "text", "encoder": encoder}}}
@@ -458,7 +505,7 @@ def on_photo(key: str, first: Any, second: Any, see: Any) -> Change:
 
 
 def on_pixels(kind: str, key: str, first: Any, second: Any) -> Change:
-    features = {"features": {"photo": {"type": "image"}}}
+    features = {"features": {"photo": {"type": "image"}, "size": "ignore", "kind": "ignore"}}
     ways = [[{"type": kind, key: value}] for value in (first, second)]
     return change("features/photo/augment", *ways, augmented, **merged(SMALL, features))
 
@@ -516,6 +563,8 @@ CHANGES: dict[str, Change] = {
     "data.cases.case": with_files("data/cases/case", "who", "step", refused=True,
                                   data={"source": "long.csv", "cases": LONG}),
     "data.cases.time": with_files("data/cases/time", None, "step", data={"source": "long.csv", "cases": LONG}),
+    "data.cases.channels": with_files("data/cases/channels", [], ["step", "size"],
+                                      data={"source": "long.csv", "cases": LONG}),
     "data.cases.series": with_files("data/cases/series", None, ["size", "kind"],
                                     data={"source": "long.csv", "cases": LONG}),
     "split.method": change("split/method", "random", "stratified", split),
@@ -569,9 +618,43 @@ CHANGES: dict[str, Change] = {
     "evaluate.interval.method": change("evaluate/interval/method", "auto", "bootstrap", scores),
     "evaluate.interval.n_resamples": change("evaluate/interval/n_resamples", 100, 200, scores),
     "evaluate.interval.cluster": change("evaluate/interval/cluster", None, "other", scores),
+    "evaluate.checks": change("evaluate/checks", ["calibration"], [], scores, split={"test": 0.4}),
     "evaluate.conformal": change("evaluate/conformal", {"coverage": 0.9}, None, answers, targets={"cost": "number"}),
+    "evaluate.conformal.method": change(
+        "evaluate/conformal/method", "split", "conditional", answers, split={"validation": 0.6, "test": 0.1}
+    ),
+    "evaluate.calibration": change(
+        "evaluate/calibration", {"fraud": "none"}, {"fraud": "beta"}, answers, split={"validation": 0.6, "test": 0.1}
+    ),
     "evaluate.conformal.coverage": change("evaluate/conformal/coverage", 0.5, 0.8, answers, targets={"cost": "number"}),
+    "evaluate.slices": change("evaluate/slices", [], ["kind"], scores, bundle={"min_group": 1}),
+    "evaluate.slices.column": change("evaluate/slices", [{"column": "size", "bins": [0]}],
+                                     [{"column": "weight", "bins": [0]}], scores, bundle={"min_group": 1}),
+    "evaluate.slices.bins": change("evaluate/slices", [{"column": "size", "bins": [0]}],
+                                   [{"column": "size", "bins": [0, 1]}], scores, bundle={"min_group": 1}),
+    "evaluate.sensitive": change("evaluate/sensitive", None, {"columns": ["flag"], "min_group": 1}, scores),
+    "evaluate.sensitive.columns": change("evaluate/sensitive", {"columns": ["flag"], "min_group": 1},
+                                         {"columns": ["kind"], "min_group": 1}, scores, bundle={"min_group": 1}),
+    "evaluate.sensitive.min_group": change("evaluate/sensitive", {"columns": ["flag"], "min_group": 1},
+                                           {"columns": ["flag"], "min_group": 50}, scores, bundle={"min_group": 1}),
+    "evaluate.energy.meter": on_energy("meter", None, "plug.csv"),
+    "evaluate.energy.watts": on_energy("watts", None, [3, 50]),
+    "evaluate.energy.carbon": on_energy("carbon", None, CARBON),
+    "evaluate.energy.carbon.grams_per_kwh": on_energy("carbon", CARBON, {**CARBON, "grams_per_kwh": 20}),
+    "evaluate.energy.carbon.source": on_energy("carbon", CARBON, {**CARBON, "source": "another agency"}),
+    "evaluate.energy.carbon.year": on_energy("carbon", CARBON, {**CARBON, "year": 2020}),
     "evaluate.baselines": change("evaluate/baselines", ["constant"], [], baselines),
+    "gates.name": on_gate("name", "", "our first rule"),
+    "gates.target": on_gate("target", "fraud", "cost"),
+    "gates.metric": on_gate("metric", "f1", "accuracy"),
+    "gates.slice": on_gate("slice", None, "north"),
+    "gates.axis": on_gate("axis", "quality", "slices"),
+    "gates.role": on_gate("role", "test", "validation"),
+    "gates.at_least": on_gate("at_least", 0.5, 0.65),
+    "gates.at_most": on_gate("at_most", 0.9, 0.75, at_least=None),
+    "gates.better_than": on_gate("better_than", "linear", "constant", at_least=None),
+    "gates.no_flags": on_gate_of_checks("no_flags", "drift", "honesty"),
+    "gates.measured": on_gate_of_checks("measured", ["drift"], ["calibration"]),
     "bundle.golden_rows": change("bundle/golden_rows", "synthetic", "real", bundled),
     "bundle.min_group": change("bundle/min_group", 1, 10, signature),
     "card.owner": change("card/owner", "Ann", "Ben", card),
@@ -754,6 +837,7 @@ CHANGES: dict[str, Change] = {
     "augmentation.time_shift.steps": on_frames("time_shift", "steps", 1, 5),
     "augmentation.gain.decibels": on_frames("gain", "decibels", 1.0, 6.0),
     "augmentation.noise.signal_to_noise": on_frames("noise", "signal_to_noise", [0.0, 10.0], [20.0, 30.0]),
+    "augmentation.mixup.alpha": on_pixels("mixup", "alpha", 0.2, 5.0),
     "augmentation.cutout.share": on_pixels("cutout", "share", 0.2, 0.6),
     # Optimisers
     "optimizer.sgd.learning_rate": on_optimizer("sgd", "learning_rate", 0.1, 0.2),

@@ -19,9 +19,10 @@ from trueweight.data.roles import assign_roles, read_options_of
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.evidence.record import Evidence
+from trueweight.metrics.conformal import Radius
 from trueweight.model.network import build_network
 from trueweight.model.predictors.blend import BlendPredictor
-from trueweight.model.predictors.conformal import ConformalPredictor, Radius
+from trueweight.model.predictors.conformal import ConformalPredictor
 from trueweight.model.predictors.network import NetworkPredictor, learnt_targets
 from trueweight.model.protocols import Predictor
 from trueweight.registry import registry

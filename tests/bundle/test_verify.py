@@ -9,6 +9,7 @@ from trueweight.bundle.load import Loaded, load_bundle
 from trueweight.bundle.save import Contents, save_bundle
 from trueweight.bundle.verify import compare_evidence, verify_bundle
 from trueweight.errors import VerifyError
+from trueweight.evaluate.tipping import Tipping
 from trueweight.evidence.record import Data, Entry, Evidence, Interval
 
 HERE = ("this process",)
@@ -80,7 +81,11 @@ def test_an_inflated_number_does_not_verify(tmp_path: Path, contents: Contents) 
         ("quality/bought/roc_auc/test", {"value": 0.8324}, "0.8324 stored, 0.83 measured"),
         ("quality/bought/roc_auc/test", {"value": 0.99}, "stored"),
         ("quality/bought/log_loss/test", {"value": 0.4395}, "0.4395 stored, 0.44 measured"),
-        ("quality/bought/accuracy/test", {"value": 0.815}, "stored"),
+        ("quality/bought/accuracy/test", {"value": 0.81 + 1 / 442}, "0.812262 stored, 0.81 measured"),  # one row
+        ("quality/bought/roc_auc/test", {"value": 0.83 - 1 / 442}, "stored"),
+        ("quality/bought/roc_auc/test", {"status": "estimated"}, "its status is 'measured', not 'estimated'"),
+        ("quality/bought/roc_auc/test", {"status": "not_run", "reason": "-", "value": None}, "said to be not run"),
+        ("quality/bought/roc_auc/test", {"value": None}, "said to be measured, 0.83 measured"),
         ("quality/bought/accuracy/test", {"n": 44_200}, "rests on 442 rows, not 44200"),
         ("quality/bought/accuracy/test", {"metric": "f1"}, "its metric is 'accuracy', not 'f1'"),
         ("quality/bought/accuracy/test", {"data": Data("sha256:4567", "test")}, "other rows"),
@@ -113,14 +118,38 @@ def test_an_estimate_does_not_hide_among_the_costs(evidence: Evidence) -> None:
 @pytest.mark.parametrize(
     ("id", "value"),
     [
-        ("quality/bought/accuracy/test", 0.81 + 1 / 442),  # one row
-        ("quality/bought/roc_auc/test", 0.83 - 1 / 442),
+        ("quality/bought/accuracy/test", 0.81 + 1e-12),
+        ("quality/bought/roc_auc/test", 0.83 - 4e-5),
         ("quality/bought/log_loss/test", 0.44 * (1 + 5e-5)),
         ("cost/train/seconds", 99.0),  # seconds never come out twice
     ],
 )
 def test_rounding_is_no_lie(evidence: Evidence, id: str, value: float) -> None:
     assert compare_evidence(changed(evidence, id, value=value), evidence) == []
+
+
+def test_rows_that_hang_by_a_hair_are_granted_and_no_others(evidence: Evidence) -> None:
+    lie = changed(evidence, "quality/bought/accuracy/test", value=0.81 + 2 / 442)
+    assert compare_evidence(lie, evidence, tipping={"bought": Tipping(2, 2.0, 442.0)}) == []
+    assert len(compare_evidence(lie, evidence, tipping={"bought": Tipping(1, 1.0, 442.0)})) == 1
+    assert len(compare_evidence(lie, evidence, tipping={"cost": Tipping(2, 2.0, 442.0)})) == 1
+
+
+def test_what_was_left_out_is_missed(evidence: Evidence) -> None:
+    fewer = Evidence(tuple(e for e in evidence if e.metric != "accuracy"))
+    assert compare_evidence(fewer, evidence) == []
+    (wrong,) = compare_evidence(fewer, evidence, whole=True)
+    assert str(wrong) == "quality/bought/accuracy/test: 0.81 measured, left out of the evidence"
+
+
+def test_the_words_of_a_flag_count_but_for_their_digits(evidence: Evidence) -> None:
+    def flagged(reason: str) -> Evidence:
+        flag = Entry(id="slices/bought/flag/test", axis="slices", metric="flag", value=1, unit="flag", reason=reason)
+        return Evidence((*evidence, flag))
+
+    told = flagged("worse for north: 0.70123 against 0.9")
+    assert compare_evidence(flagged("worse for north: 0.70124 against 0.9"), told) == []
+    assert len(compare_evidence(flagged("worse for south: 0.70123 against 0.9"), told)) == 1
 
 
 def test_what_was_not_run_is_not_measured_again() -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class FakeBundle:
     path: Path = Path("runs/claims-01/claims.bundle")
     name: str = "claims"
     evidence: Evidence = EVIDENCE
+    resolved: Any = field(default_factory=lambda: SimpleNamespace(gates=[]))
 
 
 @dataclass
@@ -79,7 +80,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
     fake = FakeApi()
     monkeypatch.setitem(sys.modules, "trueweight.api", fake)
     monkeypatch.setattr(trueweight, "api", fake, raising=False)
-    for command in ("train", "predict", "evaluate", "verify", "show"):  # threads of this process are not theirs to set
+    for command in ("train", "predict", "evaluate", "diff", "verify", "show"):  # threads are not theirs to set here
         monkeypatch.setattr(importlib.import_module(f"trueweight.cli.{command}"), "prepare_torch", lambda: None)
     level = logging.getLogger("trueweight").level
     yield fake
@@ -224,9 +225,7 @@ def test_train_for_programs(api: FakeApi, capsys: pytest.CaptureFixture[str]) ->
     assert found["evidence"][0]["id"] == "quality/fraud/roc_auc/test"
 
 
-def test_a_run_that_was_stopped_keeps_its_bundle_and_says_so(
-    api: FakeApi, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_was_stopped_keeps_its_bundle_and_says_so(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     partial = Entry(id="fit/partial", axis="cost", metric="partial", value="stopped before its end")
     api.answers["train"] = FakeBundle(evidence=Evidence((*EVIDENCE.entries, partial)))
     assert run(["train", "claims.yaml"]) == 130
@@ -346,10 +345,12 @@ def test_show_prints_facts_evidence_and_a_line_to_try(api: FakeApi, capsys: pyte
 def test_show_tells_what_memory_a_spec_needs(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     parts = {"weights": 4e6, "gradients": 4e6, "optimizer": 8e6, "copies": 24e6, "activations": 5e6, "rows": 1000}
     member = {"name": "mlp", "fitter": "gradient", "parameters": 1_000_000, "batch_size": 64, **parts, "total": 45e6}
+    member |= {"between": 8e6, "whole": 45e6}
     api.answers["memory"] = [{"name": "linear", "fitter": "solve", "parameters": 7}, member]
     assert run(["show", "--memory", "claims.yaml"]) == 0
     told = capsys.readouterr().out
-    for words in ("linear: solved", "mlp: 1,000,000 weights, 64 rows a step", "5.0 MB   of one batch", "45.0 MB"):
+    sizes = ("5.0 MB   of one batch", "45.0 MB   of the whole fit")
+    for words in ("linear: solved", "mlp: 1,000,000 weights, 64 rows a step", *sizes):
         assert words in told
     assert run(["show", "--memory", "claims.yaml", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == api.answers["memory"]
@@ -542,3 +543,12 @@ def test_a_device_without_end_is_not_read(capsys: pytest.CaptureFixture[str]) ->
     assert "4,000,001 bytes are too many for a spec" in capsys.readouterr().err
     assert run(["train", "/dev/zero", "-t", "y"]) == 3
     assert "zero is a device, not a file" in capsys.readouterr().err
+
+
+def test_a_command_leaves_logging_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    root, ours = logging.getLogger(), logging.getLogger("trueweight")
+    before = (list(root.handlers), root.level, ours.level)
+    assert run(["-v", "parts"]) == 0
+    assert run(["parts", "--nonsense"]) == 2
+    assert run(["check", "nowhere.yaml"]) == 2
+    assert (list(root.handlers), root.level, ours.level) == before

@@ -76,7 +76,25 @@ def test_verify_and_evaluate(trained: subprocess.CompletedProcess[str], place: P
     path = bundle(trained)
     found = json.loads(fine(call(place, "verify", path, "--recompute", "--data", "claims.csv", "--json")))
     assert (found["unchanged"], found["signed_by"], found["reproduced"]) == (True, None, True)
-    assert fine(call(place, "evaluate", path, "claims.csv")).startswith("Data: 240 rows")
+    assert fine(call(place, "evaluate", path, "claims.csv", "--by", "Ann <ann@x.org>")).startswith("Data: 240 rows")
+    told = fine(call(place, "show", path)).splitlines()
+    line = told[told.index("Measured later:") + 1]
+    assert "240 rows   fraud roc_auc 1" in line or "240 rows   fraud roc_auc 0." in line
+    assert line.endswith("by Ann <ann@x.org>")
+
+
+def test_a_gate_says_no_with_6(trained: subprocess.CompletedProcess[str], place: Path) -> None:
+    path = bundle(trained)
+    rule = "- {target: fraud, metric: roc_auc, at_least: 0.6}\n"
+    (place / "policy.yaml").write_text(f"gates:\n{rule}- {{target: fraud, metric: acuracy, at_least: 0}}\n")
+    done = call(place, "gate", path, "policy.yaml", "--junit", "gate.xml")
+    assert done.returncode == 6
+    first, second = done.stdout.splitlines()
+    assert first.startswith("pass  fraud roc_auc at least 0.6: ")
+    assert second == "FAIL  fraud acuracy at least 0: not measured; did you mean 'accuracy'?"
+    assert "<testcase" in (place / "gate.xml").read_text()
+    (place / "easy.yaml").write_text(f"gates:\n{rule}")
+    assert call(place, "gate", path, "easy.yaml").returncode == 0
 
 
 def test_the_line_that_show_offers_can_be_pasted(trained: subprocess.CompletedProcess[str], place: Path) -> None:

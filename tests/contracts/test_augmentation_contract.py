@@ -8,6 +8,7 @@ import torch
 
 from trueweight.data.column import Sense
 from trueweight.data.field import Layout
+from trueweight.nn.mix import taken_apart
 from trueweight.registry import registry
 
 NAMES = list(registry("augmentation"))
@@ -45,10 +46,18 @@ def applied(part: Any, seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def test_shapes_and_types_stay(part):
-    before, after = batch(part.reads), applied(part)
+    before, (after, _) = batch(part.reads), taken_apart(applied(part))
     assert set(before) == set(after)
     for key in before:
         assert (before[key].shape, before[key].dtype) == (after[key].shape, after[key].dtype), key
+
+
+def test_it_says_whether_it_mixes_rows(part):
+    _, mix = taken_apart(applied(part))
+    assert part.mixes == (mix is not None)
+    if mix is not None:
+        assert sorted(mix.partner_R.tolist()) == list(range(ROWS))
+        assert mix.share.shape == () and 0 <= float(mix.share) <= 1
 
 
 def test_it_changes_training_examples(part):

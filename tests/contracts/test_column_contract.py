@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from trueweight.data.cells import ReadOptions, cut
-from trueweight.data.guess import settle
 from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
+from trueweight.data.settle import settle
 from trueweight.registry import registry
 
 NAMES = list(registry("column"))

@@ -61,8 +61,18 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"channels": [4, 6]},
         {"channels": [4], "kernel_sizes": [2], "convolutions": 3, "residual": True, "pool": "mean", "pooling": "max"},
         {"channels": [5, 6], "normalization": "layer", "activation": "silu", "whitening": False, "pooling": "flatten"},
-        {"channels": [4, 4], "kernel_sizes": [3, 1], "convolutions": 1, "padding": "valid", "stride": 2, "pool": "none",
-         "normalization": "none", "activation": "tanh", "pooling": "attention", "hidden_sizes": [7]},
+        {
+            "channels": [4, 4],
+            "kernel_sizes": [3, 1],
+            "convolutions": 1,
+            "padding": "valid",
+            "stride": 2,
+            "pool": "none",
+            "normalization": "none",
+            "activation": "tanh",
+            "pooling": "attention",
+            "hidden_sizes": [7],
+        },
         {"channels": [4], "pool": "none", "activation": "gelu", "dropout": 0.5, "separable": True, "pooling": "mean"},
     ],
     "linear": [{}, {"max_width": 8}],
@@ -185,13 +195,30 @@ class TestEncoder:
 
 
 @pytest.mark.parametrize(("name", "options", "layout"), [c for c in CASES if c.values[2] in ("all", "series")])
-@pytest.mark.filterwarnings("ignore:The tensor attributes self:UserWarning")  # torch's own recurrent modules
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # torch's own loops, as of 2.13
 def test_can_be_exported_for_any_number_of_rows(name, options, layout):
     encoder, x = make(name, options, layout), arrays(LAYOUTS[layout], ROWS)
     rows = {key: {0: torch.export.Dim("rows")} for key in x}
     exported = torch.export.export(encoder, (x,), dynamic_shapes=(rows,)).module()
     more = arrays(LAYOUTS[layout], 11)
     torch.testing.assert_close(exported(more).tokens_BLD, encoder(more).tokens_BLD)
+
+
+SEQUENTIAL = {case.values[0]: case for case in CASES if case.values[2] == "series"}
+"""The last variant of each encoder: exporting takes seconds."""
+
+
+@pytest.mark.parametrize(("name", "options", "layout"), SEQUENTIAL.values())
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # torch's own loops, as of 2.13
+def test_can_be_exported_for_any_number_of_steps(name, options, layout):
+    encoder, x = make(name, options, layout), arrays(LAYOUTS[layout], ROWS)
+    rows, steps = torch.export.Dim("rows"), torch.export.Dim("steps", min=8)
+    shapes = {key: {0: rows} if key.endswith(".length") else {0: rows, 1: steps} for key in x}
+    exported = torch.export.export(encoder, (x,), dynamic_shapes=(shapes,)).module()
+    nine = arrays(LAYOUTS[layout], 9)
+    for times in (1, 2, 5):
+        longer = {key: t * times if key.endswith(".length") else t.repeat(1, times, 1) for key, t in nine.items()}
+        torch.testing.assert_close(exported(longer).tokens_BLD, encoder(longer).tokens_BLD)
 
 
 @pytest.mark.parametrize("name", list(registry("encoder")))

@@ -14,6 +14,7 @@ from trueweight.data.sample import BottomK
 from trueweight.metrics.prediction import blend
 from trueweight.nn.decoding import GREEDY, Context
 from trueweight.nn.encoding import Encoding, Form
+from trueweight.nn.mix import Mix
 from trueweight.registry import registry
 
 RNG = np.random.default_rng(0)
@@ -139,6 +140,32 @@ def test_loss_is_the_weighted_mean_over_rows(case: Case):
     expected = (each * weight[1:]).sum() / weight[1:].sum()
     torch.testing.assert_close(case.loss(weight=weight), expected)
     torch.testing.assert_close(case.loss(), each.mean())
+
+
+def test_the_loss_of_mixed_rows_is_the_mixture_of_the_rows_losses(case: Case):
+    """Row by row: each row's loss against its own label and against its partner's."""
+    if not case.head.row_wise:
+        pytest.skip("mixing is refused for it")
+    rng = np.random.default_rng(2)
+    partner, share = rng.permutation(ROWS), 0.7
+    weight = torch.from_numpy(rng.uniform(0.5, 2.0, ROWS).astype(np.float32))
+    mix, rng_of_heads = Mix(torch.from_numpy(partner), torch.tensor(share)), torch.Generator().manual_seed(0)
+    found = mix.loss(lambda y, w: case.head.loss(case.z, y, w, rng_of_heads), case.y, weight)
+
+    def single(row: int, label: int) -> float:
+        tokens = case.z.tokens_BLD.unflatten(0, (ROWS, case.form.members))[row]
+        y = {key: t[label : label + 1] for key, t in case.y.items()}
+        return case.head.loss(Encoding(tokens, members=case.form.members), y, None, rng_of_heads).item()
+
+    mass = float((weight * case.y["present"]).sum())
+    expected = sum(
+        float(weight[other]) * part * single(row, other)
+        for row in range(ROWS)
+        for part, other in ((share, row), (1 - share, int(partner[row])))
+        if case.y["present"][other]
+    )
+    # Forty float32 losses added up: about 40 * 6e-8, with a wide margin.
+    np.testing.assert_allclose(found.item(), expected / mass, rtol=2e-5)
 
 
 def test_every_parameter_learns(case: Case):

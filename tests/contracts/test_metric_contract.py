@@ -26,14 +26,15 @@ def example(kind: type, seed: int) -> tuple[Prediction, Truth]:
         return VectorPrediction(y + rng.normal(size=(N, 3))), Truth(y, everything)
     if kind is ClassPrediction:
         p = rng.dirichlet(np.ones(3), N)
-        return ClassPrediction(p, ("a", "b", "c")), Truth(p.cumsum(1).__gt__(rng.random((N, 1))).argmax(1), everything)
+        truth = Truth(p.cumsum(1).__gt__(rng.random((N, 1))).argmax(1), everything)
+        return ClassPrediction(p, ("a", "b", "c"), set_NC=p >= 0.25, coverage=0.9), truth
     p = rng.random((N, 3))
     return SetPrediction(p, ("a", "b", "c")), Truth(rng.random((N, 3)) < p, everything)
 
 
 def perfect(prediction: Prediction, truth: Truth) -> Prediction:
     if isinstance(prediction, ClassPrediction):
-        return replace(prediction, probability_NC=np.eye(3)[truth.value])
+        return replace(prediction, probability_NC=np.eye(3)[truth.value], set_NC=np.eye(3, dtype=bool)[truth.value])
     if isinstance(prediction, SetPrediction):
         return replace(prediction, probability_NC=truth.value.astype(np.float64))
     if isinstance(prediction, VectorPrediction):
@@ -68,7 +69,8 @@ def test_the_unit_of_weights_does_not_matter(case):
 def test_nothing_beats_the_truth(case):
     metric, prediction, truth = case
     best = metric.compute(perfect(prediction, truth), truth)
-    assert best == pytest.approx(1.0 if metric.greater_is_better else 0.0, abs=1e-12)
+    ideal = 1.0 if metric.greater_is_better or metric.name == "set_size" else 0.0
+    assert best == pytest.approx(ideal, abs=1e-12)
     value = metric.compute(prediction, truth)
     assert value < best if metric.greater_is_better else value > best
 

@@ -15,9 +15,14 @@ from trueweight.data.reading import column_part
 from trueweight.data.roles import Role
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
+from trueweight.metrics.conformal import ClassSets, Radius
+from trueweight.metrics.recalibrate import Recalibration
+from trueweight.metrics.threshold import Threshold
 from trueweight.model.predictors.blend import BlendPredictor
-from trueweight.model.predictors.conformal import ConformalPredictor, Radius
+from trueweight.model.predictors.calibrated import CalibratedPredictor
+from trueweight.model.predictors.conformal import ConformalPredictor
 from trueweight.model.predictors.constant import ConstantPredictor
+from trueweight.model.predictors.threshold import ThresholdPredictor
 from trueweight.model.predictors.tree import predictor_from_state
 from trueweight.model.protocols import Predictor, State
 from trueweight.registry import registry
@@ -59,7 +64,16 @@ EXAMPLES: dict[str, Callable[[Signature], Predictor]] = {
     "blend": lambda s: BlendPredictor(
         s, (a_network(s), ConstantPredictor(s)), {"cost": (0.5, 0.5), "fraud": (0.2, 0.8)}, ("mlp", "constant")
     ),
-    "conformal": lambda s: ConformalPredictor(s, a_network(s), {"cost": Radius(1.5, 0.9, 20)}),
+    "conformal": lambda s: ConformalPredictor(
+        s,
+        a_network(s),
+        {"cost": Radius(1.5, 0.9, 80, edges=(0.5,), radii=(1.0, 2.0), sizes=(40, 40))},
+        {"fraud": ClassSets(0.9, 20, (0.2, 0.4), (10, 10), (0, 1))},
+    ),
+    "calibrated": lambda s: CalibratedPredictor(
+        s, a_network(s), {"fraud": Recalibration("beta", (0.7, 1.2, 0.1), 90, "asked for")}
+    ),
+    "threshold": lambda s: ThresholdPredictor(s, a_network(s), {"fraud": Threshold(0.3, 3.0, 7.0, 0.4, 90, "costs")}),
 }
 
 

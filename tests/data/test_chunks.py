@@ -7,7 +7,7 @@ import pytest
 
 from trueweight.data.read import read_table
 from trueweight.errors import DataError
-from trueweight.spec.run import ChunksSpec, DataSpec
+from trueweight.spec.data import ChunksSpec, DataSpec
 
 POEM = "First line,\nsecond; line.\n\n  \nNext one\r\n\r\n\r\nLast\n"
 

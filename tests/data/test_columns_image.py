@@ -158,7 +158,7 @@ def test_what_only_decoding_finds_is_missing_with_one_warning(caplog: pytest.Log
         arrays = encoded(cells, learnt(cells))
     assert arrays["flag"][:4, 0].tolist() == [1, 1, 1, 0]
     assert [record.getMessage() for record in caplog.records] == [
-        "column 'photo': 2 pictures cannot be decoded, and count as missing"
+        "photo: 2 pictures cannot be decoded and count as missing"
     ]
 
 

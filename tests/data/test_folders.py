@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trueweight import api
-from trueweight.api.request import folder_split, make_request
+from trueweight.api.request import given_split, make_request
 from trueweight.data.read import read_table
 from trueweight.errors import DataError
 
@@ -31,14 +31,14 @@ def test_folders_named_like_parts_become_the_split(tmp_path: Path):
     table = read_table(tmp_path)
     assert table.column("split").to_pylist() == ["test", "train", "train", "validation"]
     assert table.column("file").to_pylist()[0] == "test/dog/d.png"
-    assert folder_split(table) == {"method": "column", "column": "split"}
+    assert given_split(table, ["label"]) == {"method": "column", "column": "split"}
     spec = make_request(tmp_path, "label", None, {}, [], None).spec
     assert (spec.split.method, spec.split.column) == ("column", "split")
 
 
 def test_without_a_test_folder_no_test_rows_are_kept(tmp_path: Path):
     fill(tmp_path, "train/cat/a.png", "train/dog/b.png", "validation/cat/c.png")
-    assert folder_split(read_table(tmp_path))["test"] == 0.0
+    assert given_split(read_table(tmp_path), ["label"])["test"] == 0.0
 
 
 def test_classes_may_be_called_like_parts(tmp_path: Path):
@@ -83,7 +83,7 @@ def test_the_digest_is_of_names_and_contents(tmp_path: Path):
         ((), "is a folder, not a file", "name the files in it"),
         (("a.csv",), "is a folder, not a file", "name the files in it"),
         (("a.png", "b.png"), "there are no class folders: 2 files lie in photos itself, e.g. 'a.png'", "sub-folder"),
-        (("cat/a.txt", "dog/b.txt"), "its sub-folders cat, dog hold no such files", "each class needs"),
+        (("cat/a.txt", "dog/b.txt"), "its sub-folders cat, dog hold no pictures or sounds", "each class needs"),
     ],
 )
 def test_other_folders_are_refused(tmp_path: Path, names, problem, hint):
@@ -96,7 +96,7 @@ def test_other_folders_are_refused(tmp_path: Path, names, problem, hint):
 
 def test_a_wrong_path_is_named(tmp_path: Path):
     fill(tmp_path, "photos/cat/a.png")
-    with pytest.raises(DataError, match="there is no file 'photo'") as caught:
+    with pytest.raises(DataError, match="there is no file or folder 'photo'") as caught:
         read_table(tmp_path / "photo")
     assert "photos" in caught.value.hint
 

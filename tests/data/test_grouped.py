@@ -9,10 +9,11 @@ from trueweight.data.cells import ReadOptions
 from trueweight.data.grouped import grouped
 from trueweight.data.guess import guess_feature, guess_series
 from trueweight.data.roles import assign_roles
-from trueweight.data.table import Table
+from trueweight.data.table import Provenance, Table
 from trueweight.errors import DataError, SpecError
+from trueweight.files import canonical_json, digest_bytes
+from trueweight.spec.data import CasesSpec, DataSpec
 from trueweight.spec.load import parse_spec
-from trueweight.spec.run import CasesSpec, DataSpec
 
 OPTIONS = ReadOptions(("", "NA"))
 LONG = {
@@ -89,6 +90,7 @@ def test_rows_of_different_files_never_share_a_case():
         (GROUPED, LONG | {"t": ["1", "2", "", "4", "5", "6", "7"]}, "neither numbers nor dates"),
         (GROUPED, LONG | {"t": ["1", "2", "soon", "4", "5", "6", "7"]}, "neither numbers nor dates"),
         (GROUPED, LONG | {"who": [""] * 7}, "names no case"),
+        (GROUPED.model_copy(update={"channels": ["speed", "sped"]}), LONG, "no column 'sped'"),
     ],
 )
 def test_what_cannot_be_put_together_is_refused(cases, columns, said):
@@ -97,7 +99,14 @@ def test_what_cannot_be_put_together_is_refused(cases, columns, said):
 
 
 @pytest.mark.parametrize(
-    "cases", [{"type": "grouped"}, {"case": "who"}, {"type": "grouped", "case": "a", "time": "a"}, {"type": "heaps"}]
+    "cases",
+    [
+        {"type": "grouped"},
+        {"case": "who"},
+        {"type": "grouped", "case": "a", "time": "a"},
+        {"type": "heaps"},
+        {"type": "grouped", "case": "a", "series": ["b"], "channels": ["c"]},
+    ],
 )
 def test_a_spec_that_says_half_is_refused(cases):
     with pytest.raises(SpecError):
@@ -144,3 +153,69 @@ def test_files_are_stacked_before_cases_are_formed(tmp_path):
 def test_a_table_of_rows_stays_as_it_is():
     table = Table.of(LONG)
     assert as_cases(table, DataSpec()) is table
+
+
+MOTION = {
+    "who": [1, 2, 1, 2, 1], "t": [2, 1, 1, 2, 3], "x": [1.0, 2.0, 3.0, 4.0, None], "kind": ["a", "b", "c", "d", "e"],
+    "y": [10, 20, 30, 40, 50], "label": ["u", "v", "u", "v", "u"],
+}  # fmt: skip
+
+
+def test_several_columns_of_numbers_are_channels_of_one_series():
+    found = together(MOTION)
+    assert found.table.data.to_pydict() == {
+        "who": [1, 2], "series": [[[3.0, 30.0], [1.0, 10.0], [None, 50.0]], [[2.0, 20.0], [4.0, 40.0]]],
+        "kind": [["c", "a", "e"], ["b", "d"]], "label": ["u", "v"],
+    }  # fmt: skip
+    assert found.series == ("kind", "series")
+    assert found.table.provenance.channels == ("x", "y")
+    assert guess_series("series", found.table.data["series"], OPTIONS).spec == {"channels": 2}
+
+
+@pytest.mark.parametrize(
+    ("columns", "cases", "own"),
+    [
+        (MOTION, GROUPED, ["x"]),  # named under features
+        (MOTION, GROUPED.model_copy(update={"channels": []}), []),
+        (MOTION, GROUPED.model_copy(update={"series": ["x", "kind", "y"]}), []),  # as specs of older bundles say
+        ({**MOTION, "x": ["1", "2", "3", "4", ""]}, GROUPED, []),  # texts beside typed numbers are read otherwise
+    ],
+)
+def test_columns_stay_apart_where_that_is_asked_for(columns, cases, own):
+    found = together(columns, cases, own=own)
+    assert set(found.series) == {"x", "y", "kind"}
+    assert found.table.provenance.channels == ()
+
+
+def test_a_column_that_is_called_series_keeps_its_name():
+    assert together({**MOTION, "series": [1, 2, 3, 4, 5]}).table.provenance.channels == ()
+
+
+def test_texts_are_joined_and_their_decimal_comma_is_settled():
+    columns = {"who": ["1", "1", "2"], "x": ["1,5", "2,5", ""], "y": ["3", "4,25", "5"]}
+    table = together(columns, CasesSpec(type="grouped", case="who")).table
+    spec = parse_spec({"targets": {"who": "category"}})
+    (role,) = [role for role in assign_roles(table, spec) if role.name == "series"]
+    assert role.part.type == "timeseries"
+    cells = role.part.read(table.data["series"], OPTIONS)
+    np.testing.assert_array_equal(cells.value.value_MC, [[1.5, 3], [2.5, 4.25], [np.nan, 5]])
+    one = together({"who": ["9"], "x": ["1,234"], "y": ["2"]}, CasesSpec(
+        type="grouped", case="who", series=["x", "y"], channels=["x", "y"]))  # fmt: skip
+    np.testing.assert_array_equal(role.part.read(one.table.data["series"], OPTIONS).value.value_MC, [[1.234, 2]])
+
+
+def test_channels_that_are_known_are_joined_again_whatever_a_later_table_lacks():
+    known = GROUPED.model_copy(update={"series": ["x", "y"], "channels": ["x", "y"]})
+    later = {"who": [1, 1], "t": [2, 1], "y": ["5", "6"], "kind": ["a", "a"]}
+    found = together(later, known).table.data
+    assert found.to_pydict() == {"who": [1], "series": [[[None, "6"], [None, "5"]]], "kind": ["a"]}
+    assert "series" not in together({"who": [1], "t": [1], "kind": ["a"]}, known).table.names
+    assert together({**later, "x": [[1], [2]]}, known).table.data["series"].to_pylist() == [[[None, "6"], [None, "5"]]]
+
+
+def test_without_channels_digests_are_what_they_were():
+    """Bundles that were made before there were channels keep the digest of their data."""
+    origin = Provenance(digest="sha256:00")
+    digest = grouped(Table(pa.table(LONG), origin), GROUPED, OPTIONS).table.provenance.digest
+    asked = {"case": "who", "series": ["speed"], "time": "t", "type": "grouped"}
+    assert digest == digest_bytes(b"sha256:00", canonical_json(asked).encode())

@@ -8,15 +8,10 @@ import pytest
 from sklearn.datasets import load_diabetes, load_wine
 
 from trueweight.data.cells import ReadOptions
-from trueweight.data.columns.category import CategoryColumn
-from trueweight.data.columns.date import DateColumn
-from trueweight.data.columns.number import NumberColumn
-from trueweight.data.columns.set import SetColumn
-from trueweight.data.columns.vector import VectorColumn
-from trueweight.data.guess import guess_feature, guess_target, settle
+from trueweight.data.guess import guess_feature, guess_target
 from trueweight.errors import DataError
 from trueweight.registry import registry
-from trueweight.spec.run import MISSING_MARKERS
+from trueweight.spec.data import MISSING_MARKERS
 
 OPTIONS = ReadOptions(MISSING_MARKERS)
 RNG = np.random.default_rng(0)
@@ -184,21 +179,3 @@ def test_targets_that_cannot_be_learnt_are_refused(values, problem):
         target(values)
     assert caught.value.hint
     assert caught.value.where == "targets.y"
-
-
-def test_settling_fixes_what_a_single_row_could_not_tell():
-    def settled(part, values):
-        return settle(part, pa.chunked_array([pa.array(values)]), OPTIONS)
-
-    assert settled(NumberColumn(), ["1,5", "1,234"]).decimal_comma is True
-    assert settled(NumberColumn(), ["1.234,5", "1"]).thousands_point is True
-    assert settled(NumberColumn(decimal_comma=False), ["1,5", "1,234"]).decimal_comma is False
-    assert settled(NumberColumn(), [1, 2]) == NumberColumn()
-    assert settled(DateColumn(), ["13/04/2020"]).day_first is True
-    assert settled(DateColumn(), ["03/04/2020", "05/06/2020"]).day_first is True  # as it was read, for all to come
-    assert settled(DateColumn(day_first=False), ["03/04/2020", "05/06/2020"]).day_first is False
-    assert settled(DateColumn(), ["2020-04-03"]).day_first is None
-    assert settled(SetColumn(), ["a;b"]).separator == ";"
-    assert settled(VectorColumn(), ["1 2"]).width == 2
-    part = CategoryColumn()
-    assert settled(part, ["a"]) is part

@@ -15,7 +15,7 @@ from trueweight.data.read import read_table
 from trueweight.data.source import arrow_stream
 from trueweight.data.table import Table
 from trueweight.progress import Progress, listen
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 
 def read(tmp_path: Path, content: bytes, name: str = "t.csv", rows: int | None = None, **spec: object) -> Table:

@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from trueweight.data.read import read_table
 from trueweight.errors import DataError
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 PARQUET = io.BytesIO()
 parquet.write_table(pa.table({"a": [1, 2]}), PARQUET)
@@ -109,7 +109,7 @@ def test_a_missing_file_names_its_neighbours(tmp_path: Path):
     with pytest.raises(DataError) as caught:
         read_table(tmp_path / "nowhere" / "claims.csv")
     assert "does not exist either" in caught.value.hint
-    with pytest.raises(DataError, match=r"there is no file 'x'"):
+    with pytest.raises(DataError, match=r"there is no file or folder 'x'"):
         read_table(tmp_path / "claims.csv" / "x")
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trueweight.data.read import read_table
 from trueweight.data.sources import csv as csv_source
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 # NUL cannot be in text that we read; surrogates cannot be in UTF-8.
 LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")

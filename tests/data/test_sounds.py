@@ -1,12 +1,16 @@
 """Decoding, resampling and mel spectra, against slower ways to the same numbers."""
 
 import io
+import os
+import subprocess
+import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from trueweight.data.media import UnusableError
+from trueweight.data.media import UnusableError, in_threads
 from trueweight.data.sounds import (
     FLOOR,
     decode,
@@ -203,3 +207,28 @@ def test_a_wav_written_into_a_pipe_has_no_size_and_is_whole():
     content[4:8] = b"\xff\xff\xff\xff"
     assert sound_head(bytes(content))[0] == 2000
     assert len(decode(bytes(content), RATE, 10)) == 2000
+
+
+def test_odd_mp3_files_say_nothing_and_other_words_come_through(capfd: pytest.CaptureFixture[str]):
+    """The decoder of mp3 writes to file number 2 in C, from any thread."""
+    whole = file_of(noise(RATE), kind="MP3")
+    odd = [whole[: len(whole) // 2], b"ID3" + whole[:400], whole[:600] + bytes(300) + whole[900:]] * 20
+
+    def look(content: bytes) -> None:
+        for job in (sound_head, lambda content: decode(content, RATE, 9.0)):
+            with suppress(UnusableError):
+                job(content)
+
+    for _ in in_threads(look, odd):
+        pass
+    os.write(2, b"still here")
+    assert capfd.readouterr().err == "still here"
+
+
+def test_decoding_goes_on_without_a_standard_error():
+    program = "import os, sys; os.close(2); from trueweight.data.sounds import decode\n"
+    program += "print(len(decode(sys.stdin.buffer.read(), 8000, 9.0)))"
+    whole = file_of(noise(RATE), kind="MP3")
+    done = subprocess.run([sys.executable, "-c", program], input=whole, stdout=subprocess.PIPE, check=False)
+    assert done.returncode == 0
+    assert int(done.stdout) >= RATE

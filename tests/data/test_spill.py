@@ -11,7 +11,12 @@ from trueweight.data import reading, spill
 from trueweight.data.cells import ReadOptions, cut
 from trueweight.data.read import read_table
 from trueweight.data.reading import cells_between, cells_of, plain_facts
+from trueweight.data.table import Table
 from trueweight.errors import TrainError
+from trueweight.files import cache_dir
+
+COUNTING = pa.proxy_memory_pool(pa.default_memory_pool())
+"""Lives as long as this module: what was made in it must not outlive it."""
 
 
 @pytest.fixture
@@ -88,3 +93,34 @@ def test_what_was_not_asked_for_lately_is_forgotten(file: Path, monkeypatch: pyt
     again = [cells_of(table, plain_facts(f"x{i}", "number", 3000), ReadOptions()) for i in (0, 1)]
     assert kept[0] is kept[2] is again[0]
     assert again[1] is not kept[1]
+
+
+def test_rows_that_are_taken_stay_on_disk_and_leave_nothing_behind(
+    file: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = read_table(file)
+    rows = np.flatnonzero(np.random.default_rng(1).uniform(size=3000) < 0.5)
+    assert spill.taken(table, rows).data.equals(table.take(rows).data)  # few: in memory
+    monkeypatch.setattr(spill, "TAKEN_BYTES", 1000)
+    files = sorted((cache_dir() / "tables").iterdir())
+    before = pa.total_allocated_bytes()
+    some = spill.taken(table, rows)
+    assert pa.total_allocated_bytes() - before < 10_000
+    assert some.data.equals(table.take(rows).data) and some.provenance == table.provenance
+    assert sorted((cache_dir() / "tables").iterdir()) == files
+
+
+def test_taking_rows_does_not_join_the_chunks_of_a_column() -> None:
+    rng = np.random.default_rng(0)
+    cells = pa.chunked_array([pa.array([rng.bytes(20_000) for _ in range(25)]) for _ in range(8)])
+    table = Table(pa.table({"file": cells, "number": np.arange(200.0)}))
+    rows = np.array([3, 60, 61, 199])
+    ordinary = pa.default_memory_pool()
+    pa.set_memory_pool(COUNTING)
+    try:
+        some = spill.taken(table, rows)
+    finally:
+        pa.set_memory_pool(ordinary)
+    assert 80_000 < COUNTING.max_memory() < 1_000_000
+    assert some.data.equals(table.take(rows).data)
+    assert len(spill.taken(table, rows[:0])) == 0

@@ -7,7 +7,7 @@ import pytest
 
 from trueweight.data.read import read_table
 from trueweight.errors import DataError
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 HEAD = "# made up\n@problemName made\n@timeStamps false\n@univariate {univariate}\n@classLabel {label}\n@data\n"
 

@@ -5,10 +5,17 @@ import pytest
 import torch
 
 from trueweight.data.batch import Batch
+from trueweight.data.pictures import made_up_picture
 from trueweight.errors import SpecError
 from trueweight.nn.decoding import GREEDY
+from trueweight.nn.mix import taken_apart
+from trueweight.registry import registry
 
 MLP = {"type": "mlp", "hidden_sizes": [16, 16], "embedding_size": 4}
+
+
+def part(kind, name):
+    return registry(kind)[name].model_validate({"type": name})
 
 
 def test_names_in_the_state_are_numbers(mixed):
@@ -154,3 +161,44 @@ def test_the_whole_answer_can_be_exported_for_any_number_of_rows(mixed):
     for name, out in network.answer(many, GREEDY, {}).items():
         for key, tensor in out.items():
             torch.testing.assert_close(exported(many.rows, many.inputs)[name][key], tensor)
+
+
+@pytest.fixture
+def pictures(make_problem):
+    rng = np.random.default_rng(0)
+    cells = [made_up_picture((6, 6), np.array([0.5]), np.array([0.3]), rng) for _ in range(20)]
+    columns = {"photo": cells, "y": rng.normal(size=20), "kind": ["a", "b", "c", "b"] * 5}
+    return make_problem(columns, {"photo": "image"}, {"y": "number", "kind": "category"})
+
+
+def augmented(pictures, *kinds: str):
+    network = pictures.network({"type": "cnn", "channels": [4], "normalization": "none"})
+    network.augment_with({"table": [part("augmentation", kind) for kind in kinds]}, pictures.fields)
+    return network
+
+
+def test_mixed_rows_are_trained_on_and_never_answered(pictures):
+    network, batch = augmented(pictures, "shift", "mixup"), pictures.feed().batch(torch.arange(20))
+    rng = torch.Generator()
+    torch.manual_seed(3)
+    found = network.train()(batch, rng)
+    torch.manual_seed(3)
+    inputs, mix = taken_apart(network.augments["f0"](batch.inputs["table"]))
+    z, expected = network.encode(Batch(batch.rows, {"table": inputs}, {})), torch.zeros(())
+    for name in ("y", "kind"):
+        y = batch.targets[name]
+        other = {key: t[mix.partner_R] for key, t in y.items()}
+        own, partners = (network.head(name).loss(z, labels, None, rng) for labels in (y, other))
+        expected = expected + mix.share * own + (1 - mix.share) * partners
+    torch.testing.assert_close(found, expected)
+    plain = pictures.network({"type": "cnn", "channels": [4], "normalization": "none"})
+    for name, out in plain.answer(batch, GREEDY, {}).items():  # while training as well: augmenting is for losses
+        for key, tensor in out.items():
+            assert torch.equal(network.answer(batch, GREEDY, {})[name][key], tensor)
+
+
+def test_mixing_is_refused_where_a_loss_compares_rows(pictures):
+    network = pictures.network({"type": "cnn", "channels": [4]})
+    network.head("kind").row_wise = False
+    with pytest.raises(SpecError, match="mixup makes one example of two rows, and the loss of target 'kind' compares"):
+        network.augment_with({"table": [part("augmentation", "mixup")]}, pictures.fields)

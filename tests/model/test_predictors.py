@@ -11,9 +11,10 @@ import torch
 
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
+from trueweight.metrics.conformal import Radius, conformal_radius
 from trueweight.metrics.prediction import NumberPrediction
 from trueweight.model.predictors.blend import BlendPredictor
-from trueweight.model.predictors.conformal import ConformalPredictor, Radius, conformal_radius
+from trueweight.model.predictors.conformal import ConformalPredictor
 from trueweight.model.predictors.constant import ConstantPredictor
 from trueweight.model.predictors.tree import predictor_from_state
 from trueweight.model.protocols import State

@@ -1,9 +1,11 @@
 """Changes of pictures against their definitions."""
 
+import numpy as np
 import pytest
 import torch
 
-from trueweight.nn.augment_pixels import Cutout, HorizontalFlip, Shift, Zoom
+from trueweight.nn.augment_pixels import Cutout, HorizontalFlip, Mixup, Shift, Zoom
+from trueweight.nn.mix import taken_apart
 
 ROWS, HIGH, WIDE = 64, 6, 9
 PIXEL = torch.arange(ROWS * HIGH * WIDE * 2).remainder(251).to(torch.uint8).view(ROWS, HIGH, WIDE, 2)
@@ -63,3 +65,26 @@ def test_each_picture_is_changed_by_itself(module):
     torch.manual_seed(1)
     after = module({"pixel": same})["pixel"]
     assert len({row.numpy().tobytes() for row in after}) > 1
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 8.0])
+def test_mixup_is_the_share_of_both_pictures(alpha):
+    flag = torch.arange(float(ROWS)).unsqueeze(1)
+    torch.manual_seed(0)
+    after, mix = taken_apart(Mixup(alpha)({"pixel": PIXEL, "flag": flag}))
+    share, partner = mix.share.double(), mix.partner_R
+    expected = share * PIXEL.double() + (1 - share) * PIXEL[partner].double()
+    # Rounded to whole numbers; float32 may round a half the other way.
+    assert float((after["pixel"].double() - expected).abs().max()) <= 0.5 + 1e-4
+    torch.testing.assert_close(after["flag"], (share * flag + (1 - share) * flag[partner]).float())
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0])
+def test_shares_are_of_the_beta_distribution(alpha):
+    torch.manual_seed(0)
+    module, few = Mixup(alpha), {"pixel": PIXEL[:2]}
+    shares = np.array([float(taken_apart(module(few))[1].share) for _ in range(2000)])
+    # Beta(a, a) has mean 1/2 and variance 1 / (4 (2 a + 1)); four standard errors of 2,000 draws.
+    variance = 1 / (4 * (2 * alpha + 1))
+    assert abs(shares.mean() - 0.5) < 4 * (variance / 2000) ** 0.5
+    assert abs(shares.var() - variance) < 0.1 * variance

@@ -154,3 +154,21 @@ def test_filters_that_do_not_fit_are_refused(options, words):
 def test_columns_of_a_table_are_refused():
     with pytest.raises(SpecError, match="reads texts, pictures"):
         CnnEncoder().build(Layout({"number": 3}))
+
+
+@pytest.mark.parametrize(
+    ("side", "channels", "whitened", "left"),
+    [(8, [4, 4], False, 2), (8, [4], True, 3), (8, None, True, 3), (16, [4, 4], True, 3), (16, [4, 4, 4], False, 2),
+     (28, None, True, 3), (3, [4], True, 1)],
+)  # fmt: skip
+def test_pictures_are_whitened_unless_that_would_leave_one_place_of_them(side, channels, whitened, left):
+    """Rows halve: 8, 4, 2; whitened 7, 3, 1."""
+    known = layout(side)
+    sense = Sense(grid=(side, side), mean=(0.5,), std=(0.25,), covariance=tuple(map(tuple, (np.eye(4) / 16).tolist())))
+    body = CnnEncoder(channels=channels).build(Layout(known.shapes, senses={"pixel": sense}))
+    assert (body.stem.filters is not None) == whitened
+    z = body.eval()({"pixel": torch.zeros(2, side, side, 1, dtype=torch.uint8)})
+    assert z.grid == body.form.size == (left, left)
+    for asked in (True, False):
+        assert (CnnEncoder(channels=channels, whitening=asked).build(Layout(known.shapes, senses={"pixel": sense})).stem
+                .filters is not None) == asked  # fmt: skip

@@ -140,3 +140,28 @@ def test_it_learns_what_came_first():
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.2
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # torch's own loops, as of 2.13
+def test_an_exported_loop_does_what_torch_does_at_once(kind):
+    torch.manual_seed(0)
+    module = Recurrent(kind, Form(3), 4).eval()
+    (cell,) = module.layers[0]
+    for bias in (cell.bias_ih_l0, cell.bias_hh_l0):
+        torch.nn.init.normal_(bias)
+    steps = {"tokens_BLD": {1: torch.export.Dim("steps")}}
+    exported = torch.export.export(Tokens(module), (torch.randn(5, 9, 3),), dynamic_shapes=steps).module()
+    for length in (2, 9, 40):
+        x_BTD = torch.randn(5, length, 3)
+        # Sums in another order.
+        torch.testing.assert_close(exported(x_BTD), cell(x_BTD)[0], rtol=1e-5, atol=1e-6)
+
+
+class Tokens(torch.nn.Module):
+    def __init__(self, module: Recurrent) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, tokens_BLD: torch.Tensor) -> torch.Tensor:
+        return self.module(Encoding(tokens_BLD)).tokens_BLD

@@ -149,6 +149,7 @@ def test_passes_over_rows_that_do_not_fit_give_the_same(wide, monkeypatch: pytes
     x, _, weight, _ = wide
     rows = design(x, targets(wide, "sigmoid"), weight)
     kept = list(logistic_path(rows, rows, "sigmoid", (0.1, 1e-2)))
+    monkeypatch.setattr("trueweight.nn.design.FIRST_BYTES", 1000)
     monkeypatch.setattr("trueweight.nn.design.KEEP_BYTES", 1000)
     rows = design(x, targets(wide, "sigmoid"), weight)
     read = list(logistic_path(rows, rows, "sigmoid", (0.1, 1e-2)))

@@ -1,5 +1,8 @@
 """Solved models against NumPy, against scikit-learn, and on problems whose answer is known."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -128,9 +131,25 @@ def test_separable_classes_end_in_finite_weights():
 def test_rows_too_large_to_keep_are_read_again(problem, monkeypatch: pytest.MonkeyPatch):
     x, logits, _, _ = problem
     kept = next(iter(ridge_path(design(x, logits), design(x, logits), (0.1,))))
+    monkeypatch.setattr("trueweight.nn.design.FIRST_BYTES", 1000)
     monkeypatch.setattr("trueweight.nn.design.KEEP_BYTES", 1000)
     read = next(iter(ridge_path(design(x, logits), design(x, logits), (0.1,))))
     torch.testing.assert_close(kept[2], read[2])
+
+
+def test_rows_too_large_for_a_first_pass_are_kept_by_the_second(problem, monkeypatch: pytest.MonkeyPatch):
+    x, logits, _, _ = problem
+    rows, passes = design(x, logits), []
+
+    def again() -> Iterator[Any]:
+        passes.append(1)
+        return whole()
+
+    whole, rows.again = rows.again, again
+    monkeypatch.setattr("trueweight.nn.design.FIRST_BYTES", 1000)
+    first, *more = [[chunk.x.dense_RD for chunk in rows] for _ in range(4)]
+    assert len(passes) == 2
+    assert all(torch.equal(torch.cat(first), torch.cat(other)) for other in more)
 
 
 @pytest.mark.parametrize("size", [1.0, 1e3, 1e6])

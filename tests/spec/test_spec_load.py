@@ -346,3 +346,19 @@ def test_the_schema_knows_every_option_and_every_part() -> None:
     for spec in schema["$defs"].values():
         for name, option in spec.get("properties", {}).items():
             assert option.get("description") or "$ref" in option or name == "type", f"{spec['title']}.{name}"
+
+
+@pytest.mark.parametrize(
+    ("column", "wrong", "says"),
+    [
+        ("image", "spec_augment", "spec_augment does not change pictures; choose from crop, cutout, "),
+        ("text", "shift", "shift does not change texts; choose from word_dropout"),
+        ("audio", "horizontal_flip", "horizontal_flip does not change sounds; choose from gain, jitter, "),
+        ("timeseries", "word_dropout", "word_dropout does not change series; choose from gain, jitter, "),
+    ],
+)
+def test_augmentations_that_do_not_fit_their_column_are_refused(column: str, wrong: str, says: str) -> None:
+    raw = {"targets": {"y": "binary"}, "features": {"c": {"type": column, "augment": [wrong]}}}
+    with pytest.raises(SpecError, match=says) as caught:
+        parse_spec(raw)
+    assert "features.c.augment" in str(caught.value)

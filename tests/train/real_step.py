@@ -1,11 +1,14 @@
 """Takes one real training step of a large transformer in a process of its own, and prints what memory it needed.
 
-    python real_step.py predict|measure OPTIONS-AS-JSON
+    python real_step.py predict|measure|whole OPTIONS-AS-JSON
 """
 
 import json
 import sys
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -54,13 +57,28 @@ def memory_now(key: str) -> int:
 
 def step(options: dict[str, Any]) -> None:
     """All that is in memory while a member descends, and one step."""
-    job = job_of(options)
-    size = options["train"]["batch_size"]
-    plan = MemberPlan(name="large", steps=2, batch_size=size, epochs=1.0, validate_every=2, checkpoint_every=2)
-    descent = Descent(job, plan, Stopwatch())
+    descent = descent_of(options, None)
     descent.best = descent.state.weights()
-    job.network.train()
+    descent.job.network.train()
     next(descent._steps())
+
+
+def whole(options: dict[str, Any]) -> None:
+    """Two steps, each with a look at the validation rows that finds better weights, and a checkpoint."""
+    scores = count(0.0, -1.0)
+    with TemporaryDirectory() as folder:
+        descent = descent_of(options, Path(folder), score=lambda _: next(scores))
+        for _ in descent.run():
+            pass
+        descent.finish("finished")
+
+
+def descent_of(options: dict[str, Any], folder: Path | None, **changes: Any) -> Descent:
+    """A fit of two steps that is about to begin."""
+    job = replace(job_of(options), folder=folder, **changes)
+    size = options["train"]["batch_size"]
+    plan = MemberPlan(name="large", steps=2, batch_size=size, epochs=1.0, validate_every=1, checkpoint_every=1)
+    return Descent(job, plan, Stopwatch())
 
 
 def main() -> None:
@@ -69,13 +87,14 @@ def main() -> None:
     if sys.argv[1] == "predict":
         job = job_of(options)
         weights = sum(p.numel() for p in job.network.parameters())
-        sys.stdout.write(f"{weights} {needed(job, options['train']['batch_size']).total}")
+        found = needed(job, options["train"]["batch_size"])
+        sys.stdout.write(f"{weights} {found.total} {found.whole}")
         return
     again = options["encoder"].get("checkpointing", False)
     small = {"type": "transformer", "width": 32, "layers": 1, "checkpointing": again}
     step({"encoder": small, "train": options["train"]})  # what torch loads for a first step is nobody's model
     before = memory_now("VmRSS")
-    step(options)
+    {"measure": step, "whole": whole}[sys.argv[1]](options)
     sys.stdout.write(str(memory_now("VmHWM") - before))
 
 

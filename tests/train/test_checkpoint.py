@@ -1,13 +1,17 @@
 """Checkpoints: whole or not there, two generations, and a broken one is noticed."""
 
+import hashlib
 import logging
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from trueweight.errors import TrainError
+from trueweight.files import digest_bytes
 from trueweight.train.checkpoint import Checkpoint, Checkpoints
+from trueweight.train.tensor_file import digest_with, write_tensors
 
 
 def saved(folder: Path, *steps: int) -> Checkpoints:
@@ -74,3 +78,20 @@ def test_all_broken_is_an_error_that_says_so(tmp_path: Path):
 def test_names_that_files_cannot_hold_stay_apart(tmp_path: Path):
     assert Checkpoints(tmp_path, "a/b").folder != Checkpoints(tmp_path, "a:b").folder
     assert Checkpoints(tmp_path, "../../x").folder.parent == tmp_path / "checkpoints"
+
+
+def test_tensors_are_written_one_after_another_as_the_library_would(tmp_path: Path):
+    tensors = {
+        "b/w": torch.arange(6.0).view(2, 3).T, "a": torch.tensor(3), "half": torch.ones(3, dtype=torch.bfloat16),
+        "yes": torch.tensor([True, False]), "none": torch.zeros(0, 4), "double": torch.rand(3, dtype=torch.float64),
+    }  # fmt: skip
+    path, total = tmp_path / "t.safetensors", hashlib.sha256()
+    write_tensors(path, tensors, total)
+    content = path.read_bytes()
+    assert f"sha256:{total.hexdigest()}" == digest_bytes(content)
+    again = hashlib.sha256()
+    digest_with(path, again)
+    assert again.hexdigest() == total.hexdigest()
+    for found in (safetensors.torch.load_file(path), safetensors.torch.load(content)):
+        assert found.keys() == tensors.keys()
+        assert all(torch.equal(found[name], t) and found[name].dtype == t.dtype for name, t in tensors.items())

@@ -10,13 +10,20 @@ from trueweight.spec.run import RunSpec
 if TYPE_CHECKING:
     import numpy as np
 
+    from trueweight.api.compare import Comparison
     from trueweight.api.describe import CheckReport
+    from trueweight.api.judge import Judgement
     from trueweight.bundle.bundle import Bundle
     from trueweight.bundle.verify import Verification
     from trueweight.data.table import Table
     from trueweight.evidence.record import Evidence
+    from trueweight.explain.record import Explanations
+    from trueweight.spec.policy import PolicySpec
 
-__all__ = ["check", "evaluate", "init", "load", "memory", "predict", "report", "show", "train", "verify"]
+__all__ = [
+    "check", "diff", "evaluate", "explain", "gate", "init", "load", "memory", "predict", "report", "show", "train",
+    "verify",
+]  # fmt: skip
 
 _LOG = logging.getLogger("trueweight.api")
 
@@ -54,11 +61,14 @@ def train(
     """
     from trueweight.api.request import make_request
     from trueweight.api.run import run
+    from trueweight.evidence.meters import Stages
 
+    stages = Stages()
     changes = {"train.budget.time": budget, "seed": seed, "name": name}
     request = make_request(data, target, spec, changes, settings, base)
+    stages.end("reading")
     folder, replay = (None if p is None else Path(p) for p in (out, plan))
-    return run(request, out=folder, resume=resume, plan=replay, sealed=sealed)
+    return run(request, stages, out=folder, resume=resume, plan=replay, sealed=sealed)
 
 
 def load(path: str | Path, *, allow: Sequence[str] = ()) -> "Bundle":
@@ -76,58 +86,133 @@ def load(path: str | Path, *, allow: Sequence[str] = ()) -> "Bundle":
     return open_bundle(Path(path), allow=allow)
 
 
-def predict(bundle: "Bundle | str | Path", source: Any, *, allow: Sequence[str] = ()) -> "dict[str, np.ndarray]":
+def predict(
+    bundle: "Bundle | str | Path", source: Any, *, media_dir: str | Path | None = None, allow: Sequence[str] = (),
+) -> "dict[str, np.ndarray]":  # fmt: skip
     """Answers for every row of a source, in its order.
 
     Args:
         bundle: A bundle or its path.
         source: A file, ``"-"`` for standard input, or a frame.
+        media_dir: Folder that paths of pictures and sounds in cells start from, and stay in. None: as in the spec that
+            the model was trained with, from the folder of the source.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Returns:
-        Columns by name, each (N,): the key column if there is one, then the answers with their fixed names.
+        Columns by name, each (N,): the key column if there is one, then the answers with their fixed names. Of a folder
+        of pictures or sounds, with class folders or without, the files come first.
 
     Raises:
         DataError: The source cannot be read, has a row that cannot (each row gets an answer: none is skipped), or
             lacks all of the model's columns.
     """
+    from trueweight.data.folders import FILE
+
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
-    return opened.predict_columns(_read_like(opened, source, max_bad_rows=0.0))
+    table = _read_like(opened, source, max_bad_rows=0.0, **_media(media_dir))
+    files = {FILE: table.column(FILE).to_numpy()} if table.provenance.format == "folder" else {}
+    return files | opened.predict_columns(table)
 
 
 def evaluate(
-    bundle: "Bundle | str | Path", source: Any, *, keep: bool = True, allow: Sequence[str] = (),
+    bundle: "Bundle | str | Path | Any", source: Any, *, target: str | Sequence[str] | None = None,
+    features: Sequence[str] | None = None, classes: "Sequence[Any] | Mapping[str, Sequence[Any]] | None" = None,
+    settings: Sequence[str] = (), out: str | Path | None = None, keep: bool = True, by: str = "unknown",
+    media_dir: str | Path | None = None,
+    allow: Sequence[str] = (),
 ) -> "Evidence":  # fmt: skip
-    """Measure a bundle on rows that came later.
+    """Measure a model on rows that it has not seen: a bundle, or any other model.
 
     Rows that are known as test rows in the look ledger beside the run count as looked at once more.
 
     Args:
-        bundle: A bundle or its path.
+        bundle: A bundle or its path. With ``target``, a model that was trained elsewhere: the path of an ONNX file, a
+            fitted estimator, a Keras model, or a function from a frame to labels, probabilities or numbers.
         source: A file or a frame with at least one target column.
+        target: Columns that the model predicts. Says that it is not a bundle.
+        features: Columns that such a model reads, in its order. What it says itself by default, else all others.
+        classes: In the order of its probabilities' columns, of the target or by target. What it says itself by default.
+        settings: Keys of a spec, ``"evaluate.checks=[]"`` or ``"data.primary_key=id"``.
+        out: Folder of the evidence of such a model. Beside an ONNX file by default; of others none is written.
         keep: Write the facts beside the bundle, into ``NAME.evidence/``.
+        media_dir: As for :func:`predict`.
+        by: Who measures, such as ``"Ann <ann@example.org>"``; kept with the facts.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Raises:
-        DataError: The source cannot be read, lacks all of the model's columns, or holds no true values.
+        SpecError: A setting that makes no sense, or a model file that cannot be run.
+        DataError: The source cannot be read, lacks all of the model's columns, or holds no true values; or the model
+            failed.
     """
     from trueweight.bundle.detached import add_detached
     from trueweight.data.digest import digest_rows
     from trueweight.evidence.ledger import record_known_look
 
-    opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
-    table = _read_like(opened, source)
+    if target is not None:
+        from trueweight.api.foreign import Foreign, evaluate_foreign
+
+        targets = [target] if isinstance(target, str) else list(target)
+        asked = Foreign(bundle, source, targets, features, classes, list(settings))
+        return evaluate_foreign(asked, out=None if out is None else Path(out), keep=keep, by=by)
+    opened = _opened(bundle, allow)
+    table = _read_like(opened, source, **_media(media_dir))
     if skipped := table.provenance.skipped_rows:
         _LOG.warning("%s: %d unreadable rows were skipped and are not in the scores", table.label, skipped)
     record_known_look(opened.path.resolve().parent.parent, digest_rows(table), by=opened.name, purpose="evaluate")
     found = opened.evaluate(table)
     if keep:
-        add_detached(opened.path, found, by="trueweight evaluate")
+        add_detached(opened.path, found, by=by)
     return found
 
 
+def explain(
+    bundle: "Bundle | str | Path", source: Any, *, rows: int = 5, row: int | None = None, methods: Sequence[str] = (),
+    target: str | None = None, keep: Sequence[str] = (), allow: Sequence[str] = (),
+) -> "Explanations":  # fmt: skip
+    """Say why a model answers rows as it does. Each explanation is checked, and one that fails is marked so.
+
+    Args:
+        bundle: A bundle or its path.
+        source: A file or a frame. Its other rows lend their cells and serve for the checks, so give more than one; with
+            the target column, the importance of columns is told too.
+        rows: How many rows to explain, the first ones.
+        row: Explain this one alone, counted from 0.
+        methods: Some of importance, shapley, occlusion, gradients, dependence, counterfactual, prototypes; () for all.
+        target: Explain answers for this one alone.
+        keep: Columns that counterfactuals must not change.
+        allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
+
+    Raises:
+        SpecError: An unknown method, target or column.
+        DataError: The source cannot be read, lacks all of the model's columns, or has no such row.
+    """
+    from trueweight.api.explained import explain_bundle
+    from trueweight.explain.ask import Wish
+
+    opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
+    wish = Wish(rows, row, tuple(methods), target, tuple(keep))
+    return explain_bundle(opened, _read_like(opened, source), wish)
+
+
+def _opened(bundle: Any, allow: Sequence[str]) -> "Bundle":
+    """A bundle, from its path too.
+
+    Raises:
+        SpecError: Something else, such as a model that was trained elsewhere.
+    """
+    from trueweight.bundle.bundle import Bundle
+    from trueweight.errors import SpecError
+
+    opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
+    if not isinstance(opened, Bundle):
+        hint = "for a model that was trained elsewhere name what it predicts: target='COLUMN'"
+        raise SpecError(f"a {type(bundle).__name__} is no bundle", hint=hint)
+    return opened
+
+
 def verify(
-    path: str | Path, *, recompute: bool = False, data: Any = None, allow: Sequence[str] = (),
+    path: str | Path, *, recompute: bool = False, data: Any = None, media_dir: str | Path | None = None,
+    allow: Sequence[str] = (),
 ) -> "Verification":  # fmt: skip
     """Say whether a bundle is unchanged, who signed it, and whether its numbers come out again.
 
@@ -135,6 +220,7 @@ def verify(
         path: The bundle's folder.
         recompute: Measure again on ``data``.
         data: What it was trained from; the split is drawn again from the bundle's own spec.
+        media_dir: As for :func:`predict`.
         allow: Distributions, beside trueweight, whose parts may be imported.
 
     Raises:
@@ -143,7 +229,50 @@ def verify(
     """
     from trueweight.api.recompute import verify_path
 
-    return verify_path(Path(path), recompute=recompute, data=data, allow=allow)
+    return verify_path(Path(path), recompute=recompute, data=data, allow=allow, **_media(media_dir))
+
+
+def gate(
+    subject: "Bundle | Evidence | str | Path",
+    policy: "PolicySpec | Mapping[str, Any] | Sequence[Any] | str | Path | None" = None,
+) -> "Judgement":
+    """Hold evidence against rules, each number at the unfavourable end of its interval.
+
+    Args:
+        subject: A bundle, its path, evidence, or the path of a ``NAME.evidence`` folder or of a file in it.
+        policy: A YAML file of rules, or the same as plain data; the rules of the bundle's own spec by default.
+
+    Returns:
+        One ruling for each rule, and ``passed``.
+
+    Raises:
+        SpecError: There are no rules, or a mistake in them.
+        VerifyError: There is no evidence, or the bundle was changed.
+    """
+    from trueweight.api.judge import judge
+
+    return judge(subject, policy)
+
+
+def diff(
+    a: "Bundle | str | Path", b: "Bundle | str | Path", data: Any = None, *, allow: Sequence[str] = (),
+) -> "Comparison":  # fmt: skip
+    """Put two models side by side: is the second better or worse than the first?
+
+    Args:
+        a: A bundle or its path; a ``NAME.evidence`` folder or a file in it where there are no ``data``.
+        b: Another one.
+        data: Rows to ask both about. What both were trained from, if they were measured on the same rows of it; or rows
+            that neither has seen. Left out: their evidence is compared, with wider intervals.
+        allow: Distributions, beside trueweight, whose parts may be imported.
+
+    Raises:
+        VerifyError: One of them cannot be opened.
+        DataError: ``data`` cannot be read, or does not fit.
+    """
+    from trueweight.api.compare import compare
+
+    return compare(a, b, data, allow)
 
 
 def report(
@@ -236,6 +365,11 @@ def memory(spec: str | Path, *, settings: Sequence[str] = ()) -> list[dict[str, 
     return memory_of(Path(spec), settings)
 
 
+def _media(folder: str | Path | None) -> dict[str, str]:
+    """The folder as a spec says it, whole: here it starts from where we are, there from the data."""
+    return {} if folder is None else {"media_dir": str(Path(folder).expanduser().absolute())}
+
+
 def _read_like(bundle: "Bundle", source: Any, **changes: Any) -> "Table":
     """Read new rows by the spec the bundle was trained with, but for what belongs to its file, and ``changes``.
 
@@ -249,7 +383,7 @@ def _read_like(bundle: "Bundle", source: Any, **changes: Any) -> "Table":
         return source
     own = {"source": None, "format": None, "delimiter": None, "encoding": None}
     data = bundle.resolved.data.model_copy(update=own | changes)
-    table = read_table(source, data)
+    table = read_table(source, data, classes=False)
     if data.cases.case not in table.names:
         return table
     single = [*bundle.resolved.targets, *(name for name in (data.primary_key, data.sample_weight) if name)]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trueweight.api.request import read_source
-from trueweight.data.roles import Role, assign_roles, missing_columns, named_columns, require_features
+from trueweight.data.roles import Role, assign_roles, missing_columns, named_columns, read_options_of, require_features
+from trueweight.data.split import refuse_unknown_parts, words_of
 from trueweight.data.table import Table
 from trueweight.errors import TrueweightError
 from trueweight.evaluate.asked import metric_mistakes
@@ -52,6 +53,8 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
     table, _ = read_source(asked, None, path.parent, rows=CHECK_ROWS)
     roles = assign_roles(table, asked, document)
     require_features(roles)
+    if asked.split.column is not None:
+        refuse_unknown_parts(words_of(table, asked.split.column, read_options_of(asked.data)))
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     targets = {name: head.type for name, head in asked.targets.items()}
     resolved = resolve(asked, Facts(len(table), features, targets))

@@ -40,18 +40,19 @@ def _members(ready: Prepared) -> Iterator[dict[str, Any]]:
     encoded = encode(few, keep=False)
     feed, size = encoded.feed(np.arange(len(chosen))), asked_batch(ready.spec.train, len(train))
     for member in ready.spec.model.members or []:
-        network = untrained(ready, encoded.fields, member).network
+        leaf = untrained(ready, encoded.fields, member)
+        network = leaf.network
         known: dict[str, Any] = {"name": member.name, "fitter": member.fitter.type}
         known |= {"parameters": sum(p.numel() for p in network.parameters())}
         if cast(FitterPart, member.fitter).solving:
             yield known
             continue
         job = Job(
-            name=member.name, network=network, train=feed, validation=feed, spec=ready.spec.train, seed=ready.spec.seed,
-            score=lambda _: 0.0,
+            name=member.name, network=network, train=leaf.reading(feed), validation=feed, spec=ready.spec.train,
+            seed=ready.spec.seed, score=lambda _: 0.0,
         )  # fmt: skip
         found = needed(job, size, rows=len(train))
-        yield known | {"batch_size": size} | asdict(found) | {"total": found.total}
+        yield known | {"batch_size": size} | asdict(found) | {"total": found.total, "whole": found.whole}
 
 
 def _taken(ready: Prepared, rows: np.ndarray) -> np.ndarray | None:

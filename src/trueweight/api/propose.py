@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trueweight.api.request import folder_split, name_of
+from trueweight.api.request import given_split, name_of
 from trueweight.data.cells import ReadOptions
-from trueweight.data.folders import SPLIT
 from trueweight.data.grouped import grouped
 from trueweight.data.guess import Guess, guess_feature, guess_series, guess_target
 from trueweight.data.kinship import count_groups, find_cases, in_order_of_time
@@ -15,7 +14,7 @@ from trueweight.data.read import read_table
 from trueweight.data.reading import reading_from
 from trueweight.data.roles import read_options_of
 from trueweight.data.table import Table
-from trueweight.spec.run import CasesSpec, DataSpec
+from trueweight.spec.data import CasesSpec, DataSpec
 
 __all__ = ["propose"]
 
@@ -47,9 +46,10 @@ def propose(source: Any, targets: Sequence[str], *, name: str | None = None) -> 
     ]
     if parts := _data(source, table, cases):
         lines.append(f"data: {{{', '.join(parts)}}}")
-    if table.provenance.format == "folder" and SPLIT in guesses:
-        guesses[SPLIT] = Guess("ignore", "says which rows train and which judge")
-        lines.append(f"split: {_flow(folder_split(table))}  # as the sub-folders are named")
+    if split := given_split(table, targets):
+        guesses[split["column"]] = Guess("ignore", "says which rows train and which judge")
+        why = "as the sub-folders are named" if table.provenance.format == "folder" else "its words name the parts"
+        lines.append(f"split: {_flow(split)}  # {why}")
     else:
         lines += _split_lines(table, guesses, options)
     lines += ["targets:", *(_column(n, guess) for n, guess in heads.items())]
@@ -103,9 +103,7 @@ def _split_lines(table: Table, guesses: dict[str, Guess], options: ReadOptions) 
     for name in list(guesses):
         if (groups := count_groups(table, name, options)) is not None:
             guesses[name] = Guess("ignore", "says which rows belong together", {})
-            return [
-                f"split: {{method: group, group: {_scalar(name)}}}  # {groups:,} values name {len(table):,} rows"
-            ]
+            return [f"split: {{method: group, group: {_scalar(name)}}}  # {groups:,} values name {len(table):,} rows"]
     for name, guess in guesses.items():
         if guess.type == "date" and in_order_of_time(table, name, options):
             return [f"split: {{method: time, time_column: {_scalar(name)}}}  # rows are in the order of this column"]

@@ -1,49 +1,68 @@
 """``verify``: three separate words about a bundle, the last by measuring again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trueweight.api.request import read_source
+from trueweight.bundle.format import TOLERANCES
 from trueweight.bundle.load import Loaded
-from trueweight.bundle.verify import Verification, verify_bundle
+from trueweight.bundle.verify import Again, Verification, verify_bundle
 from trueweight.data.digest import digest_rows
+from trueweight.data.spill import taken
+from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.evaluate.baselines import fit_baselines
 from trueweight.evaluate.honesty import data_entries
-from trueweight.evaluate.judging import Training, judging_of
+from trueweight.evaluate.judging import Judging, Training, judging_of
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask
+from trueweight.evaluate.tipping import Tipping, tipping
 from trueweight.evidence.ledger import record_known_look
 from trueweight.evidence.record import Data, Entry, Evidence
+from trueweight.model.protocols import Predictor
 from trueweight.train.plan import Plan
-from trueweight.train.prepare import prepare
+from trueweight.train.prepare import Prepared, prepare
 
-__all__ = ["verify_path"]
+__all__ = ["JudgedRows", "judged_rows", "verify_path"]
 
 NOT_AGAIN = ("cost", "fit", "ledger")
 """Axes that are not measured again: seconds never come out twice, and looks add up."""
 
 
 def verify_path(
-    path: Path, *, recompute: bool, data: Any, allow: Sequence[str]
-) -> Verification:  # fmt: skip
+    path: Path, *, recompute: bool, data: Any, allow: Sequence[str], media_dir: str | None = None
+) -> Verification:
     """See :func:`trueweight.api.verify`."""
     if recompute and data is None:
         raise DataError(
             "nothing to measure on", where="--data", hint="give the file the model was trained from: --data FILE"
         )
-    again = None if not recompute else lambda bundle: _measure_again(bundle, data)
+    again = None if not recompute else lambda bundle: _measure_again(bundle, data, media_dir)
     return verify_bundle(path, recompute=again, allow=allow, not_again=NOT_AGAIN)
 
 
-def _measure_again(bundle: Loaded, data: Any) -> Evidence:
-    """Scores of the bundle on the rows that its own spec sets apart from the data.
+@dataclass(frozen=True, slots=True)
+class JudgedRows:
+    """The rows that a bundle was measured on, found again."""
+
+    ready: Prepared
+    rows: np.ndarray
+    """Case numbers."""
+    table: Table
+    cluster_N: np.ndarray | None
+    data: Data
+
+
+def judged_rows(bundle: Loaded, data: Any, media_dir: str | None = None) -> JudgedRows:
+    """The rows that the bundle's own spec sets apart from the data to measure it on.
 
     Raises:
-        DataError: The data gives other test rows than those that were measured.
+        DataError: The data gives other rows than those that were measured.
     """
     stored = [e for e in bundle.evidence if e.axis == "quality" and e.data is not None]
     if not stored:
@@ -51,10 +70,13 @@ def _measure_again(bundle: Loaded, data: Any) -> Evidence:
     claimed = stored[0].data
     assert claimed is not None  # by the filter above
     source, base = _from_anywhere(data, bundle.resolved.data.source)
-    table, labels = read_source(bundle.resolved, source, base)
+    spec = bundle.resolved
+    if media_dir is not None:
+        spec = spec.model_copy(update={"data": spec.data.model_copy(update={"media_dir": media_dir})})
+    table, labels = read_source(spec, source, base)
     ready = prepare(table, bundle.resolved, labels=labels)
     rows = ready.split.test if claimed.role == "test" else ready.split.validation
-    judged = ready.table.take(rows)
+    judged = taken(ready.table, rows)
     digest = digest_rows(judged)
     if digest != claimed.digest:
         raise DataError(
@@ -62,15 +84,45 @@ def _measure_again(bundle: Loaded, data: Any) -> Evidence:
             where=table.label,
             hint="give the very file the model was trained from",
         )
-    ledger = bundle.path.resolve().parent.parent
-    record_known_look(ledger, digest, by=bundle.manifest.name, purpose="verify")
-    least = bundle.resolved.bundle.min_group
-    ask = Ask(bundle.resolved.evaluate, bundle.resolved.seed, Data(digest, claimed.role), min_group=least)
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
+    return JudgedRows(ready, rows, judged, cluster, Data(digest, claimed.role))
+
+
+def _measure_again(bundle: Loaded, data: Any, media_dir: str | None) -> Again:
+    """Scores of the bundle on the rows that its own spec sets apart from the data.
+
+    Raises:
+        DataError: The data gives other test rows than those that were measured.
+    """
+    found = judged_rows(bundle, data, media_dir)
+    ready, rows = found.ready, found.rows
+    ledger = bundle.path.resolve().parent.parent
+    record_known_look(ledger, found.data.digest, by=bundle.manifest.name, purpose="verify")
+    least = bundle.resolved.bundle.min_group
+    ask = Ask(bundle.resolved.evaluate, bundle.resolved.seed, found.data, min_group=least)
     plan = Plan.from_json(bundle.plan).replayed()
-    judging = judging_of(bundle.predictor, judged, ask, cluster, Training(ready, rows))
-    entries: list[Entry] = measure(judging, fit_baselines(ready, replay=plan), np.isin(rows, ready.twins))
-    return Evidence((*entries, *data_entries(ready, table.provenance.digest)))
+    judging = judging_of(bundle.predictor, found.table, ask, found.cluster_N, Training(ready, rows))
+    baselines = fit_baselines(ready, replay=plan)
+    entries: list[Entry] = measure(judging, baselines, np.isin(rows, ready.twins))
+    evidence = Evidence((*entries, *data_entries(ready, ready.table.provenance.digest)))
+    return Again(evidence, _tipping(bundle, judging, baselines), _is_whole(bundle))
+
+
+def _tipping(bundle: Loaded, judging: Judging, baselines: Mapping[str, Predictor]) -> dict[str, Tipping]:
+    """Rows whose answer this machine's rounding may tip, of the model and of baselines that were fitted again."""
+    allowed = TOLERANCES["probability", "float32"]
+    tolerance = allowed.same_torch if bundle.manifest.torch == version("torch") else allowed.elsewhere
+    found = {name: tipping(judging.answers[name], truth, tolerance) for name, truth in judging.truths.items()}
+    for rival, predictor in baselines.items():
+        if rival != "constant":  # its answers are counts, which no machine rounds otherwise
+            theirs = predictor.predict(judging.table)
+            found |= {f"{rival}/{name}": tipping(theirs[name], t, tolerance) for name, t in judging.truths.items()}
+    return found
+
+
+def _is_whole(bundle: Loaded) -> bool:
+    """Whether this version would have kept all that it measures: a baseline's bundle holds its scores alone."""
+    return bundle.manifest.trueweight == version("trueweight") and bundle.spec.name == bundle.resolved.name
 
 
 def _from_anywhere(data: Any, source: object) -> tuple[Any, Path | None]:

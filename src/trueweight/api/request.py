@@ -7,19 +7,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from trueweight.data.folders import SPLIT
 from trueweight.data.grouped import grouped
 from trueweight.data.guess import guess_target
 from trueweight.data.read import read_table
 from trueweight.data.roles import read_options_of
+from trueweight.data.split import split_column_of
 from trueweight.data.table import Table
 from trueweight.errors import DataError, SpecError
 from trueweight.files import digest_bytes, safe_name
+from trueweight.spec.data import DataSpec
 from trueweight.spec.load import load_spec, parse_spec
-from trueweight.spec.run import DataSpec, RunSpec
+from trueweight.spec.run import RunSpec
 from trueweight.spec.settings import parse_setting
 
-__all__ = ["Request", "as_cases", "asked_spec", "make_request", "read_source"]
+__all__ = ["Request", "as_cases", "asked_spec", "data_spec_of", "make_request", "read_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def make_request(
     targets = [target] if isinstance(target, str) else list(dict.fromkeys(target or ()))
     if data is None or not targets:
         raise SpecError("nothing to train for", hint="give a spec file, or data and the name of a target column")
-    reading = _data_spec(applied)
+    reading = data_spec_of(applied)
     table = as_cases(read_table(data, reading, base=base), reading, single=targets)
     guessed = _guessed(data, table, targets, applied)
     if guessed.split.validation_source or guessed.split.test_source:
@@ -74,7 +75,7 @@ def make_request(
     return Request(guessed, table, None, list(applied), base)
 
 
-def _data_spec(settings: Sequence[str]) -> DataSpec:
+def data_spec_of(settings: Sequence[str]) -> DataSpec:
     """What the settings say about reading, before there is a target to guess a whole spec for."""
     about = [text for text in settings if parse_setting(text)[0][0] == "data"]
     return parse_spec({"targets": {"y": "number"}}, settings=about).data
@@ -97,7 +98,7 @@ def asked_spec(spec: RunSpec | Mapping[str, Any] | str | Path, settings: Sequenc
 
 def _guessed(data: Any, table: Table, targets: Sequence[str], settings: Sequence[str]) -> RunSpec:
     """A spec made of guesses: the short way."""
-    options = read_options_of(_data_spec(settings))
+    options = read_options_of(data_spec_of(settings))
     heads = {}
     for name in targets:
         guess = guess_target(name, table.column(name), options)
@@ -111,15 +112,19 @@ def _guessed(data: Any, table: Table, targets: Sequence[str], settings: Sequence
         raw["data"] = {
             "source": table.provenance.names[0] if len(table.provenance.names) == 1 else list(table.provenance.names)
         }
-    if table.provenance.format == "folder" and SPLIT in table.names and SPLIT not in targets:
-        raw["split"] = folder_split(table)
+    asked = any(setting.startswith("split") for setting in settings)
+    if not asked and (split := given_split(table, targets)):
+        raw["split"] = split
     return parse_spec(raw, settings=settings)
 
 
-def folder_split(table: Table) -> dict[str, Any]:
-    """The split that sub-folders named train, validation and test ask for; without test rows nothing is kept for it."""
-    held = set(table.column(SPLIT).to_pylist())
-    return {"method": "column", "column": SPLIT} | ({} if "test" in held else {"test": 0.0})
+def given_split(table: Table, targets: Sequence[str]) -> dict[str, Any] | None:
+    """The split that a column of words like train, validation and test asks for, as sub-folders of such names become
+    one; without test rows nothing is kept for them. None where there is no such column."""
+    found = split_column_of(table, targets)
+    if found is None:
+        return None
+    return {"method": "column", "column": found[0]} | ({} if 3 in found[1] else {"test": 0.0})
 
 
 def name_of(data: Any, table: Table) -> str:
@@ -151,7 +156,8 @@ def read_source(
     single = [*spec.targets, *_columns_of_rows(spec)]
     if spec.data.cases.type == "rows":
         return table, labels
-    found = grouped(table, spec.data.cases, read_options_of(spec.data), single=single, apart=labels)
+    options, own = read_options_of(spec.data), list(spec.features)
+    found = grouped(table, spec.data.cases, options, single=single, own=own, apart=labels)
     return found.table, None if labels is None else [labels[row] for row in found.first_K]
 
 

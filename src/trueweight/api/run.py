@@ -17,6 +17,7 @@ from trueweight.bundle.parts import distributions
 from trueweight.bundle.save import Contents, save_bundle
 from trueweight.data.digest import digest_rows
 from trueweight.data.reading import forget_many
+from trueweight.data.spill import taken
 from trueweight.errors import SpecError
 from trueweight.evaluate.asked import require_labels, require_metrics
 from trueweight.evaluate.baselines import fit_baselines
@@ -24,8 +25,9 @@ from trueweight.evaluate.honesty import data_entries, reading
 from trueweight.evaluate.judging import Training, judging_of
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask, now
+from trueweight.evidence.energy import EnergyMeter
 from trueweight.evidence.ledger import record_look
-from trueweight.evidence.meters import Meter
+from trueweight.evidence.meters import Meter, Stages
 from trueweight.evidence.record import Curve, Data, Entry, Evidence
 from trueweight.files import read_json, safe_name
 from trueweight.metrics.curves import thinned
@@ -53,7 +55,7 @@ class _Judged:
     """Of each baseline: its own scores."""
 
 
-def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, sealed: bool) -> Bundle:
+def run(request: Request, stages: Stages, *, out: Path | None, resume: bool, plan: Path | None, sealed: bool) -> Bundle:
     """One whole run; see :func:`trueweight.api.train`."""
     spec = request.spec
     replay = None if plan is None else Plan.read(plan).replayed()  # an unreadable plan makes no folder
@@ -61,7 +63,10 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
     with ExitStack() as stack:
         the_run = stack.enter_context(open_run(spec.name, out, resume=resume))
         meter = stack.enter_context(Meter())
+        note = "only what came after the run was taken up again" if resume else ""
+        energy = stack.enter_context(EnergyMeter(spec.evaluate.energy, base=request.base, note=note))
         ready = prepare(request.table, spec, labels=request.labels)
+        stages.end("preparing")
         require_metrics(ready.spec)
         require_labels(ready.spec, ready.signature)
         digest = request.table.provenance.digest
@@ -70,14 +75,21 @@ def run(request: Request, *, out: Path | None, resume: bool, plan: Path | None, 
             _require_members(replay, ready.spec, where=str(plan))
         the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest, names)
         known = the_run.plan(replay)
-        fitted = fit(ready, the_run.folder, known, [] if older is None else networks_in(older.predictor))
+        donors = [] if older is None else networks_in(older.predictor)
+        energy.idle_until_now(wait=ready.spec.train.device in ("auto", "cuda"))
+        stages.end("opening the run")
+        fitted = fit(ready, the_run.folder, known, donors, on_encoded=lambda: stages.end("encoding"))
+        spent = energy.lap("train")
         baselines, followed = _baselines(ready, fitted, known, the_run)
         judged = _judge(ready, fitted, baselines, the_run, sealed)
         entries = [
             *judged.entries,
             *data_entries(ready, digest),
             *_fit_entries(fitted),
+            *stages.entries(),
             *meter.reading().entries("train"),
+            *spent,
+            *energy.lap("judge"),
         ]
         kept = _save_baselines(ready, request, baselines, judged, the_run)
         bundle = _save(spec.name, request, ready.spec, followed, ready, fitted.predictor, entries, the_run, older)
@@ -124,7 +136,7 @@ def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], 
         (ready.split.test, "test") if len(ready.split.test) and not sealed else (ready.split.validation, "validation")
     )
     forget_many(ready.table)
-    table = ready.table.take(rows)
+    table = taken(ready.table, rows)
     digest = digest_rows(table)
     reproduce = "trueweight verify BUNDLE --recompute --data SOURCE"
     ask = Ask(ready.spec.evaluate, ready.spec.seed, Data(digest, role), reproduce, ready.spec.bundle.min_group)
@@ -160,6 +172,8 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
     for place, member in enumerate(fitted.members):
         start = f"fit/{place}"  # names may be equal once they are made fit for an id
         entries.append(reading(f"{start}/seconds", f"seconds of {member.name}", round(member.seconds, 3), "s"))
+        first = round(member.first_step, 3)
+        entries.append(reading(f"{start}/first_step", f"seconds to the first step of {member.name}", first, "s"))
         entries.append(reading(f"{start}/steps", f"steps of {member.name}", member.steps, "steps"))
         for target, weight in member.weights.items():
             entries.append(reading(f"{start}/weight/{target}", f"weight of {member.name}", weight, "share"))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +13,13 @@ from trueweight.bundle.format import Manifest
 from trueweight.bundle.load import Loaded, load_bundle
 from trueweight.bundle.summary import results, value_words, verdicts
 from trueweight.data.cells import MediaCells
+from trueweight.data.media import OUTSIDE
 from trueweight.data.reading import cells_of
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.evidence.record import Entry, Evidence
+from trueweight.metrics.words import counted
 from trueweight.model.protocols import GREEDY, Decoding, Predictor
 from trueweight.spec.run import RunSpec
 
@@ -95,12 +98,14 @@ class Bundle:
         """Everything, for those who verify or derive bundles."""
         return self._loaded
 
-    def predict(self, frame: Any) -> Any:
+    def predict(self, frame: Any, *, media_dir: str | Path | None = None) -> Any:
         """Answer rows.
 
         Args:
             frame: Anything with columns: pandas, Polars, Arrow, a dict of lists, a Hugging Face data set, or our
                 Table. Columns the model reads may be missing; they then count as missing values.
+            media_dir: Folder that paths of pictures and sounds start from, and stay in; by default the one that the
+                model was trained with, from where we are. A Table has its own.
 
         Returns:
             The same kind of frame with the primary key (if the spec named one and it is there) and, for each
@@ -114,7 +119,11 @@ class Bundle:
 
         if isinstance(frame, Table):
             return Table.of(self.predict_columns(frame))
-        return like_frame(self.predict_columns(from_frame(frame)), frame)
+        return like_frame(self.predict_columns(self._framed(from_frame(frame), media_dir)), frame)
+
+    def _framed(self, table: Table, media_dir: str | Path | None) -> Table:
+        folder = media_dir if media_dir is not None else self.resolved.data.media_dir
+        return table if folder is None else replace(table, media_dir=Path(folder))
 
     def predict_columns(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> dict[str, np.ndarray]:
         """Answers as named arrays, each with one value per row of the table, the key column first.
@@ -144,11 +153,12 @@ class Bundle:
             return {facts.name: np.array(raw.to_pylist(), dtype=object)}
         return {facts.name: np.asarray(raw.to_numpy())}
 
-    def evaluate(self, frame: Any) -> Evidence:
+    def evaluate(self, frame: Any, *, media_dir: str | Path | None = None) -> Evidence:
         """Measure the model on other rows, whose targets are known.
 
         Args:
             frame: As for :meth:`predict`, with the target columns.
+            media_dir: As for :meth:`predict`.
 
         Raises:
             DataError: A target column is missing.
@@ -156,7 +166,7 @@ class Bundle:
         from trueweight.data.frames import from_frame
         from trueweight.evaluate.measure import evaluate_table
 
-        table = frame if isinstance(frame, Table) else from_frame(frame)
+        table = frame if isinstance(frame, Table) else self._framed(from_frame(frame), media_dir)
         require_columns(self.signature, table)
         return evaluate_table(self.predictor, table, self.resolved)
 
@@ -224,5 +234,6 @@ def _warn_of_dirt(signature: Signature, table: Table) -> None:
             cells = cells_of(table, facts, signature.options)
             for kind in cells.notes if isinstance(cells, MediaCells) else _UNREADABLE:
                 if count := cells.notes.get(kind):
-                    rows = "row" if count == 1 else "rows"
-                    _LOG.warning("%s: %s in %d %s, answered as missing", facts.name, kind, count, rows)
+                    more = "; to follow it, name a folder that holds the files (media_dir)" if kind == OUTSIDE else ""
+                    rows = f"{counted(count, 'row')}, answered as missing{more}"
+                    _LOG.warning("%s: %s in %s", facts.name, kind, rows)

@@ -1,9 +1,13 @@
-"""Facts that came after the bundle: files in ``NAME.evidence/`` beside it, each naming the bundle's digest."""
+"""Facts that came after the bundle: files in ``NAME.evidence/`` beside it, each naming the bundle's digest.
 
-from collections.abc import Iterator
+A model of another maker has no bundle; facts about it are kept in the same way and name the model's own digest.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from trueweight.bundle.format import SUFFIX
 from trueweight.bundle.integrity import read_manifest
@@ -11,9 +15,15 @@ from trueweight.errors import VerifyError
 from trueweight.evidence.record import Evidence
 from trueweight.files import canonical_json, digest_bytes, disk_errors, read_json, write_json
 
-__all__ = ["Detached", "add_detached", "evidence_folder", "read_detached"]
+__all__ = [
+    "NOBODY", "Detached", "add_detached", "evidence_folder", "read_detached", "read_detached_file", "read_folder",
+    "write_detached",
+]  # fmt: skip
 
 SCHEMA = 1
+
+NOBODY = "unknown"
+"""Who measured, where nobody said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,7 @@ class Detached:
 
     path: Path
     bundle: str
-    """Digest of the bundle that was measured."""
+    """Digest of the bundle (or of another maker's model) that was measured; empty where it has none."""
     by: str
     """Who measured."""
     produced_at: str
@@ -30,12 +40,15 @@ class Detached:
     evidence: Evidence
     matches: bool
     """Whether the bundle beside it is the one that was measured."""
+    model: Mapping[str, str] | None = None
+    """What a model of another maker is called and is: ``{"name", "kind"}``; None for a bundle."""
 
 
 def evidence_folder(path: Path | str) -> Path:
-    """Where later facts about a bundle are kept: ``claims.evidence`` for ``claims.bundle``."""
+    """Where later facts about a bundle (or a model file) are kept: ``claims.evidence`` for ``claims.bundle``."""
     path = Path(path)
-    return path.with_name(f"{path.name.removesuffix(SUFFIX)}.evidence")
+    stem = path.name.removesuffix(SUFFIX) if path.name.endswith(SUFFIX) else path.stem
+    return path.with_name(f"{stem}.evidence")
 
 
 def add_detached(path: Path | str, evidence: Evidence, by: str) -> Path:
@@ -53,15 +66,35 @@ def add_detached(path: Path | str, evidence: Evidence, by: str) -> Path:
         VerifyError: Not a bundle.
         TrainError: The disk is full, or the folder may not be written to.
     """
+    return write_detached(evidence_folder(path), str(read_manifest(Path(path))["digest"]), evidence, by)
+
+
+def write_detached(
+    folder: Path, digest: str, evidence: Evidence, by: str, *, model: Mapping[str, str] | None = None
+) -> Path:
+    """Write a file of facts.
+
+    Args:
+        folder: Where; made if it is not there.
+        digest: Of what was measured; empty where it has none, as a function in memory.
+        evidence: What was measured.
+        by: Who measured.
+        model: Name and kind of a model that is no bundle.
+
+    Returns:
+        The new file.
+
+    Raises:
+        TrainError: The disk is full, or the folder may not be written to.
+    """
     now = datetime.now(UTC)
     content = {
         "schema": SCHEMA,
-        "bundle": str(read_manifest(Path(path))["digest"]),
+        "bundle": digest,
         "by": by,
         "produced_at": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "evidence": evidence.to_json(),
-    }
-    folder = evidence_folder(path)
+    } | ({} if model is None else {"model": dict(model)})
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     short = digest_bytes(canonical_json(content).encode()).removeprefix("sha256:")[:8]
@@ -76,17 +109,41 @@ def read_detached(path: Path | str) -> list[Detached]:
     Raises:
         VerifyError: Not a bundle, or a file of facts cannot be read.
     """
-    digest = read_manifest(Path(path))["digest"]
-    return list(_read(evidence_folder(path), digest))
+    return read_folder(evidence_folder(path), read_manifest(Path(path))["digest"])
 
 
-def _read(folder: Path, digest: str) -> Iterator[Detached]:
-    for file in sorted(folder.glob("[!.]*.json")):
-        raw = read_json(file)
-        try:
-            if raw["schema"] != SCHEMA:
-                raise VerifyError(f"schema {raw['schema']!r}, this version reads {SCHEMA}", where=str(file))
-            evidence = Evidence.from_json(raw["evidence"])
-            yield Detached(file, raw["bundle"], raw["by"], raw["produced_at"], evidence, raw["bundle"] == digest)
-        except (KeyError, TypeError) as error:
-            raise VerifyError(f"not detached evidence: {error!r}", where=str(file)) from None
+def read_folder(folder: Path, digest: str = "") -> list[Detached]:
+    """All facts in a folder, oldest first.
+
+    Args:
+        folder: May be missing: then there are none.
+        digest: Of what they should be about.
+
+    Raises:
+        VerifyError: A file of facts cannot be read.
+    """
+    return [read_detached_file(file, digest) for file in sorted(folder.glob("[!.]*.json"))]
+
+
+def read_detached_file(file: Path, digest: str = "") -> Detached:
+    """One file of facts.
+
+    Raises:
+        VerifyError: It cannot be read, or holds something else.
+    """
+    raw = read_json(file)
+    try:
+        if raw["schema"] != SCHEMA:
+            raise VerifyError(f"schema {raw['schema']!r}, this version reads {SCHEMA}", where=str(file))
+        _require_texts(raw, file)
+        evidence, model = Evidence.from_json(raw["evidence"]), raw.get("model")
+        known = None if model is None else {"name": str(model["name"]), "kind": str(model["kind"])}
+        return Detached(file, raw["bundle"], raw["by"], raw["produced_at"], evidence, raw["bundle"] == digest, known)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise VerifyError(f"not detached evidence: {error!r}", where=str(file)) from None
+
+
+def _require_texts(raw: Any, file: Path) -> None:
+    for key in ("bundle", "by", "produced_at"):
+        if not isinstance(raw[key], str):
+            raise VerifyError(f"not detached evidence: {key} is {raw[key]!r}", where=str(file))

@@ -16,7 +16,7 @@ from trueweight.spec.settings import parse_setting
 __all__ = ["check_private", "without_folders", "without_folders_in_setting", "without_folders_in_yaml"]
 
 _ABSOLUTE = re.compile(r"(file://)?(/[^/]|~[^/]*/|[A-Za-z]:[\\/]|\\\\)")
-_SOURCES = ("source", "media_dir", "weights", "start_from")
+_SOURCES = ("source", "media_dir", "weights", "start_from", "meter")
 
 
 def without_folders(text: str) -> str:

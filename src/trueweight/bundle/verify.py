@@ -1,29 +1,45 @@
 """Three separate questions about a bundle: unchanged? signed by whom? do its numbers come out again?"""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trueweight.bundle.integrity import Content, ManifestChangedError, inspect
 from trueweight.bundle.load import Loaded, answered, build
+from trueweight.evaluate.tipping import Tipping
 from trueweight.evidence.record import Entry, Evidence
 
-__all__ = ["Mismatch", "Verification", "compare_evidence", "verify_bundle"]
+__all__ = ["Again", "Mismatch", "Verification", "compare_evidence", "verify_bundle"]
 
 RELATIVE = 1e-4
-"""Of metrics that are not shares: sums of float32 answers agree to about this between machines."""
+"""Of metrics of probabilities and amounts: sums of float32 answers agree to about this between machines. Of what has
+no unit, half a row's worth if that is less."""
 
-FLIPPED = 1e-3
-"""Share of rows whose answer may tip over where two classes tie; one row at least."""
+ROUNDING = 1e-9
+"""Of everything: the last digits were rounded once more on their way through JSON and a division."""
 
-SHARES = (
-    "accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "coverage",
-    "specificity", "hamming", "jaccard", "subset_accuracy",
+ANSWERED = (
+    "accuracy", "balanced_accuracy", "precision", "recall", "f1", "coverage", "specificity", "hamming", "jaccard",
+    "subset_accuracy",
 )  # fmt: skip
-"""Beginnings of names of metrics that count rows (or pairs of rows), so that one row moves them in a step."""
+"""Beginnings of names of metrics that look at nothing but which answers are right."""
+
+_COUNTS = ("rows", "weight")
 
 _EMPTY = ("not_run", "not_applicable", "failed", "claimed")
 """Statuses whose value, if any, was not measured here: there is nothing to measure again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What was measured again, and how it may differ from the first time."""
+
+    evidence: Evidence
+    tipping: Mapping[str, Tipping] = field(default_factory=dict)
+    """Rows whose answer rounding may tip: of the model by target, of a baseline by ``linear/TARGET``."""
+    whole: bool = False
+    """Whether all that a bundle holds was measured, so that what it does not hold was left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +83,7 @@ class Verification:
 def verify_bundle(
     path: Path | str,
     *,
-    recompute: Callable[[Loaded], Evidence] | None = None,
+    recompute: Callable[[Loaded], Evidence | Again] | None = None,
     allow: Sequence[str] = (),
     not_again: Collection[str] = ("cost",),
 ) -> Verification:
@@ -121,9 +137,10 @@ def _answers(loaded: Loaded) -> tuple[bool | None, str]:
     return True, f"answers: as recorded, {len(loaded.golden.table)} golden rows, largest difference {worst:.1g}"
 
 
-def _reproduced(stored: Evidence, fresh: Evidence, not_again: Collection[str]) -> tuple[bool, list[str]]:
-    wrong = compare_evidence(stored, fresh, not_again=not_again)
-    count = sum(_measurable(entry) and entry.axis not in not_again for entry in stored)
+def _reproduced(stored: Evidence, fresh: Evidence | Again, not_again: Collection[str]) -> tuple[bool, list[str]]:
+    again = fresh if isinstance(fresh, Again) else Again(fresh)
+    wrong = compare_evidence(stored, again.evidence, not_again=not_again, tipping=again.tipping, whole=again.whole)
+    count = sum(_measurable(entry) and not _left_out(entry, not_again) for entry in stored)
     claimed = sum(entry.status == "claimed" for entry in stored)
     left = f"; {claimed} are claims that nobody measured" if claimed else ""
     if wrong:
@@ -134,39 +151,56 @@ def _reproduced(stored: Evidence, fresh: Evidence, not_again: Collection[str]) -
     return True, [f"reproduced: yes, {count} facts measured again (all but {', '.join(sorted(not_again))}){left}"]
 
 
-def compare_evidence(stored: Evidence, fresh: Evidence, *, not_again: Collection[str] = ("cost",)) -> list[Mismatch]:
+def compare_evidence(
+    stored: Evidence, fresh: Evidence, *, not_again: Collection[str] = ("cost",),
+    tipping: Mapping[str, Tipping] | None = None, whole: bool = False,
+) -> list[Mismatch]:  # fmt: skip
     """Stored facts that fresh ones do not bear out.
 
-    The intervals in evidence are for other data; here the data is the same, so only rounding may differ: one row
-    or 0.1 % of rows for shares, 1e-4 of the value for the rest, texts exactly. Wider would let an inflated number
-    pass.
+    The intervals in evidence are for other data; here the data is the same, so only rounding may differ: for shares
+    and counts of answers, the rows whose answer hangs by a hair, mostly none; 1e-4 of the value for the rest; texts
+    exactly. Wider would let an inflated number pass.
 
     Args:
         stored: From the bundle.
         fresh: Measured again on the same data.
         not_again: Axes left out.
+        tipping: See :class:`Again`.
+        whole: Whether what is only in ``fresh`` was left out of ``stored``.
     """
     again = {entry.id: entry for entry in fresh}
-    wrong = []
-    for entry in stored:
-        if entry.axis in not_again and entry.interval is None:
-            continue
-        if not _measurable(entry):
-            continue
-        other = again.get(entry.id)
-        problem = _difference(entry, other) if other else f"{_shown(entry.value)} stored, not measured again"
-        if problem:
-            wrong.append(Mismatch(entry.id, problem))
-    return wrong
+    kept = [entry for entry in stored if not _left_out(entry, not_again)]
+    problems = [(entry.id, _problem(entry, again.get(entry.id), tipping or {})) for entry in kept]
+    known, axes = {entry.id for entry in stored}, {entry.axis for entry in stored}
+    more = [e for e in fresh if e.id not in known and e.axis in axes and not _left_out(e, not_again)] if whole else []
+    problems += [(e.id, f"{_shown(e.value)} measured, left out of the evidence") for e in more if _measurable(e)]
+    return [Mismatch(place, problem) for place, problem in problems if problem]
+
+
+def _left_out(entry: Entry, not_again: Collection[str]) -> bool:
+    """Whether nobody measures this again. A number of another axis cannot hide there: its id gives it away."""
+    return entry.axis in not_again and entry.id.startswith(f"{entry.axis}/")
 
 
 def _measurable(entry: Entry) -> bool:
     return entry.status not in _EMPTY and entry.value is not None
 
 
-def _difference(stored: Entry, fresh: Entry) -> str:
+def _problem(stored: Entry, fresh: Entry | None, tipping: Mapping[str, Tipping]) -> str:
     """What is wrong with a stored fact, or nothing."""
-    for word in ("axis", "metric", "target", "slice", "unit"):
+    if not _measurable(stored):
+        # A check that failed then may not fail now, and was told; what can be measured must not be kept silent about.
+        hidden = fresh is not None and _measurable(fresh) and stored.status != "failed"
+        return f"said to be {stored.status.replace('_', ' ')}, {_shown(fresh.value)} measured" if hidden else ""  # type: ignore[union-attr]
+    if fresh is None:
+        return f"{_shown(stored.value)} stored, not measured again"
+    if not _measurable(fresh):
+        return f"{_shown(stored.value)} stored, now {fresh.status.replace('_', ' ')}: {fresh.reason}"
+    return _difference(stored, fresh, _allowed(stored, _tipping_of(stored, tipping)))
+
+
+def _difference(stored: Entry, fresh: Entry, allowed: float) -> str:
+    for word in ("axis", "metric", "target", "slice", "unit", "status"):
         before, after = getattr(stored, word), getattr(fresh, word)
         if before != after:
             return f"its {word} is {after!r}, not {before!r}"
@@ -174,9 +208,10 @@ def _difference(stored: Entry, fresh: Entry) -> str:
         return "measured on other rows than these"
     if stored.n != fresh.n:
         return f"rests on {fresh.n} rows, not {stored.n}"
-    allowed = _allowed(stored)
     if not _agree(stored.value, fresh.value, allowed):
         return f"{_shown(stored.value)} stored, {_shown(fresh.value)} measured"
+    if stored.metric.endswith("flag") and _words(stored.reason) != _words(fresh.reason):
+        return f"its reason is {fresh.reason!r}, not {stored.reason!r}"
     return _interval_difference(stored, fresh, allowed) or _curve_difference(stored, fresh)
 
 
@@ -198,6 +233,11 @@ def _curve_difference(stored: Entry, fresh: Entry) -> str:
     return ""
 
 
+def _words(text: str | None) -> str:
+    """A sentence without its numbers, whose last digits may differ."""
+    return re.sub(r"[-+−]?\d[\d.,]*(e[-+]?\d+)?", "#", text or "")
+
+
 def _interval_difference(stored: Entry, fresh: Entry, allowed: float) -> str:
     before, after = stored.interval, fresh.interval
     if before is None or after is None:
@@ -210,23 +250,34 @@ def _interval_difference(stored: Entry, fresh: Entry, allowed: float) -> str:
     return ""
 
 
-def _allowed(entry: Entry) -> float:
+def _tipping_of(entry: Entry, known: Mapping[str, Tipping]) -> Tipping:
+    """The rows that may tip in what an entry counts: the model's, a baseline's, or both."""
+    target, pieces = entry.target or "", entry.id.split("/")
+    ours = known.get(target, Tipping())
+    if entry.axis == "baseline":
+        return known.get(f"{pieces[1]}/{target}", Tipping())
+    return ours + known.get(f"{pieces[-1]}/{target}", Tipping()) if entry.axis == "comparison" else ours
+
+
+def _allowed(entry: Entry, tipping: Tipping) -> float:
     """How far the fresh value may be, in the value's own unit."""
-    base = entry.metric.partition("[")[0]
-    if base.startswith(SHARES):
-        return max(1.0 / entry.n, FLIPPED) if entry.n else FLIPPED
+    if entry.value is None or isinstance(entry.value, str):
+        return 0.0
+    if entry.unit in _COUNTS:
+        return tipping.weight if entry.target is not None else 0.0
     if isinstance(entry.value, int):
-        # Counts of rows that were answered so or so; counts of what is in the data have no answers to flip.
-        return max(1.0, FLIPPED * (entry.n or 0)) if base.startswith("confusion") else 0.0
+        return 0.0
+    if entry.metric.startswith(ANSWERED):
+        return tipping.share
     width = abs(entry.interval.high - entry.interval.low) if entry.interval else 0.0
-    return RELATIVE * max(abs(float(entry.value or 0)), width) if not isinstance(entry.value, str) else 0.0
+    allowed = RELATIVE * max(abs(entry.value), width)
+    return allowed if entry.unit is not None or not entry.n else min(allowed, 0.5 / entry.n)
 
 
 def _agree(before: float | int | str | None, after: float | int | str | None, allowed: float) -> bool:
     if before is None or after is None or isinstance(before, str) or isinstance(after, str):
         return before == after
-    # The last digits of both were rounded once more on their way through JSON and a division.
-    return abs(before - after) <= allowed + 1e-12 * max(1.0, abs(before))
+    return abs(before - after) <= allowed + ROUNDING * max(1.0, abs(before))
 
 
 def _shown(value: float | int | str | None) -> str:

@@ -4,7 +4,8 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 import click
@@ -14,8 +15,11 @@ from trueweight.cli.check import check
 from trueweight.cli.completion import completion
 from trueweight.cli.console import complain, debugging, discard_output, speak_any_language
 from trueweight.cli.crash import report_crash
+from trueweight.cli.diff import diff
 from trueweight.cli.doctor import doctor
 from trueweight.cli.evaluate import evaluate
+from trueweight.cli.explain import explain
+from trueweight.cli.gate import gate
 from trueweight.cli.init import init
 from trueweight.cli.parts import parts
 from trueweight.cli.predict import predict
@@ -33,8 +37,8 @@ PROGRAM = "trueweight"
 
 SECTIONS = {
     "Make": (init, check, train),
-    "Ask": (predict,),
-    "Judge": (evaluate, verify, report, show),
+    "Ask": (predict, explain),
+    "Judge": (evaluate, gate, diff, verify, report, show),
     "Help": (parts, schema, doctor, cache, completion),
 }
 
@@ -77,8 +81,22 @@ def cli(verbose: bool) -> None:
     trueweight predict runs/claims-01/claims.bundle new.csv
     """
     level = logging.DEBUG if debugging() else logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("trueweight").setLevel(level)
+    click.get_current_context().with_resource(_logging_to_stderr(level))
+
+
+@contextmanager
+def _logging_to_stderr(level: int) -> Iterator[None]:
+    """What is logged while a command runs goes to standard error, as it is now, and nowhere else once it has ended."""
+    root, ours = logging.getLogger(), logging.getLogger("trueweight")
+    handler, before = logging.StreamHandler(sys.stderr), ours.level
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    root.addHandler(handler)
+    ours.setLevel(level)
+    try:
+        yield
+    finally:
+        ours.setLevel(before)
+        root.removeHandler(handler)
 
 
 for _commands in SECTIONS.values():

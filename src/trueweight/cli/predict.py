@@ -23,8 +23,12 @@ NOT_WRITTEN = (".arrow", ".feather", ".gz", ".ipc", ".json", ".tab", ".tsv", ".x
               help="File for the answers; standard output by default.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["csv", "parquet", "jsonl"]),
               help="Of the answers; by the file's ending, else csv.")  # fmt: skip
+@click.option("--media-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Where paths of pictures and sounds in cells start; as in training by default.")  # fmt: skip
 @click.option("--allow", multiple=True, metavar="PACKAGE", help="Let the bundle load parts of this installed package.")
-def predict(bundle: Path, source: str, output: str, form: str | None, allow: tuple[str, ...]) -> None:
+def predict(
+    bundle: Path, source: str, output: str, form: str | None, media_dir: Path | None, allow: tuple[str, ...]
+) -> None:
     """Answer every row of SOURCE (a file, or - for standard input) with BUNDLE, in the order of the rows.
 
     \b
@@ -42,7 +46,7 @@ def predict(bundle: Path, source: str, output: str, form: str | None, allow: tup
     prepare_torch()
     leave_pandas_out()
     with showing_progress():
-        columns = api.predict(api.load(bundle, allow=allow), source)
+        columns = api.predict(api.load(bundle, allow=allow), source, media_dir=media_dir)
     write_columns(columns, sys.stdout.buffer if output == "-" else Path(output), form)
 
 

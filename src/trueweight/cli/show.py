@@ -47,7 +47,8 @@ _PARTS = {
     "weights": "", "gradients": "", "optimizer": "what it remembers",
     "copies": "the running average, the best weights, a snapshot to go back to",
     "activations": "of one batch, or of one piece of it", "rows": "of the whole training part, and a batch",
-    "total": "",
+    "total": "at the peak of a step", "between": "of a look between steps, when gradients and activations have gone",
+    "whole": "of the whole fit, which train.budget.memory limits",
 }  # fmt: skip
 
 
@@ -81,5 +82,24 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", evidence_table(evidence), *confusion_tables(evidence))
         if remarks := data_remarks(evidence):
             yield from ("", "About the data:", *remarks)
+    if facts.get("later"):
+        later = aligned(_later(facts["later"]), left=5, first="  ")
+        yield from ("", "Measured later:", *(line.rstrip() for line in later))
     if facts.get("predict"):
         yield from ("", "Try it on a made-up row:", facts["predict"])
+
+
+def _later(measured: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
+    """One row a measurement: when, of what, how many rows, the first numbers, by whom."""
+    from trueweight.metrics.words import counted, shown
+
+    rows: list[Sequence[str]] = []
+    for one in measured:
+        told = []
+        for fact in one["evidence"]:
+            value, ends = shown(fact["value"], fact.get("low"), fact.get("high"))
+            told.append(f"{fact['target']} {fact['metric']} {value}{f' ({ends})' if ends else ''}")
+        other = "" if one["of_this_bundle"] else "OF ANOTHER BUNDLE"
+        told_words = "; ".join(told) or "no score"
+        rows.append((one["produced_at"], counted(one["rows"], "row"), told_words, f"by {one['by']}", other))
+    return rows

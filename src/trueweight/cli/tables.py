@@ -6,8 +6,9 @@ from pathlib import Path
 from trueweight.evidence.record import Entry, Evidence
 from trueweight.files import shortened
 from trueweight.metrics.words import counted, digits_for, plain, shown
+from trueweight.spec.units import describe_seconds
 
-__all__ = ["aligned", "confusion_tables", "data_remarks", "evidence_table"]
+__all__ = ["aligned", "confusion_tables", "cost_line", "data_remarks", "evidence_table"]
 
 _ROWS = (("row", "is"), ("rows", "are"))
 
@@ -115,6 +116,30 @@ def confusion_tables(evidence: Evidence) -> list[str]:
         rows += [(f"  {true}", *(counts.get((true, answer), "") for answer in answered)) for true in actual]
         lines += aligned(rows, first="  ")
     return lines
+
+
+def cost_line(evidence: Evidence) -> str:
+    """What training took, and what 1,000 answers take; nothing where nobody looked."""
+    facts = {e.id: e for e in evidence.select(axis="cost")}
+    spent, wall, answers = (facts.get(f"cost/{name}") for name in ("train/joules", "train/wall_seconds", _PER_1000))
+    if spent is None or wall is None or not isinstance(spent.value, float):
+        return ""
+    told = f"Cost: {describe_seconds(float(wall.value or 0))}, training {_energy(spent)}, {spent.status}"
+    per_1000 = facts.get("cost/predict/joules_per_1000")
+    if answers is not None and per_1000 is not None:
+        told += f"; 1,000 answers {plain(1000 * float(answers.value or 0), 0)} ms, {_energy(per_1000)}"
+    return told
+
+
+_PER_1000 = "predict/seconds_per_1000"
+
+
+def _energy(entry: Entry) -> str:
+    """Energy in a unit that suits it, with the ends between which it lies."""
+    value = float(entry.value or 0)
+    size, unit = next((s, u) for s, u in ((3.6e6, "kWh"), (3600.0, "Wh"), (1.0, "J")) if value >= s or u == "J")
+    ends = (entry.interval.low / size, entry.interval.high / size) if entry.interval else None
+    return f"{value / size:.2g} {unit}" + (f" ({ends[0]:.2g} … {ends[1]:.2g})" if ends else "")
 
 
 def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:

@@ -83,10 +83,16 @@ def _data_request(sources: tuple[str, ...], targets: tuple[str, ...]) -> dict[st
 
 
 def _tell(bundle: "Bundle", evidence: "Evidence") -> None:
-    from trueweight.cli.tables import data_remarks, evidence_table
+    from trueweight.cli.tables import cost_line, data_remarks, evidence_table
 
     linear = bundle.path.parent / "linear.bundle"
     kept = {"linear": linear} if linear.is_dir() and linear != bundle.path else {}
     if remarks := data_remarks(evidence):
         note("\n".join(["About the data:", *remarks]))
     note(evidence_table(evidence, kept=kept))
+    if cost := cost_line(evidence):
+        note(cost)
+    if bundle.resolved.gates:
+        from trueweight.api import gate
+
+        note("\n".join(["Gates:", *(f"  {ruling}" for ruling in gate(bundle).rulings)]))

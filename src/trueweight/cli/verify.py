@@ -18,8 +18,12 @@ __all__ = ["verify"]
 @click.option("--recompute", is_flag=True, help="Measure its numbers again; needs --data.")
 @click.option("--data", type=click.Path(), metavar="SOURCE", help="What the model was trained from.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--media-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Where paths of pictures and sounds in cells start; as in training by default.")  # fmt: skip
 @click.option("--allow", multiple=True, metavar="PACKAGE", help="Let the bundle load parts of this installed package.")
-def verify(bundle: Path, recompute: bool, data: str | None, as_json: bool, allow: tuple[str, ...]) -> None:
+def verify(
+    bundle: Path, recompute: bool, data: str | None, as_json: bool, media_dir: Path | None, allow: tuple[str, ...]
+) -> None:
     """Say three things about BUNDLE: whether it is unchanged, who signed it, and whether its numbers come out again.
 
     Exits with 5 if anything that was looked at is wrong.
@@ -37,7 +41,7 @@ def verify(bundle: Path, recompute: bool, data: str | None, as_json: bool, allow
     prepare_torch()
     leave_pandas_out()
     with showing_progress():
-        found = api.verify(bundle, recompute=recompute, data=data, allow=allow)
+        found = api.verify(bundle, recompute=recompute, data=data, media_dir=media_dir, allow=allow)
     if as_json:
         print_json(asdict(found))
     else:

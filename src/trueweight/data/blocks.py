@@ -18,16 +18,7 @@ from trueweight.data.column import FieldArrays
 from trueweight.data.made_by import code_print
 from trueweight.data.ragged import Ragged
 from trueweight.errors import TrainError, VerifyError
-from trueweight.files import (
-    cache_dir,
-    canonical_json,
-    digest_bytes,
-    disk_errors,
-    locked,
-    private_dir,
-    read_json,
-    write_json,
-)
+from trueweight.files import cache_dir, digest_compact, disk_errors, locked, private_dir, read_json, write_json
 from trueweight.progress import advance
 
 __all__ = ["MEDIA_SHARD_ROWS", "SHARD_ROWS", "block_address", "open_block", "write_block"]
@@ -48,8 +39,7 @@ Encode = Callable[[int, int], FieldArrays]
 
 def block_address(*parts: object) -> str:
     """Name of the block that holds these things, encoded by this code: data digest, kept rows, codecs as plain data."""
-    said = (code_print(), *parts)
-    return digest_bytes(*(canonical_json(part).encode() for part in said)).removeprefix("sha256:")[:40]
+    return digest_compact((code_print(), *parts))
 
 
 def write_block(

@@ -99,7 +99,7 @@ class TextCells(_Cells):
 class MediaCells(_Cells):
     """Pictures or sounds, not decoded yet: what a file's head tells is known, its content is not."""
 
-    raw_N: pa.Array
+    raw_N: pa.ChunkedArray
     """Bytes of a file each, or strings: paths from ``folder`` or ``data:`` addresses (base64). Null where missing."""
     folder: Path | None
     print_N: np.ndarray

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from trueweight.data.source import Piece, SourceFile
 from trueweight.errors import DataError
-from trueweight.spec.run import ChunksSpec, DataSpec
+from trueweight.spec.data import ChunksSpec, DataSpec
 
 __all__ = ["read_chunks"]
 

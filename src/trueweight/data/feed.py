@@ -1,7 +1,7 @@
 """Encoded rows as batches: one gather per tensor, no Python per row."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -51,6 +51,15 @@ class Feed:
         """Items of each row over all ragged arrays, (N,) int64; None where there is none."""
         packed = [t for tensors in self.inputs.values() for t in tensors.values() if isinstance(t, Packed)]
         return sum((t.lengths[self.rows] for t in packed), torch.zeros_like(self.rows)) if packed else None
+
+    def without(self, unread: Mapping[str, Collection[str]]) -> "Feed":
+        """The same rows without some arrays of some fields: what nobody reads need not be gathered, and its lengths
+        must not decide which rows meet in a batch."""
+        inputs = {
+            field: {name: t for name, t in tensors.items() if name not in unread.get(field, ())}
+            for field, tensors in self.inputs.items()
+        }
+        return replace(self, inputs=inputs)
 
     def batch(self, index: Tensor) -> Batch:
         """The cases at these positions of the feed, (B,) int64 from 0 to N - 1."""

@@ -37,7 +37,7 @@ class FolderRows:
     notes: tuple[str, ...]
 
 
-def read_folder(folder: Path, rows: int | None) -> FolderRows:
+def read_folder(folder: Path, rows: int | None, *, classes: bool = True) -> FolderRows:
     """Rows of a folder: each sub-folder is a class; above them may be ``train``, ``validation`` and ``test``.
 
     Hidden files are passed over; so are, with a note, files that are no pictures or sounds.
@@ -45,6 +45,7 @@ def read_folder(folder: Path, rows: int | None) -> FolderRows:
     Args:
         folder: To be read.
         rows: At most so many, evenly from everywhere, so that there are some of each class.
+        classes: Whether there must be class folders. Else the files of a folder without any will do: rows to answer.
 
     Raises:
         DataError: There are no class folders with such files in it, or it cannot be listed.
@@ -55,6 +56,9 @@ def read_folder(folder: Path, rows: int | None) -> FolderRows:
     else:
         found = [_Found("", "", _classes(folder))]
     kind, others = _usual_kind(found)
+    if kind is None and not classes:
+        found = [_Found("", "", {"": [path.name for path in sorted(folder.iterdir()) if _is_shown(path)]})]
+        kind, others = _usual_kind(found)
     if kind is None:
         raise _nothing(folder)
     listed, what = [row for one in found for row in one.rows(kind)], _WORDS[kind]
@@ -63,7 +67,10 @@ def read_folder(folder: Path, rows: int | None) -> FolderRows:
         notes.append(f"skipped files that are no {what}: {others:,}")
     if rows is not None and rows < len(listed):
         listed = [listed[place] for place in np.linspace(0, len(listed) - 1, rows).astype(np.int64)]
-    return FolderRows(_table(listed, found), _digest(folder, listed, whole=rows is None), tuple(notes))
+    table = _table(listed, found)
+    if "" in found[0].classes:
+        table = table.select([FILE])
+    return FolderRows(table, _digest(folder, listed, whole=rows is None), tuple(notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +131,17 @@ def _usual_kind(found: Sequence[_Found]) -> tuple[str | None, int]:
     return kind, sum(kinds.values()) - known.get(kind or "", 0)
 
 
+def _is_shown(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".")
+
+
 def _nothing(folder: Path) -> DataError:
     """What to say of a folder without a picture or sound in a class folder."""
     name, names = folder.name or str(folder), _folders(folder)
-    loose = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    if loose and all(named_kind(file) for file in loose):
-        problem = f"there are no class folders: {len(loose):,} files lie in {name} itself, e.g. {loose[0]!r}"
+    loose = sorted(path.name for path in folder.iterdir() if _is_shown(path))
+    media = [file for file in loose if named_kind(file)]
+    if len(media) > len(loose) / 2:
+        problem = f"there are no class folders: {len(media):,} files lie in {name} itself, e.g. {media[0]!r}"
         hint = "put the files of each class into a sub-folder called like it, or bring a table with their paths"
         return DataError(problem, where=str(folder), hint=hint)
     if loose or not names:
@@ -137,7 +149,9 @@ def _nothing(folder: Path) -> DataError:
         return DataError(f"{name} is a folder, not a file", where=str(folder), hint=hint)
     shown = ", ".join(names[:_SHOWN])
     hint = "each class needs a sub-folder with pictures (png, jpg, webp, gif, tif) or sounds (wav, flac, ogg, mp3)"
-    return DataError(f"{name} has no rows: its sub-folders {shown} hold no such files", where=str(folder), hint=hint)
+    rest = ", … hold" if len(names) > _SHOWN else " hold" if len(names) > 1 else " holds"
+    which = f"its sub-folder{'s' if len(names) > 1 else ''} {shown}{rest} no pictures or sounds"
+    return DataError(f"{name} has no rows: {which}", where=str(folder), hint=hint)
 
 
 def _table(listed: Sequence[tuple[str, str, str]], found: Sequence[_Found]) -> pa.Table:

@@ -4,7 +4,7 @@ Shape suffixes:
     N  rows    K  cases
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trueweight.data.cells import DateCells, LevelCells, NumberCells, ReadOptions
+from trueweight.data.channels import JOINED, as_lists, as_one_series, joinable
 from trueweight.data.parse_series import is_list
 from trueweight.data.ragged import starts_of
 from trueweight.data.reading import cells_of, plain_facts
-from trueweight.data.table import Table
+from trueweight.data.table import Provenance, Table
 from trueweight.errors import DataError
 from trueweight.files import canonical_json, digest_bytes
-from trueweight.spec.run import CasesSpec
+from trueweight.spec.data import CasesSpec
 
 __all__ = ["Grouped", "grouped"]
 
@@ -29,25 +30,27 @@ class Grouped:
 
     table: Table
     series: tuple[str, ...]
-    """Columns that became lists."""
+    """Columns whose cells are lists."""
     first_K: np.ndarray
     """Number of a row of each case in the table that was grouped."""
 
 
 def grouped(
-    table: Table, cases: CasesSpec, options: ReadOptions, *, single: Sequence[str] = (),
+    table: Table, cases: CasesSpec, options: ReadOptions, *, single: Sequence[str] = (), own: Sequence[str] = (),
     apart: Sequence[str | None] | None = None,
 ) -> Grouped:  # fmt: skip
     """Put the rows of each case together, cases in the order in which they first come.
 
     Columns that vary within a case become lists in the order of time; others stay single cells: the first that is
-    given. The time column, which has done its work, is left out. Rows without a case are left out and counted.
+    given. Several columns of numbers become one series, of as many channels. The time column, which has done its work,
+    is left out. Rows without a case are left out and counted.
 
     Args:
         table: One row a step.
-        cases: Which columns name the case and the time, and which become lists, where that is known already.
+        cases: Which columns name the case and the time, and which become lists and channels, where that is known.
         options: How cells are read.
         single: Columns that must not become lists, such as targets; those that the table lacks are passed over.
+        own: Columns that stay by themselves, and are no channels of a series with others, unless ``cases`` says so.
         apart: A word for each row; rows with different words never share a case, whatever its name.
 
     Raises:
@@ -56,35 +59,74 @@ def grouped(
     assert cases.case is not None  # by the spec's own rule
     order, start_K1 = _order(table, cases, options, apart)
     single = [name for name in single if name in table.names and name != cases.case]
-    others = [name for name in table.names if name not in (cases.case, cases.time)]
-    known = cases.series
     columns: dict[str, pa.Array] = {}
-    series: list[str] = []
+    steps: dict[str, pa.Array] = {}
     for name in table.names:
         if name == cases.time and name not in single:
             continue
         cells = _sorted(table.data.column(name), order)
-        changing = _changing(cells, start_K1) if name in others else None
         if name == cases.time:  # asked for as a time of the case: when it ends
             columns[name] = cells.take(pa.array(start_K1[1:] - 1))
             continue
+        changing = None if name == cases.case else _changing(cells, start_K1)
         if name in single:
             _refuse(changing, name, table, cases)
-        if name not in single and name in others and (name in known if known is not None else changing is not None):
-            columns[name] = pa.LargeListArray.from_arrays(start_K1, cells).cast(pa.list_(cells.type))
-            series.append(name)
-        else:
-            columns[name] = cells.take(pa.array(_first_given(cells, start_K1)))
-    lost = len(table) - len(order)
-    notes = (f"{lost:,} rows without a case left out",) if lost else ()
-    asked = canonical_json(cases.model_dump(mode="json") | {"series": series}).encode()
-    origin = table.provenance
-    provenance = replace(
-        origin, digest=digest_bytes(origin.digest.encode(), asked) if origin.digest else "",
-        notes=(*origin.notes, *notes), series=tuple(series),
-    )  # fmt: skip
+        if name not in (*single, cases.case) and _is_series(name, changing, cases):
+            steps[name] = cells
+        columns[name] = cells if name in steps else cells.take(pa.array(_first_given(cells, start_K1)))
+    channels = _channels(
+        table, cases, {name: cells for name, cells in steps.items() if name not in own}, start_K1, options
+    )
+    columns = _listed(columns, steps, channels, start_K1)
+    provenance = _provenance(table, cases, tuple(steps), channels, len(table) - len(order))
     first_K = order[start_K1[:-1]] if len(order) else order
-    return Grouped(replace(table, data=pa.table(columns), provenance=provenance), tuple(series), first_K)
+    return Grouped(replace(table, data=pa.table(columns), provenance=provenance), provenance.series or (), first_K)
+
+
+def _is_series(name: str, changing: int | None, cases: CasesSpec) -> bool:
+    if cases.series is None:
+        return changing is not None or name in (cases.channels or ())
+    return name in cases.series
+
+
+def _channels(
+    table: Table, cases: CasesSpec, steps: Mapping[str, pa.Array], start_K1: np.ndarray, options: ReadOptions
+) -> tuple[str, ...]:
+    """Columns that become one series."""
+    if cases.channels is not None:
+        for name in cases.channels if cases.series is None else ():  # asked for, and not known from a training table
+            table.column(name)  # says which are near, where there is none
+        return tuple(cases.channels) if set(cases.channels) & set(table.names) else ()
+    if cases.series is not None or JOINED in table.names:
+        return ()
+    return tuple(joinable(steps, start_K1, options))
+
+
+def _listed(
+    columns: Mapping[str, pa.Array], steps: Mapping[str, pa.Array], channels: Sequence[str], start_K1: np.ndarray
+) -> dict[str, pa.Array]:
+    """The columns with steps as lists; the channels' series stands where the first of them was."""
+    found: dict[str, pa.Array] = {}
+    for name, cells in columns.items():
+        if name in channels:
+            if JOINED not in found:
+                found[JOINED] = as_one_series([steps.get(channel) for channel in channels], start_K1)
+        else:
+            found[name] = as_lists(cells, start_K1) if name in steps else cells
+    return found
+
+
+def _provenance(
+    table: Table, cases: CasesSpec, series: tuple[str, ...], channels: tuple[str, ...], lost: int
+) -> Provenance:
+    origin = table.provenance
+    notes = (f"{lost:,} rows without a case left out",) if lost else ()
+    asked = cases.model_dump(mode="json", exclude={"channels"}) | {"series": list(series)}
+    asked |= {"channels": list(channels)} if channels else {}
+    digest = digest_bytes(origin.digest.encode(), canonical_json(asked).encode()) if origin.digest else ""
+    alone = tuple(name for name in series if name not in channels)
+    lists = (*alone, JOINED) if channels else alone
+    return replace(origin, digest=digest, notes=(*origin.notes, *notes), series=lists, channels=channels)
 
 
 def _order(

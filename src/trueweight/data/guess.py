@@ -5,7 +5,6 @@ Shape suffixes:
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,18 +14,17 @@ import pyarrow.compute as pc
 
 from trueweight.data.cells import ReadOptions
 from trueweight.data.guess_lists import guess_list, guess_numbers, guess_several, guess_several_targets, guess_steps
-from trueweight.data.media_kinds import media_kind, some_there
+from trueweight.data.media import OUTSIDE, media_array
+from trueweight.data.media_kinds import media_kind, why_gone
 from trueweight.data.parse_dates import day_comes_first, read_dates
-from trueweight.data.parse_lists import find_separator, read_vectors
-from trueweight.data.parse_numbers import EXACT, number_style, read_numbers, too_small
-from trueweight.data.parse_series import is_list, number_of_channels
+from trueweight.data.parse_numbers import EXACT, read_numbers, too_small
 from trueweight.data.parse_texts import Texts, flat, is_text, read_texts
+from trueweight.data.settle import style_fields
 from trueweight.errors import DataError
 from trueweight.metrics.words import counted
 from trueweight.registry import registry
-from trueweight.spec.base import PartSpec
 
-__all__ = ["Guess", "guess_feature", "guess_series", "guess_target", "settle"]
+__all__ = ["Guess", "guess_feature", "guess_series", "guess_target"]
 
 _STRAYS = 0.01
 """Share of given cells that may be unreadable as what the others are."""
@@ -138,8 +136,13 @@ def guess_feature(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Gues
         raw: All of its cells.
         options: Missing markers and decimal comma.
     """
+    if _is_bytes(raw.type) and (found := _media(raw, options)):
+        return Guess(*found)  # before their bytes are copied into one array
     array = flat(raw)
-    unfit = guess_list(array, options) or _media(array, options) or _unreadable(array)
+    # Bytes that are text by chance are made text when they are laid flat: files are looked for before.
+    files = media_array(raw)
+    media = (_media(files, options) if files is not None else None) or _media(array, options)
+    unfit = guess_list(array, options) or media or _unreadable(array)
     if unfit:
         return Guess(*unfit)
     look = _look(name, array, options)
@@ -151,13 +154,19 @@ def guess_feature(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Gues
     raise AssertionError("the last rule takes every column")
 
 
-def _media(array: pa.Array, options: ReadOptions) -> tuple[str, str, dict[str, Any]] | None:
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _media(array: pa.ChunkedArray | pa.Array, options: ReadOptions) -> tuple[str, str, dict[str, Any]] | None:
     kind = media_kind(array, options)
     if kind is None or kind not in registry("column"):
         return None
     what = {"image": "pictures", "audio": "sounds"}[kind]
-    if is_text(array.type) and not some_there(array, options):
+    if is_text(array.type) and (gone := why_gone(array, options)):
         why = f"paths of {what}, but the files are not there: say where they start with data.media_dir"
+        if gone == OUTSIDE:
+            why = f"paths of {what} that lead out of the data's folder: name a folder that holds them, data.media_dir"
         return "ignore", why, {}
     return kind, f"cells {'name' if is_text(array.type) else 'are'} files of {what}", {}
 
@@ -239,15 +248,7 @@ def _names_rows(name: str) -> bool:
 def _number_spec(look: _Look) -> dict[str, Any]:
     if not is_text(look.raw.type):
         return {}
-    return _style_fields(look.texts.texts, look.options)
-
-
-def _style_fields(texts: pa.Array, options: ReadOptions) -> dict[str, Any]:
-    style = number_style(texts, options)
-    found = {"decimal_comma": style.decimal_comma, "thousands_point": style.thousands_point}
-    if options.decimal_comma is not None:
-        del found["decimal_comma"]  # said once, for all columns
-    return {key: value for key, value in found.items() if value is not None}
+    return style_fields(look.texts.texts, look.options)
 
 
 def _date(look: _Look) -> Guess | None:
@@ -360,61 +361,3 @@ def _target_number(look: _Look) -> Guess | None:
     if look.strays:
         return Guess("number", _mostly(look, "numbers", look.strays))
     return Guess("number", f"all {look.given:,} values are numbers")
-
-
-def settle(part: PartSpec, raw: pa.ChunkedArray, options: ReadOptions) -> PartSpec:
-    """The same part with everything decided that its column's cells decide, so that later tables are read alike.
-
-    Otherwise a single row to predict would have to decide for itself whether ``1,234`` is a thousand. Parts without
-    such fields come back as they are.
-    """
-    decide = _DECISIONS.get(part.type)
-    if decide is None:
-        return part
-    asked = part.model_dump()
-    found = {key: value for key, value in decide(raw, options).items() if key in asked and asked[key] is None}
-    return part.model_copy(update=found) if found else part
-
-
-def _settle_number(raw: pa.ChunkedArray, options: ReadOptions) -> dict[str, Any]:
-    array = flat(raw)
-    return _style_fields(read_texts(array, options).texts, options) if is_text(array.type) else {}
-
-
-def _settle_date(raw: pa.ChunkedArray, options: ReadOptions) -> dict[str, Any]:
-    array = flat(raw)
-    decided = day_comes_first(read_texts(array, options).texts) if is_text(array.type) else None
-    if decided is None and "day first assumed" in read_dates(array, options).notes:
-        decided = True  # as these very cells are read
-    return {} if decided is None else {"day_first": decided}
-
-
-def _settle_set(raw: pa.ChunkedArray, options: ReadOptions) -> dict[str, Any]:
-    array = flat(raw)
-    separator = find_separator(read_texts(array, options).texts) if is_text(array.type) else None
-    return {"separator": separator} if separator else {}
-
-
-def _settle_vector(raw: pa.ChunkedArray, options: ReadOptions) -> dict[str, Any]:
-    width = read_vectors(raw, options).value_ND.shape[1]
-    return {"width": width} if width else {}
-
-
-def _settle_series(raw: pa.ChunkedArray, options: ReadOptions) -> dict[str, Any]:
-    array = flat(raw)
-    channels = number_of_channels(array, options)
-    found: dict[str, Any] = {"channels": channels} if channels else {}
-    if is_list(array.type) and is_text(array.type.value_type):
-        style = number_style(read_texts(array.flatten(), options).texts, options)
-        found["decimal_comma"] = bool(style.decimal_comma)
-    return found
-
-
-_Decide = Callable[[pa.ChunkedArray, ReadOptions], dict[str, Any]]
-_DECISIONS: dict[str, _Decide] = {
-    "number": _settle_number,
-    "date": _settle_date,
-    "set": _settle_set,
-    "vector": _settle_vector,
-    "timeseries": _settle_series,
-}

@@ -8,7 +8,7 @@ import numpy as np
 from trueweight.data.cells import DateCells, LevelCells, NumberCells, ReadOptions
 from trueweight.data.reading import cells_of, plain_facts
 from trueweight.data.table import Table
-from trueweight.spec.run import CasesSpec
+from trueweight.spec.data import CasesSpec
 
 __all__ = ["count_groups", "find_cases", "in_order_of_time"]
 

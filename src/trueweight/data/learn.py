@@ -14,11 +14,13 @@ from trueweight.data.roles import Role
 from trueweight.data.sample import BottomK
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
+from trueweight.data.together import learn_together
 from trueweight.errors import VerifyError
 from trueweight.files import cache_dir, canonical_json, digest_bytes, private_dir, read_json, write_json
 from trueweight.progress import advance
 
 __all__ = ["blank_signature", "learn_signature"]
+
 
 def blank_signature(table: Table, roles: Sequence[Role], options: ReadOptions, rows: np.ndarray) -> Signature:
     """Types and roles, with cells read and dirt counted over ``rows``, but nothing learnt yet."""
@@ -55,7 +57,8 @@ def learn_signature(
     for place, (name, facts) in enumerate(blank.columns.items(), 1):
         learnt[name] = _learn(facts, blank, table, train, sample, min_group, weight_N)
         advance("learning about columns", place, len(blank.columns), unit="columns")
-    return replace(blank, columns=learnt, rows=len(train))
+    signature = replace(blank, columns=learnt, rows=len(train))
+    return replace(signature, together=learn_together(signature, table, train, min_group=min_group))
 
 
 def _learn(

@@ -20,8 +20,12 @@ import pyarrow.compute as pc
 
 from trueweight.data.cells import MediaCells, ReadOptions
 from trueweight.data.parse_texts import is_text, marks_missing, trim
+from trueweight.metrics.words import counted
 
-__all__ = ["Look", "UnusableError", "content_of", "file_bytes", "in_threads", "media_array", "read_media"]
+__all__ = [
+    "OUTSIDE", "Look", "UnusableError", "content_of", "file_bytes", "in_threads", "media_array", "read_media",
+    "undecodable",
+]  # fmt: skip
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -34,8 +38,8 @@ class UnusableError(Exception):
     """A cell that is no file of its kind. Its text says why in a word or two: it is what gets counted."""
 
 
-def media_array(raw: pa.ChunkedArray | pa.Array) -> pa.Array | None:
-    """Cells as one array of bytes or texts; None for a type that cannot hold files.
+def media_array(raw: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | None:
+    """Cells as bytes or texts; None for a type that cannot hold files. Bytes are not copied: they may fill a disk.
 
     Of structs the field ``bytes`` counts, and where it is null the field ``path``.
     """
@@ -43,7 +47,7 @@ def media_array(raw: pa.ChunkedArray | pa.Array) -> pa.Array | None:
     plain = [_plain(chunk) for chunk in chunks] or [_plain(pa.array([], raw.type))]
     if any(array is None for array in plain):
         return None
-    return plain[0] if len(plain) == 1 else pa.concat_arrays(plain)
+    return pa.chunked_array(plain)
 
 
 def _plain(array: pa.Array) -> pa.Array | None:
@@ -81,12 +85,15 @@ _RUN = 64
 
 _PATH = b"\x00path:"
 
+OUTSIDE = "path out of the data's folder"
+"""What is wrong with a path that is absolute or climbs with ``..``, and leads elsewhere than below its folder."""
+
 
 def file_bytes(cell: bytes | str, folder: Path | None) -> bytes:
     """The content of the file that a cell holds or names.
 
     Raises:
-        UnusableError: There is no such file, or it cannot be had.
+        UnusableError: There is no such file, it cannot be had, or it lies elsewhere than below the folder.
     """
     if isinstance(cell, bytes):
         if not cell.startswith(_PATH):
@@ -97,10 +104,25 @@ def file_bytes(cell: bytes | str, folder: Path | None) -> bytes:
     if cell.startswith(("http://", "https://", "s3://", "hf://", "gs://")):
         raise UnusableError("web address, not fetched")
     try:
-        path = (folder or Path()) / cell
+        path = _below(folder or Path(), cell)
         return path.read_bytes() if path.is_file() else _not_found()
     except (OSError, ValueError):  # no permission; a name too long, or with a zero in it
         return _not_found()
+
+
+def _below(folder: Path, cell: str) -> Path:
+    """The file that a path in a cell leads to. A table may come from anybody, and must not read what its reader may.
+
+    Judged by the words of the path alone: a link within the folder is followed, for whoever laid it there has decided
+    where it leads.
+    """
+    if ".." not in cell and not cell.startswith("/"):
+        return folder / cell
+    root = os.path.abspath(folder)  # noqa: PTH100  # Path.resolve would follow links
+    path = os.path.normpath(os.path.join(root, cell))  # noqa: PTH118  # as above
+    if os.path.commonpath([root, path]) != root:
+        raise UnusableError(OUTSIDE)
+    return Path(path)
 
 
 def _not_found() -> bytes:
@@ -126,6 +148,12 @@ def content_of(cells: MediaCells, row: int) -> bytes:
     return file_bytes(cells.raw_N[row].as_py(), cells.folder)
 
 
+def undecodable(column: str, count: int, kind: str) -> str:
+    """What is said of files whose heads were right and whose rest is not."""
+    counts = "counts" if count == 1 else "count"
+    return f"{column}: {counted(count, kind)} cannot be decoded and {counts} as missing"
+
+
 def in_threads(job: Callable[[S], T], things: Iterable[S]) -> Iterator[T]:
     """``map``, on as many threads as this process has cores: what decodes files lets go of the interpreter."""
     count = min(len(os.sched_getaffinity(0)), 16)
@@ -149,7 +177,7 @@ def read_media(raw: pa.ChunkedArray, options: ReadOptions, look: Look, facts: in
     array = media_array(raw)
     if array is None:
         given = len(raw) - raw.null_count
-        array = pa.nulls(len(raw), pa.large_string())
+        array = pa.chunked_array([pa.nulls(len(raw), pa.large_string())])
         return _cells(array, options, [(0, (0,) * facts, f"not a {kind}")] * given + [None] * (len(raw) - given), facts)
     if is_text(array.type):
         trimmed = trim(array)
@@ -178,14 +206,25 @@ def _print(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
 
 
-def _cells(array: pa.Array, options: ReadOptions, seen: "list[_Seen | None]", facts: int) -> MediaCells:
+def _emptied(array: pa.ChunkedArray, missing_N: np.ndarray) -> pa.ChunkedArray:
+    """Null where missing; chunks in which nothing changes are not copied."""
+    chunks, start = [], 0
+    for chunk in array.chunks:
+        missing = missing_N[start : start + len(chunk)]
+        given = chunk.is_valid().to_numpy(zero_copy_only=False)
+        chunks.append(pc.if_else(pa.array(missing), None, chunk) if (missing & given).any() else chunk)
+        start += len(chunk)
+    return pa.chunked_array(chunks, array.type)
+
+
+def _cells(array: pa.ChunkedArray, options: ReadOptions, seen: "list[_Seen | None]", facts: int) -> MediaCells:
     wrong = Counter(one[2] for one in seen if one is not None and one[2])
     missing_N = np.array([one is None or bool(one[2]) for one in seen], bool)
     kept = [(0, (0,) * facts, "") if one is None or one[2] else one for one in seen]
     return MediaCells(
         missing_N=missing_N,
         notes=dict(wrong),
-        raw_N=pc.if_else(pa.array(missing_N), None, array),
+        raw_N=_emptied(array, missing_N),
         folder=options.media_dir,
         print_N=np.array([one[0] for one in kept], np.uint64),
         head_NF=np.array([one[1] for one in kept], np.int64).reshape(len(kept), facts),

@@ -10,7 +10,7 @@ from trueweight.data.cells import ReadOptions
 from trueweight.data.media import UnusableError, file_bytes, media_array
 from trueweight.data.parse_texts import is_text, marks_missing, trim
 
-__all__ = ["ENDINGS", "media_kind", "named_kind", "some_there"]
+__all__ = ["ENDINGS", "media_kind", "named_kind", "why_gone"]
 
 ENDINGS = {
     "image": (".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp"),
@@ -45,14 +45,15 @@ def media_kind(raw: pa.ChunkedArray | pa.Array, options: ReadOptions | None = No
     return kind if count >= _SHARE * len(given) else None
 
 
-def _some(array: pa.Array, options: ReadOptions, most: int) -> list[Any]:
+def _some(array: pa.ChunkedArray | pa.Array, options: ReadOptions, most: int) -> list[Any]:
     """Cells from everywhere in the column that are not missing."""
-    given = array.drop_null()
-    some = given.take(pa.array(np.linspace(0, len(given) - 1, min(len(given), most)).astype(np.int64)))
-    if is_text(some.type):
-        some = trim(some)
-        some = some.filter(pa.array(~marks_missing(some, options)))
-    return [cell for cell in some.to_pylist() if cell]
+    given = np.flatnonzero(np.asarray(array.is_valid()))
+    rows = given[np.linspace(0, len(given) - 1, min(len(given), most)).astype(np.int64)]
+    cells = [array[row].as_py() for row in rows.tolist()]  # one by one: taking joins all chunks
+    if is_text(array.type):
+        some = trim(pa.array(cells, array.type))
+        cells = some.filter(pa.array(~marks_missing(some, options))).to_pylist()
+    return [cell for cell in cells if cell]
 
 
 def _headed_kind(content: bytes) -> str | None:
@@ -61,14 +62,15 @@ def _headed_kind(content: bytes) -> str | None:
     return next((kind for kind, heads in _HEADS.items() if content.startswith(heads)), None)
 
 
-def some_there(names: pa.Array, options: ReadOptions) -> bool:
-    """Whether any of twenty files that cells name, from everywhere in the column, can be had."""
-    return any(_there(name, options) for name in _some(names, options, 20))
+def why_gone(names: pa.Array, options: ReadOptions) -> str:
+    """What is wrong with most of twenty files that cells name, from everywhere; "" if any of them can be had."""
+    reasons = Counter(_why_gone(name, options) for name in _some(names, options, 20))
+    return "" if "" in reasons or not reasons else reasons.most_common(1)[0][0]
 
 
-def _there(name: str, options: ReadOptions) -> bool:
+def _why_gone(name: str, options: ReadOptions) -> str:
     try:
         file_bytes(name, options.media_dir)
-    except UnusableError:
-        return False
-    return True
+    except UnusableError as reason:
+        return str(reason)
+    return ""

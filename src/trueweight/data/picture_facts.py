@@ -67,8 +67,10 @@ def learn_pictures(
     seen = sample.rows[~cells.missing_N[sample.rows]]
     few = count < min(min_group, len(rows)) or not len(seen)
     chosen = size or ((32, 32) if few else shared_size(cells.head_NF[seen]))
-    facts = {"count": count, "missing": missing, "size": list(chosen)}
+    facts: dict[str, Any] = {"count": count, "missing": missing, "size": list(chosen)}
     looked_at = [] if few else _look(cells, BottomK.of(seen, k=_LOOKED_AT).rows, chosen)
+    facts |= {"looked_at": 0 if few else min(len(seen), _LOOKED_AT)}
+    facts |= {"broken": facts["looked_at"] - len(looked_at)}
     if not looked_at:
         return facts | {"channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3, "covariance": []}
     return facts | _colours(np.stack(looked_at))

@@ -6,7 +6,7 @@ import stat
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
@@ -22,7 +22,7 @@ from trueweight.data.table import Provenance, Table
 from trueweight.errors import DataError
 from trueweight.files import TOO_LONG, digest_bytes, digest_file
 from trueweight.registry import registry
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 __all__ = ["read_table"]
 
@@ -32,7 +32,9 @@ _MAGIC_CHARACTERS = "*?["
 _PLAIN = DataSpec()
 
 
-def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = None, rows: int | None = None) -> Table:
+def read_table(
+    source: object, spec: DataSpec = _PLAIN, *, base: Path | None = None, rows: int | None = None, classes: bool = True
+) -> Table:
     """Read rows from files or from a frame.
 
     Args:
@@ -42,6 +44,7 @@ def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = N
         spec: How files are read: format, delimiter, encoding, how many bad rows are bearable.
         base: Folder that relative file names start from; None means the working directory.
         rows: Read at most this many rows, and hardly more of the files than they need.
+        classes: Whether a folder must hold class folders; else its own files will do.
 
     Returns:
         Columns of text files are strings with "" for empty cells; all other sources keep their types.
@@ -55,6 +58,8 @@ def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = N
     names = _file_names(source)
     if names is None:
         table = from_frame(source)
+        if spec.media_dir is not None and table.media_dir is None:
+            table = replace(table, media_dir=(base or Path()) / spec.media_dir)
         return table if rows is None or len(table) <= rows else table.head(rows)
     parts: list[_Part] = []
     missing = rows
@@ -62,7 +67,7 @@ def read_table(source: object, spec: DataSpec = _PLAIN, *, base: Path | None = N
     for path in paths:
         if missing == 0:
             break
-        parts.append(_read_file(path, spec, missing))
+        parts.append(_read_file(path, spec, missing, classes=classes))
         missing = None if missing is None else missing - len(parts[-1].data)
     return Table(_joined(parts), _provenance(parts, rows), _media_dir(paths, spec))
 
@@ -133,9 +138,9 @@ class _Part:
     notes: tuple[str, ...]
 
 
-def _read_file(path: Path | None, spec: DataSpec, rows: int | None) -> _Part:
+def _read_file(path: Path | None, spec: DataSpec, rows: int | None, *, classes: bool) -> _Part:
     if path is not None and _is_folder(path):
-        found = read_folder(path, rows)
+        found = read_folder(path, rows, classes=classes)
         name = path.resolve().name or str(path)
         return _Part(name, "folder", found.digest, Piece(found.data), found.data, found.notes)
     file = SourceFile.held("standard input", sys.stdin.buffer.read()) if path is None else _opened(path)
@@ -185,7 +190,8 @@ def _opened(path: Path) -> SourceFile:
             return SourceFile.held(path.name, path.read_bytes())
         return SourceFile.at(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f"there is no file {path.name!r}", where=where, hint=_neighbours(path)) from None
+        what = "file" if path.suffix else "file or folder"
+        raise DataError(f"there is no {what} {path.name!r}", where=where, hint=_neighbours(path)) from None
     except PermissionError:
         hint = f"ask its owner, or: chmod u+r {path}"
         raise DataError(f"no permission to read {path.name}", where=where, hint=hint) from None

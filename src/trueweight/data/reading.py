@@ -11,7 +11,7 @@ from trueweight.data.column import FieldArrays
 from trueweight.data.field import Field
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
-from trueweight.files import canonical_json, digest_bytes
+from trueweight.files import digest_compact
 from trueweight.registry import registry
 
 __all__ = [
@@ -126,7 +126,7 @@ def encoded_of(table: Table, field: Field, signature: Signature) -> FieldArrays:
     cells = {name: cells_of(table, signature.columns[name], signature.options) for name in field.codecs}
     if not field.sensed:
         return field.encode(cells)
-    known, key = _ENCODED.setdefault(table, {}), digest_bytes(canonical_json(field.to_json()).encode())
+    known, key = _ENCODED.setdefault(table, {}), digest_compact(field.to_json())
     if key not in known:
         known[key] = field.encode(cells)
     return known[key]

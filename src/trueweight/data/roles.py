@@ -1,24 +1,36 @@
 """What each column is for: feature, target, key, weight, or left alone, and why."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 
+import pyarrow as pa
+
 from trueweight.data.cells import ReadOptions
-from trueweight.data.guess import guess_feature, guess_series, settle
+from trueweight.data.guess import Guess, guess_feature, guess_series
+from trueweight.data.made_by import code_print
 from trueweight.data.reading import reading_from
+from trueweight.data.settle import settle
 from trueweight.data.table import Table
-from trueweight.errors import DataError
+from trueweight.errors import DataError, VerifyError
+from trueweight.files import cache_dir, digest_compact, private_dir, read_json, write_json
 from trueweight.progress import advance
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
+from trueweight.spec.data import DataSpec
 from trueweight.spec.document import Document, Path, dotted
-from trueweight.spec.run import DataSpec, RunSpec
+from trueweight.spec.run import RunSpec
+from trueweight.spec.slices import BinsSpec
 
 __all__ = [
     "Role", "assign_roles", "left_out", "missing_columns", "named_columns", "read_options_of", "require_features",
 ]  # fmt: skip
+
+
+_MANY_LETTERS = 2**22
+"""Bytes of a column of texts from which its guessed type is kept in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +94,25 @@ def named_columns(spec: RunSpec) -> list[tuple[Path, str]]:
         (("split", "column"), split.column),
         (("data", "primary_key"), spec.data.primary_key),
         (("data", "sample_weight"), spec.data.sample_weight),
+        *_sliced(spec),
     ]
     return [(path, name) for path, name in named if name is not None]
+
+
+def _sliced(spec: RunSpec) -> Iterator[tuple[Path, str]]:
+    """Columns that part the rows for judging."""
+    for place, asked in enumerate(spec.evaluate.slices):
+        where: Path = ("evaluate", "slices", place)
+        if isinstance(asked, BinsSpec):
+            yield (*where, "column"), asked.column
+        elif isinstance(asked, str):
+            yield where, asked
+        else:
+            for number, name in enumerate(asked):
+                yield (*where, number), name
+    if spec.evaluate.sensitive is not None:
+        for place, name in enumerate(spec.evaluate.sensitive.columns):
+            yield ("evaluate", "sensitive", "columns", place), name
 
 
 def missing_columns(table: Table, named: Sequence[tuple[Path, str]], positions: Document | None) -> list[str]:
@@ -100,6 +129,8 @@ def _missing_line(table: Table, path: Path, name: str, positions: Document | Non
 def _reserved(spec: RunSpec) -> dict[str, tuple[str, str, str]]:
     """Columns with a job of their own: name to (role, column type, why)."""
     split, found = spec.split, dict[str, tuple[str, str, str]]()
+    for name in spec.evaluate.sensitive.columns if spec.evaluate.sensitive else ():
+        found[name] = ("ignored", "ignore", "sensitive: measured, not learnt from")
     if spec.evaluate.interval.cluster:
         found[spec.evaluate.interval.cluster] = ("ignored", "ignore", "says which rows belong together")
     if split.group:
@@ -132,10 +163,34 @@ def _role(table: Table, name: str, spec: RunSpec, reserved: dict[str, tuple[str,
         return Role(name, role, _part(kind), why)
     if spec.other_features == "ignore":
         return Role(name, "ignored", _part("ignore"), "not named, and other_features is ignore")
-    series = name in (table.provenance.series or ())
-    guess = (guess_series if series else guess_feature)(name, table.data.column(name), options)
+    guess = _guessed(table, name, options)
     role = "ignored" if guess.type in ("ignore", "id") else "feature"
-    return Role(name, role, _part(guess.type, **guess.spec), guess.why)
+    part = _part(guess.type, **guess.spec)
+    if name in (table.provenance.series or ()):  # other guesses have decided it already
+        part = settle(part, table.data.column(name), options)
+    return Role(name, role, part, guess.why)
+
+
+def _guessed(table: Table, name: str, options: ReadOptions) -> Guess:
+    """What a column is, from the cache where it takes long to say: many letters."""
+    raw = table.data.column(name)
+    if name in (table.provenance.series or ()):
+        return guess_series(name, raw, options)
+    if not table.provenance.digest or not _is_text(raw.type) or raw.nbytes < _MANY_LETTERS:
+        return guess_feature(name, raw, options)
+    asked = [code_print(), table.provenance.digest, name, list(options.missing_values), options.decimal_comma]
+    path = private_dir(cache_dir() / "guesses") / f"{digest_compact(asked)}.json"
+    if path.is_file():
+        with suppress(VerifyError, TypeError):
+            return Guess(**read_json(path))
+    guess = guess_feature(name, raw, options)
+    if guess.type == "text":  # paths of pictures would depend on what files there are
+        write_json(path, asdict(guess))
+    return guess
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _part(kind: str, **options: Any) -> PartSpec:

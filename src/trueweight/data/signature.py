@@ -48,6 +48,9 @@ class Signature:
     options: ReadOptions = field(default_factory=ReadOptions)
     rows: int = 0
     """Training rows that taught it."""
+    together: Mapping[str, Any] = field(default_factory=dict)
+    """How columns vary with each other; see :func:`trueweight.data.together.learn_together`. Empty where rows were too
+    few, and in bundles of earlier versions."""
 
     def features(self) -> list[ColumnFacts]:
         """Columns that models read."""
@@ -70,6 +73,7 @@ class Signature:
                 "missing_values": list(self.options.missing_values), "decimal_comma": self.options.decimal_comma,
             },
             "columns": [asdict(column) for column in self.columns.values()],
+            **({"together": dict(self.together)} if self.together else {}),
         }
 
     @classmethod
@@ -83,7 +87,7 @@ class Signature:
             if raw["version"] != VERSION:
                 raise VerifyError(f"the signature has version {raw['version']!r}, this version reads {VERSION}")
             options = raw["options"]
-            require_types(raw, {"rows": int}, "the signature")
+            require_types({"together": {}} | raw, {"rows": int, "together": Mapping}, "the signature")
             require_types(options, {"missing_values": list, "decimal_comma": bool | None}, "the signature")
             for item in raw["columns"]:
                 require_types(item, _TYPES, f"column {shortened(str(item['name']), 60)!r} of the signature")
@@ -92,6 +96,7 @@ class Signature:
                 {item["name"]: ColumnFacts(**item) for item in raw["columns"]},
                 ReadOptions(tuple(options["missing_values"]), options["decimal_comma"]),
                 raw["rows"],
+                raw.get("together", {}),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise VerifyError(f"signature.json does not hold a signature: {error!r}") from None

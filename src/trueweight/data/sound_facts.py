@@ -75,6 +75,7 @@ def learn_sounds(
         "max_seconds": most,
         "mean": [float(x) for x in mean_M] if told else [_USUAL[0]] * mels,
         "std": [float(x) if x > 1e-3 else 1.0 for x in std_M] if told else [_USUAL[1]] * mels,
+        "cut": int((seconds > most).sum()),
         "looked_at": len(chosen),
         "broken": len(looked) - len(found),
         "silent": sum(one[3] for one in found),

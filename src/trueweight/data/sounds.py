@@ -5,6 +5,10 @@ Shape suffixes:
 """
 
 import io
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from math import ceil, gcd
 
@@ -58,7 +62,8 @@ def sound_head(content: bytes) -> tuple[int, int, int]:
     if not is_sound(content):
         raise UnusableError("not a sound")
     try:
-        facts = soundfile.info(io.BytesIO(content))
+        with _quiet(content):
+            facts = soundfile.info(io.BytesIO(content))
     except (soundfile.SoundFileError, RuntimeError):
         raise UnusableError("broken sound") from None
     if _cut_off(content):
@@ -66,6 +71,46 @@ def sound_head(content: bytes) -> tuple[int, int, int]:
     if facts.frames < 1 or facts.samplerate < 1:
         raise UnusableError("empty sound")
     return int(facts.frames), int(facts.samplerate), int(facts.channels)
+
+
+_LOCK = threading.Lock()
+_SILENCED: list[int] = []
+"""Standard error as it was, once for each thread that is decoding mp3."""
+
+
+@contextmanager
+def _quiet(content: bytes) -> Iterator[None]:
+    """The decoder of mp3 files cannot write to standard error, as it does about each odd file.
+
+    It does so in C and has no option against it, so file number 2 itself leads nowhere meanwhile: from the first thread
+    that decodes an mp3 until none does. What other threads write there in these milliseconds is lost; Python's
+    ``sys.stderr`` is only touched where it is that file. Other formats are decoded as they are.
+    """
+    if content[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b".snd", b"caff"):
+        yield
+        return
+    with _LOCK:
+        _SILENCED.append(_SILENCED[-1] if _SILENCED else _mute())
+    try:
+        yield
+    finally:
+        with _LOCK:
+            was = _SILENCED.pop()
+            if not _SILENCED and was >= 0:
+                os.dup2(was, 2)
+                os.close(was)
+
+
+def _mute() -> int:
+    """Let file number 2 lead nowhere; a copy of what it was, or -1 where it is closed."""
+    try:
+        was = os.dup(2)
+    except OSError:
+        return -1
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    return was
 
 
 def _cut_off(content: bytes) -> bool:
@@ -107,7 +152,7 @@ def decode(content: bytes, rate: int, seconds: float) -> np.ndarray:
     import soundfile
 
     try:
-        with soundfile.SoundFile(io.BytesIO(content)) as file:
+        with _quiet(content), soundfile.SoundFile(io.BytesIO(content)) as file:
             count = min(file.frames, ceil(seconds * file.samplerate))
             sample_NC = file.read(count, dtype="float32", always_2d=True)
             found = file.samplerate

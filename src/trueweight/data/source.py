@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from trueweight.errors import DataError
 from trueweight.progress import advance
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 __all__ = ["HEAD_BYTES", "Piece", "Source", "SourceFile", "arrow_stream", "ticking"]
 

@@ -5,19 +5,26 @@ memory, not as the process's own.
 """
 
 import os
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
+from trueweight.data.table import Table
 from trueweight.errors import TrainError
 from trueweight.files import cache_dir, digest_bytes, disk_errors, locked, private_dir
 from trueweight.progress import advance
 
-__all__ = ["BATCH_BYTES", "SPILL_BYTES", "mapped", "spilled"]
+__all__ = ["BATCH_BYTES", "SPILL_BYTES", "TAKEN_BYTES", "mapped", "spilled", "taken"]
 
-SPILL_BYTES = 2**30
+SPILL_BYTES = 2**29
 """Tables that would fill more memory than this are mapped."""
+
+TAKEN_BYTES = 2**28
+"""Rows of a table that would fill more memory than this are mapped too."""
 
 BATCH_BYTES = 2**25
 """About how much of a table is in memory while it is written."""
@@ -55,6 +62,42 @@ def spilled(batches: Iterable[pa.RecordBatch], schema: pa.Schema, digest: str, t
     except pa.ArrowInvalid as error:
         hint = "run: trueweight cache clear"
         raise TrainError(f"a table in the cache cannot be read: {error}", where=str(folder), hint=hint) from None
+
+
+def taken(table: Table, rows: np.ndarray) -> Table:
+    """Some rows of a table as one of their own: in memory if they are few, else as a mapped file that nobody else sees
+    and that goes with its last user.
+
+    Args:
+        table: All rows.
+        rows: Their numbers, ascending.
+
+    Raises:
+        TrainError: The cache has no space or may not be written to.
+    """
+    data = table.data
+    row_bytes = data.nbytes / max(1, len(data))
+    batches = _picked(data, rows, max(1, int(BATCH_BYTES / max(row_bytes, 1e-9))))
+    if row_bytes * len(rows) <= TAKEN_BYTES:
+        return replace(table, data=pa.Table.from_batches(batches, data.schema))
+    path = private_dir(cache_dir() / "tables") / f"{secrets.token_hex(8)}.arrow"
+    try:
+        with disk_errors(path):
+            _write(path, batches, data.schema, len(rows), "setting rows apart")
+        return replace(table, data=mapped(path))
+    finally:
+        path.unlink(missing_ok=True)  # what is mapped stays until it is let go
+
+
+def _picked(data: pa.Table, rows: np.ndarray, at_once: int) -> Iterator[pa.RecordBatch]:
+    """The rows with these ascending numbers. Taken from the whole table, a column of texts or files would be joined
+    first: all of it."""
+    start = 0
+    for batch in data.to_batches(max_chunksize=at_once):
+        first, last = np.searchsorted(rows, [start, start + len(batch)])
+        if first < last:
+            yield batch.take(pa.array(rows[first:last] - start))
+        start += len(batch)
 
 
 def _write(path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema, total: int, task: str) -> None:

@@ -3,18 +3,34 @@
 Every random choice is a hash of case numbers, so that the split does not depend on how data was partitioned.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from trueweight.data.cells import LevelCells, ReadOptions
+from trueweight.data.parse_texts import is_text
+from trueweight.data.reading import cells_of, plain_facts
+from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.metrics.words import counted
 from trueweight.seeds import row_hashes, stream_seed
 
 __all__ = [
-    "CROSS_FIT_BELOW", "Shares", "Split", "Units", "count_twins", "cut_by_label", "cut_by_share", "cut_by_time",
+    "CROSS_FIT_BELOW",
+    "Shares",
+    "Split",
+    "Units",
+    "count_twins",
+    "cut_by_label",
+    "cut_by_share",
+    "cut_by_time",
     "merge_groups",
+    "refuse_unknown_parts",
+    "split_column_of",
+    "words_of",
 ]  # fmt: skip
 
 CROSS_FIT_BELOW = 100
@@ -34,7 +50,8 @@ class Split:
     validation: np.ndarray
     """Selects: steps, members, weights."""
     calibration: np.ndarray
-    """Conformal radii. The validation rows themselves when ``cross_fitted``; none where no interval is asked for."""
+    """Teach probabilities, thresholds, sets and intervals. The validation rows themselves when ``cross_fitted``; none
+    where nothing is calibrated."""
     test: np.ndarray
     """Sealed from fitting and selection."""
     method: str
@@ -122,7 +139,7 @@ def _finish(
     validation = np.flatnonzero(part == 1)
     if not shares.calibrate:
         cut = [rows[part == which] for which in (0, 1, 3, -1)]
-        return _checked(Split(cut[0], cut[1], rows[:0], cut[2], method, dropped=cut[3]), shares)
+        return _checked(Split(cut[0], cut[1], rows[:0], cut[2], method, dropped=cut[3]), shares, unit)
     units = np.unique(unit[validation])
     cross = len(validation) < CROSS_FIT_BELOW or len(units) < 2
     notes: tuple[str, ...] = ()
@@ -140,19 +157,22 @@ def _finish(
             rows[part == 0], rows[validation], rows[calibration], rows[part == 3], method, cross, rows[part < 0], notes
         ),
         shares,
+        unit,
     )
 
 
-def _checked(split: Split, shares: Shares) -> Split:
+def _checked(split: Split, shares: Shares, unit: np.ndarray) -> Split:
+    """Refuse a split with an empty part; ``unit`` tells which cases were kept together."""
     counts = split.counts()
     wanted = ["train", "validation"] + (["test"] if shares.test > 0 else [])
     if empty := [name for name in wanted if counts[name] == 0]:
         total = sum(counts.values()) - (counts["calibration"] if split.cross_fitted else 0)
-        raise DataError(
-            f"the {split.method} split leaves no row for {' and '.join(empty)}: there are only {total} rows",
-            where="split",
-            hint="bring more rows, or change split.test and split.validation",
-        )
+        why, hint = f"there are only {total} rows", "bring more rows, or change split.test and split.validation"
+        if (apart := len(np.unique(unit))) < min(total, 10):
+            why = f"the {total} rows make only {counted(apart, 'group')} that can be parted"
+            hint = "rows of one group, and rows with the same features, stay together: bring others"
+        problem = f"the {split.method} split leaves no row for {' and '.join(empty)}: {why}"
+        raise DataError(problem, where="split", hint=hint)
     return split
 
 
@@ -206,15 +226,8 @@ def cut_by_label(units: Units, labels: list[str | None], shares: Shares, seed: i
         seed: For halving validation.
         method: "column" or "files", for messages.
     """
-    words = {"train": 0, "training": 0, "validation": 1, "valid": 1, "val": 1, "dev": 1, "calibration": 2, "test": 3}
-    distinct = {label for label in labels if label is not None}
-    if unknown := sorted(label for label in distinct if label.lower() not in words):
-        raise DataError(
-            f"the split column says {unknown[0]!r}",
-            where="split.column",
-            hint="it may say train, validation, calibration or test",
-        )
-    lookup = {label: words[label.lower()] for label in distinct}
+    refuse_unknown_parts(labels)
+    lookup = {label: _WORDS[label.lower()] for label in set(labels) if label is not None}
     part = np.array([-1 if label is None else lookup[label] for label in labels], dtype=np.int8)
     hashes = row_hashes(stream_seed(seed, "split"), units.rows)
     if not (part == 1).any():
@@ -223,8 +236,62 @@ def cut_by_label(units: Units, labels: list[str | None], shares: Shares, seed: i
         part[order[: round(len(train) * shares.validation)]] = 1
     if (part == 2).any():
         train, validation, calibration, test = (units.rows[part == p] for p in (0, 1, 2, 3))
-        return _checked(Split(train, validation, calibration, test, method, False, units.rows[part < 0]), shares)
+        split = Split(train, validation, calibration, test, method, False, units.rows[part < 0])
+        return _checked(split, shares, np.arange(len(part)))
     return _finish(units.rows, part, np.arange(len(part)), hashes, shares, method)
+
+
+_WORDS = {"train": 0, "training": 0, "validation": 1, "valid": 1, "val": 1, "dev": 1, "calibration": 2, "test": 3}
+
+
+def words_of(table: Table, name: str, options: ReadOptions) -> list[str | None]:
+    """What a column says of each row; None where it says nothing.
+
+    Raises:
+        DataError: There is no such column, or it holds no words.
+    """
+    table.column(name)
+    cells = cells_of(table, plain_facts(name, "category", len(table)), options)
+    if not isinstance(cells, LevelCells):
+        raise DataError(f"column {name!r} has no words", where="split.column")
+    return [None if code < 0 else cells.levels[code] for code in cells.code_N]
+
+
+def split_column_of(table: Table, others: Iterable[str]) -> tuple[str, set[int]] | None:
+    """The first column that says of each row to which part it belongs, and nothing else; with the parts' numbers.
+
+    Args:
+        table: All rows.
+        others: Columns that are something else.
+    """
+    for name in table.names:
+        kind = table.data.schema.field(name).type
+        if name in others or not (is_text(kind) or pa.types.is_dictionary(kind)):
+            continue
+        column = table.column(name)
+        for cells in (column.slice(0, _FEW), column):  # most columns show at once that they are none
+            said = {str(cell).strip().lower() for cell in pc.unique(cells).to_pylist() if cell is not None}
+            if not said <= _WORDS.keys():
+                break
+        else:
+            parts = {_WORDS[word] for word in said}
+            if 0 in parts and parts & {1, 3}:
+                return name, parts
+    return None
+
+
+_FEW = 200
+
+
+def refuse_unknown_parts(labels: Iterable[str | None]) -> None:
+    """Make sure that a split column says nothing but parts.
+
+    Raises:
+        DataError: It says something else.
+    """
+    if unknown := sorted(label for label in set(labels) if label is not None and label.lower() not in _WORDS):
+        hint = "it may say train, validation, calibration or test"
+        raise DataError(f"the split column says {unknown[0]!r}", where="split.column", hint=hint)
 
 
 def merge_groups(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -28,6 +28,8 @@ class Provenance:
     """What a careful reader would want to know, in plain words."""
     series: tuple[str, ...] | None = None
     """Columns that became lists when rows were put together to cases; None where each row is a case."""
+    channels: tuple[str, ...] = ()
+    """Columns that became the channels of one of these series."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)

@@ -79,21 +79,22 @@ def _mistake(spec: RunSpec, path: Path, target: str, name: str) -> str:
     except TrueweightError as error:
         return f"{where}: {error.problem}; {error.hint}"
     if answer is None or answer in found.reads:
-        return _without_intervals(spec, path, name) if answer is NumberPrediction else ""
+        return _without_intervals(spec, path, name, answer) if answer is not None else ""
     fitting = ", ".join(metrics_for(answer)[:8])
     return f"{where}: {name!r} cannot be measured on {target!r}, which is a {kind}; choose from {fitting}"
 
 
-def _without_intervals(spec: RunSpec, path: Path, name: str) -> str:
-    """What is wrong with asking for intervals where there are none: before calibration, or ever."""
+def _without_intervals(spec: RunSpec, path: Path, name: str, answer: type) -> str:
+    """What is wrong with asking for intervals or sets where there are none: before calibration, or ever."""
     if name not in _OF_INTERVALS:
         return ""
-    fitting = ", ".join(m for m in metrics_for(NumberPrediction) if m not in _OF_INTERVALS)
+    what = "intervals" if answer is NumberPrediction else "sets"
+    fitting = ", ".join([m for m in metrics_for(answer) if m not in _OF_INTERVALS][:8])
     if path[0] == "train":
-        return f"{dotted(path)}: {name!r} is of intervals, which are made after selecting; choose from {fitting}"
+        return f"{dotted(path)}: {name!r} is of {what}, which are made after selecting; choose from {fitting}"
     if spec.evaluate.conformal is None:
-        return f"{dotted(path[:3])}: {name!r} is of intervals, and evaluate.conformal is null; choose from {fitting}"
+        return f"{dotted(path[:3])}: {name!r} is of {what}, and evaluate.conformal is null; choose from {fitting}"
     return ""
 
 
-_OF_INTERVALS = ("coverage", "interval_width")
+_OF_INTERVALS = ("coverage", "interval_width", "set_size")

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from trueweight.model.predictors.constant import ConstantPredictor
 from trueweight.model.protocols import Predictor
 from trueweight.train.build import Fitted, fit_linear
+from trueweight.train.calibrate import calibrated
 from trueweight.train.plan import MemberPlan, Plan
 from trueweight.train.prepare import Prepared
+from trueweight.train.selection import run_truths
 
 __all__ = ["fit_baselines"]
 
@@ -28,7 +30,17 @@ def fit_baselines(
     found: dict[str, Predictor] = {}
     for name in ready.spec.evaluate.baselines:
         if name == "constant":
-            found[name] = ConstantPredictor(ready.signature)
+            found[name] = _constant(ready)
         elif [member.encoder.type for member in ready.spec.model.members or []] != ["linear"]:
             found[name] = fit_linear(ready, fitted, replay, on_plan)
     return found
+
+
+def _constant(ready: Prepared) -> Predictor:
+    """Always the same answer, with the sets, intervals and threshold that calibration rows give any model. Its
+    probabilities are the classes' frequencies and stay so."""
+    rows, constant = ready.split.calibration, ConstantPredictor(ready.signature)
+    truths = {
+        name: truth.take(rows) for name, truth in run_truths(ready.signature, ready.table, ready.weight_N).items()
+    }
+    return calibrated(ready, constant, constant.predict(ready.table.take(rows)), truths, {})

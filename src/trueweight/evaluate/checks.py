@@ -2,9 +2,20 @@
 
 from collections.abc import Mapping
 
+from trueweight.evaluate.calibration import calibration
+from trueweight.evaluate.drift import drift
+from trueweight.evaluate.explanation import explanation
+from trueweight.evaluate.fairness import fairness
 from trueweight.evaluate.judging import Check
+from trueweight.evaluate.slices import slices
 
 __all__ = ["CHECKS"]
 
-CHECKS: Mapping[str, Check] = {}
+CHECKS: Mapping[str, Check] = {
+    "calibration": calibration,
+    "slices": slices,
+    "fairness": fairness,
+    "drift": drift,
+    "explanation": explanation,
+}
 """By the name that ``evaluate.checks`` knows. The axis of a check's entries is its name."""

@@ -80,7 +80,19 @@ def _dirt(ready: Prepared, whole: Data) -> list[Entry]:
             found.append(reading(f"data/missing/{place}", f"missing in {facts.name}", facts.missing, "cells", whole))
         for kind, count in facts.notes.items():
             found.append(reading(f"data/dirt/{place}/{kind}", f"{kind} in {facts.name}", count, "cells", whole))
+        for kind, words in _ODD.items():
+            if odd := facts.learnt.get(kind):
+                seen = facts.learnt.get("looked_at", 0) if kind != "cut" else 0
+                what = f"{words} in {facts.name}" + (f", of {seen:,} looked at" if seen else "")
+                found.append(reading(f"data/dirt/{place}/{kind}", what, odd, "cells", whole))
     return found
+
+
+_ODD = {
+    "broken": "cannot be decoded", "silent": "silent", "clipped": "clipped", "not_finite": "impossible samples",
+    "cut": "longer than what is kept and cut",
+}  # fmt: skip
+"""What columns of the senses learn of their training rows by decoding some, and call so among their facts."""
 
 
 def _leaks(ready: Prepared, whole: Data) -> list[Entry]:

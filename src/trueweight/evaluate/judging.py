@@ -16,6 +16,7 @@ from trueweight.data.table import Table
 from trueweight.errors import TrueweightError
 from trueweight.evaluate.quality import Ask, now
 from trueweight.evaluate.truths import truths_of
+from trueweight.evidence.energy import EnergyMeter
 from trueweight.evidence.record import Entry
 from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.truth import Truth
@@ -51,6 +52,8 @@ class Judging:
     """What the spec asks for, the seed, and what the rows are called."""
     training: Training | None = None
     """None where rows came later: there is no split to look at then."""
+    cost: tuple[Entry, ...] = ()
+    """What answering 1,000 rows costs, timed on these."""
 
 
 Check = Callable[[Judging], list[Entry]]
@@ -65,7 +68,15 @@ def judging_of(
         DataError: The table has no target column.
     """
     truths = truths_of(predictor.signature, table, cluster_N)
-    return Judging(predictor, table, predictor.predict(table), truths, ask, training)
+    few = table.head(_AGAIN)
+    with EnergyMeter(ask.evaluate.energy) as meter:
+        answers = predictor.predict(table)
+        cost = meter.per_thousand(len(table), lambda: len(few) if predictor.predict(few) else 0)
+    return Judging(predictor, table, answers, truths, ask, training, tuple(cost))
+
+
+_AGAIN = 2000
+"""Rows that are answered again and again where counters of energy need a longer window."""
 
 
 def further(judging: Judging, checks: Mapping[str, Check]) -> list[Entry]:

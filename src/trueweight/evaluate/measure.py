@@ -37,7 +37,8 @@ def evaluate_table(predictor: Predictor, table: Table, spec: RunSpec, *, role: s
     ask = Ask(_for_targets(spec.evaluate, table), spec.seed, data, min_group=least)
     judging = judging_of(predictor, table, ask, _clusters(predictor, table, spec))
     require_known(predictor.signature, table, judging.truths)
-    return Evidence((*quality(judging.answers, judging.truths, ask), *further(judging, CHECKS)))
+    scores = quality(judging.answers, judging.truths, ask)
+    return Evidence((*scores, *judging.cost, *further(judging, CHECKS)))
 
 
 def _clusters(predictor: Predictor, table: Table, spec: RunSpec) -> np.ndarray | None:
@@ -68,7 +69,7 @@ def measure(judging: Judging, baselines: Mapping[str, Predictor], twins_N: np.nd
         theirs = baseline.predict(judging.table)
         entries += quality(theirs, truths, ask, prefix=f"baseline/{name}")
         entries += comparisons(ours, theirs, truths, ask, name)
-    return entries + further(judging, CHECKS)
+    return [*entries, *judging.cost, *further(judging, CHECKS)]
 
 
 def _without_twins(

@@ -10,6 +10,7 @@ from trueweight.evidence.record import Data, Entry, Method
 from trueweight.metrics.classes import confusion_matrix
 from trueweight.metrics.curves import curves_of
 from trueweight.metrics.interval import estimates
+from trueweight.metrics.metric import Metric
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction
 from trueweight.metrics.registry import metric
 from trueweight.metrics.truth import Truth
@@ -17,7 +18,7 @@ from trueweight.recipes.tables import CLASS_METRICS
 from trueweight.seeds import stream_seed
 from trueweight.spec.run import EvaluateSpec
 
-__all__ = ["Ask", "now", "quality"]
+__all__ = ["Ask", "estimated", "now", "quality"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ def quality(
     entries = []
     for target, truth in truths.items():
         names = _names(ask.evaluate, target, predictions[target], every=prefix == "quality" and slice is None)
-        entries += _entries(prefix, target, names, predictions[target], truth, ask, slice)
+        asked = [metric(name) for name in names]
+        entries += estimated(prefix, target, asked, predictions[target], truth, ask, slice)
         if prefix == "quality" and slice is None:
             entries += _confusion(target, predictions[target], truth, ask)
             entries += _curves(target, predictions[target], truth, ask)
@@ -123,19 +125,30 @@ def _curves(target: str, prediction: Prediction, truth: Truth, ask: Ask) -> list
     ]  # fmt: skip
 
 
-def _entries(
-    prefix: str, target: str, names: Sequence[str], prediction: Prediction, truth: Truth, ask: Ask, slice: str | None
-) -> list[Entry]:
+def estimated(
+    prefix: str, target: str, asked: Sequence[Metric], prediction: Prediction, truth: Truth, ask: Ask,
+    slice: str | None = None,
+) -> list[Entry]:  # fmt: skip
+    """An entry for each metric of a target's answers, with n and interval.
+
+    Args:
+        prefix: First words of the ids; the first of them is the axis.
+        target: Its name.
+        asked: What to measure.
+        prediction: N rows.
+        truth: The same rows.
+        ask: How intervals are found, and where the rows come from.
+        slice: Name of a part of the rows.
+    """
     start, how = perf_counter(), ask.evaluate.interval
     seed = stream_seed(ask.seed, "interval") % 2**32
-    asked = [metric(name) for name in names]
     found = estimates(
         asked, prediction, truth, level=how.level, method=how.method, n_resamples=ask.draws(len(truth)), seed=seed
     )
-    seconds = round((perf_counter() - start) / max(1, len(names)), 4)
+    seconds = round((perf_counter() - start) / max(1, len(asked)), 4)
     axis = prefix.split("/", maxsplit=1)[0]
     entries = []
-    for one in found:
+    for what, one in zip(asked, found, strict=True):
         known = math.isfinite(one.value)
         method = Method(one.metric, "1", {"interval": one.method, "n_resamples": ask.draws(len(truth))}, seed)
         entries.append(
@@ -146,7 +159,7 @@ def _entries(
                 target=target,
                 slice=slice,
                 value=one.value if known else None,
-                unit=metric(one.metric).unit,
+                unit=what.unit,
                 interval=one.interval() if known else None,
                 n=one.n,
                 status="measured" if known else "not_applicable",

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from trueweight.evidence.record import Entry, Method
 
-__all__ = ["Meter", "Reading", "machine"]
+__all__ = ["Meter", "Reading", "Stages", "machine"]
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 """Bytes to a unit of ru_maxrss: macOS counts bytes, Linux KiB."""
@@ -83,6 +83,27 @@ class Meter:
             raise RuntimeError("a Meter is read inside or after its with block")
         start, stop = self._start, self._stop or _now()
         return Reading(stop[0] - start[0], stop[1] - start[1], stop[2], stop[2] - start[2])
+
+
+class Stages:
+    """Wall seconds of the stages that a run goes through, one after another, before it takes its first step."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._seconds: dict[str, float] = {}
+
+    def end(self, stage: str) -> None:
+        """Note that a stage, which began when the one before ended, is over."""
+        now = time.perf_counter()
+        self._seconds[stage], self._last = now - self._last, now
+
+    def entries(self) -> list[Entry]:
+        """A reading for each stage: "cost/start/reading"."""
+        return [
+            Entry(id=f"cost/start/{stage.replace(' ', '_')}", axis="cost", metric=f"seconds of {stage}",
+                  value=round(seconds, 3), unit="s", method=Method("clock"))
+            for stage, seconds in self._seconds.items()
+        ]  # fmt: skip
 
 
 def _now() -> tuple[float, float, int]:

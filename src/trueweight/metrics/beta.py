@@ -2,7 +2,9 @@
 
 import math
 
-__all__ = ["beta_cdf", "beta_quantile", "clopper_pearson"]
+import numpy as np
+
+__all__ = ["beta_cdf", "beta_quantile", "betabinomial_cdf", "clopper_pearson"]
 
 _TINY = 1e-300
 
@@ -79,3 +81,18 @@ def _fraction(x: float, a: float, b: float) -> float:
 
 def _away_from_zero(value: float) -> float:
     return value if abs(value) > _TINY else _TINY
+
+
+def betabinomial_cdf(rows: int, a: float, b: float) -> np.ndarray:
+    """P(X <= 0), …, P(X <= rows) for X beta-binomial: hits of ``rows`` whose probability is drawn from beta(a, b).
+
+    Args:
+        rows: >= 0.
+        a: > 0.
+        b: > 0.
+    """
+    x = np.arange(rows, dtype=np.float64)
+    steps = np.log((rows - x) * (x + a)) - np.log((x + 1) * (rows - x - 1 + b))
+    logs = np.concatenate([[0.0], np.cumsum(steps)])  # up to a constant: they are made to sum to 1
+    found = np.cumsum(np.exp(logs - logs.max()))
+    return np.asarray(found / found[-1])

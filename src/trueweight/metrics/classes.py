@@ -16,12 +16,12 @@ from trueweight.metrics.labels import EPS, Score, index_of, one_label
 from trueweight.metrics.metric import known_rows
 from trueweight.metrics.prediction import ClassPrediction
 from trueweight.metrics.ranking import Area, mean_area
-from trueweight.metrics.statistic import Array, LabelSums, Statistic, Weighted, mean_of, ratio, share_of
+from trueweight.metrics.statistic import Array, LabelSums, Statistic, Weighted, mean_of, ratio, share_of, undefined
 from trueweight.metrics.truth import Truth
 
 __all__ = [
-    "Confusion", "accuracy", "balanced_accuracy", "brier_score", "confusion_matrix", "curve", "label_score", "log_loss",
-    "overall",
+    "Confusion", "accuracy", "balanced_accuracy", "brier_score", "confusion_matrix", "coverage", "curve", "label_score",
+    "log_loss", "overall", "set_size",
 ]  # fmt: skip
 
 
@@ -89,6 +89,24 @@ def curve(area: Area, label: str | None, prediction: ClassPrediction, truth: Tru
         if (positive_N := truth.value == index).any()
     ]
     return mean_area(area, found, truth.weight_N)
+
+
+def coverage(prediction: ClassPrediction, truth: Truth) -> Statistic:
+    """Share of rows whose true class is in their set. One that the model has never seen is in none."""
+    if prediction.set_NC is None:
+        return undefined(_NO_SETS, len(truth))
+    inside_N = (truth.value >= 0) & prediction.set_NC[np.arange(len(truth)), truth.value]
+    return share_of(inside_N, None, truth.weight_N)
+
+
+def set_size(prediction: ClassPrediction, truth: Truth) -> Statistic:
+    """Mean number of classes in a row's set."""
+    if prediction.set_NC is None:
+        return undefined(_NO_SETS, len(truth))
+    return mean_of(prediction.set_NC.sum(1).astype(np.float64), truth.weight_N)
+
+
+_NO_SETS = "this model predicts no sets"  # calibration rows that were too few, or evaluate.conformal is null
 
 
 @dataclass(frozen=True, slots=True)

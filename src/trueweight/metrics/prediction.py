@@ -75,8 +75,8 @@ class NumberPrediction:
     def _held(self) -> "NumberPrediction":
         return self if self.reach is None else replace(self, value_N=np.clip(self.value_N, *self.reach))
 
-    def with_radius(self, radius: float, coverage: float) -> "NumberPrediction":
-        """The same values with an interval of ``radius`` to both sides."""
+    def with_radius(self, radius: float | Array, coverage: float) -> "NumberPrediction":
+        """The same values with an interval of ``radius``, one for all or (N,), to both sides."""
         return NumberPrediction(self.value_N, self.value_N - radius, self.value_N + radius, coverage)
 
 
@@ -92,6 +92,10 @@ class ClassPrediction:
     """Whether only the positive class's probability is worth a column."""
     threshold: float = 0.5
     """For binary: the positive class is answered from this probability on."""
+    set_NC: Array | None = None
+    """bool: the classes that belong to each row's conformal set. None without sets."""
+    coverage: float | None = None
+    """Share of rows whose true class should be in the set; None without sets."""
 
     def __len__(self) -> int:
         return len(self.probability_NC)
@@ -105,16 +109,18 @@ class ClassPrediction:
     def columns(self, name: str) -> dict[str, Array]:
         labels = np.array(self.classes, dtype=object)[self.answer_N()]
         shown = range(len(self.classes) - 1, len(self.classes)) if self.binary else range(len(self.classes))
-        return {name: labels} | {f"{name}.p[{self.classes[c]}]": self.probability_NC[:, c] for c in shown}
+        found = {name: labels} | {f"{name}.p[{self.classes[c]}]": self.probability_NC[:, c] for c in shown}
+        return found if self.set_NC is None else found | {f"{name}.set": _chosen(self.set_NC, self.classes)}
 
     def take(self, rows: Array) -> "ClassPrediction":
-        return replace(self, probability_NC=self.probability_NC[rows])
+        chosen = None if self.set_NC is None else self.set_NC[rows]
+        return replace(self, probability_NC=self.probability_NC[rows], set_NC=chosen)
 
     def scores(self) -> Array:
         return self.probability_NC
 
     def mix(self, others: Sequence[Prediction], weights: Sequence[float]) -> "ClassPrediction":
-        return replace(self, probability_NC=_mean([self, *others], weights))
+        return replace(self, probability_NC=_mean([self, *others], weights), set_NC=None, coverage=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +135,7 @@ class SetPrediction:
         return len(self.probability_NC)
 
     def columns(self, name: str) -> dict[str, Array]:
-        chosen = self.probability_NC >= self.threshold
-        answers = np.empty(len(chosen), dtype=object)
-        for i, row in enumerate(chosen):
-            answers[i] = [label for label, on in zip(self.labels, row, strict=True) if on]
-        return {name: answers} | {
+        return {name: _chosen(self.probability_NC >= self.threshold, self.labels)} | {
             f"{name}.p[{label}]": self.probability_NC[:, c] for c, label in enumerate(self.labels)
         }
 
@@ -180,6 +182,14 @@ def blend(predictions: Sequence[Prediction], weights: Sequence[float]) -> Predic
         weights: As many, >= 0, summing to 1.
     """
     return predictions[0].mix(predictions[1:], weights)
+
+
+def _chosen(chosen_NC: Array, labels: Sequence[str]) -> Array:
+    """A list of labels for each row, (N,) object."""
+    answers = np.empty(len(chosen_NC), dtype=object)
+    for i, row in enumerate(chosen_NC):
+        answers[i] = [labels[c] for c in np.flatnonzero(row).tolist()]
+    return answers
 
 
 def _mean(predictions: Sequence[Prediction], weights: Sequence[float]) -> Array:

@@ -18,7 +18,7 @@ from trueweight.metrics.statistic import Array, Statistic
 from trueweight.metrics.truth import Truth
 from trueweight.seeds import stream
 
-__all__ = ["MANY_ROWS", "Units", "fewest_units", "resampled"]
+__all__ = ["MANY_ROWS", "Units", "drawn_sums", "fewest_units", "resampled"]
 
 MANY_ROWS = 20_000
 """From here on, rows are drawn in that many random groups. The variance of a mean of N rows is the same for
@@ -78,6 +78,14 @@ def resampled(statistics: Sequence[Statistic], units: Units, n_resamples: int, s
     pooled = [units.pooled(statistic) for statistic in statistics]
     pieces = [np.stack([s.values(counts) for s in pooled]) for counts in units.counts(n_resamples, seed)]
     return np.concatenate(pieces, axis=1)
+
+
+def drawn_sums(column_NK: Array, units: Units, n_resamples: int, seed: int) -> Array:
+    """Sums of K columns of known rows under the same draws as :func:`resampled`: (R, K) float64."""
+    if units.of_row_N is not None:
+        pooled = [np.bincount(units.of_row_N, column, minlength=units.count) for column in column_NK.T]
+        column_NK = np.stack(pooled, axis=1)
+    return np.concatenate([counts @ column_NK for counts in units.counts(n_resamples, seed)])
 
 
 def fewest_units(level: float) -> int:

@@ -61,7 +61,13 @@ SCORES: tuple[Metric, ...] = (
     _real("rmse", False, (numbers.rmse, numbers.vector_rmse), "root mean squared error"),
     _real("r2", True, (numbers.r2, numbers.vector_r2), "share of variance explained", None),
     _number("mape", False, numbers.mape, "mean absolute error as a fraction of the truth", None),
-    _number("coverage", True, numbers.coverage, "share of true values inside the predicted interval", None),
+    Metric(
+        "coverage",
+        True,
+        {NumberPrediction: numbers.coverage, ClassPrediction: classes.coverage},
+        "share of true values inside the predicted interval or set",
+    ),
+    Metric("set_size", False, {ClassPrediction: classes.set_size}, "mean number of classes in the predicted set"),
     _number("interval_width", False, numbers.interval_width, "mean width of the predicted interval"),
 )
 """One entry per name."""

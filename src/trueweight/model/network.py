@@ -5,6 +5,8 @@ Shape suffixes:
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any, cast
 
@@ -12,12 +14,13 @@ import torch
 from torch import Generator, Tensor, nn
 
 from trueweight.data.batch import Batch
-from trueweight.data.field import Field
+from trueweight.data.field import Field, Layout
 from trueweight.errors import SpecError
 from trueweight.model.protocols import Encoder, Fusion, Head
 from trueweight.model.target import HeadType
 from trueweight.nn.decoding import Decoding
 from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.mix import Mix, taken_apart
 from trueweight.spec.base import PartSpec
 
 __all__ = ["Network", "build_network"]
@@ -72,9 +75,13 @@ class Network(nn.Module):
         Args:
             chosen: Parts of kind augmentation by field, in order.
             fields: Columns with their codecs, by field.
+
+        Raises:
+            SpecError: Rows are to be mixed, and a target's loss needs them as they are.
         """
         for i, name in enumerate(self.fields):
             if parts := chosen.get(name):
+                self._refuse_mixing(parts)
                 layout = fields[name].layout()
                 self.augments[f"f{i}"] = nn.Sequential(*(cast(Any, part).build(layout) for part in parts))
 
@@ -82,11 +89,24 @@ class Network(nn.Module):
         """The fused encoding of a batch."""
         parts: dict[str, Encoding] = {}
         for i, name in enumerate(self.fields):
-            encoder, x = cast(Encoder, self.encoders[f"f{i}"]), batch.inputs[name]
-            if self.training and f"f{i}" in self.augments:
-                x = self.augments[f"f{i}"](x)
-            parts[name] = encoder(x)
+            parts[name] = cast(Encoder, self.encoders[f"f{i}"])(batch.inputs[name])
         return cast(Fusion, self.fusion)(parts, batch.rows.shape[0])
+
+    def _changed(self, batch: Batch) -> tuple[Batch, Mix | None]:
+        """What is trained on instead of a batch, and how its rows were mixed."""
+        inputs, mix = dict(batch.inputs), None
+        for i, name in enumerate(self.fields):
+            if f"f{i}" in self.augments:
+                inputs[name], found = taken_apart(self.augments[f"f{i}"](inputs[name]))
+                mix = found or mix  # the recipe sees to it that no second field mixes
+        return replace(batch, inputs=inputs), mix
+
+    def _refuse_mixing(self, parts: Sequence[PartSpec]) -> None:
+        mixing = [part.type for part in parts if cast(Any, part).mixes]
+        bound = [name for name in self.targets if not self.head(name).row_wise]
+        if mixing and bound:
+            problem = f"{mixing[0]} makes one example of two rows, and the loss of target {bound[0]!r} compares rows"
+            raise SpecError(problem, where="features", hint=f"leave {mixing[0]} out of augment")
 
     def forward(self, batch: Batch, rng: Generator, share: Tensors | None = None) -> Tensor:
         """The loss of a batch, one scalar: the targets' losses by their weights.
@@ -96,11 +116,13 @@ class Network(nn.Module):
             rng: For heads that draw.
             share: Of each target, where the batch is a piece of a larger one; see ``train.accumulate``.
         """
-        z = self.encode(batch)
-        losses = [
-            self.loss_weights[name] * self.head(name).loss(z, batch.targets[name], batch.weight_B, rng)
-            for name in self.targets
-        ]
+        batch, mix = self._changed(batch) if self.training else (batch, None)
+        z, losses = self.encode(batch), []
+        for name in self.targets:
+            loss = partial(self.head(name).loss, z, rng=rng)
+            y, weight_R = batch.targets[name], batch.weight_B
+            mean = loss(y, weight_R) if mix is None else mix.loss(loss, y, weight_R)
+            losses.append(self.loss_weights[name] * mean)
         if share is not None:
             losses = [loss * share[name] for name, loss in zip(self.targets, losses, strict=True)]
         return torch.stack(losses).sum()
@@ -113,6 +135,17 @@ class Network(nn.Module):
     def noise(self, rows_R: Tensor, seed: int) -> Mapping[str, Tensors]:
         """What heads that draw samples need for these rows, by target."""
         return {name: self.head(name).noise(rows_R, seed) for name in self.targets}
+
+
+def _body(encoder: PartSpec, layout: Layout, field: Field) -> nn.Module:
+    """An encoder's module. What it cannot read is told with the column, where it is one of the senses."""
+    try:
+        return cast(nn.Module, cast(Any, encoder).build(layout))
+    except SpecError as error:
+        if not layout.senses:
+            raise
+        column = next(iter(field.codecs))  # of the senses, each has a field of its own
+        raise SpecError(error.problem, where=f"features.{column}.{error.where or 'encoder'}", hint=error.hint) from None
 
 
 def build_network(
@@ -142,7 +175,7 @@ def build_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layouts = {name: layout for name, field in fields.items() if sum((layout := field.layout()).shapes.values())}
-        bodies: dict[str, nn.Module] = {n: cast(Any, encoders[n]).build(layout) for n, layout in layouts.items()}
+        bodies = {name: _body(encoders[name], layout, fields[name]) for name, layout in layouts.items()}
         forms = {name: cast(Encoder, body).form for name, body in bodies.items()}
         try:
             joined: nn.Module = cast(Any, fusion).build(forms)

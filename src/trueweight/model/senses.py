@@ -1,6 +1,7 @@
 """What encoder parts share in reading pictures, sounds, series and texts. Imports torch only when called."""
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from trueweight.data.field import Layout
 from trueweight.errors import SpecError
@@ -10,10 +11,24 @@ if TYPE_CHECKING:
 
     from trueweight.nn.encoding import Form
 
-__all__ = ["Pooling", "pooled_by", "sequence_stem"]
+__all__ = ["Pooling", "pooled_by", "sequence_stem", "unread_by"]
 
 Pooling: TypeAlias = Literal["none", "mean", "max", "last", "attention", "flatten"]
 """How tokens become one vector; none leaves them to what follows, which takes their mean if it wants one vector."""
+
+
+def unread_by(encoder: Any, layout: Layout, augmentations: Sequence[Any]) -> frozenset[str]:
+    """Arrays of a column that an encoder has no use for: texts come as n-grams and as tokens, and it reads one of them.
+
+    Args:
+        encoder: A part of kind encoder; ``ngrams`` says which of the two it reads.
+        layout: Of the column.
+        augmentations: Parts that change the column before; what they read is kept.
+    """
+    if not {"bag", "token"} <= layout.senses.keys():
+        return frozenset()
+    others = {"token"} if encoder.ngrams else {"bag", "weight"}
+    return frozenset(others - {part.reads for part in augmentations})
 
 
 def sequence_stem(layout: Layout, width: int | None, encoder: str) -> "nn.Module":

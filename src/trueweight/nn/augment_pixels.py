@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from trueweight.nn.encoding import Tensors
+from trueweight.nn.mix import Mix, mixed_by
 
-__all__ = ["Cutout", "HorizontalFlip", "Shift", "Zoom"]
+__all__ = ["Cutout", "HorizontalFlip", "Mixup", "Shift", "Zoom"]
 
 
 def _whole(low: int, high: int, like: Tensor) -> Tensor:
@@ -131,3 +132,33 @@ class Cutout(nn.Module):
         start_B1 = (_whole(0, side - 1, pixel_BHWC) - self.side // 2).unsqueeze(1)
         place_S = torch.arange(side, device=pixel_BHWC.device)
         return (place_S >= start_B1) & (place_S < start_B1 + self.side)
+
+
+class Mixup(nn.Module):
+    """Each picture laid over another one of the batch, by a share that the batch draws from Beta(alpha, alpha).
+
+    Pixels are rounded to whole numbers, which is what encoders read: off by half a step of 255 at most.
+
+    Args:
+        alpha: > 0.
+
+    Shape:
+        ``pixel`` (B, H, W, C) uint8, and ``flag`` (B, F) where there is one -> the same, and how they were mixed.
+    """
+
+    def __init__(self, alpha: float) -> None:
+        super().__init__()
+        self.alpha = alpha
+
+    def forward(self, x: Tensors) -> Tensors:
+        """Mix."""
+        pixel_BHWC = x["pixel"]
+        alpha = torch.full((2,), self.alpha, device=pixel_BHWC.device)
+        share = torch._sample_dirichlet(alpha)[0]  # of two places: what torch.distributions.Beta draws, without it
+        partner_B = torch.randperm(pixel_BHWC.shape[0], device=pixel_BHWC.device)
+
+        def mixed(value: Tensor) -> Tensor:
+            both = torch.lerp(value[partner_B].to(share.dtype), value.to(share.dtype), share)
+            return both.round().to(value.dtype) if value.dtype == torch.uint8 else both.to(value.dtype)
+
+        return mixed_by(Mix(partner_B, share), {key: mixed(value) for key, value in x.items()})

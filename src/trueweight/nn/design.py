@@ -5,7 +5,7 @@ Shape suffixes in this file:
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,6 +18,10 @@ __all__ = ["Chunk", "Design"]
 
 KEEP_BYTES = 256 * 2**20
 """Encoded rows up to this size stay in memory between passes; larger ones are encoded again each time."""
+
+FIRST_BYTES = 64 * 2**20
+"""Of a first pass, which cannot know how much is to come, no more is kept: else rows that are far too many would fill
+memory, and leave holes in it, before they are let go."""
 
 ROWS = 4096
 """Rows of a joined chunk: small enough for the cache, large enough for the products."""
@@ -57,23 +61,25 @@ class Design:
     again: Again
     answer: Answer
     _columns: Columns | None = None
-    _kept: list[Chunk] | None = field(default_factory=list)
-    _complete: bool = False
+    _kept: list[Chunk] | None = None
+    _bytes: int | None = None
+    """Of all chunks; None before the first whole pass."""
 
     def __iter__(self) -> Iterator[Chunk]:
-        if self._complete and self._kept is not None:
+        if self._kept is not None:
             yield from self._kept
             return
-        kept: list[Chunk] | None = None if self._complete else []  # what did not fit once will not fit again
+        kept: list[Chunk] | None = [] if self._bytes is None or self._bytes <= KEEP_BYTES else None
+        most = FIRST_BYTES if self._bytes is None else KEEP_BYTES
         size = 0
         for chunk in _joined(self._read()):
             size += chunk.x.bytes
-            if size > KEEP_BYTES:
+            if size > most:
                 kept = None
             if kept is not None:
                 kept.append(chunk)
             yield chunk
-        self._kept, self._complete = kept, True
+        self._kept, self._bytes = kept, size
 
     def _read(self) -> Iterator[Chunk]:
         for z, y, weight_R in self.again():

@@ -5,7 +5,7 @@ Shape suffixes in this file:
 """
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ class Recurrent(nn.Module):
     2016, arXiv:1512.05287, here between layers only.
 
     The way back reads each row from its own last step, put in front by index. So nothing is packed, padding is read
-    only after a row's end, and the module can be exported for any number of rows.
+    only after a row's end, and the module can be exported for any number of rows and steps.
 
     Args:
         kind: "lstm" or "gru".
@@ -88,10 +88,12 @@ class Recurrent(nn.Module):
         if x_BTD.shape[0] == 0:  # which the kernels refuse
             return x_BTD.new_zeros(0, x_BTD.shape[1], self.form.width)
         forward, *backward = ways.children()
-        ahead_BTH: Tensor = forward(x_BTD)[0]
+        # Exporting takes torch's own cells apart step by step, and fixes how many there are.
+        read = _stepwise if torch.compiler.is_exporting() else _at_once
+        ahead_BTH = read(cast(nn.LSTM | nn.GRU, forward), x_BTD)
         if not backward:
             return ahead_BTH
-        back_BTH = backward[0](reversed_steps(x_BTD, mask_BT))[0]
+        back_BTH = read(cast(nn.LSTM | nn.GRU, backward[0]), reversed_steps(x_BTD, mask_BT))
         return torch.cat([ahead_BTH, reversed_steps(back_BTH, mask_BT)], dim=2)
 
     def _dropped(self, x_BTD: Tensor) -> Tensor:
@@ -109,6 +111,44 @@ class Recurrent(nn.Module):
         place_B11 = (count_B - 1).clamp_min(0).view(-1, 1, 1).expand(-1, 1, self.hidden)
         last_BD = x_BTD[:, :, : self.hidden].gather(1, place_B11).squeeze(1)
         return torch.cat([last_BD, first_BD], dim=1) * (count_B > 0).unsqueeze(1).to(x_BTD.dtype)
+
+
+def _at_once(cell: nn.LSTM | nn.GRU, x_BTD: Tensor) -> Tensor:
+    states_BTH: Tensor = cell(x_BTD)[0]
+    return states_BTH
+
+
+def _stepwise(cell: nn.LSTM | nn.GRU, x_BTD: Tensor) -> Tensor:
+    """What a cell of one layer gives, (B, T, H), as a loop that an exported program keeps: any number of steps."""
+    # As of torch 2.13 loops have no public name. Its wrapper `scan` compiles, and what was compiled before for other
+    # numbers of steps then fixes the number; the operator itself is traced.
+    from torch._higher_order_ops.scan import scan_op
+
+    known = dict(cell.named_parameters())
+    weight_GH, bias_G = known["weight_hh_l0"], known["bias_hh_l0"]
+    inner_TBG = nn.functional.linear(x_BTD, known["weight_ih_l0"], known["bias_ih_l0"]).transpose(0, 1)
+    blank_BH = inner_TBG.new_zeros(x_BTD.shape[0], cell.hidden_size)
+    if isinstance(cell, nn.LSTM):
+        *_, states_TBH = scan_op(_lstm_step, [blank_BH, blank_BH.clone()], [inner_TBG], (weight_GH, bias_G))
+    else:
+        *_, states_TBH = scan_op(_gru_step, [blank_BH], [inner_TBG], (weight_GH, bias_G))
+    return cast(Tensor, states_TBH).transpose(0, 1)
+
+
+def _lstm_step(hidden_BH: Tensor, kept_BH: Tensor, inner_BG: Tensor, weight_GH: Tensor, bias_G: Tensor) -> list[Tensor]:
+    i, f, g, o = (inner_BG + nn.functional.linear(hidden_BH, weight_GH, bias_G)).chunk(4, dim=1)
+    kept_BH = torch.sigmoid(f) * kept_BH + torch.sigmoid(i) * torch.tanh(g)
+    hidden_BH = torch.sigmoid(o) * torch.tanh(kept_BH)
+    return [hidden_BH, kept_BH, hidden_BH.clone()]
+
+
+def _gru_step(hidden_BH: Tensor, inner_BG: Tensor, weight_GH: Tensor, bias_G: Tensor) -> list[Tensor]:
+    r, z, n = inner_BG.chunk(3, dim=1)
+    r_own, z_own, n_own = nn.functional.linear(hidden_BH, weight_GH, bias_G).chunk(3, dim=1)
+    fresh_BH = torch.tanh(n + torch.sigmoid(r + r_own) * n_own)
+    share_BH = torch.sigmoid(z + z_own)
+    hidden_BH = share_BH * hidden_BH + (1 - share_BH) * fresh_BH
+    return [hidden_BH, hidden_BH.clone()]
 
 
 def _initialize(cell: nn.LSTM | nn.GRU, hidden: int) -> None:

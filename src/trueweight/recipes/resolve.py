@@ -4,7 +4,7 @@ from typing import Any
 
 from trueweight.errors import SpecError
 from trueweight.recipes.facts import Facts
-from trueweight.recipes.senses import passes
+from trueweight.recipes.senses import passes, require_fitting
 from trueweight.recipes.tables import METRICS, PRESETS, ROWS_PER_SECOND, Preset
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
@@ -35,6 +35,7 @@ def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
     Raises:
         SpecError: A wish that the data's types rule out.
     """
+    require_fitting(spec.features, facts.features)
     preset = PRESETS[spec.model.preset]
     train = _train(spec.train, preset, passes(facts.features.values(), facts.rows, preset.epochs))
     model = _model(spec.model, preset, facts, train.budget.time or preset.seconds)
@@ -144,4 +145,22 @@ def _evaluate(evaluate: EvaluateSpec, facts: Facts) -> EvaluateSpec:
     if unknown := set(asked) - set(facts.targets):
         raise SpecError(f"metrics are asked for {sorted(unknown)[0]!r}, which is no target", where="evaluate.metrics")
     metrics = {name: asked.get(name) or METRICS[kind] for name, kind in facts.targets.items()}
-    return evaluate.model_copy(update={"metrics": metrics})
+    return evaluate.model_copy(update={"metrics": metrics, "calibration": _calibration(evaluate, facts)})
+
+
+CALIBRATED = ("binary", "category", "set")
+
+
+def _calibration(evaluate: EvaluateSpec, facts: Facts) -> dict[str, str]:
+    """How the probabilities of every target that has some are corrected."""
+    asked = evaluate.calibration or {}
+    for name, method in asked.items():
+        where, kind = f"evaluate.calibration.{name}", facts.targets.get(name)
+        if kind is None:
+            raise SpecError(f"calibration is asked for {name!r}, which is no target", where="evaluate.calibration")
+        if kind not in CALIBRATED and method != "none":
+            raise SpecError(f"{name!r} is a {kind}: it has no probabilities to calibrate", where=where)
+        if kind != "binary" and method == "beta":
+            raise SpecError(f"beta calibration is for yes-no targets, {name!r} is a {kind}", where=where,
+                            hint="use temperature")  # fmt: skip
+    return {name: asked.get(name, "auto") for name, kind in facts.targets.items() if kind in CALIBRATED}

@@ -4,13 +4,14 @@ Each constant names where it comes from. They were chosen on the calibration lis
 on the benchmark list.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
+from trueweight.errors import SpecError
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 
-__all__ = ["SENSES", "passes", "with_defaults"]
+__all__ = ["SENSES", "passes", "require_fitting", "with_defaults"]
 
 # The fully convolutional network of Wang, Yan and Oates 2017, arXiv:1611.06455 (kernels of 8, 5 and 3 steps, global
 # means), half as wide and with kernels of odd length. Alone on GunPoint, seeds 0 and 1: 0.84 and 0.93, where two
@@ -70,6 +71,39 @@ def with_defaults(part: PartSpec) -> PartSpec:
     if asked["augment"] is None:
         changes["augment"] = [_part("augmentation", raw) for raw in chosen["augment"]]
     return part.model_copy(update=changes)
+
+
+def require_fitting(columns: Mapping[str, PartSpec], features: Iterable[str]) -> None:
+    """Refuse augmentations that cannot be done.
+
+    Args:
+        columns: Columns that the spec names.
+        features: All feature columns.
+
+    Raises:
+        SpecError: Every one that mixes rows that hold more than it mixes, or mixes twice. Those of another sense are
+            refused where the spec is read.
+    """
+    others = list(features)
+    wrong = [
+        f"features.{name}.augment: {line}"
+        for name, part in columns.items()
+        if part.type in SENSES
+        for line in _unfit(name, cast(Any, part).augment or [], others)
+    ]
+    if wrong:
+        count = f"{len(wrong)} augmentation{'s' * (len(wrong) > 1)} cannot be done"
+        raise SpecError("\n  ".join([count, *wrong]), where="features")
+
+
+def _unfit(name: str, augment: Sequence[Any], features: Sequence[str]) -> Iterator[str]:
+    mixing = [part.type for part in augment if part.mixes]
+    beside = [repr(other) for other in features if other != name]
+    if mixing and beside:
+        shown = ", ".join(beside[:3]) + (", …" if len(beside) > 3 else "")
+        yield f"{mixing[0]!r} mixes whole rows, and cannot mix {shown}: leave it out, or learn from {name!r} alone"
+    if len(mixing) > 1:
+        yield f"{' and '.join(map(repr, mixing))} both mix rows: keep one"
 
 
 def _part(kind: str, raw: Mapping[str, Any]) -> PartSpec:

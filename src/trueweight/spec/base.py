@@ -23,7 +23,7 @@ from trueweight.registry import registry
 
 __all__ = [
     "CONFLICT", "CONFLICT_OF_KEY", "AugmentationPart", "ColumnPart", "Conflict", "EncoderPart", "FitterPart",
-    "FusionPart", "HeadPart", "OptimizerPart", "Part", "PartSpec", "Spec",
+    "FusionPart", "HeadPart", "OptimizerPart", "Part", "PartSpec", "Spec", "only_for",
 ]  # fmt: skip
 
 CONFLICT, CONFLICT_OF_KEY = "conflict", "conflict_of_key"
@@ -172,6 +172,33 @@ def _importable(kind: str) -> Iterator[type[PartSpec]]:
 
 AugmentationPart = Annotated[SerializeAsAny[PartSpec], Part("augmentation")]
 """A change of training examples that leaves what they are."""
+
+
+def only_for(reads: str, what: str, parts: "list[PartSpec] | None") -> "list[PartSpec] | None":
+    """The augmentations of a column, each of which must change the array that the column gives.
+
+    Args:
+        reads: The array: ``pixel``, ``frame`` or ``token``.
+        what: The column's cells in a word, for the message.
+        parts: As asked for.
+
+    Raises:
+        ValueError: One changes something else.
+    """
+    for part in parts or []:
+        if getattr(part, "reads", reads) != reads:
+            known = [each for each in registry("augmentation") if _reads(each) == reads]
+            raise ValueError(f"{part.type} does not change {what}; choose from {', '.join(known)}")
+    return parts
+
+
+def _reads(name: str) -> str | None:
+    try:
+        return getattr(registry("augmentation")[name], "reads", None)
+    except ImportError:  # of a broken plugin
+        return None
+
+
 ColumnPart = Annotated[SerializeAsAny[PartSpec], Part("column")]
 """A column type."""
 EncoderPart = Annotated[SerializeAsAny[PartSpec], Part("encoder")]

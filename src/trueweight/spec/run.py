@@ -21,98 +21,16 @@ from trueweight.spec.base import (
     OptimizerPart,
     Spec,
 )
+from trueweight.spec.data import DataSpec
+from trueweight.spec.energy import EnergySpec
+from trueweight.spec.gates import CheckName, GateSpec
+from trueweight.spec.slices import BinsSpec, SensitiveSpec
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
-    "BudgetSpec", "BundleSpec", "CardSpec", "CasesSpec", "ChunksSpec", "ConformalSpec", "DataSpec", "EvaluateSpec",
-    "FromDate",
-    "IntervalSpec", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec",
-    "TrainSpec",
+    "BudgetSpec", "BundleSpec", "CardSpec", "ConformalSpec", "EvaluateSpec", "FromDate", "IntervalSpec", "MemberSpec",
+    "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec", "TrainSpec",
 ]  # fmt: skip
-
-MISSING_MARKERS = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "none", "?", "-", "#N/A")
-"""Cells that mean "no value", after trimming. ``unknown`` is left to the user: it may be a category."""
-
-
-class CasesSpec(Spec):
-    """What one case is: what the model sees, and is asked about, as one."""
-
-    type: Literal["rows", "grouped"] = "rows"
-    """rows: each row is a case. grouped: all rows with one value of ``case`` are one."""
-
-    case: str | None = None
-    """Column that names the case, for ``grouped``."""
-
-    time: str | None = None
-    """Column that orders the rows of a case: numbers or dates. Null: the order of the file."""
-
-    series: list[str] | None = None
-    """Columns that become a series for each case. Null: those that vary within a case."""
-
-    @classmethod
-    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
-        """Each type has what it needs, and nothing that it has no use for."""
-        kind, case = raw.get("type", "rows"), raw.get("case")
-        if kind == "grouped" and case is None:
-            yield Conflict(("type",), "'grouped' needs data.cases.case: which column says what belongs together?")
-        for field in ("case", "time", "series"):
-            if kind == "rows" and raw.get(field) is not None:
-                yield Conflict((field,), f"{field!r} needs type: grouped")
-        if case is not None and case == raw.get("time"):
-            yield Conflict(("time",), f"{case!r} names the cases: another column must order their rows")
-
-
-class ChunksSpec(Spec):
-    """How text files become rows, of columns ``file`` and ``text``."""
-
-    by: Literal["paragraph", "lines", "size"] = "paragraph"
-    """What a row is: what stands between blank lines, or ``size`` lines, or ``size`` characters."""
-
-    size: Annotated[int, Field(ge=1)] = 1
-    """Lines or characters of a row; paragraphs are as long as they are."""
-
-
-class DataSpec(Spec):
-    """Where the rows come from and how their cells are read."""
-
-    source: str | list[str] | None = None
-    """A file, a glob, or a list of them; relative to the spec's folder. Null when a frame is given in Python."""
-
-    format: Literal["csv", "tsv", "parquet", "arrow", "jsonl", "excel", "ts"] | None = None
-    """Null reads it off the file's name and first bytes."""
-
-    chunks: ChunksSpec | None = None
-    """Read the files as plain text, some lines a row. Null reads tables."""
-
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    """Between the cells of a CSV file. Null finds it among comma, semicolon, tab and pipe."""
-
-    encoding: Literal["utf-8", "latin-1"] | None = None
-    """Of text files. Null tries UTF-8, then Latin-1, and says which."""
-
-    media_dir: str | None = None
-    """Folder that paths in cells start from, itself starting from the data file's folder. Null: that folder."""
-
-    missing_values: list[str] = Field(default_factory=lambda: list(MISSING_MARKERS))
-    """Cells that mean "no value", compared after trimming spaces."""
-
-    decimal_comma: bool | None = None
-    """Whether ``1,5`` is one and a half. Null decides per column, from the cells."""
-
-    primary_key: str | None = None
-    """Column that names a row. Copied to predictions, never learnt from."""
-
-    sample_weight: str | None = None
-    """Column with each row's weight, >= 0, in losses and metrics. Never learnt from."""
-
-    max_bad_rows: Share = 0.01
-    """Share of rows that may be unreadable and skipped (and counted) before the run is refused."""
-
-    drop_duplicates: bool = False
-    """Drop rows that repeat an earlier row in every column. Off: they are counted and reported."""
-
-    cases: CasesSpec = Field(default_factory=CasesSpec)
-    """Which rows are one case together."""
 
 
 class FromDate(Spec):
@@ -129,9 +47,9 @@ class SplitSpec(Spec):
     """Null lets the recipe choose: stratified when the first target has classes, else random."""
 
     validation: Share | FromDate | None = None
-    """Share of all rows, or where they begin in time. Half of them select and half calibrate where a
-    number gets intervals, else all select. Null: 0.2, but at most 4,000 rows, since more would select no better and are
-    missed in training."""
+    """Share of all rows, or where they begin in time. Half of them select and half calibrate where something is
+    calibrated (probabilities, intervals, sets, a threshold), else all select. Null: 0.2, but at most 4,000 rows, since
+    more would select no better and are missed in training."""
 
     test: Share | FromDate = 0.2
     """Share of all rows, or where they begin in time. 0 keeps no test rows: nothing is then proven."""
@@ -328,13 +246,17 @@ class IntervalSpec(Spec):
 
 
 class ConformalSpec(Spec):
-    """Prediction intervals with a coverage that calibration rows guarantee on average."""
+    """Intervals and sets with a coverage that calibration rows guarantee on average."""
 
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    """Share of new rows whose true value should lie in the interval."""
+    """Share of new rows whose true value should lie in the interval, or whose true class should be in the set."""
+
+    method: Literal["split", "conditional"] = "split"
+    """split: one width, or one bound, for all rows. conditional: a bound for each class, and a width for each range of
+    predicted numbers, so that the coverage holds in each; where calibration rows are few, intervals and sets grow."""
 
 
-CheckName = Literal["calibration", "slices", "fairness", "drift", "robustness", "honesty", "explanation"]
+CalibrationName = Literal["auto", "temperature", "beta", "none"]
 
 
 class EvaluateSpec(Spec):
@@ -346,11 +268,27 @@ class EvaluateSpec(Spec):
     interval: IntervalSpec = Field(default_factory=IntervalSpec)
     """How uncertain each number is."""
 
+    calibration: dict[str, CalibrationName] | None = None
+    """Target to how its probabilities are corrected: temperature scaling, beta calibration (yes-no targets only), none,
+    or auto, which takes the one with the least loss on held-out calibration rows. Null: auto for all classes and
+    sets."""
+
     conformal: ConformalSpec | None = Field(default_factory=ConformalSpec)
-    """Intervals around predicted numbers; null gives none."""
+    """Intervals around predicted numbers and sets of probable classes; null gives none."""
+
+    slices: list[str | Annotated[list[str], Field(min_length=1, max_length=3)] | BinsSpec] = Field(default_factory=list)
+    """Parts of the rows that are scored for themselves: the values of a column, of several columns crossed
+    (``[region, channel]``), or bins of a number (``{column: age, bins: [30, 60]}``). Parts that nobody named are
+    searched for anyway."""
+
+    sensitive: SensitiveSpec | None = None
+    """Columns that answers must not depend on unfairly, e.g. gender."""
 
     checks: list[CheckName] | None = None
     """What is looked at beside the scores. Null: everything that needs no more training; an empty list: nothing."""
+
+    energy: EnergySpec = Field(default_factory=EnergySpec)
+    """How energy is told."""
 
     baselines: list[Literal["constant", "linear"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
     """Simple models fitted beside ours, kept as bundles, and compared on the same rows."""
@@ -415,6 +353,9 @@ class RunSpec(Spec):
     evaluate: EvaluateSpec = Field(default_factory=EvaluateSpec)
     """What is measured."""
 
+    gates: list[GateSpec] = Field(default_factory=list)
+    """What the model must keep to. Training tells how it did; ``trueweight gate`` refuses what does not."""
+
     bundle: BundleSpec = Field(default_factory=BundleSpec)
     """What may be kept."""
 
@@ -449,6 +390,16 @@ class RunSpec(Spec):
         for name in metrics if isinstance(metrics, Mapping) else ():
             if name not in targets:
                 yield Conflict(("evaluate", "metrics", name), _no_target(name, targets), key=True)
+        sensitive = _below(_below(raw.get("evaluate"), "sensitive"), "columns")
+        for place, name in enumerate(sensitive if isinstance(sensitive, list) else ()):
+            if isinstance(name, str) and name in targets:
+                where = ("evaluate", "sensitive", "columns", place)
+                yield Conflict(where, f"{name!r} is a target: groups are parted by another column")
+        gates = raw.get("gates")
+        for number, gate in enumerate(gates if isinstance(gates, list) else ()):
+            judged = _below(gate, "target")
+            if isinstance(judged, str) and judged not in targets:
+                yield Conflict(("gates", number, "target"), _no_target(judged, targets))
 
 
 def _below(raw: Any, key: str) -> Any:

@@ -1,12 +1,12 @@
 """Pictures and sounds that cannot be used: how many are bearable, and what becomes of their rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
 
 from trueweight.data.cells import Cells, MediaCells, ReadOptions
-from trueweight.data.media import media_array
+from trueweight.data.media import OUTSIDE, media_array
 from trueweight.data.parse_texts import is_text, marks_missing, trim
 from trueweight.data.reading import cells_of
 from trueweight.data.signature import Signature
@@ -38,9 +38,19 @@ def refuse_broken(blank: Signature, table: Table, most: float) -> None:
         what = ", ".join(f"{kind}: {count:,}" for kind, count in sorted(cells.notes.items()))
         problem = f"{bad:,} of {len(table):,} files in column {facts.name!r} cannot be used ({what}), e.g. "
         problem += ", ".join(_named_files(table.column(facts.name), cells, blank.options))
-        share = min(1.0, np.ceil(100 * bad / len(table)) / 100)
-        hint = f"mend or remove them, check data.media_dir, or allow as many: data.max_bad_rows: {share:.0%}"
-        raise DataError(problem, where=table.label, hint=hint)
+        raise DataError(problem, where=table.label, hint=_remedy(cells.notes, len(table)))
+
+
+def _remedy(notes: Mapping[str, int], rows: int) -> str:
+    bad = sum(notes.values())
+    if OUTSIDE in notes:
+        return "to have absolute paths and paths with .. followed, name a folder that holds the files: data.media_dir"
+    if notes.get("file not found") == bad == rows:
+        return "say in which folder the paths start (data.media_dir), or give the column another type"
+    if bad == rows:
+        return "is this the right column?"
+    share = np.ceil(100 * bad / rows) / 100
+    return f"mend or remove them, check data.media_dir, or allow as many: data.max_bad_rows: {share:.0%}"
 
 
 def _named_files(raw: pa.ChunkedArray, cells: MediaCells, options: ReadOptions) -> list[str]:
@@ -48,7 +58,7 @@ def _named_files(raw: pa.ChunkedArray, cells: MediaCells, options: ReadOptions) 
     array = media_array(raw)
     if array is None:
         return ["row 1"]
-    given_N = array.is_valid().to_numpy(zero_copy_only=False)
+    given_N = np.asarray(array.is_valid())
     if is_text(array.type):
         texts = trim(array)
         given_N = given_N & ~marks_missing(texts, options)

@@ -2,28 +2,29 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from torch import nn
 
 from trueweight.data.feed import Feed
 from trueweight.data.field import Field
-from trueweight.metrics.prediction import NumberPrediction, Prediction, blend
 from trueweight.metrics.select import greedy_blend
 from trueweight.metrics.truth import Truth
 from trueweight.model.network import Network, build_network
 from trueweight.model.predictors.blend import BlendPredictor
-from trueweight.model.predictors.conformal import ConformalPredictor, conformal_radius
 from trueweight.model.predictors.network import NetworkPredictor, learnt_targets
 from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
-from trueweight.seeds import row_hashes, stream_seed
+from trueweight.seeds import stream_seed
 from trueweight.spec.run import MemberSpec
 from trueweight.train.accumulate import backward_in
+from trueweight.train.calibrate import Answers, calibrated, calibration_answers
 from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
 from trueweight.train.job import FitResult, FitterPart, Job, Look, fit_member
+from trueweight.train.pace import pace_path
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
 from trueweight.train.selection import blend_loss, run_truths, selection_score
@@ -37,17 +38,14 @@ PICTURE_SHARE = 0.1
 good to compare with, and no more."""
 
 
-PICTURE_SHARE = 0.1
-"""Of the budget, about as much as a solved member may take where networks read pictures: a linear model of pixels is
-good to compare with, and no more."""
-
-
 @dataclass(frozen=True, slots=True)
 class MemberReport:
     """What fitting one member came to."""
 
     name: str
     seconds: float
+    first_step: float
+    """Seconds until the first step was taken."""
     steps: int
     weights: Mapping[str, float]
     """Its share in the blend, by target."""
@@ -90,7 +88,10 @@ class _Work:
         return self.truths[name].take(rows)
 
 
-def fit(ready: Prepared, folder: Path | None, replay: Plan | None, donors: Sequence[NetworkPredictor] = ()) -> Fitted:
+def fit(
+    ready: Prepared, folder: Path | None, replay: Plan | None, donors: Sequence[NetworkPredictor] = (),
+    on_encoded: Callable[[], None] = lambda: None,
+) -> Fitted:  # fmt: skip
     """Fit the model that the resolved spec describes.
 
     Args:
@@ -98,12 +99,14 @@ def fit(ready: Prepared, folder: Path | None, replay: Plan | None, donors: Seque
         folder: Where checkpoints and ``plan.json`` go; None: in memory only.
         replay: What members are to follow; those that it does not name are planned by measuring.
         donors: Networks whose encoders lend their weights to equal ones; see ``train.start``.
+        on_encoded: Called when all columns are tensors.
 
     Raises:
         SpecError: There are donors, and none of their encoders fits.
         TrainError: A member diverged, or there is no space.
     """
     encoded = encode(ready, keep=folder is not None)
+    on_encoded()
     work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
     new = {member.name: untrained(ready, encoded.fields, member) for member in ready.spec.model.members or []}
     started = start(new, donors) if donors else ()
@@ -148,7 +151,7 @@ def fit_linear(
         leaf, result = _fit_one(work, linear, untrained(ready, encoded.fields, linear), None)
         if result.plan is not None:
             on_plan(result.plan)
-    return _with_intervals(work, leaf, [leaf], {t.name: [1.0] for t in ready.signature.targets()})
+    return _calibrated(work, leaf, [leaf], {t.name: [1.0] for t in ready.signature.targets()})
 
 
 def _untimed(ready: Prepared) -> Prepared:
@@ -190,14 +193,28 @@ def _fit_one(
     work: _Work, member: MemberSpec, leaf: NetworkPredictor, seconds: float | None
 ) -> tuple[NetworkPredictor, FitResult]:
     ready, fitter = work.ready, cast(FitterPart, member.fitter)
-    validation = work.feed(ready.split.validation)
+    validation = leaf.reading(work.feed(ready.split.validation))
+    train = leaf.reading(work.feed(ready.split.train), augmentations_of(ready, work.encoded.fields))
     job = Job(
-        name=member.name, network=leaf.network, train=work.feed(ready.split.train), validation=validation,
+        name=member.name, network=leaf.network, train=train, validation=validation,
         spec=ready.spec.train, seed=ready.spec.seed, score=_scorer(work, leaf, validation), folder=work.folder,
         seconds=seconds, plan=None if work.replay is None else work.replay.member(member.name),
         on_plan=_recorder(work.folder), backward=backward_in(ready.spec.train.accumulate),
+        pace=_pace(work, member, validation),
     )  # fmt: skip
     return leaf, fit_member(job, fitter)
+
+
+def _pace(work: _Work, member: MemberSpec, validation: Feed) -> Path | None:
+    """Where the member's pace is remembered; None where nobody could tell that the data is the same."""
+    ready = work.ready
+    if work.folder is None or not ready.table.provenance.digest:
+        return None
+    spec = ready.spec.model_dump(mode="json", by_alias=True, exclude={"name", "evaluate"})
+    spec["train"]["budget"] = {"memory": spec["train"]["budget"]["memory"]}  # how long it is to go on
+    lengths = validation.lengths()  # of files that cells name
+    items = 0 if lengths is None else int(lengths.sum())
+    return pace_path(ready.table.provenance.digest, spec, member.name, len(validation), items)
 
 
 def untrained(ready: Prepared, fields: Mapping[str, Field], member: MemberSpec) -> NetworkPredictor:
@@ -237,17 +254,17 @@ def _scorer(work: _Work, leaf: NetworkPredictor, feed: Feed) -> Callable[[nn.Mod
 
 def _weigh(work: _Work, leaves: Mapping[str, NetworkPredictor]) -> dict[str, list[float]]:
     """Weights of the members for each target, by greedy selection on validation rows."""
-    return _weigh_on(work, list(leaves.values()), work.ready.split.validation)
+    rows = work.ready.split.validation
+    return _weights(work, [leaf.predict_feed(work.feed(rows)) for leaf in leaves.values()], rows)
 
 
-def _weigh_on(work: _Work, leaves: Sequence[NetworkPredictor], rows: np.ndarray) -> dict[str, list[float]]:
-    answers = [leaf.predict_feed(work.feed(rows)) for leaf in leaves]
+def _weights(work: _Work, answers: Sequence[Answers], rows: np.ndarray) -> dict[str, list[float]]:
     weights = {}
     for facts in work.ready.signature.targets():
         truth = work.truth_of(facts.name, rows)
         options = [answer[facts.name] for answer in answers]
-        if len(leaves) == 1 or not truth.present_N.any():
-            weights[facts.name] = [1.0 / len(leaves)] * len(leaves)
+        if len(answers) == 1 or not truth.present_N.any():
+            weights[facts.name] = [1.0 / len(answers)] * len(answers)
         else:
             weights[facts.name] = greedy_blend(options, truth, blend_loss(work.ready.spec, facts, truth))
     return weights
@@ -259,53 +276,26 @@ def _tree(work: _Work, leaves: Mapping[str, NetworkPredictor], weights: Mapping[
     if len(members) > 1:
         shares = {name: tuple(found) for name, found in weights.items()}
         top = BlendPredictor(work.ready.signature, tuple(members), shares, tuple(leaves))
-    return _with_intervals(work, top, members, weights)
+    return _calibrated(work, top, members, weights)
 
 
-def _with_intervals(
-    work: _Work, top: Predictor, members: Sequence[Any], weights: Mapping[str, list[float]]
+def _calibrated(
+    work: _Work, top: Predictor, members: Sequence[NetworkPredictor], weights: Mapping[str, list[float]]
 ) -> Predictor:
-    """Add conformal intervals for targets that are numbers, when asked for and possible."""
-    wish = work.ready.spec.evaluate.conformal
-    numbers = [facts for facts in work.ready.signature.targets() if facts.type == "number"]
-    if wish is None or not numbers:
+    """With what calibration rows teach: probabilities, thresholds, sets, intervals."""
+    rows = work.ready.split.calibration
+    if not len(rows):
         return top
-    residuals = _residuals(work, members, weights, [facts.name for facts in numbers])
-    radii = {name: conformal_radius(found, wish.coverage) for name, found in residuals.items()}
-    return ConformalPredictor(work.ready.signature, top, radii)
 
+    def asked(leaf: NetworkPredictor) -> Callable[[np.ndarray], Answers]:
+        return lambda rows: leaf.predict_feed(work.feed(rows))
 
-def _residuals(
-    work: _Work, members: Sequence[Any], weights: Mapping[str, list[float]], names: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """Absolute errors on calibration rows. Where those also select, each half is judged by the other's weights."""
-    split = work.ready.split
-    if not split.cross_fitted or len(members) == 1:
-        return _errors(work, members, weights, names, split.calibration)
-    late = (row_hashes(stream_seed(0, "cross-fit"), split.calibration) & np.uint64(1)).astype(bool)
-    halves = [split.calibration[late], split.calibration[~late]]
-    if min(map(len, halves)) == 0:
-        return _errors(work, members, weights, names, split.calibration)
-    found = [
-        _errors(work, members, _weigh_on(work, members, other), names, half) for half, other in (halves, halves[::-1])
-    ]
-    return {name: np.concatenate([part[name] for part in found]) for name in names}
-
-
-def _errors(
-    work: _Work, members: Sequence[Any], weights: Mapping[str, list[float]], names: Sequence[str], rows: np.ndarray
-) -> dict[str, np.ndarray]:
-    answers: list[Mapping[str, Prediction]] = [leaf.predict_feed(work.feed(rows)) for leaf in members]
-    found = {}
-    for name in names:
-        mixed = blend([answer[name] for answer in answers], weights[name])
-        truth = work.truth_of(name, rows)
-        assert isinstance(mixed, NumberPrediction)  # only numbers are asked for
-        found[name] = np.abs(mixed.value_N - truth.value)[truth.present_N]
-    return found
+    answers = calibration_answers(work.ready, [asked(leaf) for leaf in members], weights, partial(_weights, work))
+    truths = {name: work.truth_of(name, rows) for name in work.truths}
+    return calibrated(work.ready, top, answers, truths, work.ready.spec.evaluate.calibration or {})
 
 
 def _report(place: int, name: str, result: FitResult, weights: Mapping[str, list[float]]) -> MemberReport:
     events = tuple(f"{event.kind} at step {event.step}: {event.note}" for event in result.events)
     shares = {target: found[place] for target, found in weights.items()}
-    return MemberReport(name, result.seconds, result.steps, shares, events, result.history)
+    return MemberReport(name, result.seconds, result.first_step, result.steps, shares, events, result.history)

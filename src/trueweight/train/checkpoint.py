@@ -5,6 +5,7 @@ Each is a pair of files in ``<run>/checkpoints/<member>/``: ``step-00000120.safe
 never counted. The two newest are kept: if the newest turns out broken, the older one serves.
 """
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from trueweight.errors import TrainError, VerifyError
-from trueweight.files import canonical_json, digest_bytes, disk_errors, read_json, safe_name, write_atomic, write_json
+from trueweight.files import canonical_json, digest_bytes, disk_errors, read_json, safe_name, write_json
+from trueweight.train.tensor_file import digest_with, write_tensors
 
 __all__ = ["Checkpoint", "Checkpoints"]
 
@@ -33,7 +35,7 @@ class Checkpoint:
     facts: Mapping[str, Any]
     """Plain JSON."""
     tensors: Mapping[str, Tensor]
-    """On the CPU."""
+    """Written before the fit goes on: they may share its memory."""
 
 
 class Checkpoints:
@@ -57,12 +59,12 @@ class Checkpoints:
         """
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        ready = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-        content = safetensors.torch.save(ready)
         base = self.folder / f"step-{checkpoint.step:08d}"
-        write_atomic(base.with_suffix(".safetensors"), content)
         facts = dict(checkpoint.facts)
-        head = {"schema": _SCHEMA, "step": checkpoint.step, "facts": facts, "digest": _digest(facts, content)}
+        total = _begun(facts)
+        write_tensors(base.with_suffix(".safetensors"), checkpoint.tensors, total)
+        digest = f"sha256:{total.hexdigest()}"
+        head = {"schema": _SCHEMA, "step": checkpoint.step, "facts": facts, "digest": digest}
         write_json(base.with_suffix(".json"), head)
         self._drop_old()
 
@@ -97,15 +99,19 @@ class Checkpoints:
                 old.unlink(missing_ok=True)
 
 
-def _digest(facts: Mapping[str, Any], content: bytes) -> str:
-    return digest_bytes(canonical_json(facts).encode(), content)
+def _begun(facts: Mapping[str, Any]) -> "hashlib._Hash":
+    """The digest of facts and tensors, with the facts in it."""
+    told = canonical_json(facts).encode()
+    return hashlib.sha256(len(told).to_bytes(8, "big") + told)
 
 
 def _read(head: Path) -> Checkpoint:
     raw = read_json(head)
-    content = head.with_suffix(".safetensors").read_bytes()
+    path = head.with_suffix(".safetensors")
     if raw["schema"] != _SCHEMA:
         raise ValueError(f"schema {raw['schema']!r}, we read {_SCHEMA}")
-    if raw["digest"] != _digest(raw["facts"], content):
+    total = _begun(raw["facts"])
+    digest_with(path, total)
+    if raw["digest"] != f"sha256:{total.hexdigest()}":
         raise ValueError("its digest does not match")
-    return Checkpoint(raw["step"], raw["facts"], safetensors.torch.load(content))
+    return Checkpoint(raw["step"], raw["facts"], safetensors.torch.load_file(path))

@@ -21,6 +21,7 @@ from trueweight.train.checkpoint import Checkpoint, Checkpoints
 from trueweight.train.guard import CHECK_EVERY, MAX_HALVINGS, Guard
 from trueweight.train.job import FitResult, Job, Look, OptimizerPart
 from trueweight.train.loop import GradientRule, Step, Streams, batches_from, clip_to, quiet, train_steps
+from trueweight.train.pace import Pace
 from trueweight.train.plan import Event, MemberPlan
 from trueweight.train.probe import decide_plan
 from trueweight.train.schedule import Cooldown, Schedule
@@ -120,7 +121,7 @@ class Descent:
         self.best: dict[str, Tensor] | None = None
         self.best_look = (0, math.inf, False)
         self.good: dict[str, Tensor] = self.state.capture()
-        self.good_step = 0
+        self.good_step, self._renewing = 0, False
         self._recorded = {event.step: event for event in plan.events}
         self._since = (0, watch.seconds())
 
@@ -144,6 +145,8 @@ class Descent:
                 if step.number >= self.schedule.total:
                     break
         except KeyboardInterrupt:  # in the middle of a step: what it left cannot be trusted
+            if self._renewing:  # between two steps: what there is now is whole, the snapshot is not
+                self._renew_good()
             self.state.restore(self.good)
             self.step = max(self.good_step, self.history[-1].step if self.history else 0)
             return self._stop(record=True)
@@ -184,6 +187,8 @@ class Descent:
     def look(self) -> None:
         """Score the weights and their average on validation rows; keep the better ones if they are the best so far."""
         self.job.network.eval()
+        for parameter in self.job.network.parameters():
+            parameter.grad = None  # the next step makes its own, and the look needs memory
         with torch.no_grad():
             raw = self.job.score(self.job.network)
             self._keep_if_best(raw, averaged=False)
@@ -195,9 +200,14 @@ class Descent:
         if self.best is not None:
             self.ticker.note = f"validation {self.best_look[1]:.4g}"
         if self.guard.calm:
-            self.good, self.good_step = self.state.capture(), self.step
+            self._renew_good()
         self._cool_on_a_plateau()
         gc.collect(1)  # what the loop's iterations left, while the collector is off
+
+    def _renew_good(self) -> None:
+        self._renewing = True
+        self.state.renew(self.good)
+        self.good_step, self._renewing = self.step, False
 
     def _keep_if_best(self, score: float, *, averaged: bool) -> None:
         if score < self.best_look[1]:
@@ -285,7 +295,7 @@ class Descent:
         tensors = {f"best/{name}": t for name, t in (self.best or {}).items()}
         if result is None:
             tensors |= {f"guard/{name}": t for name, t in self.guard.state().items()}
-            tensors |= {f"now/{name}": t for name, t in self.state.capture().items()}
+            tensors |= {f"now/{name}": t for name, t in self.state.tensors().items()}
             tensors |= {f"good/{name}": t for name, t in self.good.items()}
         facts = {
             "origin": _origin(self.job, self.plan),
@@ -326,7 +336,17 @@ class Descent:
         result = {"steps": self.step, "stopped": stopped}
         if self.saved and stopped == "finished":
             self.saved.save(self.checkpoint(result))
+        self._remember_pace()
         return self.reported(result)
+
+    def _remember_pace(self) -> None:
+        """Tell the next run of the same how long steps and looks really took."""
+        begun, at = self._since
+        known, looks = Pace.recalled(self.job.pace), sum(1 for look in self.history if look.step > begun)
+        if known is None or self.step - begun < _STEPS_FOR_A_PACE:
+            return
+        planned = (self.step - begun) * known.seconds_per_step + 2 * looks * known.seconds_per_look
+        known.corrected((self.watch.seconds() - at) / planned).remember(self.job.pace)
 
     def reported(self, result: Mapping[str, Any]) -> FitResult:
         """The result of a fit that has ended."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -13,7 +13,7 @@ from trueweight.seeds import stream_seed
 from trueweight.spec.run import TrainSpec
 from trueweight.train.loop import Backward, Optimizer, Step, plain_backward
 from trueweight.train.plan import Event, MemberPlan
-from trueweight.train.watch import interrupts
+from trueweight.train.watch import Stopwatch, interrupts
 
 __all__ = ["FitResult", "FitterPart", "Job", "Look", "OptimizerPart", "Score", "fit_member"]
 
@@ -55,6 +55,8 @@ class Job:
     on_event: Callable[[Event], None] = _unheard
     """Called with everything that changes the course of the run."""
     backward: Backward = plain_backward
+    pace: Path | None = None
+    """Where it is remembered how long steps of the same run take; None: nowhere, they are measured."""
 
     @property
     def member_seed(self) -> int:
@@ -96,6 +98,8 @@ class FitResult:
     """Wall time, that of killed processes up to their last checkpoint included."""
     plan: MemberPlan | None = None
     """With all that was decided on the way: replaying it gives the same weights."""
+    first_step: float = 0.0
+    """Wall seconds until the first step was taken."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What else is worth keeping, as plain JSON: the strengths that ``solve`` tried."""
 
@@ -137,15 +141,16 @@ def fit_member(job: Job, fitter: FitterPart) -> FitResult:
         KeyboardInterrupt: Pressed twice, or before there was anything to keep.
     """
     with interrupts() as heard:
-        steps = fitter.fit(job)
+        steps, watch, first = fitter.fit(job), Stopwatch(), None
         try:
             while True:
                 if heard.count:
                     steps.throw(KeyboardInterrupt())
                 else:
                     next(steps)
+                first = watch.seconds() if first is None else first
         except StopIteration as end:
-            result: FitResult = end.value
+            result: FitResult = replace(end.value, first_step=first or 0.0)
     if heard.count > 1:
         raise KeyboardInterrupt
     if result.stopped == "interrupted":

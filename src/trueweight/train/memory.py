@@ -43,11 +43,24 @@ class Memory:
     """What the forward pass keeps for the backward pass, and what that makes of it."""
     rows: int
     """Training rows, and the batch. Rows in mapped files are counted too, though they give way when memory is short."""
+    between: int
+    """Between steps, when gradients and activations have gone: for a look at the validation rows the weights are put
+    aside for their average, and the better ones are kept before those that were best are let go."""
 
     @property
     def total(self) -> int:
-        """All together."""
-        return self.weights + self.gradients + self.optimizer + self.copies + self.activations + self.rows
+        """All together, at the peak of a step."""
+        return self._steady + self.gradients + self.activations
+
+    @property
+    def whole(self) -> int:
+        """Of a whole fit: whatever is more, a step or what happens between steps. Checkpoints add nothing: they are
+        written from where the tensors are."""
+        return max(self.total, self._steady + self.between)
+
+    @property
+    def _steady(self) -> int:
+        return self.weights + self.optimizer + self.copies + self.rows
 
 
 def needed(job: Job, batch_size: int, *, rows: int | None = None) -> Memory:
@@ -68,7 +81,8 @@ def needed(job: Job, batch_size: int, *, rows: int | None = None) -> Memory:
     # Average; best; of the snapshot weights, average and the optimiser's memory.
     copies = trained + weights + (weights + trained + memory)
     stored = _feed_bytes(job.train) * (rows or len(job.train)) // len(job.train)
-    return Memory(weights, trained, memory, copies, max(0, peak - trained), stored + batch * batch_size)
+    rows_held = stored + batch * batch_size
+    return Memory(weights, trained, memory, copies, max(0, peak - trained), rows_held, between=trained + weights)
 
 
 def _peak(job: Job, rows: int, *, later: bool = False) -> tuple[int, int]:

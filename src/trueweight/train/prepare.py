@@ -9,6 +9,7 @@ import numpy as np
 
 from trueweight.data.cases import Cases, fingerprints, repeats_of_earlier_rows
 from trueweight.data.cells import Cells, DateCells, LevelCells, NumberCells, ReadOptions
+from trueweight.data.channels import JOINED
 from trueweight.data.learn import blank_signature, learn_signature
 from trueweight.data.reading import cells_of, plain_facts
 from trueweight.data.roles import Role, assign_roles, left_out, read_options_of, require_features
@@ -22,8 +23,9 @@ from trueweight.data.split import (
     cut_by_share,
     cut_by_time,
     merge_groups,
+    words_of,
 )
-from trueweight.data.table import Table
+from trueweight.data.table import Provenance, Table
 from trueweight.errors import DataError
 from trueweight.metrics.words import counted
 from trueweight.recipes.facts import Facts
@@ -94,7 +96,7 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     refuse_broken(blank, table, spec.data.max_bad_rows)
     weight_N = row_weights(table, blank)
     cases, prints, repeats = _cases(table, blank, spec, weight_N)
-    resolved = _resolved(spec, roles, len(cases), table.provenance.series)
+    resolved = _resolved(spec, roles, len(cases), table.provenance)
     group = group_codes(table, resolved.split.group, options)
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
@@ -124,7 +126,8 @@ def _require_readable(blank: Signature, table: Table) -> None:
             cells = table.column(facts.name)
             cell = next(cell for cell in cells.to_pylist() if cell not in (None, *blank.options.missing_values))
             shown = repr(cell) if len(repr(cell)) <= LONGEST else f"{repr(cell)[:LONGEST]}…"
-            problem = f"column {facts.name!r} is said to be a {facts.type}, but no cell can be read as one: {shown}"
+            kind = f"{'an' if facts.type[0] in 'aeiou' else 'a'} {facts.type}"
+            problem = f"column {facts.name!r} is said to be {kind}, but no cell can be read as one: {shown}"
             hint = f"change the type of {facts.role}s.{facts.name}; trueweight init guesses one"
             raise DataError(problem, where=table.label, hint=hint)
 
@@ -159,14 +162,16 @@ def _cases(table: Table, blank: Signature, spec: RunSpec, weight_N: np.ndarray |
     return Cases(table, rows.astype(np.int64), tuple(notes)), prints, int(repeated.sum())
 
 
-def _resolved(spec: RunSpec, roles: Sequence[Role], rows: int, series: Sequence[str] | None) -> RunSpec:
+def _resolved(spec: RunSpec, roles: Sequence[Role], rows: int, origin: Provenance) -> RunSpec:
     """The spec with columns and recipe filled in."""
     features = {r.name: r.part.type for r in roles if r.role == "feature"}
     facts = Facts(rows, features, {name: part.type for name, part in spec.targets.items()})
     columns = {r.name: _with_reason(r) for r in roles if r.role in ("feature", "ignored")}
     changes: dict[str, object] = {"features": columns, "other_features": "ignore"}
-    if series is not None:  # so that later tables are put together in the same way
-        cases = spec.data.cases.model_copy(update={"series": list(series)})
+    if origin.series is not None:  # so that later tables are put together in the same way
+        alone = [name for name in origin.series if not (origin.channels and name == JOINED)]
+        known = {"series": [*alone, *origin.channels], "channels": list(origin.channels)}
+        cases = spec.data.cases.model_copy(update=known)
         changes["data"] = spec.data.model_copy(update={"cases": cases})
     return resolve(spec, facts).model_copy(update=changes)
 
@@ -220,10 +225,9 @@ def _split(
     labels: Sequence[str | None] | None,
 ) -> Split:  # fmt: skip
     wish, rows, seed = spec.split, cases.rows, spec.seed
-    calibrate = spec.evaluate.conformal is not None and any(facts.type == "number" for facts in blank.targets())
-    shares = Shares(_share(wish.validation), _share(wish.test), calibrate)
+    shares = Shares(_share(wish.validation), _share(wish.test), _calibrates(spec, blank))
     if wish.method in ("column", "files"):
-        chosen = labels if labels is not None else _words(cases.table, wish.column, blank.options)
+        chosen = labels if labels is not None else words_of(cases.table, wish.column or "", blank.options)
         return cut_by_label(Units(rows), [chosen[r] for r in rows], shares, seed, wish.method)
     if wish.method == "time":
         gap, starts = round((wish.gap or 0) * 1e6), _starts(wish)
@@ -234,6 +238,16 @@ def _split(
         together = prints[rows].view(np.int64) if together is None else merge_groups(together, prints[rows])
     stratum = _strata(blank, cases) if wish.method == "stratified" else None
     return cut_by_share(Units(rows, together, stratum), shares, seed, wish.method or "random")
+
+
+def _calibrates(spec: RunSpec, blank: Signature) -> bool:
+    """Whether anything is to be learnt on calibration rows: intervals, sets, probabilities, a threshold."""
+    kinds = {facts.type for facts in blank.targets()}
+    if spec.evaluate.conformal is not None and kinds & {"number", "binary", "category"}:
+        return True
+    if any(method != "none" for method in (spec.evaluate.calibration or {}).values()):
+        return True
+    return any(not isinstance(facts.spec.get("threshold", 0.5), float | int) for facts in blank.targets())
 
 
 def _twins_stay_together(blank: Signature, prints: np.ndarray) -> bool:
@@ -299,15 +313,6 @@ def _seconds(value_N: np.ndarray, name: str) -> np.ndarray:
             hint="a gap, or parts that begin 'from' a date, need dates or seconds: write the times as dates",
         )
     return np.round(value_N * 1e6).astype(np.int64)
-
-
-def _words(table: Table, name: str | None, options: ReadOptions) -> list[str | None]:
-    facts = plain_facts(name or "", "category", len(table))
-    table.column(name or "")
-    cells = cells_of(table, facts, options)
-    if not isinstance(cells, LevelCells):
-        raise DataError(f"column {name!r} has no words", where="split.column")
-    return [None if code < 0 else cells.levels[code] for code in cells.code_N]
 
 
 def _strata(blank: Signature, cases: Cases) -> np.ndarray | None:

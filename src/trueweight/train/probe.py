@@ -15,6 +15,7 @@ from trueweight.spec.units import describe_bytes
 from trueweight.train.job import Job, OptimizerPart
 from trueweight.train.loop import Streams, batches_from, quiet, train_steps
 from trueweight.train.memory import needed
+from trueweight.train.pace import Pace
 from trueweight.train.plan import MemberPlan
 from trueweight.train.watch import Stopwatch
 
@@ -35,7 +36,7 @@ _MARGIN = 0.97
 _LOOK_SHARE = 0.25
 _BATCHES = ((1_000, 32), (6_400, 128), (108_000, 256), (500_000, 512))
 _LARGEST_BATCH = 1024
-_LEAST_BATCH = 8
+_LEAST_BATCH = 4
 _PADDING = 0.05
 """Share of steps that may be padding."""
 
@@ -87,7 +88,7 @@ def _fitting_batch(job: Job) -> tuple[int, int]:
     if asked == "auto":
         size = little_padded(job.train, size)
     limit = job.spec.budget.memory
-    need = needed(job, size).total
+    need = needed(job, size).whole
     while limit is not None and need > limit:
         if asked != "auto" or size <= 8:
             raise TrainError(
@@ -96,14 +97,15 @@ def _fitting_batch(job: Job) -> tuple[int, int]:
                 hint="allow more, or make the model or train.batch_size smaller",
             )
         size = max(8, size // 2)
-        need = needed(job, size).total
+        need = needed(job, size).whole
     return size, need
 
 
 def little_padded(feed: Feed, size: int) -> int:
-    """The size, or a smaller one where sounds or series of few rows would be padded by more than one step in twenty."""
-    framed = any("frame" in stored for stored in feed.inputs.values())
-    lengths = feed.lengths() if framed else None
+    """The size, or a smaller one where sounds, series or tokens of few rows would be padded by more than one step in
+    twenty."""
+    stepped = any({"frame", "token"} & stored.keys() for stored in feed.inputs.values())
+    lengths = feed.lengths() if stepped else None
     while lengths is not None and size > _LEAST_BATCH and padding_share(lengths, size) > _PADDING:
         size //= 2
     return size
@@ -150,7 +152,7 @@ def _seconds_to_look(job: Job, network: nn.Module) -> float:
 
 
 def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
-    """Measure, and decide everything that the run will do.
+    """Measure, unless a run of the same has done so, and decide everything that the run will do.
 
     The random state and the network are as before afterwards.
 
@@ -162,15 +164,19 @@ def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
         TrainError: It cannot fit the memory, or the device is not there.
     """
     device = choose_device(job.spec.device)
-    size, need = _fitting_batch(job)
+    known = Pace.recalled(job.pace)
+    size, need = _fitting_batch(job) if known is None else (known.batch_size, known.memory_bytes)
     limits = _counted_limits(job, size)
     most = min(limits.values(), default=10_000)
     draft = MemberPlan(
         name=job.name, steps=most, batch_size=size, epochs=0.0, validate_every=1, checkpoint_every=1,
         seconds=job.limit, memory_bytes=need, threads=torch.get_num_threads(), device=str(device),
     )  # fmt: skip
-    allowed = _UNLIMITED_PROBE if job.limit is None else _SHARE * job.limit
-    per_step, per_look = _measure(job, draft, allowed)
+    if known is None:
+        allowed = _UNLIMITED_PROBE if job.limit is None else _SHARE * job.limit
+        known = Pace(size, need, *_measure(job, draft, allowed))
+        known.remember(job.pace)
+    per_step, per_look = known.seconds_per_step, known.seconds_per_look
     if job.limit is not None:
         left = _MARGIN * (job.limit - watch.seconds())
         limits["time"] = _steps_within(left, per_step, 2 * per_look, job, size)

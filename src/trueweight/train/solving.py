@@ -22,7 +22,7 @@ from trueweight.train.watch import Stopwatch, Ticker
 __all__ = ["Solvable", "solve"]
 
 _LOG = logging.getLogger("trueweight.train")
-_ROWS = 8192
+_ROWS = 4096
 _NUMBERS = 2**22
 """Most numbers of an encoding at once: texts have tens of thousands in each row, and 16 MB of memory are used again and
 again where larger pieces are fetched from the system and cleared each time."""

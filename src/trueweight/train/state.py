@@ -92,11 +92,23 @@ class FitState:
         """A copy of the network's weights as they are now."""
         return {name: tensor.clone() for name, tensor in weights_of(self.network).items()}
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything as it is now, sharing memory with the fit."""
+        averages = {f"average/{name}": p for name, p in zip(self._names, self._average, strict=True)}
+        memory = {f"optimizer/{path}": t for path, t in optimizer_tensors(self.optimizer).items()}
+        return weights_of(self.network) | averages | memory
+
     def capture(self) -> dict[str, Tensor]:
         """A copy of everything, to go back to."""
-        averages = {f"average/{name}": p.clone() for name, p in zip(self._names, self._average, strict=True)}
-        memory = {f"optimizer/{path}": t.clone() for path, t in optimizer_tensors(self.optimizer).items()}
-        return self.weights() | averages | memory
+        return {name: t.clone() for name, t in self.tensors().items()}
+
+    def renew(self, copy: dict[str, Tensor]) -> None:
+        """Bring a copy up to date, in its own memory: two of them would be a multiple of the weights."""
+        for name, tensor in self.tensors().items():
+            if name in copy:
+                copy[name].copy_(tensor)
+            else:
+                copy[name] = tensor.clone()  # optimisers may begin to remember at their first step
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of :meth:`capture`."""

@@ -8,16 +8,19 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from trueweight.data.bins import bins_of
 from trueweight.data.cells import Cells, MediaCells, ReadOptions
 from trueweight.data.column import FieldArrays, Sense
-from trueweight.data.media import UnusableError, content_of, in_threads, read_media
+from trueweight.data.gist import gist_of
+from trueweight.data.media import UnusableError, content_of, in_threads, read_media, undecodable
+from trueweight.data.quantiles import tellable
 from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
 from trueweight.data.sound_facts import learn_sounds, make_up
 from trueweight.data.sounds import decode, log_mel, mel_centres, sound_head
-from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec
+from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
 
 __all__ = ["AudioCodec", "AudioColumn", "Spectrum"]
 
@@ -99,8 +102,7 @@ class AudioCodec:
     def _warn(self, rows: "list[np.ndarray | str]") -> None:
         broken = sum(isinstance(row, str) and row != "" for row in rows)
         if broken:
-            _log.warning("%s: %d of %d sounds broke off while they were decoded; they count as missing",
-                         self.name, broken, len(rows))  # fmt: skip
+            _log.warning("%s", undecodable(self.name, broken, "sound"))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -120,9 +122,10 @@ class AudioColumn(PartSpec):
     Nothing of a sound itself is kept.
 
     Facts learnt: "count" and "missing" (rows), "seconds" (lengths: what 5 %, half and 95 % of the rows stay below),
-    "max_seconds" (where sounds are cut), "mean" and "std" of each band; and of the "looked_at" sounds of a sample, how
-    many are "broken", "silent", "clipped" (one sample in a thousand as loud as the file can hold), or hold samples that
-    are "not_finite".
+    "bins" (rows between edges of them), "max_seconds" (where sounds are cut), "cut" (how many are longer), "mean" and
+    "std" of each band; and of the
+    "looked_at" sounds of a sample, how many are "broken", "silent", "clipped" (one sample in a thousand as loud as the
+    file can hold), or hold samples that are "not_finite".
 
     Example:
         ``recording: {type: audio, n_mels: 80, max_seconds: 10}``
@@ -162,6 +165,11 @@ class AudioColumn(PartSpec):
             raise ValueError("hop is shorter than one sample: raise hop or sample_rate")
         return self
 
+    @field_validator("augment")
+    @classmethod
+    def _changes_what_it_reads(cls, parts: list[PartSpec] | None) -> list[PartSpec] | None:
+        return only_for("frame", "sounds", parts)
+
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> MediaCells:
         """Open every file and look at its head: samples of each channel, samples a second, channels."""
         return read_media(raw, options, sound_head, 3, "sound")
@@ -176,7 +184,10 @@ class AudioColumn(PartSpec):
             cells, given if count >= min(min_group, len(rows)) else given[:0], steps=lambda x: spectrum(x, len(x)),
             rate=self.sample_rate, mels=self.n_mels, cut=self.max_seconds, min_group=min_group,
         )  # fmt: skip
-        return {"count": count, "missing": len(rows) - count, **facts}
+        seconds_N = gist_of("audio", cells)
+        assert seconds_N is not None
+        told = tellable(seconds_N[given], count, len(rows), min_group)
+        return {"count": count, "missing": len(rows) - count, **facts, "bins": bins_of(told, min_group)}
 
     def _spectrum(self) -> Spectrum:
         window, hop = (round(length * self.sample_rate / 1000) for length in (self.window, self.hop))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from trueweight.data.bins import bins_of
 from trueweight.data.cells import Cells, DateCells, ReadOptions
 from trueweight.data.column import Arrays, Sense
 from trueweight.data.parse_dates import DAY, read_dates
@@ -114,8 +115,8 @@ class DateColumn(PartSpec):
     """Dates or moments, as texts in common formats or typed. Moments without a zone are UTC.
 
     Facts learnt: "count" and "missing" (rows), "mean", "std", "median", "levels", "quantiles" and "knots" in seconds
-    since 1970, "center" and "scale", "cycles" (which of year, week and day vary), "step" (seconds that all cells are
-    multiples of: a day, an hour, a minute or 1).
+    since 1970, "bins" (rows between edges), "center" and "scale", "cycles" (which of year, week and day vary), "step"
+    (seconds that all cells are multiples of: a day, an hour, a minute or 1).
 
     Example:
         ``reported_at: {type: date, day_first: true}``
@@ -151,6 +152,7 @@ class DateColumn(PartSpec):
             "count": len(rows) - missing,
             "missing": missing,
             **facts,
+            "bins": bins_of(seconds, min_group),
             "center": center,
             "scale": scale,
             "cycles": cycles,

@@ -8,15 +8,18 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from trueweight.data.bins import bins_of
 from trueweight.data.cells import Cells, MediaCells, ReadOptions
 from trueweight.data.column import FieldArrays, Sense
-from trueweight.data.media import UnusableError, content_of, in_threads, read_media
+from trueweight.data.gist import gist_of
+from trueweight.data.media import UnusableError, content_of, in_threads, read_media, undecodable
 from trueweight.data.picture_facts import learn_pictures
 from trueweight.data.pictures import calm, decoded, fitted, made_up_picture, picture_head
+from trueweight.data.quantiles import tellable
 from trueweight.data.sample import BottomK
-from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec
+from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
 
 __all__ = ["ImageCodec", "ImageColumn"]
 
@@ -83,7 +86,7 @@ class ImageCodec:
             for _ in in_threads(several, np.array_split(given, -(-len(given) // _RUN) or 1)):
                 pass
         if broken := int((missing_N & ~cells.missing_N).sum()):
-            _log.warning("column %r: %d pictures cannot be decoded, and count as missing", self.name, broken)
+            _log.warning("%s", undecodable(self.name, broken, "picture"))
         flag = {"flag": missing_N.astype(np.float32)[:, None]} if self.flags else {}
         return {"pixel": pixel_NHWC} | flag
 
@@ -104,7 +107,9 @@ class ImageColumn(PartSpec):
     and whether a file has an alpha channel tells where it comes from rather than what it shows.
 
     Facts learnt: "count" and "missing" (rows), "size" (height, width), "channels", "mean" and "std" of each channel,
-    "covariance" of patches of 2 by 2 pixels (all from at most 1,024 pictures).
+    "covariance" of patches of 2 by 2 pixels, "bins" (pictures between edges of their brightness; all from at most
+    1,024 pictures), and how many were "looked_at" for that and how many of them are "broken": their heads are right,
+    and yet they cannot be decoded.
 
     Example:
         ``photo: {type: image, size: 64, augment: [horizontal_flip, shift], encoder: cnn}``
@@ -123,6 +128,11 @@ class ImageColumn(PartSpec):
     augment: list[AugmentationPart] | None = None
     """Changes of training pictures that leave what they show. Null: chosen by the recipe; [] for none."""
 
+    @field_validator("augment")
+    @classmethod
+    def _changes_what_it_reads(cls, parts: list[PartSpec] | None) -> list[PartSpec] | None:
+        return only_for("pixel", "pictures", parts)
+
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> MediaCells:
         """Find the files and look at their heads: height, width, channels. Nothing is decoded."""
         with calm():
@@ -131,7 +141,11 @@ class ImageColumn(PartSpec):
     def learn(self, cells: Cells, rows: np.ndarray, sample: BottomK, *, min_group: int) -> dict[str, Any]:
         """Facts from the rows given: size, colours, no single picture."""
         assert isinstance(cells, MediaCells)
-        return learn_pictures(cells, rows, sample, self._asked(), min_group)
+        facts = learn_pictures(cells, rows, sample, self._asked(), min_group)
+        bright_N = gist_of("image", cells, sample.rows)
+        assert bright_N is not None
+        told = tellable(bright_N[~np.isnan(bright_N)], facts["count"], len(rows), min_group)
+        return facts | {"bins": bins_of(told, min_group)}
 
     def _asked(self) -> tuple[int, int] | None:
         return (self.size, self.size) if isinstance(self.size, int) else self.size
@@ -164,4 +178,5 @@ class ImageColumn(PartSpec):
         if not learnt["count"]:
             return "no pictures"
         high, wide = learnt["size"]
-        return f"pictures of {high} × {wide}, {'grey' if learnt['channels'] == 1 else 'in colour'}"
+        odd = f"; {learnt['broken']:,} of {learnt['looked_at']:,} broken" if learnt.get("broken") else ""
+        return f"pictures of {high} × {wide}, {'grey' if learnt['channels'] == 1 else 'in colour'}{odd}"

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from trueweight.data.bins import bins_of
 from trueweight.data.cells import Cells, NumberCells, ReadOptions
 from trueweight.data.column import Arrays, Sense
 from trueweight.data.parse_numbers import NumberStyle, read_numbers
@@ -94,8 +95,8 @@ class NumberColumn(PartSpec):
     """Numbers, as cells of text or typed: ``7.11``, ``7,11``, ``1,234.50``, ``1e-3``.
 
     Facts learnt: "count" and "missing" (rows), "mean", "std", "median", "levels" and "quantiles" (0.1 % to 99.9 %),
-    "knots" (48 inner quantiles), "integer", "distinct" (up to 10,000), "decimals" (null: no fixed number),
-    "center", "scale" and "inner" (as the codec uses them), "fill".
+    "knots" (48 inner quantiles), "bins" (rows between edges), "integer", "distinct" (up to 10,000), "decimals" (null:
+    no fixed number), "center", "scale" and "inner" (as the codec uses them), "fill".
 
     Example:
         ``premium: {type: number, unit: EUR, transform: log1p}``
@@ -143,6 +144,7 @@ class NumberColumn(PartSpec):
             "count": len(rows) - missing,
             "missing": missing,
             **facts,
+            "bins": bins_of(seen, min_group),
             "integer": bool(len(seen) and (seen == np.round(seen)).all()),
             "distinct": min(distinct, _COUNTED),
             "decimals": _decimals(seen),

@@ -6,23 +6,24 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from trueweight.data.bins import bins_of
 from trueweight.data.cells import Cells, ReadOptions, TextCells
 from trueweight.data.column import Codec
 from trueweight.data.parse_free_texts import read_free_texts
 from trueweight.data.parse_ngrams import BUCKETS, PIECES, frequent_words, ngram_counts
-from trueweight.data.quantiles import inner_quantiles
+from trueweight.data.quantiles import inner_quantiles, tellable
 from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
-from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec
+from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
 
-__all__ = ["TextColumn"]
+__all__ = ["WORD_ROWS", "TextColumn"]
 
 _WORDS = 1000
 """Most words that are kept as they are written, for summaries and made-up texts."""
 
-_WORD_ROWS = 2048
+WORD_ROWS = 2048
 """Rows whose words are looked at for these."""
 
 _WEIGHT_ROWS = 512
@@ -48,11 +49,11 @@ class TextColumn(PartSpec):
     """Free text: sentences, reviews, messages, in any language and script.
 
     Read as n-grams with TF-IDF weights (words, pairs of words, pieces of words; characters of scripts without spaces)
-    for ``linear`` and ``bag``, and as byte-pair tokens for other encoders. Facts learnt: "count" and "missing"
-    (rows), "documents" (rows whose n-grams were counted), "buckets" and "rows" (hashes of the kept n-grams and how
-    many rows hold each), "weight" (their mean), "words" (frequent words with their rows), "length" (mean number of
-    characters), "merges" and "max_tokens" of the byte-pair encoding, "tokens_cut" (share of rows that have more).
-    N-grams, words and tokens of fewer than ``bundle.min_group`` rows are not kept.
+    for ``linear`` and ``bag``, and as byte-pair tokens for other encoders. Facts learnt: "count" and "missing" (rows),
+    "documents" (rows whose n-grams were counted), "buckets" and "rows" (hashes of the kept n-grams and how many rows
+    hold each), "weight" (their mean), "words" (frequent words with their rows), "length" (mean number of characters),
+    "bins" (rows between edges of it), "merges" and "max_tokens" of the byte-pair encoding, "tokens_cut" (share of rows
+    that have more). N-grams, words and tokens of fewer than ``bundle.min_group`` rows are not kept.
 
     Sources: Joulin et al. 2017, "Bag of tricks for efficient text classification", arXiv:1607.01759, section 2, for
     hashed n-grams; Sennrich et al. 2016, arXiv:1508.07909, for byte-pair encoding.
@@ -96,6 +97,11 @@ class TextColumn(PartSpec):
     augment: list[AugmentationPart] | None = None
     """Changes of training examples; null takes the recipe's."""
 
+    @field_validator("augment")
+    @classmethod
+    def _changes_what_it_reads(cls, parts: list[PartSpec] | None) -> list[PartSpec] | None:
+        return only_for("token", "texts", parts)
+
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> TextCells:
         """Interpret raw cells as texts."""
         return read_free_texts(raw, options, normalize=self.normalize, lowercase=self.lowercase)
@@ -104,10 +110,15 @@ class TextColumn(PartSpec):
         """Facts from the rows given; nothing of fewer than ``min_group`` rows."""
         assert isinstance(cells, TextCells)
         missing = int(cells.missing_N[rows].sum())
-        texts = cells.text_N.take(pa.array(sample.rows[~cells.missing_N[sample.rows]]))
-        words = frequent_words(texts.slice(0, _WORD_ROWS), min_group, _WORDS)
-        length = float(_lengths(texts).mean()) if len(texts) else 0.0
+        given = sample.rows[~cells.missing_N[sample.rows]]
+        texts = cells.text_N.take(pa.array(given))
+        some = cells.text_N.take(pa.array(BottomK.of(given, k=WORD_ROWS).rows))
+        words = frequent_words(some, min_group, _WORDS)
+        length_N = _lengths(texts).astype(np.float64)
+        length = float(length_N.mean()) if len(texts) else 0.0
+        told = tellable(length_N, len(rows) - missing, len(rows), min_group)
         facts = {"count": len(rows) - missing, "missing": missing, "words": words, "length": length}
+        facts |= {"bins": bins_of(told, min_group)}
         return facts | self._bag_facts(texts, min_group) | self._token_facts(texts, min_group)
 
     def _bag_facts(self, texts: pa.Array, min_group: int) -> dict[str, Any]:

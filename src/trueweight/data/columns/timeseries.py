@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from trueweight.data.bins import bins_of
 from trueweight.data.cells import Cells, ReadOptions, SeriesCells
 from trueweight.data.column import FieldArrays, Sense
 from trueweight.data.parse_series import read_series
@@ -15,7 +16,7 @@ from trueweight.data.quantiles import inner_quantiles, tellable
 from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
 from trueweight.data.series import averaged, channel_scales, filled, rows_with_gaps
-from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec
+from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
 
 __all__ = ["TimeseriesCodec", "TimeseriesColumn"]
 
@@ -121,7 +122,8 @@ class TimeseriesColumn(PartSpec):
     lists of channels, typed or as texts like ``[0.1, 0.2]``, ``0.1 0.2`` and ``[[1, 2], [3, 4]]``.
 
     Facts learnt: "count" and "missing" (rows), "channels", "mean" and "std" of each, "gaps" (rows in which steps lack
-    a value), "lengths" (quantiles), "every" and "length" (steps that are averaged, and that are kept).
+    a value), "lengths" (quantiles), "bins" (rows between edges of them), "every" and "length" (steps that are
+    averaged, and that are kept), "cut" (rows that are longer).
 
     Example:
         ``acceleration: {type: timeseries, max_length: 200, encoder: {type: gru}}``
@@ -149,6 +151,11 @@ class TimeseriesColumn(PartSpec):
     augment: list[AugmentationPart] | None = None
     """Changes of training examples, in this order. Null: the recipe's; [] for none."""
 
+    @field_validator("augment")
+    @classmethod
+    def _changes_what_it_reads(cls, parts: list[PartSpec] | None) -> list[PartSpec] | None:
+        return only_for("frame", "series", parts)
+
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> SeriesCells:
         """Interpret raw cells as series of one number of channels."""
         return read_series(raw, options, channels=self.channels, decimal_comma=self.decimal_comma)
@@ -161,6 +168,7 @@ class TimeseriesColumn(PartSpec):
         seen = tellable(sample.rows[~cells.missing_N[sample.rows]], count, len(rows), min_group)
         if not len(seen):
             nothing = {"channels": 0, "mean": [], "std": [], "gaps": 0, "lengths": [], "every": 1, "length": 1}
+            nothing |= {"bins": {"edges": [], "counts": []}}
             return {"count": count, "missing": missing, **nothing}
         series = cells.value.take(seen)
         mean_C, std_C = channel_scales(series, min(min_group, len(rows)))
@@ -173,6 +181,8 @@ class TimeseriesColumn(PartSpec):
             "count": count, "missing": missing, "channels": channels, "mean": [float(x) for x in mean_C],
             "std": [float(x) for x in std_C], "gaps": int(rows_with_gaps(series).sum()),
             "lengths": [float(x) for x in lengths], "every": every, "length": length,
+            "cut": int((series.lengths > every * length).sum()),
+            "bins": bins_of(series.lengths.astype(np.float64), min_group),
         }  # fmt: skip
 
     def codec(self, name: str, learnt: Mapping[str, Any]) -> TimeseriesCodec:
@@ -196,9 +206,7 @@ class TimeseriesColumn(PartSpec):
         most = max(4, _MADE_UP // channels)
         lengths = np.interp(rng.uniform(size=n), LEVELS, learnt["lengths"]).round().clip(1, most).astype(np.int64)
         empty = rng.uniform(size=n) < (0.1 if learnt["missing"] else 0.0)
-        rows = [
-            None if gone else _wandering(rng, length, learnt) for length, gone in zip(lengths, empty, strict=True)
-        ]
+        rows = [None if gone else _wandering(rng, length, learnt) for length, gone in zip(lengths, empty, strict=True)]
         return pa.array(rows, kind)
 
     def summary(self, learnt: Mapping[str, Any]) -> str:

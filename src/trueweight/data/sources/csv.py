@@ -17,7 +17,7 @@ from trueweight.data.sniff import Layout, first_lines, layout_of
 from trueweight.data.source import HEAD_BYTES, Piece, SourceFile, arrow_stream, ticking
 from trueweight.errors import DataError
 from trueweight.spec.base import PartSpec
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 __all__ = ["CsvSource"]
 

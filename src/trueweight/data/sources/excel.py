@@ -13,7 +13,7 @@ from trueweight.data.source import Piece, SourceFile
 from trueweight.errors import DataError
 from trueweight.progress import advance
 from trueweight.spec.base import PartSpec
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 __all__ = ["ExcelSource"]
 

@@ -14,7 +14,7 @@ from trueweight.data.sources.csv import refuse_other_kinds
 from trueweight.errors import DataError
 from trueweight.progress import advance
 from trueweight.spec.base import PartSpec
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 __all__ = ["JsonlSource"]
 

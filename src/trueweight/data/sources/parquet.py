@@ -12,7 +12,7 @@ from trueweight.errors import DataError
 from trueweight.files import digest_file
 from trueweight.progress import advance
 from trueweight.spec.base import PartSpec
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 __all__ = ["ParquetSource"]
 

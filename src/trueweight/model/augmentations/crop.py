@@ -24,6 +24,7 @@ class CropAugmentation(PartSpec):
     """
 
     reads: ClassVar[str] = "pixel"
+    mixes: ClassVar[bool] = False
     search_space: ClassVar[dict[str, list[Any]]] = {"smallest": [0.35, 0.5, 0.7, 0.85]}
 
     type: Literal["crop"] = "crop"

@@ -24,6 +24,7 @@ class CutoutAugmentation(PartSpec):
     """
 
     reads: ClassVar[str] = "pixel"
+    mixes: ClassVar[bool] = False
     search_space: ClassVar[dict[str, list[Any]]] = {"share": [0.2, 0.25, 0.4]}
 
     type: Literal["cutout"] = "cutout"

@@ -21,6 +21,7 @@ class GainAugmentation(PartSpec):
     """
 
     reads: ClassVar[str] = "frame"
+    mixes: ClassVar[bool] = False
     search_space: ClassVar[dict[str, list[Any]]] = {"decibels": [3.0, 6.0, 12.0]}
 
     type: Literal["gain"] = "gain"

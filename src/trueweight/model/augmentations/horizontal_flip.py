@@ -21,6 +21,7 @@ class HorizontalFlipAugmentation(PartSpec):
     """
 
     reads: ClassVar[str] = "pixel"
+    mixes: ClassVar[bool] = False
 
     type: Literal["horizontal_flip"] = "horizontal_flip"
     """Name of this part."""

@@ -23,6 +23,7 @@ class JitterAugmentation(PartSpec):
     """
 
     reads: ClassVar[str] = "frame"
+    mixes: ClassVar[bool] = False
     search_space: ClassVar[dict[str, list[Any]]] = {"deviation": [0.02, 0.05, 0.1]}
 
     type: Literal["jitter"] = "jitter"

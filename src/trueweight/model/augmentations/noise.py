@@ -23,6 +23,7 @@ class NoiseAugmentation(PartSpec):
     """
 
     reads: ClassVar[str] = "frame"
+    mixes: ClassVar[bool] = False
     search_space: ClassVar[dict[str, list[Any]]] = {"signal_to_noise": [[20.0, 50.0], [10.0, 40.0], [0.0, 30.0]]}
 
     type: Literal["noise"] = "noise"

@@ -23,6 +23,7 @@ class ScalingAugmentation(PartSpec):
     """
 
     reads: ClassVar[str] = "frame"
+    mixes: ClassVar[bool] = False
     search_space: ClassVar[dict[str, list[Any]]] = {"deviation": [0.05, 0.1, 0.2]}
 
     type: Literal["scaling"] = "scaling"

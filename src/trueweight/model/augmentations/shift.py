@@ -24,6 +24,7 @@ class ShiftAugmentation(PartSpec):
     """
 
     reads: ClassVar[str] = "pixel"
+    mixes: ClassVar[bool] = False
     search_space: ClassVar[dict[str, list[Any]]] = {"share": [0.03, 0.06, 0.12]}
 
     type: Literal["shift"] = "shift"

@@ -25,6 +25,7 @@ class SpecAugmentation(PartSpec):
     """
 
     reads: ClassVar[str] = "frame"
+    mixes: ClassVar[bool] = False
     search_space: ClassVar[dict[str, list[Any]]] = {"time_share": [0.05, 0.1, 0.2], "frequency_share": [0.15, 0.3]}
 
     type: Literal["spec_augment"] = "spec_augment"

@@ -21,6 +21,7 @@ class TimeShiftAugmentation(PartSpec):
     """
 
     reads: ClassVar[str] = "frame"
+    mixes: ClassVar[bool] = False
     search_space: ClassVar[dict[str, list[Any]]] = {"steps": [5, 10, 20]}
 
     type: Literal["time_shift"] = "time_shift"

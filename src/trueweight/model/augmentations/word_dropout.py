@@ -24,6 +24,7 @@ class WordDropoutAugmentation(PartSpec):
     """
 
     reads: ClassVar[str] = "token"
+    mixes: ClassVar[bool] = False
     search_space: ClassVar[dict[str, list[Any]]] = {"probability": [0.05, 0.1, 0.2]}
 
     type: Literal["word_dropout"] = "word_dropout"

@@ -30,6 +30,7 @@ class BagEncoder(PartSpec):
         "ngram_dropout": [0.0, 0.3, 0.5],
     }
     weightless: ClassVar[bool] = False
+    ngrams: ClassVar[bool] = True
 
     type: Literal["bag"] = "bag"
     """Name of this part."""

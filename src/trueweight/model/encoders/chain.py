@@ -42,6 +42,12 @@ class ChainEncoder(PartSpec):
     parts: Annotated[list[EncoderPart], Field(min_length=2)]
     """The first reads the column; the others must be able to follow: lstm, gru, transformer, cnn."""
 
+    @property
+    def ngrams(self) -> bool:
+        """As its first part."""
+        first: Any = self.parts[0]
+        return bool(first.ngrams)
+
     def build(self, layout: Layout) -> "nn.Module":
         """A ``nn.chain.Chain``.
 

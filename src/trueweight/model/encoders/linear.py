@@ -26,6 +26,7 @@ class LinearEncoder(PartSpec):
     """
 
     weightless: ClassVar[bool] = True
+    ngrams: ClassVar[bool] = True
 
     type: Literal["linear"] = "linear"
     """Name of this part."""

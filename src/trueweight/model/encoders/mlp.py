@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from trueweight.data.field import Layout
+from trueweight.errors import SpecError
 from trueweight.spec.base import PartSpec
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class MlpEncoder(PartSpec):
     }
 
     weightless: ClassVar[bool] = False
+    ngrams: ClassVar[bool] = False
 
     type: Literal["mlp"] = "mlp"
     """Name of this part."""
@@ -74,6 +76,10 @@ class MlpEncoder(PartSpec):
         from trueweight.nn.mlp import Mlp
         from trueweight.nn.tabular import PerceptronEncoder, TableEmbedding
 
+        if layout.senses:
+            hint = "name one that reads the column, such as cnn or lstm, or leave the encoder out"
+            problem = f"encoder {self.type!r} reads numbers and categories, no pictures, sounds, texts or series"
+            raise SpecError(problem, where="encoder", hint=hint)
         number, chunks = self._number(layout)
         flags, categories = layout.width("flag"), self.category_embedding_size
         embedding = TableEmbedding(number, chunks, flags, layout.cardinalities, categories)

@@ -29,6 +29,7 @@ class ResnetEncoder(PartSpec):
     search_space: ClassVar[dict[str, list[Any]]] = {"layers": [18, 34, 50]}
 
     weightless: ClassVar[bool] = False
+    ngrams: ClassVar[bool] = False
 
     type: Literal["resnet"] = "resnet"
     """Name of this part."""

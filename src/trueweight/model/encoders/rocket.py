@@ -31,6 +31,7 @@ class RocketEncoder(PartSpec):
     search_space: ClassVar[dict[str, list[Any]]] = {"dilations": [4, 6, 8], "thresholds": [1, 2, 4]}
 
     weightless: ClassVar[bool] = True
+    ngrams: ClassVar[bool] = True
 
     type: Literal["rocket"] = "rocket"
     """Name of this part."""

@@ -54,6 +54,7 @@ class TransformerEncoder(PartSpec):
     }
 
     weightless: ClassVar[bool] = False
+    ngrams: ClassVar[bool] = False
 
     type: Literal["transformer"] = "transformer"
     """Name of this part."""

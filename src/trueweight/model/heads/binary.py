@@ -28,16 +28,33 @@ from trueweight.model.heads.labels import (
     weighted,
 )  # fmt: skip
 from trueweight.recipes.tables import METRICS
-from trueweight.spec.base import PartSpec
+from trueweight.spec.base import PartSpec, Spec
 
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
     from trueweight.nn.answers import OneOfTwo
     from trueweight.nn.encoding import Form
 
-__all__ = ["BinaryHead"]
+__all__ = ["BinaryHead", "CostsSpec", "LearntThreshold"]
 
 POSITIVE_WORDS = ("yes", "y", "true", "t", "positive", "pos", "1")
+
+
+class CostsSpec(Spec):
+    """What mistakes cost, in any unit: only their ratio decides."""
+
+    false_positive: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """Cost of answering the positive class where the other one is true."""
+
+    false_negative: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """Cost of missing the positive class."""
+
+
+class LearntThreshold(Spec):
+    """A threshold that calibration rows teach."""
+
+    minimize_cost: CostsSpec
+    """Answer so that mistakes cost least."""
 
 
 class BinaryHead(PartSpec):
@@ -71,8 +88,9 @@ class BinaryHead(PartSpec):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each label that is spread evenly over both classes while training by gradients."""
 
-    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Probability from which the positive class is answered."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] | LearntThreshold = 0.5
+    """Probability from which the positive class is answered; or ``{minimize_cost: {false_positive: 80, false_negative:
+    2500}}``, to learn on calibration rows where mistakes cost least."""
 
     loss_weight: Annotated[float, Field(ge=0)] = 1.0
     """Share of this target in the summed loss of all."""
@@ -166,4 +184,6 @@ class BinaryHead(PartSpec):
         return OneOfTwo(form, weights, prior=prior, gamma=gamma, label_smoothing=smoothing, reader=self._read)
 
     def _read(self, probability_N2: np.ndarray, facts: Mapping[str, Any]) -> Prediction:
-        return ClassPrediction(probability_N2, tuple(facts["classes"]), binary=True, threshold=self.threshold)
+        # A threshold that is learnt is laid over the finished model; its parts answer the more probable class.
+        threshold = self.threshold if isinstance(self.threshold, float) else 0.5
+        return ClassPrediction(probability_N2, tuple(facts["classes"]), binary=True, threshold=threshold)

@@ -1,59 +1,23 @@
-"""Intervals around predicted numbers, with a coverage that calibration rows guarantee."""
+"""Intervals around predicted numbers and sets of classes, with a coverage that calibration rows guarantee."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-
-import numpy as np
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
 
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
-from trueweight.metrics.prediction import NumberPrediction, Prediction
+from trueweight.metrics.conformal import ClassSets, Radius
+from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction
 from trueweight.model.predictors.tree import predictor_from_state
 from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
 
-__all__ = ["ConformalPredictor", "Radius", "conformal_radius"]
-
-
-@dataclass(frozen=True, slots=True)
-class Radius:
-    """Half the width of one target's intervals."""
-
-    radius: float | None
-    """In the target's unit; None when there were too few rows to promise the coverage."""
-    coverage: float
-    """Share of new rows whose true value should lie inside."""
-    n: int
-    """Calibration rows."""
-    reason: str = ""
-    """Why there is no interval."""
-
-
-def conformal_radius(residuals: np.ndarray, coverage: float) -> Radius:
-    """The radius that split conformal prediction gives.
-
-        the k-th smallest residual, k = ceil((n + 1) * coverage)
-
-    New rows drawn like the calibration rows then lie inside with at least this probability, whatever the model.
-    Source: Lei et al. 2018, "Distribution-Free Predictive Inference for Regression", arXiv:1604.04173, section 2.2.
-
-    Args:
-        residuals: ``|truth - prediction|`` of calibration rows, (n,). With rows that selection has seen, the radius is
-            optimistic.
-        coverage: In (0, 1).
-    """
-    n = len(residuals)
-    rank = math.ceil((n + 1) * coverage - 1e-9)  # 0.9 * 10 must not round up to 10
-    if rank > n:
-        least = math.ceil(coverage / (1 - coverage) - 1e-9)
-        return Radius(None, coverage, n, f"{n} calibration rows cannot promise {coverage:.0%}: it takes {least}")
-    return Radius(float(np.partition(residuals, rank - 1)[rank - 1]), coverage, n)
+__all__ = ["ConformalPredictor"]
 
 
 @dataclass(frozen=True)
 class ConformalPredictor:
-    """A node that adds intervals to the number targets of its one member.
+    """A node that adds intervals to the number targets of its one member, and sets of classes to its class targets.
 
     The coverage is promised where calibration rows took no part in fitting or selecting. Where they were too few to set
     apart and the validation rows calibrated (``Split.cross_fitted``), only the blend's weights are crossed: steps and
@@ -64,9 +28,11 @@ class ConformalPredictor:
     inner: Predictor
     radii: Mapping[str, Radius]
     """By target. Targets without one, and such without radius, pass through."""
+    sets: Mapping[str, ClassSets] = field(default_factory=dict)
+    """By target, for classes. As above."""
 
     def predict(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
-        """The member's answers, with intervals."""
+        """The member's answers, with intervals and sets."""
         answers = self.inner.predict(table, how=how, seed=seed)
         return {target: self._widen(target, answer) for target, answer in answers.items()}
 
@@ -79,8 +45,8 @@ class ConformalPredictor:
         return (self.inner,)
 
     def state(self) -> State:
-        """Radii and the member."""
-        facts = {"radii": {target: asdict(radius) for target, radius in self.radii.items()}}
+        """Radii, bounds of sets, and the member."""
+        facts = {"radii": _plain(self.radii), "sets": _plain(self.sets)}
         return State("conformal", facts, members=(self.inner.state(),))
 
     @classmethod
@@ -92,13 +58,45 @@ class ConformalPredictor:
         """
         try:
             (inner,) = state.members
-            radii = {target: Radius(**raw) for target, raw in state.facts["radii"].items()}
-            return cls(signature, predictor_from_state(inner, signature), radii)
+            radii = _built(Radius, state.facts["radii"])
+            sets = _built(ClassSets, state.facts.get("sets", {}))  # bundles of format 1 from before there were sets
+            for target, found in sets.items():
+                _require_bounds(target, found, signature)
+            return cls(signature, predictor_from_state(inner, signature), radii, sets)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise VerifyError(f"not the facts of conformal intervals: {error}") from None
 
     def _widen(self, target: str, answer: Prediction) -> Prediction:
-        found = self.radii.get(target)
-        if found is None or found.radius is None or not isinstance(answer, NumberPrediction):
-            return answer
-        return answer.with_radius(found.radius, found.coverage)
+        radius, sets = self.radii.get(target), self.sets.get(target)
+        if isinstance(answer, NumberPrediction) and radius is not None and radius.radius is not None:
+            return answer.with_radius(radius.radius_N(answer.value_N), radius.coverage)
+        if isinstance(answer, ClassPrediction) and sets is not None and sets.least:
+            return replace(answer, set_NC=sets.set_NC(answer.probability_NC), coverage=sets.coverage)
+        return answer
+
+
+_Facts = TypeVar("_Facts")
+
+
+def _plain(found: Mapping[str, Radius] | Mapping[str, ClassSets]) -> dict[str, Any]:
+    """As JSON; what is empty, or as it is without asking, is left out."""
+    return {
+        target: {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(one).items()
+                 if value is not False and value != ()}
+        for target, one in found.items()
+    }  # fmt: skip
+
+
+def _built(kind: Callable[..., _Facts], raw: Mapping[str, Any]) -> dict[str, _Facts]:
+    return {
+        target: kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in one.items()})
+        for target, one in raw.items()
+    }
+
+
+def _require_bounds(target: str, found: ClassSets, signature: Signature) -> None:
+    if found.least and (
+        len(found.groups) != len(signature.columns[target].learnt["classes"])
+        or not all(0 <= group < len(found.least) for group in found.groups)
+    ):
+        raise ValueError(f"sets of {target!r} are not of its classes")

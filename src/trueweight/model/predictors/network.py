@@ -83,7 +83,7 @@ class NetworkPredictor:
             return self.predict_feed(self.feed(table), how=how, seed=seed)
         parts, start = [], 0
         for some in table.slices(rows):
-            parts.append(self._outputs(self.feed(some), how, seed, start))
+            parts.append(self._outputs(self.reading(self.feed(some)), how, seed, start))
             start += len(some)
         return self._read(_joined(parts), np.arange(len(table)))
 
@@ -98,9 +98,24 @@ class NetworkPredictor:
             inputs[name] = stored(encoded_of(table, self.fields[name], self.signature))
         return Feed(torch.arange(len(table)), inputs, {})
 
+    def reading(self, feed: Feed, augmentations: Mapping[str, Sequence[PartSpec]] | None = None) -> Feed:
+        """The feed with only those arrays that this leaf's network reads.
+
+        Args:
+            feed: Encoded rows.
+            augmentations: What changes training examples, by field.
+        """
+        from trueweight.model.senses import unread_by
+
+        before = augmentations or {}
+        sensed = {name: part for name, part in self.encoders.items() if self.fields[name].sensed}
+        return feed.without(
+            {name: unread_by(part, self.fields[name].layout(), before.get(name, ())) for name, part in sensed.items()}
+        )
+
     def predict_feed(self, feed: Feed, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
         """Answers for rows that are encoded already: the one path that all predictions of this leaf take."""
-        return self._read(self._outputs(feed, how, seed, 0), np.asarray(feed.rows.numpy()))
+        return self._read(self._outputs(self.reading(feed), how, seed, 0), np.asarray(feed.rows.numpy()))
 
     def _outputs(self, feed: Feed, how: Decoding, seed: int, before: int) -> dict[str, Tensors]:
         """What the heads give for the rows of a feed, in its order, on the CPU.

@@ -1,0 +1,1 @@
+"""Models that were trained elsewhere: how they are given rows, and how their answers are understood."""

@@ -1,0 +1,141 @@
+"""Parts of the rows: scores as computed by hand, faults that were planted, and silence where there are none."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trueweight.errors import DataError, SpecError
+from trueweight.metrics.registry import metric
+from trueweight.spec.load import parse_spec
+
+FLAG = "slices/{}/worst_slice_flag/test"
+
+
+def flipped(columns: Any, rows: np.ndarray, share: float = 0.5) -> Any:
+    hit = rows & (np.random.default_rng(5).random(len(rows)) < share)
+    return columns | {"won": np.where(hit ^ (columns["won"] == "yes"), "yes", "no")}
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("target", ["won", "cost", "kind"])
+def test_nothing_is_flagged_where_no_part_is_worse(people: Any, judge: Any, look: Any, target: str, seed: int) -> None:
+    assert look(judge(people(seed), target), "slices")[FLAG.format(target)].value == 0
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_kind_about_which_the_model_knows_nothing_is_named(people: Any, judge: Any, look: Any, seed: int) -> None:
+    data = people(seed)
+    found = look(judge(flipped(data, data["kind"] == "blue")), "slices")
+    flag = found[FLAG.format("won")]
+    assert flag.value == 1
+    assert "where kind = blue" in str(flag.reason)
+    first = found[flag.depends_on[0]]
+    assert first.slice == "kind = blue"
+    assert first.value < 0.7
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_two_conditions_together_are_found(people: Any, judge: Any, look: Any, seed: int) -> None:
+    data = people(seed)
+    both = (data["kind"] == "red") & (data["region"] == "north")
+    flag = look(judge(flipped(data, both)), "slices")[FLAG.format("won")]
+    assert flag.value == 1
+    assert any("kind = red" in source and "region = north" in source for source in flag.depends_on)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_band_in_which_a_feature_is_wrong_is_found(people: Any, judge: Any, look: Any, seed: int) -> None:
+    later = people(seed + 50, 800)
+    later["x"] = np.where(later["z"] > 0.7, -later["x"], later["x"])
+    flag = look(judge(people(seed), later=later), "slices")[FLAG.format("won")]
+    assert flag.value == 1
+    assert "z ≥" in str(flag.reason)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_kind_with_noisy_numbers_is_found(people: Any, judge: Any, look: Any, seed: int) -> None:
+    data = people(seed)
+    noise = np.random.default_rng(seed + 77).normal(size=1500) * 15 * (data["kind"] == "blue")
+    flag = look(judge(data | {"cost": data["cost"] + noise}, "cost"), "slices")[FLAG.format("cost")]
+    assert flag.value == 1
+    assert "kind = blue" in str(flag.reason)
+
+
+def test_scores_of_a_part_and_of_the_rest_by_hand(people: Any, judge: Any, look: Any) -> None:
+    evaluate = {"metrics": {"cost": ["rmse"]}}
+    judging = judge(people(), "cost", evaluate=evaluate)
+    found = look(judging, "slices")
+    value = next(e for e in found.values() if e.metric == "rmse")
+    error = np.square(judging.answers["cost"].value_N - judging.truths["cost"].value)
+    inside = _rows_of(str(value.slice), judging)
+    assert value.value == pytest.approx(np.sqrt(error[inside].mean()))
+    assert value.n == inside.sum()
+    gap = found[value.id.replace("/rmse/", "/rmse_difference/")]
+    assert gap.value == pytest.approx(np.sqrt(error[inside].mean()) - np.sqrt(error[~inside].mean()))
+    assert value.interval.low < value.value < value.interval.high
+
+
+def _rows_of(words: str, judging: Any) -> np.ndarray:
+    """The rows that a slice names, read from its words."""
+    data = {name: np.array(judging.table.column(name).to_pylist()) for name in judging.table.names}
+    rows = np.ones(len(judging.table), bool)
+    for part in words.split(" & "):
+        told = part.partition(" (")[0].split(" ")
+        if "=" in told:
+            rows &= data[told[0]] == told[2]
+        elif "<" in told and "≤" in told:
+            rows &= (data[told[2]] >= float(told[0])) & (data[told[2]] < float(told[4]))
+        elif "<" in told:
+            rows &= data[told[0]] < float(told[2])
+        else:
+            rows &= data[told[0]] >= float(told[2])
+    return rows
+
+
+def test_declared_parts_have_every_metric(people: Any, judge: Any, look: Any) -> None:
+    asked = ["region", ["region", "kind"], {"column": "x", "bins": [-1, 1]}]
+    judging = judge(people(), evaluate={"slices": asked, "metrics": {"won": ["roc_auc", "accuracy"]}})
+    found = look(judging, "slices")
+    told = {e.slice for e in found.values() if e.id.startswith("slices/declared/")}
+    assert {"region = north", "region = south", "region = north & kind = red", "x < -1", "-1 ≤ x < 1", "x ≥ 1"} <= told
+    rows = np.flatnonzero(np.array(judging.table.column("region").to_pylist()) == "north")
+    area = found["slices/declared/won/roc_auc/test/region = north"]
+    expected = metric("roc_auc").compute(judging.answers["won"].take(rows), judging.truths["won"].take(rows))
+    assert area.value == pytest.approx(expected)
+    assert area.n == len(rows)
+
+
+def test_parts_of_few_rows_are_not_named(people: Any, judge: Any, look: Any) -> None:
+    data = people()
+    data["kind"] = np.where(np.arange(1500) % 250 == 0, "Zyxwille", data["kind"])
+    found = look(judge(data, evaluate={"slices": ["kind", ["kind", "region"]]}), "slices")
+    assert not any("Zyxwille" in str(entry) for entry in found.values())
+    sizes = [e.n for e in found.values() if e.slice and e.slice.startswith("kind")]
+    assert min(sizes) >= 10
+
+
+def test_later_rows_without_the_column_say_so(people: Any, judge: Any, look: Any) -> None:
+    later = {name: cells for name, cells in people(9).items() if name != "region"}
+    found = look(judge(people(), later=later, evaluate={"slices": ["region"]}), "slices")
+    assert found["slices/declared/0/test"].status == "not_applicable"
+    assert "no column 'region'" in str(found["slices/declared/0/test"].reason)
+
+
+def test_a_column_that_is_not_there_is_refused(people: Any, judge: Any) -> None:
+    with pytest.raises(DataError, match="regoin"):
+        judge(people(), evaluate={"slices": ["regoin"]})
+
+
+@pytest.mark.parametrize(
+    "asked, told", [([{"column": "x", "bins": [2, 1]}], "ascend"), ([[]], "at least 1"), ([{"column": "x"}], "bins")]
+)
+def test_mistakes_are_told(asked: Any, told: str) -> None:
+    with pytest.raises(SpecError, match=told):
+        parse_spec({"targets": {"won": "binary"}, "evaluate": {"slices": asked}})
+
+
+def test_the_same_rows_and_seed_say_the_same(people: Any, judge: Any, look: Any) -> None:
+    judging = judge(people())
+    once, again = (look(judging, "slices") for _ in range(2))
+    assert [(e.id, e.value, e.interval) for e in once.values()] == [(e.id, e.value, e.interval) for e in again.values()]
