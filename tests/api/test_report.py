@@ -63,9 +63,9 @@ def test_the_card_in_the_bundle_begins_with_front_matter(trained):
 
 
 def test_later_facts_are_in_it(trained, tmp_path):
-    trueweight.evaluate(trained[0], trained[1])
+    trueweight.evaluate(trained[0], trained[1], by="a <b> colleague")
     text = trueweight.report(trained[0], tmp_path / "a.html").read_text()
-    assert "trueweight evaluate, 20" in text
+    assert "a &lt;b&gt; colleague, 20" in text
 
 
 def test_a_bundle_of_an_older_version_is_reported(tmp_path):
