@@ -93,3 +93,9 @@ def test_scores_over_training_are_kept(trained):
     lines = [e for e in evidence if e["id"].startswith("fit/") and "curve" in e]
     assert lines
     assert all(len(e["curve"]["points"]) == e["value"] > 2 for e in lines)
+
+
+def test_rows_are_explained_where_some_are_given(trained, tmp_path):
+    text = trueweight.report(trained[0], tmp_path / "a.html", examples=trained[1], rows=1).read_text()
+    assert "Columns (Shapley values) · won" in text
+    assert "Row 0:" in text
