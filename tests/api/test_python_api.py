@@ -46,7 +46,8 @@ def test_training_on_a_frame(bundle: "trueweight.Bundle", folder: Path) -> None:
     assert (bundle.path / "manifest.json").is_file()
     assert bundle.spec.train.budget.time == 5.0
     assert bundle.signature.targets()[0].name == "fraud"
-    assert bundle.card.startswith("# Model card: claims")
+    assert bundle.card.startswith("---\nlibrary_name: trueweight\n")
+    assert "\n# Model card: claims" in bundle.card
 
 
 def test_training_on_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
