@@ -22,6 +22,7 @@ from trueweight.spec.base import (
     Spec,
 )
 from trueweight.spec.data import DataSpec
+from trueweight.spec.robustness import RobustnessSpec
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
@@ -263,6 +264,9 @@ class EvaluateSpec(Spec):
 
     conformal: ConformalSpec | None = Field(default_factory=ConformalSpec)
     """Intervals around predicted numbers; null gives none."""
+
+    robustness: RobustnessSpec = Field(default_factory=RobustnessSpec)
+    """What the check of robustness tries beyond its suites."""
 
     checks: list[CheckName] | None = None
     """What is looked at beside the scores. Null: everything that needs no more training; an empty list: nothing."""
