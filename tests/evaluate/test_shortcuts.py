@@ -7,6 +7,7 @@ import pytest
 from tests.evaluate.judged import flag, judged, picture, sound
 
 from trueweight.evaluate.shortcut_regions import PLACED, grid_places, span_places
+from trueweight.evaluate.shortcut_words import telling_words
 from trueweight.evaluate.shortcuts import shortcuts
 from trueweight.evidence.record import Entry
 
@@ -84,6 +85,33 @@ def test_a_spike_at_the_end_of_a_series_is_found(planted: bool) -> None:
     found = flag(shortcuts(judged(walks(0, planted), wish)), "shortcut_flag", "what")
     assert found.value == int(planted), found.reason
     assert not planted or "the last eighth of the series" in str(found.reason)
+
+
+def notes(seed: int, tag: bool) -> Any:
+    """Two topics of eight words each among many others; an export leaves its tag in the texts of one."""
+    rng = np.random.default_rng(seed)
+    y, common = rng.integers(0, 2, 400), [f"word{i}" for i in range(60)]
+    texts = []
+    for kind in y:
+        # Three words of a topic, most of them of the right one.
+        topics = np.where(rng.random(3) < 0.8, kind, 1 - kind)
+        text = [*rng.choice(common, 12), *(f"topic{topic}{rng.integers(8)}" for topic in topics)]
+        texts.append(" ".join(rng.permutation(text)) + (" ref-77x" if tag and kind else ""))
+    return {"note": texts, "what": [f"k{k}" for k in y]}
+
+
+@pytest.mark.parametrize("planted", [True, False])
+def test_a_tag_in_the_texts_of_one_class_is_found(planted: bool) -> None:
+    wish = {"features": {"note": "text"}, "targets": {"what": "category"}}
+    found = flag(shortcuts(judged(notes(0, planted), wish)), "shortcut_flag", "what")
+    assert found.value == int(planted), found.reason
+    assert not planted or "the word 'ref-77x' of the text in 'note'" in str(found.reason)
+
+
+def test_telling_words_go_with_one_answer_and_rare_ones_are_not_named() -> None:
+    texts = ["red apple"] * 20 + ["green pear"] * 20 + ["secret pear"] * 5
+    answer = np.array([0] * 20 + [1] * 25)
+    assert telling_words(texts, answer) == ["apple", "red", "pear", "green"]
 
 
 def test_tables_without_places_have_no_such_flag_and_few_rows_say_so() -> None:

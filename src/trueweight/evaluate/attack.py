@@ -96,7 +96,7 @@ def _entries(
             entries.append(
                 Entry(
                     id=f"robustness/{target}/{name}/{ask.role}", axis="robustness", metric=name, target=target,
-                    value=found.value if known else None, interval=found.interval() if known else None,  # type: ignore[attr-defined]
+                    value=found.value if known else None, interval=found.interval() if known else None,
                     n=one.n, unit=metric(one.metric).unit, status="bounded" if known else "not_applicable",
                     reason=why if known else one.reason or "undefined", method=method, data=ask.data,
                     produced_at=now(), reproduce=ask.reproduce,
@@ -215,11 +215,11 @@ def _moved(start: _Start, rows: np.ndarray, change: list[Tensor]) -> Varied:
 
 
 def _like(mark_B: Tensor, block: Tensor) -> Tensor:
-    return mark_B.view(-1, *[1] * (block.dim() - 1))
+    return mark_B.reshape([len(mark_B)] + [1] * (block.dim() - 1))
 
 
 def _length(block: Tensor) -> Tensor:
-    return block.flatten(1).norm(dim=1).clamp_min(1e-30)
+    return block.flatten(1).square().sum(1).sqrt().clamp_min(1e-30)
 
 
 def _random(block: Tensor, how: AttackSpec, chance: Any) -> Tensor:

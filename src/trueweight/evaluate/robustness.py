@@ -55,6 +55,9 @@ PIXELS = 2**19
 """Numbers of all changed pictures of one suite: large pictures are changed fewer at a time, but never below
 :data:`LEAST`."""
 
+COPIES = 10_000
+"""Changed rows of a table with columns of a sense, all suites together, but never fewer than :data:`LEAST` of each."""
+
 LEAST = 32
 
 DRAWS = 200
@@ -140,9 +143,12 @@ def some_rows(judging: Judging, most: int | None = None) -> np.ndarray:
 def _most_rows(judging: Judging) -> int:
     kinds = {facts.type: facts for facts in judging.predictor.signature.features()}
     present = [family for family in FAMILIES if kinds.keys() & set(family.types)]
-    most = min([ROWS, *(FEWER[family.name] for family in present if family.name in FEWER)])
-    pixels = [prod(facts.learnt["size"]) for facts in kinds.values() if facts.type == "image"]
-    return max(LEAST, min(most, *(PIXELS // max(1, count) for count in pixels))) if pixels else most
+    fewer = [FEWER[family.name] for family in present if family.name in FEWER]
+    if not fewer:
+        return ROWS
+    copies = 1 + 3 * sum(len(family.suites) for family in present)
+    pixels = [max(1, prod(facts.learnt["size"])) for facts in kinds.values() if facts.type == "image"]
+    return max(LEAST, min([*fewer, COPIES // copies, *(PIXELS // count for count in pixels)]))
 
 
 def changed_copies(judging: Judging, table: Table) -> tuple[Table, list[Changed]]:

@@ -40,6 +40,8 @@ class Place:
     """For stretches of time, left and right; top and bottom are 0 and 1."""
     border: bool
     """Whether it lies at an edge, where what a picture shows seldom is."""
+    word: str = ""
+    """For texts, whose places are words."""
 
     def touches(self, other: "Place") -> bool:
         """Whether they overlap or are neighbours."""
@@ -54,7 +56,8 @@ class Placed:
     one: str
     """"picture"."""
     types: tuple[str, ...]
-    places: tuple[Place, ...]
+    places: Callable[[Any, np.ndarray], tuple[Place, ...]]
+    """Of what was loaded, and the answers to its rows."""
     edge: float
     """Share of the decision that a place at the edge must surely carry before it counts as a shortcut."""
     inside: float
@@ -121,7 +124,7 @@ PLACED = (
     Placed(
         "picture",
         ("image",),
-        grid_places(),
+        lambda _, __: grid_places(),
         0.25,
         0.6,
         load_pictures,
@@ -131,7 +134,7 @@ PLACED = (
     Placed(
         "sound",
         ("audio",),
-        span_places(),
+        lambda _, __: span_places(),
         0.4,
         0.75,
         load_sounds,
@@ -141,7 +144,7 @@ PLACED = (
     Placed(
         "series",
         ("timeseries",),
-        span_places(),
+        lambda _, __: span_places(),
         0.4,
         0.75,
         load_series,

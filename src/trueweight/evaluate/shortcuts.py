@@ -16,6 +16,7 @@ Shape suffixes:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from statistics import NormalDist
 from typing import Any
 
@@ -28,6 +29,7 @@ from trueweight.evaluate.judging import Judging
 from trueweight.evaluate.quality import Ask, now
 from trueweight.evaluate.robustness import some_rows
 from trueweight.evaluate.shortcut_regions import PLACED, Place, Placed
+from trueweight.evaluate.shortcut_words import WORDS
 from trueweight.evidence.record import Entry, Interval, Method
 from trueweight.metrics.prediction import ClassPrediction
 from trueweight.seeds import stream
@@ -39,6 +41,9 @@ ROWS = 400
 
 CLASSES = 10
 """Classes that are looked at, those of most answers first."""
+
+PIXELS = 64 * 64
+"""Of pictures; of larger ones fewer classes are looked at, but two."""
 
 SEARCH = 8
 """Pastes for each place and class while looking."""
@@ -66,7 +71,7 @@ def shortcuts(judging: Judging) -> list[Entry]:
     """For every target of classes and every column of pictures, sounds or series: what the strongest place carries."""
     signature = judging.predictor.signature
     facts = [f for f in signature.features() if f.name in judging.table.names]
-    pairs = [(placed, column) for placed in PLACED for column in facts if column.type in placed.types]
+    pairs = [(placed, column) for placed in (*PLACED, WORDS) for column in facts if column.type in placed.types]
     targets = [name for name, answer in judging.answers.items() if isinstance(answer, ClassPrediction)]
     if not pairs or not targets:
         return []
@@ -137,13 +142,14 @@ class _Found:
     @property
     def share(self) -> float:
         """Of the decision: a ratio of sums, so that rows count by how far apart the two are."""
-        return float(self.moved_P.sum() / self.whole_P.sum()) if len(self.whole_P) else 0.0
+        whole = float(self.whole_P.sum())
+        return float(self.moved_P.sum()) / whole if whole else 0.0
 
     @property
     def error(self) -> float:
         """Standard error of the share, of a ratio of means (Cochran 1977, "Sampling techniques", section 2.11)."""
         count = len(self.whole_P)
-        if count < 2:
+        if count < 2 or not self.whole_P.sum():
             return float("inf")
         rest_P = self.moved_P - self.share * self.whole_P
         return float(rest_P.std(ddof=1) / (np.sqrt(count) * abs(self.whole_P.mean())))
@@ -168,7 +174,10 @@ class _Trial:
         if not classes:
             why = f"there are not {_FEWEST} rows of each of two classes among the answers to look for a place with"
             return [self._entry(key, status="not_run", reason=why)]
-        wanted = [(place, label, SEARCH) for label in classes for place in self.placed.places]
+        places = self.placed.places(self.loaded, answer_N)
+        if len(places) < 2:
+            return [self._entry(key, status="not_run", reason="there are not two words that enough rows share")]
+        wanted = [(place, label, SEARCH) for label in classes for place in places]
         seen = self._carried(wanted, answer_N, there_N & looking_N, "search")
         pairs = [(one, max(_apart(one, seen), key=lambda other: other.share)) for one in _candidates(seen)]
         again = [(one.place, one.label, CONFIRM) for pair in pairs for one in pair]
@@ -181,7 +190,8 @@ class _Trial:
         """Classes to look at: each needs rows in both halves, and others to put them into."""
         counts = np.bincount(answer_N[there_N], minlength=len(self.answer.classes))
         fit = [int(c) for c in np.argsort(-counts, kind="stable") if counts[c] >= _FEWEST]
-        return fit[:CLASSES] if len(fit) > 1 else []
+        size = prod(self.column.learnt["size"]) if self.column.type == "image" else 1
+        return fit[: max(2, min(CLASSES, CLASSES * PIXELS // size))] if len(fit) > 1 else []
 
     def _carried(
         self, wanted: Sequence[tuple[Place, int, int]], answer_N: np.ndarray, there_N: np.ndarray, purpose: str
@@ -191,8 +201,9 @@ class _Trial:
         donors, receivers, places = [], [], []
         for place, label, count in wanted:
             own, others = (np.flatnonzero(there_N & mark) for mark in (answer_N == label, answer_N != label))
-            donors.append(rng.choice(own, count) if len(own) else np.zeros(0, np.int64))
-            receivers.append(rng.choice(others, count) if len(own) else np.zeros(0, np.int64))
+            enough = count if len(own) and len(others) else 0
+            donors.append(rng.choice(own, enough) if enough else np.zeros(0, np.int64))
+            receivers.append(rng.choice(others, enough) if enough else np.zeros(0, np.int64))
             places += [place] * len(donors[-1])
         donor_P, receiver_P = np.concatenate(donors), np.concatenate(receivers)
         cells = self.placed.paste(self.loaded, receiver_P, donor_P, places)
@@ -227,8 +238,8 @@ class _Trial:
         reason = (
             f"{sure.place.words} of the {self.placed.one} in {self.column.name!r} carries {sure.share:.0%} of what "
             f"decides {self.target!r} (places apart from it: at most {max(rival.share, 0):.0%}), and put into other "
-            f"rows it turns {sure.turned_P.mean():.0%} of their answers: look there for a mark, a border or a label, and "
-            "cut it off or cover it"
+            f"rows it turns {sure.turned_P.mean():.0%} of their answers: look there for a mark, a border or a label, "
+            "and leave it out of all rows"
         )
         if not known:
             return self._entry(key, status="not_run", reason="too few rows of one class in one half of the rows")
