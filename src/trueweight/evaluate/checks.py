@@ -7,6 +7,7 @@ from trueweight.evaluate.drift import drift
 from trueweight.evaluate.explanation import explanation
 from trueweight.evaluate.fairness import fairness
 from trueweight.evaluate.judging import Check
+from trueweight.evaluate.robust import robustness
 from trueweight.evaluate.slices import slices
 
 __all__ = ["CHECKS"]
@@ -16,6 +17,7 @@ CHECKS: Mapping[str, Check] = {
     "slices": slices,
     "fairness": fairness,
     "drift": drift,
+    "robustness": robustness,
     "explanation": explanation,
 }
 """By the name that ``evaluate.checks`` knows. The axis of a check's entries is its name."""
