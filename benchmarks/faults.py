@@ -5,20 +5,29 @@ the same check must stay silent. Everything follows from a seed. What strengths 
 rows) is made once.
 """
 
+import io
+import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from trueweight.bundle.verify import compare_evidence
 from trueweight.data.table import Table
 from trueweight.evaluate.checks import CHECKS
 from trueweight.evaluate.judging import Check, Judging, Training, judging_of
-from trueweight.evaluate.quality import Ask
-from trueweight.evidence.record import Data, Entry
+from trueweight.evaluate.quality import Ask, quality
+from trueweight.evidence.energy import EnergyMeter
+from trueweight.evidence.record import Data, Entry, Evidence
+from trueweight.explain.proofs import faithful, randomised
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction
 from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+from trueweight.spec.energy import EnergySpec
 from trueweight.spec.load import parse_spec
 from trueweight.train.build import fit
 from trueweight.train.prepare import Prepared, prepare
@@ -64,6 +73,8 @@ class Fault:
     """What a strength is."""
     found: Callable[[int, float], bool]
     """(seed, strength) -> whether the check speaks up. Strength 0 is the clean twin."""
+    seeds: int = 100
+    """Of the benchmark: fewer where one costs seconds."""
 
 
 def flagged(entries: Iterable[Entry], *names: str) -> bool:
@@ -224,7 +235,7 @@ def _surer(seed: int, strength: float) -> bool:
 def _narrower(seed: int, strength: float) -> bool:
     found = clean_costs(seed)
     bent = Bent(found.predictor, narrower(1 - strength))
-    return flagged(check("calibration")(found.judged(predictor=bent)), "coverage_flag")
+    return flagged(check("calibration")(found.judged(predictor=bent)), "shift_flag")
 
 
 def _broken_group(seed: int, strength: float) -> bool:
@@ -247,12 +258,137 @@ def _shifted(seed: int, strength: float) -> bool:
     return flagged(check("drift")(found.judged(changed)), "drift_flag")
 
 
+def _unfair(seed: int, strength: float) -> bool:
+    """For one gender, the column that counts most is lower by this many standard deviations; the truth is not."""
+    columns = people(seed)
+    columns["gender"] = np.random.default_rng([seed, 13]).choice(["f", "m"], ROWS)
+    columns["x0"] = columns["x0"] - strength * (columns["gender"] == "f")
+    found = world(columns, {"won": "binary"}, seed, evaluate={"sensitive": {"columns": ["gender"]}})
+    return flagged(check("fairness")(found.judged()), "fairness_flag")
+
+
+SIDE, PICTURES = 12, 500
+
+
+@lru_cache(maxsize=6)
+def photos(seed: int, share: float) -> World:
+    """Bars that lie or stand, in noise; this share of those that lie have a light square in a corner."""
+    rng = np.random.default_rng(seed)
+    stands = rng.integers(0, 2, PICTURES)
+    pixel = 100 + rng.normal(size=(PICTURES, SIDE, SIDE)) * 30
+    for i, kind in enumerate(stands):
+        at = 3 + 2 * kind + rng.integers(0, 2)
+        pixel[i, at : at + 2, 2:-2] += 60
+        if kind == 0 and rng.random() < share:
+            pixel[i, :3, -3:] = 255
+    cells = np.array([_png(p) for p in pixel], dtype=object)
+    columns = {"photo": cells, "what": np.where(stands == 1, "stands", "lies")}
+    return world(columns, {"what": "binary"}, seed, features={"photo": "image"})
+
+
+def _png(pixel: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixel.clip(0, 255).astype(np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _patched(seed: int, strength: float) -> bool:
+    return flagged(check("robustness")(photos(seed, strength).judged()), "shortcut_flag")
+
+
+EXPLAINED = 40
+"""Rows whose answers are explained."""
+
+
+def _of_another(seed: int, strength: float) -> bool:
+    """What is told of the model is, to this share, what an untrained one would have told."""
+    found = clean(seed)
+    table = found.ready.table.take(found.ready.split.test[:EXPLAINED])
+    told = (1 - strength) * _occluded(found, found.predictor, table)
+    told += strength * _occluded(found, randomised(found.predictor, seed), table)
+    answer = _log_odds(found.predictor, table)
+    proofs = faithful(list(told), lambda masks: _without(found, table, masks), np.sign(answer).tolist(), seed)
+    return any(proof.status == "failed" for proof in proofs)
+
+
+FEATURES = ("x0", "x1", "x2", "x3", "x4", "kind", "region")
+
+
+def _log_odds(predictor: Predictor, table: Table) -> np.ndarray:
+    answer = predictor.predict(table)["won"]
+    assert isinstance(answer, ClassPrediction)
+    p_N = answer.probability_NC[:, 1].clip(1e-9, 1 - 1e-9)
+    return np.asarray(np.log(p_N / (1 - p_N)))
+
+
+def _usual(found: World) -> dict[str, Any]:
+    """The middle of each number and the most frequent of each kind."""
+    kinds = {name: max(set(found.columns[name]), key=list(found.columns[name]).count) for name in ("kind", "region")}
+    return {name: np.median(found.columns[name]) for name in FEATURES if name not in kinds} | kinds
+
+
+def _occluded(found: World, predictor: Predictor, table: Table) -> np.ndarray:
+    """By how much the log odds fall when a column of the row becomes usual, (rows, columns)."""
+    whole, usual = _log_odds(predictor, table), _usual(found)
+    columns = {name: np.asarray(table.column(name).to_pylist()) for name in FEATURES}
+    return np.stack(
+        [whole - _log_odds(predictor, Table.of(columns | {n: np.full(len(table), usual[n])})) for n in FEATURES], axis=1
+    )
+
+
+def _without(found: World, table: Table, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Log odds of each row with some of its columns made usual."""
+    usual = _usual(found)
+    rows = np.repeat(np.arange(len(table)), [len(mask) for mask in masks])
+    gone_MP = np.concatenate([mask for mask in masks if len(mask)])
+    cells = {}
+    for place, name in enumerate(FEATURES):
+        values = np.asarray(table.column(name).to_pylist())[rows]
+        cells[name] = np.where(gone_MP[:, place], np.full(len(rows), usual[name]), values)
+    answer = _log_odds(found.predictor, Table.of(cells))
+    return np.split(answer, np.cumsum([len(mask) for mask in masks])[:-1])
+
+
+def _dead(seed: int, strength: float) -> bool:
+    """A counter of the processor's energy that stands still for this share of the work."""
+    with tempfile.TemporaryDirectory() as place:
+        zone = Path(place) / "intel-rapl:0"
+        zone.mkdir(parents=True)
+        for name, text in {"name": "package-0", "energy_uj": "5000000", "max_energy_range_uj": str(2**38)}.items():
+            (zone / name).write_text(f"{text}\n")
+        with EnergyMeter(EnergySpec(), root=Path(place), nvml="none") as meter:
+            end = time.process_time() + 0.55
+            while time.process_time() < end:
+                pass
+            spent = round((15 + seed % 5) * 1e6 * 0.55 * (1 - strength))
+            (zone / "energy_uj").write_text(f"{5_000_000 + spent}\n")
+            entries = meter.lap("train")
+    return flagged(entries, "energy_flag")
+
+
+def _overstated(seed: int, strength: float) -> bool:
+    """Accuracy in the evidence is better by this many rows than what is measured again."""
+    judging = clean(seed).judged()
+    fresh = Evidence(tuple(quality(judging.answers, judging.truths, judging.ask)))
+    told = [
+        replace(e, value=e.value + strength / e.n) if e.metric == "accuracy" and isinstance(e.value, float) else e
+        for e in fresh
+    ]
+    return bool(compare_evidence(Evidence(tuple(told)), fresh))
+
+
 FAULTS: Sequence[Fault] = (
-    Fault("leaked column", "honesty", (0.5, 0.7, 0.85, 0.95, 1.0), "rows it tells", _leaked),
+    Fault("leaked column", "honesty", (0.5, 0.7, 0.85, 0.95, 1.0), "of rows it tells", _leaked),
     Fault("near-duplicates across splits", "honesty", (0.01, 0.03, 0.1, 0.2, 0.4), "of test rows", _twice),
     Fault("flipped labels", "honesty", (0.02, 0.05, 0.1, 0.2, 0.3), "of labels", _flipped),
     Fault("miscalibrated head", "calibration", (0.15, 0.35, 0.7, 1.5, 3.0), "more log odds", _surer),
     Fault("broken coverage", "calibration", (0.05, 0.1, 0.2, 0.35, 0.5), "narrower", _narrower),
     Fault("broken group", "slices", (0.2, 0.4, 0.6, 0.8, 1.0), "of the group's rows", _broken_group),
+    Fault("a feature low for one gender", "fairness", (0.1, 0.25, 0.5, 1.0, 1.5), "standard deviations", _unfair),
     Fault("shifted test rows", "drift", (0.1, 0.2, 0.3, 0.5, 1.0), "standard deviations", _shifted),
+    Fault("spurious corner patch", "robustness", (0.2, 0.4, 0.6, 0.8, 1.0), "of a class's pictures", _patched, 30),
+    Fault("explanation of an untrained model", "explanation", (0.2, 0.4, 0.6, 0.8, 1.0), "of what is told",
+          _of_another),
+    Fault("dead energy counter", "energy", (0.2, 0.4, 0.6, 0.8, 1.0), "of the work", _dead, 20),
+    Fault("overstated metric", "verify", (1, 2, 5, 10, 20), "rows", _overstated),
 )  # fmt: skip

@@ -47,7 +47,7 @@ def run(kept: Kept, seeds: int, names: Sequence[str] | None) -> None:
         if names and fault.name not in names:
             continue
         known = kept.setdefault(fault.name, {})
-        for seed in range(seeds):
+        for seed in range(min(seeds, fault.seeds)):
             for strength in (0.0, *fault.strengths):
                 if (key := f"{seed} {strength:g}") not in known:
                     known[key] = int(fault.found(seed, strength))

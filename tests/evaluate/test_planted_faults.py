@@ -15,7 +15,7 @@ FAULTS = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "faults.p
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_found_and_its_clean_twin_is_not(fault: Any) -> None:
-    # A check may miss or cry wolf once in ten; on these two seeds it does neither, and what changes that is worth a look.
+    # A check may miss or cry wolf once in ten; on these two seeds it does neither: what changes that is worth a look.
     assert [fault.found(seed, fault.strengths[-1]) for seed in (0, 1)] == [True, True]
     assert [fault.found(seed, 0.0) for seed in (0, 1)] == [False, False]
 
