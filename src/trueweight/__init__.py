@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trueweight.api import check, diff, evaluate, explain, gate, init, load, predict, show, train, verify
+    from trueweight.api import check, diff, evaluate, explain, gate, init, load, predict, report, show, train, verify
     from trueweight.bundle.bundle import Bundle
     from trueweight.estimator import Estimator, Regressor
 
@@ -18,7 +18,7 @@ except PackageNotFoundError:  # run from a source tree that is not installed
 
 __all__ = [
     "Bundle", "Estimator", "Regressor", "check", "diff", "evaluate", "explain", "gate", "init", "load", "predict",
-    "show", "train", "verify",
+    "report", "show", "train", "verify",
 ]  # fmt: skip
 
 _HOMES = {
@@ -26,14 +26,14 @@ _HOMES = {
     "Estimator": "trueweight.estimator",
     "Regressor": "trueweight.estimator",
     **dict.fromkeys(
-        ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "show", "train", "verify"),
+        ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report", "show", "train", "verify"),
         "trueweight.api",
     ),
 }
 
 
 class _Package(ModuleType):
-    """Keeps ``trueweight.train``, ``trueweight.evaluate`` and ``trueweight.explain`` the verbs that they are.
+    """Keeps ``trueweight.train``, ``evaluate``, ``explain`` and ``report`` the verbs that they are.
 
     Some subpackages have the same names, and whoever imports one makes Python set it as an attribute here: without
     this, the second call of ``trueweight.train(…)`` would find a module. ``from trueweight.train.loop import …`` is

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from trueweight.spec.policy import PolicySpec
 
 __all__ = [
-    "check", "diff", "evaluate", "explain", "gate", "init", "load", "memory", "predict", "show", "train", "verify",
+    "check", "diff", "evaluate", "explain", "gate", "init", "load", "memory", "predict", "report", "show", "train",
+    "verify",
 ]  # fmt: skip
 
 _LOG = logging.getLogger("trueweight.api")
@@ -272,6 +273,30 @@ def diff(
     from trueweight.api.compare import compare
 
     return compare(a, b, data, allow)
+
+
+def report(
+    bundle: "Bundle | str | Path", out: str | Path | None = None, *, language: str = "en", allow: Sequence[str] = (),
+) -> Path:  # fmt: skip
+    """Write a bundle's evidence, and what was measured later, for people.
+
+    Args:
+        bundle: A bundle or its path.
+        out: ``.html`` is the page, ``.md`` the model card, ``.cdx.json`` a CycloneDX bill of materials,
+            ``.annex-iv.md`` a map to Annex IV of the EU AI Act. ``NAME.html`` beside the bundle by default.
+        language: ``"en"`` or ``"zh"``.
+        allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
+
+    Returns:
+        The file.
+
+    Raises:
+        SpecError: There is no such language or kind of report.
+        VerifyError: It is no bundle, or was changed.
+    """
+    from trueweight.api.reported import report_bundle
+
+    return report_bundle(bundle, None if out is None else Path(out), language, allow)
 
 
 def init(source: Any, target: str | Sequence[str], *, name: str | None = None) -> str:

@@ -28,13 +28,14 @@ from trueweight.evaluate.quality import Ask, now
 from trueweight.evidence.energy import EnergyMeter
 from trueweight.evidence.ledger import record_look
 from trueweight.evidence.meters import Meter, Stages
-from trueweight.evidence.record import Data, Entry, Evidence
+from trueweight.evidence.record import Curve, Data, Entry, Evidence
 from trueweight.files import read_json, safe_name
+from trueweight.metrics.curves import thinned
 from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
 from trueweight.spec.load import dump_resolved, dump_spec
 from trueweight.spec.run import RunSpec
-from trueweight.train.build import Fitted, fit
+from trueweight.train.build import Fitted, MemberReport, fit
 from trueweight.train.job import FitterPart
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared, prepare
@@ -180,6 +181,7 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
             reading(f"{start}/event/{number}", f"event of {member.name}", text, None)
             for number, text in enumerate(member.events, 1)
         ]
+        entries += _learning(start, member)
     entries += [
         reading(f"fit/start/{number}", "weights taken over", str(copied), None)
         for number, copied in enumerate(fitted.started, 1)
@@ -188,6 +190,21 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
         entries.append(
             reading("fit/partial", "partial", "stopped before its end: the best weights so far are kept", None)
         )
+    return entries
+
+
+def _learning(start: str, member: MemberReport) -> list[Entry]:
+    """How the score on validation rows went, where it was looked at more than twice."""
+    looks = [(look.step, look.score) for look in member.history if look.score is not None]
+    averaged = [(look.step, look.averaged) for look in member.history if look.averaged is not None]
+    entries = []
+    for name, found in (("validation", looks), ("averaged", averaged)):
+        if len(found) > 2:
+            kept = [found[place] for place in thinned(np.arange(len(found)))]
+            curve = Curve("step", "validation_score", tuple((float(x), float(f"{y:.6g}")) for x, y in kept))
+            about = "score of" if name == "validation" else "score of the averaged weights of"
+            entry = reading(f"{start}/curve/{name}", f"{about} {member.name}", len(kept), "points")
+            entries.append(replace(entry, curve=curve))
     return entries
 
 

@@ -7,6 +7,7 @@ from trueweight.bundle.summary import by_target, results, value_words, verdicts
 from trueweight.data.reading import column_part
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.evidence.record import Entry, Evidence
+from trueweight.report.card import front_matter
 from trueweight.spec.run import RunSpec
 
 __all__ = ["model_card"]
@@ -22,7 +23,8 @@ def model_card(spec: RunSpec, signature: Signature, evidence: Evidence, *, basel
         baseline_of: Name of the model that this one is only the baseline of.
 
     Returns:
-        Markdown. Holds no value of a column that the Signature does not hold.
+        Markdown with the front matter that model hubs read. Holds no value of a column that the Signature does not
+        hold.
     """
     sections = [
         (f"# Model card: {spec.name}", _what(spec, signature, baseline_of)),
@@ -32,7 +34,8 @@ def model_card(spec: RunSpec, signature: Signature, evidence: Evidence, *, basel
         ("## Privacy", _privacy(spec)),
         ("## Use it", _use(spec)),
     ]
-    return "\n\n".join(f"{title}\n\n" + "\n".join(lines) for title, lines in sections) + "\n"
+    told = "\n\n".join(f"{title}\n\n" + "\n".join(lines) for title, lines in sections) + "\n"
+    return front_matter(spec, signature, evidence) + told
 
 
 def _what(spec: RunSpec, signature: Signature, baseline_of: str | None) -> Iterator[str]:

@@ -212,7 +212,25 @@ def _difference(stored: Entry, fresh: Entry, allowed: float) -> str:
         return f"{_shown(stored.value)} stored, {_shown(fresh.value)} measured"
     if stored.metric.endswith("flag") and _words(stored.reason) != _words(fresh.reason):
         return f"its reason is {fresh.reason!r}, not {stored.reason!r}"
-    return _interval_difference(stored, fresh, allowed)
+    return _interval_difference(stored, fresh, allowed) or _curve_difference(stored, fresh)
+
+
+def _curve_difference(stored: Entry, fresh: Entry) -> str:
+    """Whether a line has other points: each may be off by rounding, 1e-4 of the line's own height."""
+    before, after = stored.curve, fresh.curve
+    if before is None or after is None:
+        return "" if before is after else f"it has {'a curve' if before else 'no curve'}, measured again {after!r:.40}"
+    if (before.x, before.y, len(before.points), before.n) != (after.x, after.y, len(after.points), after.n):
+        return "its curve is another one"
+    for name, old, new in (("point", before.points, after.points), ("band", before.band, after.band)):
+        if len(old) != len(new):
+            return "its curve has another band"
+        for place in (0, 1):
+            allowed = RELATIVE * max((abs(pair[place]) for pair in new), default=0.0)
+            for was, found in zip(old, new, strict=True):
+                if not _agree(was[place], found[place], allowed):
+                    return f"a {name} of its curve is {_shown(was[place])}, {_shown(found[place])} measured"
+    return ""
 
 
 def _words(text: str | None) -> str:

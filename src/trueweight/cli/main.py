@@ -23,6 +23,7 @@ from trueweight.cli.gate import gate
 from trueweight.cli.init import init
 from trueweight.cli.parts import parts
 from trueweight.cli.predict import predict
+from trueweight.cli.report import report
 from trueweight.cli.schema import schema
 from trueweight.cli.show import show
 from trueweight.cli.train import train
@@ -37,7 +38,7 @@ PROGRAM = "trueweight"
 SECTIONS = {
     "Make": (init, check, train),
     "Ask": (predict, explain),
-    "Judge": (evaluate, gate, diff, verify, show),
+    "Judge": (evaluate, gate, diff, verify, report, show),
     "Help": (parts, schema, doctor, cache, completion),
 }
 

@@ -8,6 +8,7 @@ from time import perf_counter
 
 from trueweight.evidence.record import Data, Entry, Method
 from trueweight.metrics.classes import confusion_matrix
+from trueweight.metrics.curves import curves_of
 from trueweight.metrics.interval import estimates
 from trueweight.metrics.metric import Metric
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction
@@ -72,6 +73,7 @@ def quality(
         entries += estimated(prefix, target, asked, predictions[target], truth, ask, slice)
         if prefix == "quality" and slice is None:
             entries += _confusion(target, predictions[target], truth, ask)
+            entries += _curves(target, predictions[target], truth, ask)
     return entries
 
 
@@ -109,6 +111,18 @@ def _confusion(target: str, prediction: Prediction, truth: Truth, ask: Ask) -> l
         for i, actual in enumerate(found.actual)
         for j, answered in enumerate(found.answered)
     ]
+
+
+def _curves(target: str, prediction: Prediction, truth: Truth, ask: Ask) -> list[Entry]:
+    """Lines behind the scores, drawn by reports."""
+    return [
+        Entry(
+            id=f"curve/{target}/{name}/{ask.role}", axis="curve", metric=name, target=target, value=len(curve.points),
+            unit="points", n=int(truth.present_N.sum()), method=Method(name, "1", {"min_group": ask.min_group}),
+            data=ask.data, reproduce=ask.reproduce, produced_at=now(), curve=curve,
+        )
+        for name, curve in curves_of(prediction, truth, ask.min_group).items()
+    ]  # fmt: skip
 
 
 def estimated(

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from trueweight.errors import VerifyError
 from trueweight.files import require_types, shortened
 
-__all__ = ["SCHEMA", "Data", "Entry", "Evidence", "Interval", "Method", "Status"]
+__all__ = ["SCHEMA", "Curve", "Data", "Entry", "Evidence", "Interval", "Method", "Status"]
 
 SCHEMA = 1
 
@@ -46,6 +46,29 @@ class Data:
     """"train", "validation", "calibration", "test" or "other"."""
 
 
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line of a few points, for what one number cannot tell: "roc", "reliability", the score over training."""
+
+    x: str
+    """What goes along, in the words of metrics: "false_positive_rate"."""
+    y: str
+    """What goes up."""
+    points: tuple[Point, ...]
+    """At most some 60 pairs (x, y), each of at least ``bundle.min_group`` rows if it is of rows at all."""
+    band: tuple[Point, ...] = ()
+    """Low and high end around each y, or nothing."""
+    n: tuple[int, ...] = ()
+    """Rows that each point adds, or nothing."""
+
+    def __post_init__(self) -> None:
+        if any(beside and len(beside) != len(self.points) for beside in (self.band, self.n)):
+            raise ValueError(f"a curve of {self.y!r} has {len(self.points)} points, but other counts beside them")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One fact. An estimate has n and an interval; readings and counts have neither and say so by null."""
@@ -75,6 +98,8 @@ class Entry:
     produced_at: str | None = None
     """UTC, ISO 8601."""
     code_digest: str | None = None
+    curve: Curve | None = None
+    """A line behind the fact. ``value`` is then the number of its points, unless the fact has a value of its own."""
 
     def __post_init__(self) -> None:
         if self.status in ("not_run", "not_applicable", "failed") and not self.reason:
@@ -157,6 +182,12 @@ def _cells(entry: Entry) -> tuple[str, ...]:
 def _plain(entry: Entry) -> dict[str, Any]:
     raw = asdict(entry)
     raw["depends_on"] = list(entry.depends_on)
+    if entry.curve is None:
+        del raw["curve"]  # most facts have none
+    else:
+        raw["curve"] = {"x": entry.curve.x, "y": entry.curve.y, "points": [list(p) for p in entry.curve.points]}
+        raw["curve"] |= {"band": [list(ends) for ends in entry.curve.band]} if entry.curve.band else {}
+        raw["curve"] |= {"n": list(entry.curve.n)} if entry.curve.n else {}
     return raw
 
 
@@ -166,11 +197,12 @@ _TYPES: dict[type, dict[str, Any]] = {
     Entry: {
         "id": str, "axis": str, "metric": str, "status": str, "value": float | int | str | None, "n": int | None,
         "interval": Mapping | None, "method": Mapping | None, "data": Mapping | None, "cost": Mapping | None,
-        "depends_on": list | tuple, **dict.fromkeys(_TEXTS, str | None),
+        "depends_on": list | tuple, "curve": Mapping | None, **dict.fromkeys(_TEXTS, str | None),
     },
     Interval: {"low": float | int, "high": float | int, "level": float | int, "method": str},
     Method: {"name": str, "version": str, "parameters": Mapping, "seed": int | None},
     Data: {"digest": str, "role": str},
+    Curve: {"x": str, "y": str, "points": list | tuple, "band": list | tuple, "n": list | tuple},
 }  # fmt: skip
 """What may stand in ``evidence.json``; its digests may be forged."""
 
@@ -185,4 +217,21 @@ def _entry(raw: dict[str, Any]) -> Entry:
     for key, kind in nested.items():
         require_types(raw.get(key) or {}, _TYPES[kind], f"the {key} of {raw['id']!r}")
     built = {key: kind(**raw[key]) for key, kind in nested.items() if raw.get(key) is not None}
+    if raw.get("curve") is not None:
+        built["curve"] = _curve(raw["curve"], f"the curve of {raw['id']!r}")
     return Entry(**{**raw, **built, "depends_on": tuple(raw.get("depends_on", ()))})
+
+
+def _curve(raw: Mapping[str, Any], what: str) -> Curve:
+    require_types(raw, _TYPES[Curve], what)
+    if not all(type(count) is int for count in raw.get("n", ())):
+        raise VerifyError(f"{what} has a count that is no whole number")
+    points, band = _points(raw["points"], what), _points(raw.get("band", ()), what)
+    return Curve(raw["x"], raw["y"], points, band, tuple(raw.get("n", ())))
+
+
+def _points(raw: Sequence[Any], what: str) -> tuple[Point, ...]:
+    for pair in raw:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(type(end) in (float, int) for end in pair):
+            raise VerifyError(f"{what} has a point {shortened(repr(pair), 60)}, which is no pair of numbers")
+    return tuple((float(x), float(y)) for x, y in raw)

@@ -23,7 +23,7 @@ from trueweight.spec.run import MemberSpec
 from trueweight.train.accumulate import backward_in
 from trueweight.train.calibrate import Answers, calibrated, calibration_answers
 from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
-from trueweight.train.job import FitResult, FitterPart, Job, fit_member
+from trueweight.train.job import FitResult, FitterPart, Job, Look, fit_member
 from trueweight.train.pace import pace_path
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
@@ -50,6 +50,8 @@ class MemberReport:
     weights: Mapping[str, float]
     """Its share in the blend, by target."""
     events: tuple[str, ...]
+    history: tuple[Look, ...] = ()
+    """Looks at the validation rows on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,4 +298,4 @@ def _calibrated(
 def _report(place: int, name: str, result: FitResult, weights: Mapping[str, list[float]]) -> MemberReport:
     events = tuple(f"{event.kind} at step {event.step}: {event.note}" for event in result.events)
     shares = {target: found[place] for target, found in weights.items()}
-    return MemberReport(name, result.seconds, result.first_step, result.steps, shares, events)
+    return MemberReport(name, result.seconds, result.first_step, result.steps, shares, events, result.history)

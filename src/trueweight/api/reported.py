@@ -1,0 +1,69 @@
+"""``report``: a bundle's evidence as a page for people, a card, a bill of materials, or a map to Annex IV."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from trueweight.bundle.bundle import Bundle, open_bundle
+from trueweight.bundle.detached import read_detached
+from trueweight.bundle.format import SUFFIX
+from trueweight.bundle.summary import column_summary
+from trueweight.errors import SpecError
+from trueweight.files import disk_errors, write_atomic
+from trueweight.report.card import card_with_front_matter
+from trueweight.report.materials import bill_of_materials
+from trueweight.report.page import annex_page, html_report
+from trueweight.report.subject import Later, Subject
+from trueweight.report.words import LANGUAGES, Language
+
+__all__ = ["report_bundle", "subject_of"]
+
+
+def report_bundle(bundle: Bundle | str | Path, out: Path | None, language: str, allow: Sequence[str]) -> Path:
+    """See :func:`trueweight.api.report`."""
+    if language not in LANGUAGES:
+        raise SpecError(f"no report in {language!r}", where="language", hint=f"choose from {', '.join(LANGUAGES)}")
+    opened = open_bundle(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
+    path = opened.path.with_name(f"{opened.path.name.removesuffix(SUFFIX)}.html") if out is None else out
+    write = _writer(path)
+    text = write(subject_of(opened), opened.card, cast(Language, language))
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text.encode())
+    return path
+
+
+Writer = Callable[[Subject, str, Language], str]
+
+WRITERS: Mapping[str, Writer] = {
+    ".cdx.json": lambda subject, _, __: bill_of_materials(subject),
+    ".annex-iv.md": lambda subject, _, language: annex_page(subject, language),
+    ".html": lambda subject, _, language: html_report(subject, language),
+    ".htm": lambda subject, _, language: html_report(subject, language),
+    ".md": lambda subject, card, _: card_with_front_matter(subject, card),
+}
+"""By the end of the file's name; the longer ones first."""
+
+
+def _writer(path: Path) -> Writer:
+    found = next((write for end, write in WRITERS.items() if path.name.lower().endswith(end)), None)
+    if found is None:
+        raise SpecError(
+            f"a report cannot be written as {path.name!r}", where="-o",
+            hint=".html is the page, .md the model card, .cdx.json a CycloneDX bill of materials, .annex-iv.md the map",
+        )  # fmt: skip
+    return found
+
+
+def subject_of(bundle: Bundle) -> Subject:
+    """What a report needs of a bundle that was opened: its digests and golden rows were checked on the way."""
+    manifest, golden = bundle.manifest, bundle.loaded.golden
+    later = [Later(one.by, one.produced_at, one.evidence, one.matches) for one in read_detached(bundle.path)]
+    return Subject(
+        name=bundle.name, created=manifest.created, digest=manifest.digest, trueweight=manifest.trueweight,
+        torch=manifest.torch, files={name: fact.sha256 for name, fact in manifest.files.items()}, parts=manifest.parts,
+        spec=bundle.resolved, signature=bundle.signature, evidence=bundle.evidence, parent=manifest.parent,
+        summaries={facts.name: column_summary(facts) for facts in bundle.signature.columns.values()},
+        weights=sum(fact.bytes for name, fact in manifest.files.items() if name.endswith(".safetensors")),
+        golden=0 if golden is None else len(golden.table), later=tuple(later),
+    )  # fmt: skip

@@ -1,0 +1,33 @@
+"""``trueweight report``: a bundle's evidence as one page, for people."""
+
+from pathlib import Path
+
+import click
+
+from trueweight.cli.machine import prepare_torch
+
+__all__ = ["report"]
+
+
+@click.command(short_help="Write a bundle's evidence as one page for people.")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Where to; NAME.html beside the bundle by default. Its end decides what is written.")  # fmt: skip
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the page; en by default.")
+@click.option("--allow", multiple=True, metavar="PACKAGE", help="Let the bundle load parts of this installed package.")
+def report(bundle: Path, output: Path | None, language: str, allow: tuple[str, ...]) -> None:
+    """Write the evidence of BUNDLE, and what was measured later, for people to read. Prints where.
+
+    A name that ends in .html gets the page, one file that loads nothing and runs no script; .md the model card with the
+    front matter that model hubs read; .cdx.json a CycloneDX bill of materials; .annex-iv.md a map to Annex IV of the EU
+    AI Act that lists what a person still has to write.
+
+    \b
+    Examples:
+        trueweight report claims.bundle
+        trueweight report claims.bundle -o claims-zh.html --language zh
+    """
+    from trueweight import api
+
+    prepare_torch()
+    click.echo(api.report(bundle, output, language=language, allow=allow))

@@ -1,0 +1,267 @@
+"""Six questions of a sceptic, answered from the evidence alone. What it does not hold is said, never guessed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from trueweight.errors import TrueweightError
+from trueweight.evidence.record import Entry
+from trueweight.metrics.registry import metric
+from trueweight.report.facts import Facts
+from trueweight.report.findings import findings
+from trueweight.report.html import Child, join
+from trueweight.report.numbers import in_bytes, short, spoken, value_of
+from trueweight.report.subject import Subject
+from trueweight.report.words import Words
+
+__all__ = ["Answer", "Asked", "Tone", "answers", "greater_is_better", "rival_name", "telling"]
+
+Tone = Literal["good", "mind", "bad", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every answer is found from."""
+
+    subject: Subject
+    words: Words
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One question's answer: a few words, then why."""
+
+    question: str
+    """Key of the question's words."""
+    short: Child
+    lines: tuple[Child, ...]
+    tone: Tone
+
+
+def answers(asked: Asked) -> list[Answer]:
+    """All six, in order."""
+    found: tuple[Callable[[Asked], Answer], ...] = (_better, _sure, _fails, _same, _open, _help)
+    return [answer(asked) for answer in found]
+
+
+def rival_name(words: Words, rival: str) -> str:
+    """A simple model in words."""
+    return words(f"rival.{rival}") if rival in ("linear", "constant") else rival
+
+
+def _better(asked: Asked) -> Answer:
+    subject, words = asked.subject, asked.words
+    told = [(e, _told_of(subject, e)) for e in subject.evidence.select(axis="verdict")]
+    if not told:
+        return Answer("q.better", words("better.none"), (words("better.none.more"),), "open")
+    lines = tuple(_difference(asked, verdict, entry) for verdict, entry in told if entry is not None)[:4]
+    # The hardest rival decides: whoever beats only a constant answer has shown little.
+    ranks = {"no": 0, "undefined": 1, "open": 2, "same": 2, "yes": 3}
+    worst, rival = min(((_outcome(entry), _rival(verdict)) for verdict, entry in told), key=lambda one: ranks[one[0]])
+    tone: Tone = {"yes": "good", "no": "bad"}.get(worst, "mind")  # type: ignore[assignment]
+    return Answer("q.better", words(f"better.{worst}", rival=rival_name(words, rival)), lines, tone)
+
+
+def telling(subject: Subject, target: str) -> Entry | None:
+    """The score that people understand: how often right, or by how much off."""
+    scores = [e for e in subject.scores(target) if value_of(e) is not None]
+    by_name = {e.metric: e for e in scores}
+    wanted = (by_name[name] for name in ("accuracy", "subset_accuracy", "mae", "rmse") if name in by_name)
+    return next(wanted, scores[0] if scores else None)
+
+
+def _rival(verdict: Entry) -> str:
+    return verdict.id.split("/")[-1]
+
+
+def _told_of(subject: Subject, verdict: Entry) -> Entry | None:
+    """The comparison that a verdict puts into words."""
+    return next((e for e in subject.evidence if e.id in verdict.depends_on), None)
+
+
+def _outcome(entry: Entry | None) -> str:
+    if entry is None or entry.interval is None or value_of(entry) is None:
+        return "undefined" if entry is None or value_of(entry) is None else "open"
+    if entry.interval.low == entry.interval.high == 0:
+        return "same"  # the blend is that very model
+    better, worse = entry.interval.low > 0, entry.interval.high < 0
+    if not greater_is_better(entry.metric):
+        better, worse = worse, better
+    return "yes" if better else "no" if worse else "open"
+
+
+def greater_is_better(name: str) -> bool:
+    """Of a metric; of one that is not known here (another package's), more is taken to be better."""
+    try:
+        return metric(name).greater_is_better
+    except TrueweightError:
+        return True
+
+
+def _difference(asked: Asked, verdict: Entry, entry: Entry) -> Child:
+    value, low, high = spoken(entry, plus=True)
+    many = len(asked.subject.targets()) > 1
+    key, pieces = ("better.each", {"low": low, "high": high}) if low else ("better.each.bare", {})
+    said = asked.words(
+        key,
+        rival=rival_name(asked.words, _rival(verdict)),
+        metric=asked.words.metric(entry.metric),
+        value="\0",
+        **pieces,
+    )
+    before, _, after = said.partition("\0")
+    return join(f"{entry.target}: " if many else None, before, asked.facts.button(entry, value), after)
+
+
+def _sure(asked: Asked) -> Answer:
+    subject, words = asked.subject, asked.words
+    first = [e for t in subject.targets() if (e := telling(subject, t.name)) is not None]
+    if not first:
+        return Answer("q.sure", words("none"), (words("none.more"),), "bad")
+    lines: list[Child] = []
+    entry = first[0]
+    _, low, high = spoken(entry)
+    known = bool(low)
+    said = (
+        words("sure.interval", metric=words.metric(entry.metric), low=low, high=high) if known else words("sure.none")
+    )
+    rows = words.counted(entry.n or 0, "row")
+    lines.append(words("sure.rows" if subject.role != "validation" else "sure.validation", rows=rows))
+    looks = [e for e in subject.evidence if e.metric == "look" and isinstance(e.value, int)]
+    lines += [_filled(asked, "sure.look", "look", e, str(e.value)) for e in looks[:1]]
+    lines += _trust(asked)
+    many_looks = any(isinstance(e.value, int) and e.value > MANY_LOOKS for e in looks)
+    return Answer(
+        "q.sure", said, tuple(lines), "good" if known and not many_looks and subject.role == "test" else "mind"
+    )
+
+
+MANY_LOOKS = 5
+"""Looks at the same test rows from which on the choice among runs may have been made by them."""
+
+
+def _trust(asked: Asked) -> list[Child]:
+    """Probabilities and intervals: do they hold what they say?"""
+    subject, found = asked.subject, list[Child]()
+    errors = [
+        e for e in subject.evidence.select(axis="calibration") if e.metric.startswith("ece") and value_of(e) is not None
+    ]
+    for entry in errors[:1]:
+        name = asked.words.metric(entry.metric)
+        said = asked.words("sure.calibration", metric=name, value="\0")
+        before, _, after = said.partition("\0")
+        found.append(join(before, asked.facts.button(entry), after))
+    covered = [e for e in subject.evidence if e.metric == "coverage" and e.slice is None and value_of(e) is not None]
+    found += [_filled(asked, "sure.coverage", "value", e, spoken(e)[0]) for e in covered[:1]]
+    return found or [asked.words("sure.calibration.not")]
+
+
+def _filled(asked: Asked, key: str, name: str, entry: Entry, text: str) -> Child:
+    """A sentence with one number in it that opens."""
+    before, _, after = asked.words(key, **{name: "\0"}).partition("\0")
+    return join(before, asked.facts.button(entry, text), after)
+
+
+def _fails(asked: Asked) -> Answer:
+    subject, words = asked.subject, asked.words
+    flags = [e for e in subject.evidence if e.axis in ("slices", "fairness") and e.metric.endswith("flag")]
+    raised = [e for e in flags if e.value == 1]
+    if raised:
+        lines: list[Child] = [join(short(e.reason or "", 260)) for e in raised[:2]]
+        return Answer("q.fails", words("fails.flag"), tuple(lines), "bad")
+    looked = any(e.value == 0 for e in flags)
+    missing: tuple[Child, ...] = () if looked else (words("fails.slices.not"),)
+    if (worst := _worst_class(subject)) is not None:
+        label, entry = worst
+        rows = _rows_of(subject, entry)
+        line = words("fails.class.more", rows=words.counted(rows, "row"), label=label, value="\0")
+        line = line if rows else words("fails.class.bare", label=label, value="\0")
+        before, _, after = line.partition("\0")
+        found = join(before, asked.facts.button(entry, spoken(entry)[0]), after)
+        return Answer("q.fails", words("fails.class", label=label), (found, *missing), "mind")
+    if (tail := _tenth(subject)) is not None:
+        entry, value = tail
+        told = _filled(asked, "fails.ends", "value", entry, f"{value:.3g}")
+        return Answer("q.fails", words("fails.nothing" if looked else "fails.not"), (told, *missing), "open")
+    if looked:
+        return Answer("q.fails", words("fails.nothing"), (), "good")
+    return Answer("q.fails", words("fails.not"), (words("fails.not.more"),), "open")
+
+
+def _worst_class(subject: Subject) -> tuple[str, Entry] | None:
+    """The class that is found least often."""
+    found = [
+        (e.metric.partition("[")[2].removesuffix("]"), e)
+        for e in subject.evidence.select(axis="quality")
+        if e.metric.startswith("recall[") and e.slice is None and value_of(e) is not None
+    ]
+    # By the favourable end: a class of three rows, none of which was found, is not known to be bad.
+    return min(found, key=lambda one: one[1].interval.high if one[1].interval else 1.0, default=None)
+
+
+def _rows_of(subject: Subject, entry: Entry) -> int:
+    """Judged rows of the class of a recall, from the confusion counts; 0 where there are none."""
+    label = entry.metric.partition("[")[2].removesuffix("]")
+    cells = [
+        e for e in subject.evidence.select(axis="confusion", target=entry.target)
+        if e.metric.partition(" answered as ")[0] == label and e.unit == "rows"
+    ]  # fmt: skip
+    return int(sum(value_of(e) or 0 for e in cells))
+
+
+def _tenth(subject: Subject) -> tuple[Entry, float] | None:
+    for entry in subject.evidence.select(axis="curve", metric="error_quantiles"):
+        if entry.curve is not None:
+            last = [y for x, y in entry.curve.points if abs(x - 0.9) < 1e-6]
+            if last:
+                return entry, last[0]
+    return None
+
+
+def _same(asked: Asked) -> Answer:
+    subject, words = asked.subject, asked.words
+    said = words("same.golden", count=subject.golden) if subject.golden else words("same.digests")
+    signed = words("same.signed", who=subject.signed_by) if subject.signed_by else words("same.unsigned")
+    return Answer("q.same", words("same.yes"), (said, signed), "good")
+
+
+def _open(asked: Asked) -> Answer:
+    subject, words = asked.subject, asked.words
+    others = subject.strangers()
+    listed = words("comma").join(others)
+    lines = (
+        words("open.more", size=in_bytes(subject.weights)),
+        words("open.parts.others", names=listed) if others else words("open.parts"),
+        words("open.rows.real" if subject.spec.bundle.golden_rows == "real" else "open.rows"),
+    )
+    return Answer(
+        "q.open",
+        words("open.others", names=listed) if others else words("open.yes"),
+        lines,
+        "mind" if others else "good",
+    )
+
+
+def _help(asked: Asked) -> Answer:
+    subject, words = asked.subject, asked.words
+    found = [f for f in findings(subject, words) if f.entry is not None and f.entry.metric.endswith("flag")]
+    if found:
+        return Answer("q.help", words("help.flag"), (short(found[0].text, 260),), "mind")
+    if subject.role == "validation":
+        return Answer("q.help", words("help.unsealed"), (words("sealed"),), "mind")
+    curve = [
+        e for e in subject.evidence.select(axis="honesty")
+        if any(word in e.metric for word in ("more_data", "more_rows", "learning")) and e.value is not None
+        and not e.metric.endswith("flag")
+    ]  # fmt: skip
+    if curve:
+        told = [join(words.metric(e.metric), ": ", asked.facts.button(e)) for e in curve[:2]]
+        why = [short(e.reason, 200) for e in curve[:1] if e.reason]
+        return Answer("q.help", words("help.curve"), (*told, *why), "open")
+    simple = [e for e in subject.evidence.select(axis="verdict") if _rival(e) == "linear"]
+    if any(_outcome(_told_of(subject, e)) in ("no", "same") for e in simple):
+        return Answer("q.help", words("help.simple"), (words("help.simple.more"),), "mind")
+    if (worst := _worst_class(subject)) is not None:
+        return Answer("q.help", words("help.class", label=worst[0]), (words("help.class.more"),), "open")
+    return Answer("q.help", words("help.unknown"), (words("help.unknown.more"),), "open")

@@ -1,0 +1,60 @@
+"""What a person must mind, and what only the owner can write."""
+
+from dataclasses import dataclass
+
+from trueweight.evidence.record import Entry
+from trueweight.report.numbers import short
+from trueweight.report.subject import Subject
+from trueweight.report.words import Words
+
+__all__ = ["Finding", "findings", "unwritten"]
+
+FEW_ROWS = 1000
+"""Training rows below which the card says so too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence, and the fact that it rests on."""
+
+    text: str
+    entry: Entry | None
+    axis: str
+
+
+def findings(subject: Subject, words: Words) -> list[Finding]:
+    """Flags first, then what failed, then what the data's own facts say."""
+    found = [Finding(short(e.reason or words.metric(e.metric), 400), e, e.axis) for e in subject.flags()]
+    flagged = {e.axis for e in subject.flags()}
+    if "honesty" not in flagged:  # the flag of that check says the same
+        found += _of_the_data(subject, words)
+    for entry in subject.evidence:
+        if entry.status == "failed" and entry.axis not in flagged:
+            text = words("mind.failed", axis=words.axis(entry.axis), reason=short(entry.reason or "", 300))
+            found.append(Finding(text, entry, entry.axis))
+    partial = subject.evidence.select(axis="fit", metric="partial")
+    found += [Finding(words("mind.partial"), entry, "fit") for entry in partial]
+    if subject.signature.rows < FEW_ROWS:
+        rows = words.counted(subject.signature.rows, "row")
+        found.append(Finding(words("mind.few", rows=rows), None, "data"))
+    return found
+
+
+def _of_the_data(subject: Subject, words: Words) -> list[Finding]:
+    found = []
+    for entry in subject.evidence.select(axis="honesty"):
+        value = entry.value
+        if entry.id.startswith("honesty/leak/") and isinstance(value, float):
+            found.append(Finding(words("mind.leak", what=entry.metric, value=f"{value:.3g}"), entry, "honesty"))
+        elif entry.id == "honesty/twins" and isinstance(value, int) and value:
+            found.append(Finding(words("mind.twins", rows=f"{value:,}"), entry, "honesty"))
+        elif entry.id == "honesty/groups" and isinstance(value, int) and value:
+            found.append(Finding(words("mind.groups", count=f"{value:,}"), entry, "honesty"))
+    return found
+
+
+def unwritten(subject: Subject) -> list[str]:
+    """Fields of the card that are empty."""
+    card = subject.spec.card
+    written = {"owner": card.owner, "intended_use": card.intended_use, "limits": card.limits}
+    return [name for name, text in written.items() if not text.strip()]

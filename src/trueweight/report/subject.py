@@ -1,0 +1,101 @@
+"""What a report is about: a model, its evidence, and what was found when it was opened."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trueweight.data.signature import ColumnFacts, Signature
+from trueweight.evidence.record import Entry, Evidence
+from trueweight.spec.run import RunSpec
+
+__all__ = ["AXES", "Later", "Subject"]
+
+AXES = (
+    "quality", "comparison", "calibration", "slices", "fairness", "drift", "robustness", "honesty", "explanation",
+    "cost",
+)  # fmt: skip
+"""What a sceptic expects to be looked at. An axis without facts is shown as not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Facts that somebody measured after the model was made."""
+
+    by: str
+    produced_at: str
+    evidence: Evidence
+    matches: bool
+    """Whether this very model was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One model to be reported on."""
+
+    name: str
+    created: str
+    """UTC, ISO 8601."""
+    digest: str
+    """Of the whole model: its identity."""
+    trueweight: str
+    torch: str
+    files: Mapping[str, str]
+    """Digest of every file."""
+    parts: Mapping[str, Mapping[str, str]]
+    """Kind to name to the distribution it came from."""
+    spec: RunSpec
+    """Resolved."""
+    signature: Signature
+    evidence: Evidence
+    summaries: Mapping[str, str]
+    """What training rows held in each column, in a few words."""
+    weights: int = 0
+    """Bytes of weights."""
+    golden: int = 0
+    """Golden rows that were answered as recorded when the model was opened."""
+    signed_by: str | None = None
+    parent: str | None = None
+    later: tuple[Later, ...] = ()
+
+    @property
+    def role(self) -> str:
+        """Rows that the scores are of: "test", "validation" where the test rows stayed sealed, or ""."""
+        roles = [
+            e.data.role for e in self.evidence.select(axis="quality") if e.data is not None and e.value is not None
+        ]
+        return next((role for role in ("test", "validation") if role in roles), roles[0] if roles else "")
+
+    def scores(self, target: str) -> list[Entry]:
+        """Of all rows together, the most telling first; per-class scores are left out."""
+        mine = self.evidence.select(axis="quality", target=target)
+        return [
+            e for e in mine
+            if e.slice is None and "[" not in e.metric and e.data is not None and e.data.role == self.role
+        ]  # fmt: skip
+
+    def of_axis(self, axis: str) -> list[Entry]:
+        """Facts of one axis; verdicts belong to comparisons."""
+        both = ("comparison", "verdict") if axis == "comparison" else (axis,)
+        return [entry for entry in self.evidence if entry.axis in both]
+
+    def flags(self) -> list[Entry]:
+        """What was found that a person must mind."""
+        return [e for e in self.evidence if e.metric.endswith("flag") and e.value == 1]
+
+    def rivals(self) -> list[str]:
+        """Names of the simple models that stand beside, in the order compared."""
+        found = (e.id.split("/")[1] for e in self.evidence.select(axis="baseline") if e.id.count("/") > 1)
+        return list(dict.fromkeys(found))
+
+    def rival_score(self, rival: str, like: Entry) -> Entry | None:
+        """The same score of a simple model."""
+        mine = self.evidence.select(axis="baseline", target=like.target, metric=like.metric)
+        return next((e for e in mine if e.id.startswith(f"baseline/{rival}/")), None)
+
+    def strangers(self) -> list[str]:
+        """Packages of other makers whose parts it needs; we are none."""
+        origins = {origin.partition(" ")[0] for names in self.parts.values() for origin in names.values()}
+        return sorted(origins - {"trueweight"})
+
+    def targets(self) -> list[ColumnFacts]:
+        """Columns that it answers."""
+        return self.signature.targets()

@@ -1,0 +1,61 @@
+"""The words of a report, one table per language. Both tables have the same keys; a test holds them to it."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from trueweight.report.words_en import WORDS as ENGLISH
+from trueweight.report.words_zh import WORDS as CHINESE
+
+__all__ = ["LANGUAGES", "Language", "Words"]
+
+Language = Literal["en", "zh"]
+
+LANGUAGES: tuple[str, ...] = get_args(Language)
+
+_TABLES: Mapping[Language, Mapping[str, str]] = {"en": ENGLISH, "zh": CHINESE}
+
+
+class Words:
+    """Looks words up.
+
+    Args:
+        language: Of the report.
+    """
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self._table = _TABLES[language]
+
+    def __call__(self, key: str, **values: Any) -> str:
+        """A sentence with its values filled in."""
+        return self._table[key].format(**values)
+
+    def metric(self, name: str) -> str:
+        """A metric by the name that people know; of others, the name itself."""
+        base, _, label = name.partition("[")
+        known = self._table.get(f"metric.{base}", base.replace("_", " "))
+        return f"{known} [{label}" if label else known
+
+    def label(self, name: str) -> str:
+        """What goes along an axis of a plot."""
+        return self._table.get(f"label.{name}", name.replace("_", " "))
+
+    def type(self, name: str) -> str:
+        """A column's type."""
+        return self._table.get(f"type.{name}", name)
+
+    def axis(self, name: str) -> str:
+        """A check's name."""
+        return self._table.get(f"axis.{name}", name)
+
+    def about(self, axis: str) -> str:
+        """One sentence on what a check looks at, or nothing."""
+        return self._table.get(f"about.{axis}", "")
+
+    def figure(self, metric: str) -> str:
+        """One sentence on how to read a plot, or nothing."""
+        return self._table.get(f"figure.{metric.partition('[')[0]}", "")
+
+    def counted(self, count: int, noun: str) -> str:
+        """``1 row``, ``1,200 rows``."""
+        return self(f"{noun}.one" if count == 1 else f"{noun}.many", count=f"{count:,}")
