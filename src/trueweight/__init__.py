@@ -26,7 +26,8 @@ _HOMES = {
     "Estimator": "trueweight.estimator",
     "Regressor": "trueweight.estimator",
     **dict.fromkeys(
-        ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report", "show", "train", "verify"),
+        ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report", "show", "train",
+         "verify"),
         "trueweight.api",
     ),
 }
