@@ -148,7 +148,8 @@ def _most_rows(judging: Judging) -> int:
         return ROWS
     copies = 1 + 3 * sum(len(family.suites) for family in present)
     pixels = [max(1, prod(facts.learnt["size"])) for facts in kinds.values() if facts.type == "image"]
-    return max(LEAST, min([*fewer, COPIES // copies, *(PIXELS // count for count in pixels)]))
+    bounds: list[int] = [*fewer, COPIES // copies, *(PIXELS // count for count in pixels)]
+    return max(LEAST, min(bounds))
 
 
 def changed_copies(judging: Judging, table: Table) -> tuple[Table, list[Changed]]:
