@@ -147,8 +147,9 @@ def _most_rows(judging: Judging) -> int:
     if not fewer:
         return ROWS
     copies = 1 + 3 * sum(len(family.suites) for family in present)
-    pixels = [max(1, int(prod(facts.learnt["size"]))) for facts in kinds.values() if facts.type == "image"]
-    return max(LEAST, min([*fewer, COPIES // copies, *(PIXELS // count for count in pixels)]))
+    pixels = [max(1, prod(facts.learnt["size"])) for facts in kinds.values() if facts.type == "image"]
+    bounds: list[int] = [*fewer, COPIES // copies, *(PIXELS // count for count in pixels)]
+    return max(LEAST, min(bounds))
 
 
 def changed_copies(judging: Judging, table: Table) -> tuple[Table, list[Changed]]:

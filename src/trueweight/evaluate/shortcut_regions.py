@@ -125,7 +125,7 @@ PLACED = (
         "picture",
         ("image",),
         lambda _, __: grid_places(),
-        0.25,
+        0.15,
         0.6,
         load_pictures,
         lambda loaded: ~loaded.missing_N,

@@ -55,7 +55,7 @@ CONFIRM = 60
 """Pastes for each of these, and for the strongest place apart from it."""
 
 TIMES = 2.0
-"""A shortcut carries so many times as much as any place apart from it."""
+"""A shortcut carries so many times as much as any place that it is held against."""
 
 LEVEL = 0.99
 """Of the two-sided limits that decide, for all candidates together."""
@@ -123,7 +123,11 @@ def _candidates(seen: "Sequence[_Found]") -> "list[_Found]":
 
 
 def _apart(one: "_Found", seen: "Sequence[_Found]") -> "list[_Found]":
-    return [other for other in seen if other.label == one.label and not other.place.touches(one.place)]
+    """What a place is held against: those apart from it, for the same class. A place at the edge of a picture is held
+    against the edge, since what is to be seen is inside, and may carry as much as a mark does."""
+    apart = [other for other in seen if other.label == one.label and not other.place.touches(one.place)]
+    edge = [other for other in apart if other.place.border]
+    return edge if one.place.border and len(edge) > 1 else apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +241,7 @@ class _Trial:
         fault = known and low > least and low > TIMES * rival.share
         reason = (
             f"{sure.place.words} of the {self.placed.one} in {self.column.name!r} carries {sure.share:.0%} of what "
-            f"decides {self.target!r} (places apart from it: at most {max(rival.share, 0):.0%}), and put into other "
+            f"decides {self.target!r} (the next place: {max(rival.share, 0):.0%}), and put into other "
             f"rows it turns {sure.turned_P.mean():.0%} of their answers: look there for a mark, a border or a label, "
             "and leave it out of all rows"
         )
