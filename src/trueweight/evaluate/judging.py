@@ -7,7 +7,7 @@ says in an entry with the status "not_run" or "not_applicable" and a reason; it 
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -51,6 +51,8 @@ class Judging:
     """What the spec asks for, the seed, and what the rows are called."""
     training: Training | None = None
     """None where rows came later: there is no split to look at then."""
+    beside: dict[str, bytes] = field(default_factory=dict)
+    """Files by name that checks leave for ``NAME.evidence``: rows are named there, and never in a bundle."""
 
 
 Check = Callable[[Judging], list[Entry]]

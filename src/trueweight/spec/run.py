@@ -267,6 +267,10 @@ class EvaluateSpec(Spec):
     checks: list[CheckName] | None = None
     """What is looked at beside the scores. Null: everything that needs no more training; an empty list: nothing."""
 
+    learning_curve: bool = False
+    """Fit the linear model again on parts of the training rows, however long that takes: what more rows would bring,
+    and which labels look wrong. False does so only where it takes a moment."""
+
     baselines: list[Literal["constant", "linear"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
     """Simple models fitted beside ours, kept as bundles, and compared on the same rows."""
 
