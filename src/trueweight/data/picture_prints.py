@@ -12,14 +12,11 @@ from trueweight.data.cells import MediaCells
 from trueweight.data.media import UnusableError, content_of, in_threads
 from trueweight.data.pictures import calm, decoded, fitted
 
-__all__ = ["BANDS", "apart", "bands_of", "thumbnails"]
+__all__ = ["apart", "hashes_of", "nearest", "thumbnails"]
 
 SIDE = 32
 LOW = 8
 """Lowest frequencies that are hashed, each way."""
-
-BANDS = 4
-"""Of 16 bits: hashes that differ in at most 3 bits are equal in one of them."""
 
 FLAT = 2.0
 """Standard deviation of pixels below which a picture shows nothing to know it by."""
@@ -46,17 +43,26 @@ def thumbnails(cells: MediaCells, rows: np.ndarray) -> tuple[np.ndarray, np.ndar
     return value_NF, value_NF.std(1) >= FLAT
 
 
-def bands_of(value_NF: np.ndarray) -> np.ndarray:
-    """The hash in bands, (N, 4) uint64: bits say which of the low frequencies are above their median."""
+def hashes_of(value_NF: np.ndarray) -> np.ndarray:
+    """The hash, (N,) uint64: its bits say which of the low frequencies are above their median."""
     place_S = np.arange(SIDE)
     cosine_LS = np.cos(np.pi / SIDE * (place_S[None, :] + 0.5) * np.arange(LOW)[:, None])
-    value_NSS = value_NF.reshape(-1, SIDE, SIDE)
-    low_NLL = np.einsum("ls,nst,mt->nlm", cosine_LS, value_NSS, cosine_LS, optimize=True)
+    low_NLL = np.einsum("ls,nst,mt->nlm", cosine_LS, value_NF.reshape(-1, SIDE, SIDE), cosine_LS, optimize=True)
     low_N64 = low_NLL.reshape(len(value_NF), LOW * LOW)
     low_N64[:, 0] = 0.0  # how bright it is
     bits_N64 = low_N64 > np.median(low_N64, axis=1, keepdims=True)
-    packed_N8 = np.packbits(bits_N64, axis=1).astype(np.uint64)
-    return np.asarray(packed_N8[:, ::2] << np.uint64(8) | packed_N8[:, 1::2])
+    return np.ascontiguousarray(np.packbits(bits_N64, axis=1)).view(np.uint64)[:, 0]
+
+
+def nearest(one_N: np.ndarray, other_T: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each hash the ``count`` nearest others, by bits that differ: which they are and how many bits, (N, count)."""
+    found, bits = [], []
+    for some in np.array_split(one_N, -(-len(one_N) // _RUN) or 1):
+        bits_NT = np.bitwise_count(some[:, None] ^ other_T[None, :])
+        at = np.argpartition(bits_NT, min(count, len(other_T)) - 1, axis=1)[:, :count]
+        found.append(at)
+        bits.append(np.take_along_axis(bits_NT, at, axis=1))
+    return np.concatenate(found), np.concatenate(bits)
 
 
 def apart(one_NF: np.ndarray, other_NF: np.ndarray) -> np.ndarray:

@@ -142,7 +142,7 @@ def strength_of(value_R: np.ndarray, truth: Cells, rows: np.ndarray) -> _Told:
         return 0.0, 0, 0.0
     bin_R, n = _bins(value_R, first_R), int((~first_R).sum())
     if isinstance(truth, NumberCells):
-        strength = _explained(bin_R, truth.value_N[rows], first_R)
+        strength = max(_explained(bin_R, truth.value_N[rows], first_R), _lined(value_R, truth.value_N[rows], first_R))
         return strength, n, 2 * max(0.0, strength) ** 0.5 * (1 - strength) / n**0.5
     if isinstance(truth, LevelCells):
         wrong, usual = _mistakes(bin_R, truth.code_N[rows], first_R)
@@ -166,6 +166,18 @@ def _explained(bins: np.ndarray, y: np.ndarray, first: np.ndarray) -> float:
     means = np.where(count > 0, total / np.maximum(count, 1), y[first].mean())
     spread = float(((y[~first] - y[first].mean()) ** 2).sum())
     return 1 - float(((y[~first] - means[bins[~first]]) ** 2).sum()) / spread if spread > 0 else 0.0
+
+
+def _lined(value_R: np.ndarray, y: np.ndarray, first: np.ndarray) -> float:
+    """R squared of a straight line: bins are coarse for a column that is the target but for a factor."""
+    fitted, asked = first, ~first
+    if not np.isfinite(value_R).all() or np.ptp(value_R[fitted]) == 0:
+        return 0.0
+    middle = value_R[fitted].mean()
+    slope = float(((value_R[fitted] - middle) * y[fitted]).sum() / np.square(value_R[fitted] - middle).sum())
+    spread = float(np.square(y[asked] - y[fitted].mean()).sum())
+    off = y[asked] - y[fitted].mean() - slope * (value_R[asked] - middle)
+    return 1 - float(np.square(off).sum()) / spread if spread > 0 else 0.0
 
 
 def _mistakes(bins: np.ndarray, code: np.ndarray, first: np.ndarray) -> tuple[float, float]:

@@ -5,15 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from io import StringIO
+from math import erfc, sqrt
 
 import numpy as np
 
 from trueweight.evaluate.findings import AXIS, flag, place, unlooked
 from trueweight.evaluate.judging import Judging
+from trueweight.evaluate.parts import parts_of
 from trueweight.evaluate.quality import Ask, now
 from trueweight.evaluate.refits import Refits
 from trueweight.evidence.record import Entry, Interval, Method
 from trueweight.metrics.label_floor import CELLS, Floor, label_floor
+from trueweight.metrics.leftover import leftover
 from trueweight.metrics.number_floor import ROWS, number_floor
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction
 from trueweight.metrics.truth import Truth
@@ -22,7 +25,7 @@ from trueweight.train.selection import run_truths
 
 __all__ = ["LEVEL", "Suspicious", "label_noise", "suspicious_rows"]
 
-LEVEL = 0.04
+LEVEL = 0.025
 """Chance of a false flag, over all targets."""
 
 LEAST = 60
@@ -33,6 +36,9 @@ WORTH = 0.01
 
 BETTER = 2.0
 """Standard errors by which the model must be better than the linear one for the linear one not to be asked."""
+
+GATHERED = 0.05
+"""Chance of taking errors that lie anywhere for gathered ones."""
 
 SUSPECTS = 200
 """Most rows that are listed."""
@@ -79,9 +85,24 @@ def label_noise(judging: Judging, refits: Refits | None) -> tuple[list[Entry], l
             entries.append(unlooked("label_noise_flag", looked, judging.ask, target))
             continue
         floor, case_N = looked
-        entries += _entries(target, floor, len(case_N), held[target].by, LEVEL / len(judging.truths), judging.ask)
+        level = LEVEL / len(judging.truths)
+        if floor.p <= level and (missed := _missed(judging, floor, case_N)):
+            entries.append(unlooked("label_noise_flag", missed, judging.ask, target))
+            continue
+        entries += _entries(target, floor, len(case_N), held[target].by, level, judging.ask)
         suspects += _suspects(target, floor, case_N) if entries[-1].value else []
     return entries, suspects
+
+
+def _missed(judging: Judging, floor: Floor, case_N: np.ndarray) -> str | None:
+    """Why labels cannot be judged, if errors gather where features are alike: wrong labels lie anywhere."""
+    table = judging.table if judging.training is None else judging.training.ready.table
+    ways = parts_of(judging.predictor.signature, table, case_N)
+    gathered = leftover(floor.error_NK, floor.variance_NK, ways)
+    tests = max(1, len(ways) * floor.error_NK.shape[1])
+    if 0.5 * erfc(gathered / sqrt(2)) > GATHERED / tests:
+        return None
+    return "errors gather where features are alike: the answers miss something, and labels cannot be held against them"
 
 
 def suspicious_rows(judging: Judging, suspicious: Sequence[Suspicious]) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from trueweight.data.cells import Cells, MediaCells, TextCells
-from trueweight.data.picture_prints import apart, bands_of, thumbnails
+from trueweight.data.picture_prints import apart, hashes_of, nearest, thumbnails
 from trueweight.data.shingles import BINS, jaccard, shingles_of, sketches
 from trueweight.data.value_prints import value_prints
 from trueweight.metrics.beta import beta_cdf
@@ -29,9 +29,9 @@ LEFT_OUT = 16
 """Columns that are left out one after the other, those of most different values."""
 
 BY_ITSELF = 0.2
-"""Largest share of full matches among rows that match a training row in all values, or in all but one, where nothing
-was copied. Of columns that have nothing to do with each other it is at most 1 / (1 + log(10 * rows)), below a tenth,
-as long as fewer than one row in ten has a match."""
+"""Largest share of full matches among pairs of rows that match in all values, or in all but one, where nothing was
+copied; and among rows with such a partner. Of columns that have nothing to do with each other it is about
+1 / (1 + log(rows / matches of a row)), a tenth where matches are rare."""
 
 SIMILAR = 0.8
 """Jaccard index of the shingles of two texts from which they are nearly the same."""
@@ -52,7 +52,9 @@ REFERENCES = 500
 """Training pictures that tell how far pictures are from each other here."""
 
 _FIFTH = 4
-_BITS = 3
+_BITS = 12
+"""Of 64 that two pictures' hashes may differ by to be looked at closely."""
+
 _PIXELS = 5e7
 """Pixels of files that are decoded: about half a second."""
 
@@ -98,15 +100,22 @@ def near_in_values(pairs: Sequence[Pair]) -> Near:
     training = [row_hashes(k + 1, value_T) for k, value_T in enumerate(training)]
     with np.errstate(over="ignore"):
         whole_N, whole_T = (np.stack(values).sum(0, dtype=np.uint64) for values in (judged, training))
-        twin_N = np.isin(whole_N, whole_T)
-        almost_N = np.zeros(len(twin_N), bool)
+        full_N = _equal(whole_N, whole_T)
+        almost_N = np.zeros(len(full_N), np.int64)
         for k in _most_different(training):
-            almost_N |= np.isin(whole_N - judged[k], whole_T - training[k])
-    almost_N &= ~twin_N
-    twins, almost = int(twin_N.sum()), int(almost_N.sum())
+            almost_N += _equal(whole_N - judged[k], whole_T - training[k]) - full_N
+    twin_N = full_N > 0
+    twins, almost = int(twin_N.sum()), int(((almost_N > 0) & ~twin_N).sum())
+    full = float(full_N.sum() / max(1, full_N.sum() + almost_N.sum()))
     p = _at_least(twins, twins + almost, BY_ITSELF) if len(training) > 1 else 1.0
-    known = {"values": len(training), "training_rows": len(whole_T), "equal_but_for_one": almost, "p": round(p, 6)}
-    return Near("in all columns", twin_N, p <= LEVEL, known)
+    known = {"values": len(training), "training_rows": len(whole_T), "full_matches": round(full, 4), "p": round(p, 6)}
+    return Near("in all columns", twin_N, p <= LEVEL and full > BY_ITSELF, known)
+
+
+def _equal(key_N: np.ndarray, key_T: np.ndarray) -> np.ndarray:
+    """How many training rows have each key, (N,) int64."""
+    sorted_T = np.sort(key_T)
+    return np.searchsorted(sorted_T, key_N, side="right") - np.searchsorted(sorted_T, key_N, side="left")
 
 
 def _most_different(values: Sequence[np.ndarray]) -> list[int]:
@@ -190,12 +199,10 @@ def near_pictures(pair: Pair) -> Near | None:
     if len(value_TF) <= _FIFTH or not shows_N.any():
         return None
     away_N = np.full(len(value_NF), np.inf)
-    bands_N, bands_T = bands_of(value_NF), bands_of(value_TF)
-    for key_N, key_T in zip(bands_N.T, bands_T.T, strict=True):
-        for row_N, same_N in _meeting(key_N, key_T):
-            bits_N = np.bitwise_count(bands_N ^ bands_T[row_N]).sum(1)
-            near = np.flatnonzero(same_N & (bits_N <= _BITS) & shows_N)
-            away_N[near] = np.minimum(away_N[near], apart(value_NF[near], value_TF[row_N[near]]))
+    place_NK, bits_NK = nearest(hashes_of(value_NF), hashes_of(value_TF), _NEIGHBOURS)
+    for place_N, bits_N in zip(place_NK.T, bits_NK.T, strict=True):
+        near = np.flatnonzero((bits_N <= _BITS) & shows_N)
+        away_N[near] = np.minimum(away_N[near], apart(value_NF[near], value_TF[place_N[near]]))
     twin_N = np.zeros(len(pair.judged_rows), bool)
     if (close := np.flatnonzero(np.isfinite(away_N))).size:
         fifth = _fifth_nearest(value_NF[close], value_TF[:REFERENCES])

@@ -40,6 +40,9 @@ DRAWS = 199
 CELLS = 4000
 """Rows times classes that are looked at."""
 
+_STEP = 1.15
+"""About half a step from one share of the grid to the next."""
+
 _WITHIN = 2.5
 """Log likelihood below its maximum within the interval: 1.92 for 95 %, and some more because the grid is coarse."""
 
@@ -57,6 +60,10 @@ class Floor:
     """Chance of so much for labels that are drawn from the answers' own probabilities."""
     wrong_N: Array
     """Of each row, the probability that its label is wrong."""
+    error_NK: Array
+    """What the mixture leaves unexplained of each row: of mean zero in any part of the rows, if it is right."""
+    variance_NK: Array
+    """Of these errors, if it is right."""
 
 
 def label_floor(probability_NC: Array, label_N: Array, rng: np.random.Generator) -> Floor:
@@ -82,8 +89,9 @@ def label_floor(probability_NC: Array, label_N: Array, rng: np.random.Generator)
     p = (1 + int((mixed_R - null_R >= found - 1e-9).sum())) / (DRAWS + 1)
     best = points[int(at_mixed_G.argmax())]
     shares = [_wrong_share(*points[g][:2]) for g in np.flatnonzero(at_mixed_G >= at_mixed_G.max() - _WITHIN)]
-    low = min(shares) if found > _WITHIN else 0.0
-    return Floor(_wrong_share(*best[:2]) if found > 0 else 0.0, low, max(shares), p, _posterior(*best, label_N))
+    low, high = (min(shares) / _STEP if found > _WITHIN else 0.0), min(1.0, max(shares) * _STEP)
+    share, wrong_N = _wrong_share(*best[:2]) if found > 0 else 0.0, _posterior(*best, label_N)
+    return Floor(share, low, high, p, wrong_N, *_errors(best, label_N))
 
 
 def _drawn(clean_NC: Array, rng: np.random.Generator) -> Array:
@@ -128,6 +136,13 @@ def _posterior(noise: _Noise, clean_NC: Array, log_NC: Array, label_N: Array) ->
     at = np.arange(len(label_N))
     by_noise_N = noise.share * noise.q_C[label_N] / np.exp(log_NC[at, label_N])
     return np.asarray(by_noise_N * (1 - clean_NC[at, label_N]))
+
+
+def _errors(best: tuple[_Noise, Array, Array], label_N: Array) -> tuple[Array, Array]:
+    """Errors and their variances: for each class, but for one of two classes, whose errors are the other's."""
+    p_NC = np.exp(best[2])
+    kept = slice(1 if p_NC.shape[1] == 2 else 0, None)
+    return (np.eye(p_NC.shape[1])[label_N] - p_NC)[:, kept], (p_NC * (1 - p_NC))[:, kept]
 
 
 def _log_softmax(log_NC: Array) -> Array:
