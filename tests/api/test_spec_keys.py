@@ -669,6 +669,8 @@ CHANGES: dict[str, Change] = {
     "evaluate.robustness.attack.radius": on_attack("radius", 0.1, 0.3),
     "evaluate.robustness.attack.steps": on_attack("steps", 1, 4, norm="l2", radius=3.0),
     "evaluate.robustness.attack.restarts": on_attack("restarts", 1, 3, steps=1, radius=3.0, norm="l2"),
+    "evaluate.learning_curve": change("evaluate/learning_curve", False, True, scores,
+                                      features={"note": {"type": "text"}}),
     "evaluate.baselines": change("evaluate/baselines", ["constant"], [], baselines),
     "gates.name": on_gate("name", "", "our first rule"),
     "gates.target": on_gate("target", "fraud", "cost"),

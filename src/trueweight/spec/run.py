@@ -293,6 +293,9 @@ class EvaluateSpec(Spec):
 
     energy: EnergySpec = Field(default_factory=EnergySpec)
     """How energy is told."""
+    learning_curve: bool = False
+    """Fit the linear model again on parts of the training rows, however long that takes: what more rows would bring,
+    and which labels look wrong. False does so only where it takes a moment."""
 
     baselines: list[Literal["constant", "linear"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
     """Simple models fitted beside ours, kept as bundles, and compared on the same rows."""
