@@ -26,10 +26,9 @@ _HOMES = {
     "Estimator": "trueweight.estimator",
     "Regressor": "trueweight.estimator",
     **dict.fromkeys(
-        ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report", "show", "train",
-         "verify"),
-        "trueweight.api",
+        ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report"), "trueweight.api"
     ),
+    **dict.fromkeys(("show", "train", "verify"), "trueweight.api"),
 }
 
 

@@ -63,9 +63,9 @@ def test_the_card_in_the_bundle_begins_with_front_matter(trained):
 
 
 def test_later_facts_are_in_it(trained, tmp_path):
-    trueweight.evaluate(trained[0], trained[1])
+    trueweight.evaluate(trained[0], trained[1], by="a <b> colleague")
     text = trueweight.report(trained[0], tmp_path / "a.html").read_text()
-    assert "trueweight evaluate, 20" in text
+    assert "a &lt;b&gt; colleague, 20" in text
 
 
 def test_a_bundle_of_an_older_version_is_reported(tmp_path):
@@ -93,3 +93,9 @@ def test_scores_over_training_are_kept(trained):
     lines = [e for e in evidence if e["id"].startswith("fit/") and "curve" in e]
     assert lines
     assert all(len(e["curve"]["points"]) == e["value"] > 2 for e in lines)
+
+
+def test_rows_are_explained_where_some_are_given(trained, tmp_path):
+    text = trueweight.report(trained[0], tmp_path / "a.html", examples=trained[1], rows=1).read_text()
+    assert "Columns (Shapley values) · won" in text
+    assert "Row 0:" in text

@@ -8,6 +8,8 @@ import pytest
 
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.evidence.record import Curve, Data, Entry, Evidence, Interval, Method
+from trueweight.explain.record import Attribution, Explanation, Explanations, Part, Proof
+from trueweight.report.examples import Examples
 from trueweight.report.subject import Later, Subject
 from trueweight.spec.load import parse_spec
 
@@ -53,6 +55,25 @@ def facts() -> list[Entry]:
     ]  # fmt: skip
 
 
+def examples() -> Examples:
+    """Words tinted as strongly as can be, a picture's places, columns with errors, and one that failed its check."""
+
+    def one(parts: list[Part], values: tuple[float, ...], status: Any = "measured", column: str = "") -> Explanation:
+        item = Attribution(0, HOSTILE, 0.8, 0.5, tuple(parts), values, errors=None if column else (0.1,) * len(values))
+        proof = Proof("deletion", "failed" if status == "failed" else "passed", 0.2, reason="told")
+        return Explanation("occlusion", "t", (item,), column, (proof,), status, "no better than random")
+
+    words = [Part("note", (place,), word) for place, word in enumerate((HOSTILE, "and", "good"))]
+    places = [Part("photo", (0, 0, 2, 2)), Part("photo", (0, 2, 2, 4))]
+    columns = [Part("colour", (), "red"), Part("size", (), HOSTILE)]
+    found = (
+        one(words, (-0.4, 0.2, 0.4), column="note"),
+        one(places, (0.4, -0.2), column="photo"),
+        one(columns, (0.1, 0.2)),
+    )
+    return Examples(Explanations((*found, one(columns, (0.1, 0.2), "failed"))), {}, "new.csv")
+
+
 @pytest.fixture
 def subject() -> Subject:
     return made()
@@ -83,6 +104,7 @@ def made(entries: list[Entry] | None = None, **changes: Any) -> Subject:
         "summaries": {"colour": HOSTILE},
         "golden": 16,
         "weights": 12_345,
+        "examples": examples(),
         "later": (Later(HOSTILE, "2026-02-03", Evidence(tuple(facts()[:1])), matches=False),),
     }
     return Subject(**{**fixed, **changes})

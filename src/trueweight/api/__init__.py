@@ -276,7 +276,8 @@ def diff(
 
 
 def report(
-    bundle: "Bundle | str | Path", out: str | Path | None = None, *, language: str = "en", allow: Sequence[str] = (),
+    bundle: "Bundle | str | Path", out: str | Path | None = None, *, language: str = "en", examples: Any = None,
+    rows: int = 3, allow: Sequence[str] = (),
 ) -> Path:  # fmt: skip
     """Write a bundle's evidence, and what was measured later, for people.
 
@@ -285,6 +286,8 @@ def report(
         out: ``.html`` is the page, ``.md`` the model card, ``.cdx.json`` a CycloneDX bill of materials,
             ``.annex-iv.md`` a map to Annex IV of the EU AI Act. ``NAME.html`` beside the bundle by default.
         language: ``"en"`` or ``"zh"``.
+        examples: A file or a frame whose first rows the page explains. Their content is then in it.
+        rows: How many of them.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Returns:
@@ -293,10 +296,13 @@ def report(
     Raises:
         SpecError: There is no such language or kind of report.
         VerifyError: It is no bundle, or was changed.
+        DataError: ``examples`` cannot be read.
     """
     from trueweight.api.reported import report_bundle
 
-    return report_bundle(bundle, None if out is None else Path(out), language, allow)
+    opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
+    table = None if examples is None else _read_like(opened, examples)
+    return report_bundle(opened, None if out is None else Path(out), language, table, rows)
 
 
 def init(source: Any, target: str | Sequence[str], *, name: str | None = None) -> str:

@@ -1,16 +1,22 @@
 """``report``: a bundle's evidence as a page for people, a card, a bill of materials, or a map to Annex IV."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from trueweight.bundle.bundle import Bundle, open_bundle
+from trueweight.api.examples import examples_of
+from trueweight.api.explained import explain_bundle
+from trueweight.bundle.bundle import Bundle
 from trueweight.bundle.detached import read_detached
 from trueweight.bundle.format import SUFFIX
 from trueweight.bundle.summary import column_summary
+from trueweight.data.table import Table
 from trueweight.errors import SpecError
+from trueweight.explain.ask import Wish
 from trueweight.files import disk_errors, write_atomic
 from trueweight.report.card import card_with_front_matter
+from trueweight.report.examples import Examples
 from trueweight.report.materials import bill_of_materials
 from trueweight.report.page import annex_page, html_report
 from trueweight.report.subject import Later, Subject
@@ -19,18 +25,27 @@ from trueweight.report.words import LANGUAGES, Language
 __all__ = ["report_bundle", "subject_of"]
 
 
-def report_bundle(bundle: Bundle | str | Path, out: Path | None, language: str, allow: Sequence[str]) -> Path:
+def report_bundle(opened: Bundle, out: Path | None, language: str, table: Table | None, rows: int) -> Path:
     """See :func:`trueweight.api.report`."""
     if language not in LANGUAGES:
         raise SpecError(f"no report in {language!r}", where="language", hint=f"choose from {', '.join(LANGUAGES)}")
-    opened = open_bundle(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
     path = opened.path.with_name(f"{opened.path.name.removesuffix(SUFFIX)}.html") if out is None else out
     write = _writer(path)
-    text = write(subject_of(opened), opened.card, cast(Language, language))
+    examples = None if table is None else _examples(opened, table, rows)
+    text = write(replace(subject_of(opened), examples=examples), opened.card, cast(Language, language))
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, text.encode())
     return path
+
+
+METHODS = ("shapley", "occlusion", "counterfactual")
+"""What a page tells of a row: which columns, which words or places, and what would turn the answer."""
+
+
+def _examples(opened: Bundle, table: Table, rows: int) -> Examples:
+    found = explain_bundle(opened, table, Wish(min(rows, len(table)), None, METHODS, None, ()))
+    return examples_of(opened, table, found, table.label)
 
 
 Writer = Callable[[Subject, str, Language], str]

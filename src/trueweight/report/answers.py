@@ -171,7 +171,7 @@ def _fails(asked: Asked) -> Answer:
         lines: list[Child] = [join(short(e.reason or "", 260)) for e in raised[:2]]
         return Answer("q.fails", words("fails.flag"), tuple(lines), "bad")
     looked = any(e.value == 0 for e in flags)
-    missing: tuple[Child, ...] = () if looked else (words("fails.slices.not"),)
+    missing: tuple[Child, ...] = _weakest(asked) if looked else (words("fails.slices.not"),)
     if (worst := _worst_class(subject)) is not None:
         label, entry = worst
         rows = _rows_of(subject, entry)
@@ -185,8 +185,18 @@ def _fails(asked: Asked) -> Answer:
         told = _filled(asked, "fails.ends", "value", entry, f"{value:.3g}")
         return Answer("q.fails", words("fails.nothing" if looked else "fails.not"), (told, *missing), "open")
     if looked:
-        return Answer("q.fails", words("fails.nothing"), (), "good")
+        return Answer("q.fails", words("fails.nothing"), missing, "good")
     return Answer("q.fails", words("fails.not"), (words("fails.not.more"),), "open")
+
+
+def _weakest(asked: Asked) -> tuple[Child, ...]:
+    """The part of the rows that the check of slices puts first: the worst, though chance may explain it."""
+    parts = [e for e in asked.subject.evidence.select(axis="slices") if e.slice and value_of(e) is not None]
+    if not parts:
+        return (asked.words("fails.groups"),)
+    part, metric = short(parts[0].slice or "", 60), asked.words.metric(parts[0].metric)
+    before, _, after = asked.words("fails.weakest", part=part, metric=metric, value="\0").partition("\0")
+    return asked.words("fails.groups"), join(before, asked.facts.button(parts[0], spoken(parts[0])[0]), after)
 
 
 def _worst_class(subject: Subject) -> tuple[str, Entry] | None:
@@ -250,18 +260,21 @@ def _help(asked: Asked) -> Answer:
         return Answer("q.help", words("help.flag"), (short(found[0].text, 260),), "mind")
     if subject.role == "validation":
         return Answer("q.help", words("help.unsealed"), (words("sealed"),), "mind")
-    curve = [
-        e for e in subject.evidence.select(axis="honesty")
-        if any(word in e.metric for word in ("more_data", "more_rows", "learning")) and e.value is not None
-        and not e.metric.endswith("flag")
-    ]  # fmt: skip
-    if curve:
-        told = [join(words.metric(e.metric), ": ", asked.facts.button(e)) for e in curve[:2]]
-        why = [short(e.reason, 200) for e in curve[:1] if e.reason]
-        return Answer("q.help", words("help.curve"), (*told, *why), "open")
+    gains = [e for e in subject.evidence if e.metric == "gain_of_twice_the_rows" and value_of(e) is not None]
+    shown = [e for e in gains if e.interval is not None and e.interval.low > 0]
+    if shown:
+        return Answer("q.help", words("help.more"), tuple(_gain(asked, e) for e in shown[:2]), "open")
+    none = tuple(_gain(asked, e) for e in gains[:1])
     simple = [e for e in subject.evidence.select(axis="verdict") if _rival(e) == "linear"]
     if any(_outcome(_told_of(subject, e)) in ("no", "same") for e in simple):
-        return Answer("q.help", words("help.simple"), (words("help.simple.more"),), "mind")
-    if (worst := _worst_class(subject)) is not None:
+        return Answer("q.help", words("help.simple"), (words("help.simple.more"), *none), "mind")
+    if (worst := _worst_class(subject)) is not None and not gains:
         return Answer("q.help", words("help.class", label=worst[0]), (words("help.class.more"),), "open")
-    return Answer("q.help", words("help.unknown"), (words("help.unknown.more"),), "open")
+    return Answer("q.help", words("help.unknown"), none or (words("help.unknown.more"),), "open")
+
+
+def _gain(asked: Asked, entry: Entry) -> Child:
+    """What twice the rows would bring, in the check's own words."""
+    return join(
+        short(entry.reason or asked.words.metric(entry.metric), 260), " ", asked.facts.button(entry, asked.words("how"))
+    )

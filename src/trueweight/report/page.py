@@ -2,6 +2,7 @@
 
 from trueweight.report.annex import annex_markdown, annex_section
 from trueweight.report.answers import Asked
+from trueweight.report.examples import example_parts
 from trueweight.report.facts import Facts
 from trueweight.report.first import first_screen
 from trueweight.report.html import Child, Html, el
@@ -29,8 +30,8 @@ def html_report(subject: Subject, language: Language = "en") -> str:
     words = Words(language)
     asked = Asked(subject, words, Facts(words, subject.name))
     main = el(
-        "main", first_screen(asked), _contents(asked), *axis_sections(asked), _columns(asked), _later(asked),
-        annex_section(asked), _all_facts(asked), _made(asked), id="top",
+        "main", first_screen(asked), _contents(asked), *axis_sections(asked), _examples(asked), _columns(asked),
+        _later(asked), annex_section(asked), _all_facts(asked), _made(asked), id="top",
     )  # fmt: skip
     title = words("title", name=subject.name)
     head = el(
@@ -51,8 +52,20 @@ def _contents(asked: Asked) -> Html:
     present = {e.axis for e in asked.subject.evidence}
     shown = [a for a in axes if a in present or a not in ("curve", "confusion")]
     links = [el("a", words.axis(axis), href=f"#{axis}") for axis in shown]
-    links += [el("a", words(key), href=f"#{key}") for key in ("columns", "later", "annex", "facts", "made")]
+    links += [el("a", words(key), href=f"#{key}") for key in ("examples", "columns", "later", "annex", "facts", "made")]
     return el("nav", *[el("span", link) for link in links], aria_label=words("contents"), class_="contents")
+
+
+def _examples(asked: Asked) -> Html:
+    words, examples = asked.words, asked.subject.examples
+    if examples is None:
+        parts: list[Child] = [
+            el("p", words("examples.none"), " ", el("code", "trueweight report --examples"), class_="state")
+        ]
+    else:
+        parts = [*example_parts(examples, words)]
+    about = words("examples.about", source=short(examples.source, 80)) if examples else ""
+    return section("examples", words("examples"), about, *parts)
 
 
 def _columns(asked: Asked) -> Html:

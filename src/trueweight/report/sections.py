@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from trueweight.evidence.record import Entry
 from trueweight.report.answers import Asked, greater_is_better, rival_name
+from trueweight.report.assembled import assembled
 from trueweight.report.axis_status import AxisStatus, axis_statuses
 from trueweight.report.html import Child, Html, el, join
 from trueweight.report.numbers import ends, in_bytes, number, short, value_of
@@ -145,12 +146,13 @@ def _axis_body(asked: Asked, entries: Sequence[Entry]) -> Iterator[Child]:
     """Flags in words, lines, groups of like numbers as plots, and whatever is left as a table."""
     flags = [e for e in entries if e.metric.endswith("flag")]
     yield el("ul", *[_flag(asked, e) for e in flags], class_="flags") if flags else None
-    lines = [e for e in entries if e.curve is not None]
+    joined, points = assembled(entries)
+    lines = [*joined, *(e for e in entries if e.curve is not None)]
     yield _figures(asked, lines)
     left = [e for e in entries if e.curve is None and not e.metric.endswith("flag")]
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in left:
-        if _drawable(entry):
+        if _drawable(entry) and entry.id not in points:
             groups.setdefault((entry.target or "", entry.metric.partition("[")[0]), []).append(entry)
     drawn = {key: found for key, found in groups.items() if len(found) > 1}
     several = len(asked.subject.targets()) > 1
@@ -165,7 +167,8 @@ def _axis_body(asked: Asked, entries: Sequence[Entry]) -> Iterator[Child]:
         yield plot if metric == "recall" else el("details", el("summary", title), plot)
     gone = {id(e) for found in drawn.values() for e in found}
     rest = [e for e in left if id(e) not in gone]
-    if rest:
+    measured = any(e.status not in ("not_run", "not_applicable") for e in entries)
+    if rest and measured:  # else the section has said why already
         table = fact_rows(asked, rest)
         opened = len(rest) <= SHOWN
         title = asked.words("rest") if drawn or lines else asked.words.counted(len(rest), "fact")
@@ -182,14 +185,15 @@ def _flag(asked: Asked, entry: Entry) -> Html:
     words = asked.words
     state = "found" if entry.value == 1 else "clean" if entry.value == 0 else "unknown"
     sign = el("span", {"found": "!", "clean": "✓", "unknown": "?"}[state], class_=f"sign {state}", aria_hidden="true")
-    told = short(entry.reason, 500) if entry.reason else words.metric(entry.metric)
+    told = short(entry.reason, 500) if entry.reason else words.flag(entry.metric)
     return el("li", sign, el("span", asked.facts.button(entry, words(f"flag.{state}")), f": {told}"), class_=state)
 
 
 def _group(asked: Asked, found: Sequence[Entry], title: str) -> Html:
     head = Head(asked.words("th.slice" if found[0].slice else "th.metric"), title, asked.words("th.value"))
     rows = [_row(asked, e, short(e.slice or e.metric.partition("[")[2].removesuffix("]"), 90)) for e in found]
-    share = all(_is_share(e) for e in found) and min(value_of(e) or 0.0 for e in found) < 0.9
+    values = [value_of(e) or 0.0 for e in found]
+    share = all(_is_share(e) for e in found) and min(values) < 0.9 and max(values) > 0.3
     seen = rows_plot(rows[:SHOWN], head, share=share)
     if len(rows) <= SHOWN + 1:
         return seen if len(rows) <= SHOWN else rows_plot(rows, head, share=share)

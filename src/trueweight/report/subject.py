@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.evidence.record import Entry, Evidence
+from trueweight.report.examples import Examples
 from trueweight.spec.run import RunSpec
 
 __all__ = ["AXES", "Later", "Subject"]
@@ -55,6 +56,8 @@ class Subject:
     signed_by: str | None = None
     parent: str | None = None
     later: tuple[Later, ...] = ()
+    examples: Examples | None = None
+    """Explained rows, where somebody gave some for the page."""
 
     @property
     def role(self) -> str:

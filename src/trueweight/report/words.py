@@ -36,6 +36,14 @@ class Words:
         known = self._table.get(f"metric.{base}", base.replace("_", " "))
         return f"{known} [{label}" if label else known
 
+    def method(self, name: str) -> str:
+        """A method of explaining."""
+        return self._table.get(f"method.{name}", name)
+
+    def flag(self, metric: str) -> str:
+        """What a flag looks for."""
+        return self._table.get(f"looked.{metric}", metric.removesuffix("flag").replace("_", " ").strip())
+
     def label(self, name: str) -> str:
         """What goes along an axis of a plot."""
         return self._table.get(f"label.{name}", name.replace("_", " "))

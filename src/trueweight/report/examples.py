@@ -1,0 +1,156 @@
+"""Explained rows that somebody gave for the page: words, places in pictures and spectrograms, columns, and the checks
+that each explanation had to pass. What failed its check is said to have failed, and is not drawn."""
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from trueweight.explain.record import Attribution, Change, Curve, Explanation, Explanations, Proof
+from trueweight.report.html import Child, Html, el, join
+from trueweight.report.numbers import short
+from trueweight.report.plots import Head, Row, rows_plot
+from trueweight.report.words import Words
+
+__all__ = ["Examples", "Picture", "example_parts"]
+
+MOST_PARTS = 10
+"""Columns of a row that are drawn, those that move the answer most."""
+
+MOST_WORDS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What lies below places: a picture, or the spectrogram of a sound."""
+
+    png: bytes
+    width: float
+    """In the unit of places: pixels, or milliseconds."""
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Explanations of rows of one source."""
+
+    found: Explanations
+    pictures: Mapping[tuple[int, str], Picture] = field(default_factory=dict)
+    """By row and column."""
+    source: str = ""
+    """As it was named."""
+
+
+def example_parts(examples: Examples, words: Words) -> Iterator[Html]:
+    """One block for each method and target."""
+    for one in examples.found:
+        drawn = list(_items(one, examples, words)) if one.shown else []
+        if one.shown and not drawn:
+            continue
+        column = f" · {one.column}" if one.column else ""
+        title = el("h3", f"{words.method(one.method)} · {one.target}{column}")
+        state = (
+            None if one.shown else el("p", el("b", words("examples.failed"), class_="word failed"), f" {one.reason}")
+        )
+        proofs = el("ul", *[el("li", _proof(proof)) for proof in one.proofs], class_="proofs") if one.proofs else None
+        yield el("div", title, state, *drawn, proofs, class_="example")
+
+
+def _not_drawn(one: Explanation, words: Words) -> Html:
+    if one.status == "failed":
+        return el("p", el("b", words("examples.failed"), class_="word failed"), f" {one.reason}")
+    return el("p", f"{words('status.not_applicable')}: {one.reason}", class_="note")
+
+
+def _proof(proof: Proof) -> Child:
+    sign = {"passed": ("clean", "✓"), "failed": ("bad", "✕")}.get(proof.status, ("unknown", "–"))
+    value = "" if proof.value is None else f" {proof.value:.3g}"
+    told = f": {short(proof.reason, 200)}" if proof.reason else ""
+    return [el("span", sign[1], class_=f"sign {sign[0]}", aria_hidden="true"), f" {proof.name}{value}{told}"]
+
+
+def _items(one: Explanation, examples: Examples, words: Words) -> Iterator[Html]:
+    for item in one.items:
+        if isinstance(item, Attribution):
+            yield el("div", _answer(item, words), *_attribution(item, one.column, examples, words), class_="row")
+        elif isinstance(item, Change):
+            yield el("p", _change(item, words))
+        elif isinstance(item, Curve) and item.grid:
+            rows = [
+                Row(str(x), y, (low, high), Html(f"{y:.3g}"))
+                for x, y, low, high in zip(item.grid, item.mean, item.low, item.high, strict=True)
+            ]
+            yield rows_plot(rows, Head(item.column, f"{item.column} → {item.output or one.target}", words("th.value")))
+
+
+def _answer(item: Attribution, words: Words) -> Html:
+    answer = f"{item.output} {item.answer:.3g}".strip()
+    return el("p", words("examples.answer", row=item.row, answer=short(answer, 80), baseline=f"{item.baseline:.3g}"))
+
+
+def _change(item: Change, words: Words) -> str:
+    if item.after is None:
+        return words("examples.unchanged", row=item.row, before=item.before)
+    cells = "; ".join(f"{column}: {short(before, 60)} → {short(after, 60)}" for column, before, after in item.cells)
+    return words("examples.changed", row=item.row, before=item.before, after=item.after, cells=cells)
+
+
+def _attribution(item: Attribution, column: str, examples: Examples, words: Words) -> Iterator[Child]:
+    lengths = {len(part.place) for part in item.parts}
+    if lengths == {1}:
+        yield _words(item)
+    elif lengths in ({4}, {2}):
+        yield _heat(item, examples.pictures.get((item.row, column or item.parts[0].column)), words)
+    else:
+        yield _columns(item, words)
+
+
+def _columns(item: Attribution, words: Words) -> Html:
+    order = sorted(range(len(item.parts)), key=lambda place: -abs(item.values[place]))[:MOST_PARTS]
+    rows = []
+    for place in order:
+        part, value = item.parts[place], item.values[place]
+        error = item.errors[place] if item.errors is not None else None
+        label = join(part.column, el("span", f" {short(part.shown, 60)}", class_="note"))
+        rows.append(
+            Row(label, value, None if error is None else (value - 2 * error, value + 2 * error), Html(f"{value:+.3g}"))
+        )
+    return rows_plot(rows, Head(words("th.column"), "", words("examples.moves")), zero=True)
+
+
+def _strength(values: Sequence[float]) -> list[int]:
+    """How strongly each is tinted, in percent: the strongest half, so that words on it can be read."""
+    most = max((abs(value) for value in values), default=0.0) or 1.0
+    return [round(50 * abs(value) / most) for value in values]
+
+
+def _words(item: Attribution) -> Html:
+    found = list(zip(item.parts, item.values, _strength(item.values), strict=True))[:MOST_WORDS]
+    said = [
+        [el("mark", part.shown, class_="up" if value > 0 else "down", style=f"--v:{tint}%", title=f"{value:+.3g}"), " "]
+        if tint >= 3 else f"{part.shown} "
+        for part, value, tint in found
+    ]  # fmt: skip
+    return el("p", *said, class_="words")
+
+
+def _heat(item: Attribution, picture: Picture | None, words: Words) -> Html:
+    """Tints over the picture: as (top, left, bottom, right), or as (first, end) of a sound's or a series' time."""
+    flat = len(item.parts[0].place) == 2
+    width = picture.width if picture else float(max(part.place[-1] for part in item.parts))
+    height = picture.height if picture else (width / 6 if flat else float(max(part.place[2] for part in item.parts)))
+    boxes = []
+    for part, value, tint in zip(item.parts, item.values, _strength(item.values), strict=True):
+        top, left, bottom, right = (0.0, part.place[0], height, part.place[1]) if flat else part.place
+        size = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+        boxes.append(
+            el("rect", el("title", f"{value:+.3g}"), **size, class_="up" if value > 0 else "down", opacity=tint / 65)
+        )
+    below = []
+    if picture is not None:
+        address = f"data:image/png;base64,{b64encode(picture.png).decode()}"
+        below = [el("image", href=address, width=width, height=height, preserveAspectRatio="none")]
+    told = words("examples.heat", column=item.parts[0].column, row=item.row)
+    return el(
+        "svg", *below, *boxes, viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=told,
+        preserveAspectRatio="none", class_="heat wide" if flat else "heat",
+    )  # fmt: skip
