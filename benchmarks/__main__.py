@@ -10,7 +10,8 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     """Run the benchmark that is named, handing the other arguments on."""
-    names = sorted(p.stem for p in HERE.glob("*.py") if p.stem not in ("__init__", "__main__", "lists", "peers"))
+    parts = ("__init__", "__main__", "lists", "peers", "faults")
+    names = sorted(p.stem for p in HERE.glob("*.py") if p.stem not in parts)
     if len(sys.argv) < 2 or sys.argv[1] not in names:
         sys.exit(f"name one of these with NAME=: {', '.join(names)}")
     name = sys.argv.pop(1)

@@ -54,13 +54,14 @@ class Task:
     alone: Sequence[str] = ()
     """Columns of which each is tried without the others too."""
     group: str | None = None
-    """Column whose values stay on one side of every split; a feature only where it is tried alone."""
+    """Column whose values stay on one side of every split. Rows to judge have values never seen: it tells nothing."""
 
     def asked(self, alone: str | None) -> list[str]:
         """Settings of the run with all columns, or with one."""
         by_group = [f"split.group={self.group}"] if self.group else []
-        ignored = [f"features.{self.group}=ignore"] if self.group and alone != self.group else []
-        return [*self.settings, *by_group, *ignored]
+        ignored = [f"features.{self.group}=ignore"] if self.group else []
+        kept = [s for s in self.settings if alone is None or s.startswith(f"features.{alone}=")]
+        return [*kept, *by_group, *ignored]
 
 
 def _given(train: str, test: str, target: str) -> Cut:
@@ -140,9 +141,9 @@ TASKS = (
          "240s", 0.915, False, about="within 5 minutes"),
     Task("BasicMotions", "label", _series("BasicMotions"), "60s", 0.95, False),
     Task("voice-commands", "phrase", _fifth("voice-commands/labels.csv", "phrase", group="voice"), "60s", None, False,
-         about="52 phrases, voices never heard", alone=("file", "voice"), group="voice"),
+         about="52 phrases, voices never heard", alone=("file",), group="voice"),
     Task("emoji", "category", _fifth("emoji/emoji.parquet", "category"), "60s", None, True,
-         about="picture and name together", alone=("image", "name")),
+         ("features.name=text",), about="picture and name together", alone=("image", "name")),
     Task("zh-reviews", "label", _fifth("zh-reviews/reviews.jsonl", "label"), "60s", 0.84, True),
     Task("clothing-reviews", "Recommended IND",
          _fifth("clothing-reviews/reviews.csv", "Recommended IND", drop=["Rating"]), "60s", 0.905, True,
@@ -247,7 +248,19 @@ def render(runs: list[dict[str, object]]) -> str:
             f"{part.accuracy.max():.4f} | {len(part)} | {part.chance.median():.3f} | {part.seconds.median():.0f}, "
             f"{part.seconds.max():.0f} | {promised} | {kept} | {'yes' if task.calibration else 'no'} |"
         )
-    return "\n".join(lines) + "\n" + _alone(rows)
+    notes = [note for identity, note in NOTES.items() if identity in said["identity"]]
+    return "\n".join([*lines, *notes]) + "\n" + _alone(rows)
+
+
+NOTES = {
+    "c3ca2ff": """
+Runs of c3ca2ff shared the two cores with other work: seconds are too long, budgets bought fewer steps than on an idle
+machine (fashion-mnist, cifar10), and what was promised within minutes is held against these seconds all the same.
+Texts keep only n-grams of at least ten rows (`bundle.min_group`), which costs about half a point beside plain TF-IDF
+with logistic regression: scikit-learn has 0.849, 0.854, 0.851 on these cuts of zh-reviews (1 to 3 characters) and
+0.761, 0.760, 0.757 of tweets-sentiment (words and pairs)."""
+}
+"""What must be said of results by the commit that they were measured with."""
 
 
 _KEPT = ("task", "alone", "seed", "accuracy", "rows", "chance", "seconds", "identity", "machine", "date")

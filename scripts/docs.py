@@ -17,6 +17,7 @@ from docs_bad_input import bad_input_table
 from docs_bad_senses import bad_senses_table
 from docs_parts import part_pages
 from docs_spec import spec_page
+from docs_suites import suites_table
 from docs_verbs import verb_options, verb_table
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +37,7 @@ def pages(*, checking: bool) -> Iterator[tuple[Path, str]]:
         path = DOCS / "verbs" / f"{verb}.md"
         yield path, with_part(path, "options", options)
     yield DOCS / "verbs" / "index.md", with_part(DOCS / "verbs" / "index.md", "verbs", verb_table())
+    yield DOCS / "robustness.md", with_part(DOCS / "robustness.md", "suites", suites_table())
     bad = with_part(DOCS / "bad-input.md", "bad input", bad_input_table())
     yield DOCS / "bad-input.md", bad if checking else with_part(bad, "bad senses", bad_senses_table())
 

@@ -244,6 +244,20 @@ def scores(raw: Mapping[str, Any]) -> Any:
     return [(e.id, e.value, e.interval and (e.interval.low, e.interval.high)) for e in entries]
 
 
+def attacked(raw: Mapping[str, Any]) -> Any:
+    """What an attack finds."""
+    from trueweight.evaluate.attack import attacks
+    from trueweight.evaluate.judging import judging_of
+    from trueweight.evaluate.quality import Ask
+    from trueweight.evidence.record import Data
+    from trueweight.train.build import fit
+
+    ready = prepared(raw)
+    ask = Ask(ready.spec.evaluate, 0, Data("sha256:0", "test"))
+    found = attacks(judging_of(fit(ready, None, None).predictor, ready.table.take(ready.split.test), ask))
+    return [(e.id, e.value) for e in found]
+
+
 def baselines(raw: Mapping[str, Any]) -> Any:
     """The simple models beside ours."""
     from trueweight.evaluate.baselines import fit_baselines
@@ -396,6 +410,13 @@ def on_augment(kind: str, column: str, type: str, key: str, first: Any, second: 
     base = merged(SMALL, {"features": {column: {"type": type}, "size": "ignore", "kind": "ignore"}})
     parts = [[{"type": kind, key: value}] for value in (first, second)]
     return Change(f"features/{column}/augment", *parts, answers, base)
+
+
+def on_attack(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    """A change of the attack on a number that a small network answers."""
+    base = merged(SMALL, {"targets": {"cost": {"type": "number"}}, "features": {"comma": "number"}})
+    base["evaluate"] = {"robustness": {"attack": {"radius": 0.2, "steps": 3, **fixed}}}
+    return Change(f"evaluate/robustness/attack/{key}", first, second, attacked, base)
 
 
 class OnSense(Change):
@@ -643,6 +664,13 @@ CHANGES: dict[str, Change] = {
     "evaluate.energy.carbon.grams_per_kwh": on_energy("carbon", CARBON, {**CARBON, "grams_per_kwh": 20}),
     "evaluate.energy.carbon.source": on_energy("carbon", CARBON, {**CARBON, "source": "another agency"}),
     "evaluate.energy.carbon.year": on_energy("carbon", CARBON, {**CARBON, "year": 2020}),
+    "evaluate.robustness.attack": change("evaluate/robustness/attack", None, {"radius": 0.1}, attacked),
+    "evaluate.robustness.attack.norm": on_attack("norm", "linf", "l2"),
+    "evaluate.robustness.attack.radius": on_attack("radius", 0.1, 0.3),
+    "evaluate.robustness.attack.steps": on_attack("steps", 1, 4, norm="l2", radius=3.0),
+    "evaluate.robustness.attack.restarts": on_attack("restarts", 1, 3, steps=1, radius=3.0, norm="l2"),
+    "evaluate.learning_curve": change("evaluate/learning_curve", False, True, scores,
+                                      features={"note": {"type": "text"}}),
     "evaluate.baselines": change("evaluate/baselines", ["constant"], [], baselines),
     "gates.name": on_gate("name", "", "our first rule"),
     "gates.target": on_gate("target", "fraud", "cost"),

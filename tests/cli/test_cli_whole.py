@@ -68,7 +68,7 @@ def test_settings_are_recorded(trained: subprocess.CompletedProcess[str], place:
 def test_predict_answers_in_order(trained: subprocess.CompletedProcess[str], place: Path) -> None:
     rows = "claim.size,kind\n3,theft\n-3,fire\n"
     answers = fine(call(place, "predict", bundle(trained), "-", text=rows)).splitlines()
-    assert answers[0] == "fraud,fraud.p[yes]"
+    assert answers[0] == "fraud,fraud.p[yes],fraud.set"
     assert [line.split(",")[0] for line in answers[1:]] == ["yes", "no"]
 
 

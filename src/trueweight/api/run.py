@@ -11,6 +11,7 @@ import numpy as np
 from trueweight.api.request import Request
 from trueweight.bundle.bundle import Bundle, open_bundle
 from trueweight.bundle.card import model_card
+from trueweight.bundle.detached import evidence_folder
 from trueweight.bundle.format import MANIFEST
 from trueweight.bundle.golden import make_golden
 from trueweight.bundle.parts import distributions
@@ -29,7 +30,7 @@ from trueweight.evidence.energy import EnergyMeter
 from trueweight.evidence.ledger import record_look
 from trueweight.evidence.meters import Meter, Stages
 from trueweight.evidence.record import Curve, Data, Entry, Evidence
-from trueweight.files import read_json, safe_name
+from trueweight.files import disk_errors, read_json, safe_name, write_atomic
 from trueweight.metrics.curves import thinned
 from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
@@ -53,6 +54,8 @@ class _Judged:
     """Of the model: scores, and how it compares."""
     baselines: Mapping[str, list[Entry]]
     """Of each baseline: its own scores."""
+    beside: Mapping[str, bytes]
+    """Files that name rows, for the folder beside the bundle."""
 
 
 def run(request: Request, stages: Stages, *, out: Path | None, resume: bool, plan: Path | None, sealed: bool) -> Bundle:
@@ -93,9 +96,18 @@ def run(request: Request, stages: Stages, *, out: Path | None, resume: bool, pla
         ]
         kept = _save_baselines(ready, request, baselines, judged, the_run)
         bundle = _save(spec.name, request, ready.spec, followed, ready, fitted.predictor, entries, the_run, older)
+        _write_beside(bundle, judged.beside)
         the_run.finish("partial" if fitted.partial else "finished", [*kept, bundle])
     # Parts of other packages were chosen in the spec: what was just trained with them may be opened with them.
     return open_bundle(bundle, allow=distributions(read_json(bundle / MANIFEST)["parts"]))
+
+
+def _write_beside(bundle: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        folder = evidence_folder(bundle)
+        with disk_errors(folder):
+            folder.mkdir(exist_ok=True)
+        write_atomic(folder / name, content)
 
 
 def _older(request: Request) -> Bundle | None:
@@ -158,7 +170,7 @@ def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], 
             Entry(id="quality/test", axis="quality", metric="all", status="not_run", reason=why, produced_at=now())
         )
     own = {name: [_as_own(e, name) for e in entries if e.id.startswith(f"baseline/{name}/")] for name in baselines}
-    return _Judged(entries, own)
+    return _Judged(entries, own, judging.beside)
 
 
 def _as_own(entry: Entry, baseline: str) -> Entry:

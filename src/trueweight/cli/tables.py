@@ -98,8 +98,9 @@ def _rival(evidence: Evidence, name: str, entry: Entry, decimals: int) -> str:
 
 
 def _not_run(evidence: Evidence) -> list[str]:
-    """What was asked for and not done: visible, never silent."""
-    missing = [e for e in evidence if e.status in ("not_run", "failed") and e.target is None]
+    """What was asked for and not done: visible, never silent. What nobody asked for stands in the report alone."""
+    missing = [e for e in evidence if e.target is None and e.status == "failed"]
+    missing += [e for e in evidence.select(axis="quality") if e.target is None and e.status == "not_run"]
     return [f"  {e.id}: {e.status.replace('_', ' ')}: {e.reason}" for e in missing]
 
 
@@ -143,8 +144,9 @@ def _energy(entry: Entry) -> str:
 
 
 def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
-    """What was dropped, filled or suspected, in plain sentences, the gravest first."""
-    lines = [f"{e.metric}: {e.reason}" for e in evidence.select(axis="honesty") if e.id.startswith("honesty/leak/")]
+    """What checks have found, and what was dropped, filled or suspected: plain sentences, the gravest first."""
+    lines = [str(e.reason) for e in evidence if e.metric.endswith("flag") and e.value == 1]
+    lines += [f"{e.metric}: {e.reason}" for e in evidence.select(axis="honesty") if e.id.startswith("honesty/leak/")]
     lines += [f"the model is partial: training was {e.value}" for e in evidence.select(axis="fit", metric="partial")]
     counts = {e.id: e.value for e in evidence if isinstance(e.value, int) and e.unit in ("rows", "cells", "groups")}
     if skipped := counts.get("data/skipped"):

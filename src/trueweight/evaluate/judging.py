@@ -7,7 +7,7 @@ says in an entry with the status "not_run" or "not_applicable" and a reason; it 
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -54,6 +54,8 @@ class Judging:
     """None where rows came later: there is no split to look at then."""
     cost: tuple[Entry, ...] = ()
     """What answering 1,000 rows costs, timed on these."""
+    beside: dict[str, bytes] = field(default_factory=dict)
+    """Files by name that checks leave for ``NAME.evidence``: rows are named there, and never in a bundle."""
 
 
 Check = Callable[[Judging], list[Entry]]

@@ -125,7 +125,9 @@ class Rapl:
             with self._lock:
                 try:
                     self._advance()
-                except (OSError, ValueError):
+                except ValueError:
+                    continue  # half a number, the next reading has the whole one
+                except OSError:
                     return  # whoever asks for the sum is told
 
     def _advance(self) -> None:

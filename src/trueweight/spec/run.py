@@ -24,6 +24,7 @@ from trueweight.spec.base import (
 from trueweight.spec.data import DataSpec
 from trueweight.spec.energy import EnergySpec
 from trueweight.spec.gates import CheckName, GateSpec
+from trueweight.spec.robustness import RobustnessSpec
 from trueweight.spec.slices import BinsSpec, SensitiveSpec
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
@@ -284,11 +285,17 @@ class EvaluateSpec(Spec):
     sensitive: SensitiveSpec | None = None
     """Columns that answers must not depend on unfairly, e.g. gender."""
 
+    robustness: RobustnessSpec = Field(default_factory=RobustnessSpec)
+    """What the check of robustness tries beyond its suites."""
+
     checks: list[CheckName] | None = None
     """What is looked at beside the scores. Null: everything that needs no more training; an empty list: nothing."""
 
     energy: EnergySpec = Field(default_factory=EnergySpec)
     """How energy is told."""
+    learning_curve: bool = False
+    """Fit the linear model again on parts of the training rows, however long that takes: what more rows would bring,
+    and which labels look wrong. False does so only where it takes a moment."""
 
     baselines: list[Literal["constant", "linear"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
     """Simple models fitted beside ours, kept as bundles, and compared on the same rows."""

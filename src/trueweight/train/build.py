@@ -30,7 +30,7 @@ from trueweight.train.prepare import Prepared
 from trueweight.train.selection import blend_loss, run_truths, selection_score
 from trueweight.train.start import Copied, start
 
-__all__ = ["Fitted", "MemberReport", "fit", "fit_linear", "untrained"]
+__all__ = ["Fitted", "MemberReport", "fit", "fit_linear", "refit_linear", "untrained"]
 
 
 PICTURE_SHARE = 0.1
@@ -152,6 +152,20 @@ def fit_linear(
         if result.plan is not None:
             on_plan(result.plan)
     return _calibrated(work, leaf, [leaf], {t.name: [1.0] for t in ready.signature.targets()})
+
+
+def refit_linear(ready: Prepared, encoded: Encoded, rows: np.ndarray) -> NetworkPredictor:
+    """The solved linear model of some of the cases, its strength chosen on the validation rows; no clock ends it.
+
+    Args:
+        ready: The prepared run; what it learnt about columns stays as it is.
+        encoded: Of the same run.
+        rows: Case numbers to solve.
+    """
+    ready = _untimed(replace(ready, split=replace(ready.split, train=rows)))
+    work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), None, None)
+    linear = linear_member()
+    return _fit_one(work, linear, untrained(ready, encoded.fields, linear), None)[0]
 
 
 def _untimed(ready: Prepared) -> Prepared:

@@ -47,9 +47,18 @@ class Pace:
             write_json(path, asdict(self))
 
     def corrected(self, ratio: float) -> "Pace":
-        """After a run that took ``ratio`` times as long as this said."""
-        factor = min(max(ratio, 1 / _MOST), _MOST)
+        """After a run that took ``ratio`` times as long as this said.
+
+        It only ever gets faster: whatever else the machine does makes runs slower, and a plan of too many steps is cut
+        back, while one of too few wastes the budget.
+        """
+        factor = min(max(ratio, 1 / _MOST), 1.0)
         step, look = self.seconds_per_step * factor, self.seconds_per_look * factor
+        return replace(self, seconds_per_step=step, seconds_per_look=look)
+
+    def faster(self, per_step: float, per_look: float) -> "Pace":
+        """The smaller of these times and those."""
+        step, look = min(self.seconds_per_step, per_step), min(self.seconds_per_look, per_look)
         return replace(self, seconds_per_step=step, seconds_per_look=look)
 
 

@@ -31,6 +31,8 @@ MAX_EPOCHS = 100
 _SHARE = 0.05
 """Of the budget, at most, for measuring."""
 _UNLIMITED_PROBE = 0.5
+_GLANCE = 0.3
+"""Seconds for which a remembered pace is looked at again: it may come from a busy hour."""
 _WARM, _MEASURED = 3, 12
 _MARGIN = 0.97
 _LOOK_SHARE = 0.25
@@ -176,6 +178,8 @@ def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
         allowed = _UNLIMITED_PROBE if job.limit is None else _SHARE * job.limit
         known = Pace(size, need, *_measure(job, draft, allowed))
         known.remember(job.pace)
+    elif job.limit is not None and (_WARM + 1) * known.seconds_per_step + known.seconds_per_look < _GLANCE:
+        known = known.faster(*_measure(job, draft, _GLANCE))
     per_step, per_look = known.seconds_per_step, known.seconds_per_look
     if job.limit is not None:
         left = _MARGIN * (job.limit - watch.seconds())

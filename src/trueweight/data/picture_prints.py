@@ -1,0 +1,72 @@
+"""Pictures that look the same though their files differ: a perceptual hash and a thumbnail of each.
+
+Source: the DCT hash of Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", section 3.2.
+
+Shape suffixes:
+    N  pictures    S  side of a thumbnail    F  pixels of a thumbnail
+"""
+
+import numpy as np
+
+from trueweight.data.cells import MediaCells
+from trueweight.data.media import UnusableError, content_of, in_threads
+from trueweight.data.pictures import calm, decoded, fitted
+
+__all__ = ["apart", "hashes_of", "nearest", "thumbnails"]
+
+SIDE = 32
+LOW = 8
+"""Lowest frequencies that are hashed, each way."""
+
+FLAT = 2.0
+"""Standard deviation of pixels below which a picture shows nothing to know it by."""
+
+_RUN = 32
+
+
+def thumbnails(cells: MediaCells, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Grey thumbnails, (N, F) float32, and which of them show something, (N,) bool."""
+    value_NF = np.zeros((len(rows), SIDE * SIDE), np.float32)
+
+    def several(places: np.ndarray) -> None:
+        for place in places:
+            try:
+                pixels = decoded(content_of(cells, int(rows[place])), (SIDE, SIDE))
+                value_NF[place] = fitted(pixels, (SIDE, SIDE), 1).reshape(-1)
+            except UnusableError:
+                continue
+
+    given = np.flatnonzero(~cells.missing_N[rows])
+    with calm():
+        for _ in in_threads(several, np.array_split(given, -(-len(given) // _RUN) or 1)):
+            pass
+    return value_NF, value_NF.std(1) >= FLAT
+
+
+def hashes_of(value_NF: np.ndarray) -> np.ndarray:
+    """The hash, (N,) uint64: its bits say which of the low frequencies are above their median."""
+    place_S = np.arange(SIDE)
+    cosine_LS = np.cos(np.pi / SIDE * (place_S[None, :] + 0.5) * np.arange(LOW)[:, None])
+    low_NLL = np.einsum("ls,nst,mt->nlm", cosine_LS, value_NF.reshape(-1, SIDE, SIDE), cosine_LS, optimize=True)
+    low_N64 = low_NLL.reshape(len(value_NF), LOW * LOW)
+    low_N64[:, 0] = 0.0  # how bright it is
+    bits_N64 = low_N64 > np.median(low_N64, axis=1, keepdims=True)
+    return np.ascontiguousarray(np.packbits(bits_N64, axis=1)).view(np.uint64)[:, 0]
+
+
+def nearest(one_N: np.ndarray, other_T: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each hash the ``count`` nearest others, by bits that differ: which they are and how many bits, (N, count)."""
+    found, bits = [], []
+    for some in np.array_split(one_N, -(-len(one_N) // _RUN) or 1):
+        bits_NT = np.bitwise_count(some[:, None] ^ other_T[None, :])
+        at = np.argpartition(bits_NT, min(count, len(other_T)) - 1, axis=1)[:, :count]
+        found.append(at)
+        bits.append(np.take_along_axis(bits_NT, at, axis=1))
+    return np.concatenate(found), np.concatenate(bits)
+
+
+def apart(one_NF: np.ndarray, other_NF: np.ndarray) -> np.ndarray:
+    """How far pictures are apart, row by row, whatever their brightness and contrast: 0 for equal, 1 for unrelated."""
+    one, other = (value - value.mean(-1, keepdims=True) for value in (one_NF, other_NF))
+    size = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+    return np.asarray(np.sqrt(np.maximum(0.0, 1 - (one * other).sum(-1) / np.maximum(size, 1e-9))))

@@ -1,0 +1,228 @@
+"""Judged rows that are nearly a training row: in all plain columns, in a text, or in a picture.
+
+Each way also answers whether there are more of them than comes about by itself: tables of few values repeat, and small
+pictures look alike, without anybody having copied anything.
+
+Shape suffixes:
+    N  judged rows    T  training rows    K  values of a row    B  bins of a sketch    F  pixels of a thumbnail
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from trueweight.data.cells import Cells, MediaCells, TextCells
+from trueweight.data.picture_prints import apart, hashes_of, nearest, thumbnails
+from trueweight.data.shingles import BINS, jaccard, shingles_of, sketches
+from trueweight.data.value_prints import value_prints
+from trueweight.metrics.beta import beta_cdf
+from trueweight.seeds import row_hashes
+
+__all__ = ["Near", "Pair", "near_in_values", "near_pictures", "near_texts"]
+
+LEVEL = 0.01
+"""Chance of taking what is natural for copies."""
+
+LEFT_OUT = 16
+"""Columns that are left out one after the other, those of most different values."""
+
+BY_ITSELF = 0.2
+"""Largest share of full matches among pairs of rows that match in all values, or in all but one, where nothing was
+copied; and among rows with such a partner. Of columns that have nothing to do with each other it is about
+1 / (1 + log(rows / matches of a row)), a tenth where matches are rare."""
+
+SIMILAR = 0.8
+"""Jaccard index of the shingles of two texts from which they are nearly the same."""
+
+LEAST_SHINGLES = 60
+"""A shorter text may well be written twice."""
+
+ALIKE = 0.005
+"""Share of pairs of unrelated texts from which likeness means nothing here: forms, letters from one template."""
+
+LEAST = 3
+"""Texts or pictures with a near twin; one or two are nobody's fault."""
+
+CLOSER = 0.25
+"""How far a picture's twin may be away, as a share of how far its fifth nearest among others is."""
+
+REFERENCES = 500
+"""Training pictures that tell how far pictures are from each other here."""
+
+_FIFTH = 4
+_BITS = 12
+"""Of 64 that two pictures' hashes may differ by to be looked at closely."""
+
+_PIXELS = 5e7
+"""Pixels of files that are decoded: about half a second."""
+
+_NEIGHBOURS = 3
+"""Training rows that are compared where several share a band."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One column of the judged rows, and of the training rows."""
+
+    name: str
+    judged: Cells
+    judged_rows: np.ndarray
+    """Rows of ``judged`` that are looked at, (N,)."""
+    training: Cells
+    training_rows: np.ndarray
+    """Rows of ``training`` that are looked at, (T,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Which judged rows have a near twin, by one way of looking."""
+
+    what: str
+    """For a sentence: "in all columns", "by the text 'notes'"."""
+    twin_N: np.ndarray
+    """bool."""
+    copied: bool
+    """Whether there are more than come about by themselves."""
+    known: Mapping[str, Any] = field(default_factory=dict)
+    """What was compared, for the record."""
+
+
+def near_in_values(pairs: Sequence[Pair]) -> Near:
+    """Rows that equal a training row in every value, numbers to three digits.
+
+    Where rows repeat because columns have few values, far more rows are equal in all values but one; a copy is not.
+    """
+    judged = [value_N[p.judged_rows] for p in pairs for value_N in value_prints(p.judged)]
+    training = [value_T[p.training_rows] for p in pairs for value_T in value_prints(p.training)]
+    judged = [row_hashes(k + 1, value_N) for k, value_N in enumerate(judged)]
+    training = [row_hashes(k + 1, value_T) for k, value_T in enumerate(training)]
+    with np.errstate(over="ignore"):
+        whole_N, whole_T = (np.stack(values).sum(0, dtype=np.uint64) for values in (judged, training))
+        full_N = _equal(whole_N, whole_T)
+        almost_N = np.zeros(len(full_N), np.int64)
+        for k in _most_different(training):
+            almost_N += _equal(whole_N - judged[k], whole_T - training[k]) - full_N
+    twin_N = full_N > 0
+    twins, almost = int(twin_N.sum()), int(((almost_N > 0) & ~twin_N).sum())
+    full = float(full_N.sum() / max(1, full_N.sum() + almost_N.sum()))
+    p = _at_least(twins, twins + almost, BY_ITSELF) if len(training) > 1 else 1.0
+    known = {"values": len(training), "training_rows": len(whole_T), "full_matches": round(full, 4), "p": round(p, 6)}
+    return Near("in all columns", twin_N, p <= LEVEL and full > BY_ITSELF, known)
+
+
+def _equal(key_N: np.ndarray, key_T: np.ndarray) -> np.ndarray:
+    """How many training rows have each key, (N,) int64."""
+    sorted_T = np.sort(key_T)
+    return np.searchsorted(sorted_T, key_N, side="right") - np.searchsorted(sorted_T, key_N, side="left")
+
+
+def _most_different(values: Sequence[np.ndarray]) -> list[int]:
+    different = [len(np.unique(value_T)) for value_T in values]
+    return sorted(range(len(values)), key=lambda k: -different[k])[:LEFT_OUT]
+
+
+def _at_least(hits: int, rows: int, chance: float) -> float:
+    """Probability of so many hits or more."""
+    return 1.0 if hits == 0 else beta_cdf(chance, hits, rows - hits + 1)
+
+
+def near_texts(pair: Pair) -> Near | None:
+    """Texts that share at least four of five shingles with a training text; None where texts are too short for that."""
+    assert isinstance(pair.judged, TextCells)
+    assert isinstance(pair.training, TextCells)
+    texts, others = (
+        [text or "" for text in cells.text_N.take(rows).to_pylist()]
+        for cells, rows in ((pair.judged, pair.judged_rows), (pair.training, pair.training_rows))
+    )
+    (sketch_NB, count_N), (sketch_TB, count_T) = sketches(texts), sketches(others)
+    long_N, long_T = count_N >= LEAST_SHINGLES, np.flatnonzero(count_T >= LEAST_SHINGLES)
+    if not long_N.any() or not len(long_T):
+        return None
+    twin_N = np.zeros(len(texts), bool)
+    likely_N, found_N = _best(sketch_NB, sketch_TB[long_T])
+    for n in np.flatnonzero(long_N & (likely_N >= SIMILAR - 0.2)):
+        other = others[long_T[found_N[n]]]
+        twin_N[n] = jaccard(shingles_of(texts[n]), shingles_of(other)) >= SIMILAR
+    alike = _alike(sketch_NB[long_N], sketch_TB[long_T])
+    copied = bool(twin_N.sum() >= LEAST and alike <= ALIKE)
+    known = {"training_rows": len(others), "texts": int(long_N.sum()), "alike": round(alike, 6)}
+    return Near(f"by the text {pair.name!r}", twin_N, copied, known)
+
+
+def _alike(sketch_NB: np.ndarray, sketch_TB: np.ndarray) -> float:
+    """Share of pairs that have nothing to do with each other, yet are alike."""
+    turns = [(sketch_NB == np.resize(np.roll(sketch_TB, turn, axis=0), sketch_NB.shape)).mean(1) for turn in range(5)]
+    return float((np.stack(turns) >= SIMILAR - 0.1).mean())
+
+
+def _best(sketch_NB: np.ndarray, sketch_TB: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each text, the likeliest twin's share of equal bins, and which it is, among those equal in one of 16 bands."""
+    likely_N, found_N = np.zeros(len(sketch_NB)), np.zeros(len(sketch_NB), np.int64)
+    for start in range(0, BINS, 4):
+        key_N, key_T = (_key(sketch[:, start : start + 4]) for sketch in (sketch_NB, sketch_TB))
+        for row_N, same_N in _meeting(key_N, key_T):
+            share_N = np.where(same_N, (sketch_NB == sketch_TB[row_N]).mean(1), 0.0)
+            better_N = share_N > likely_N
+            likely_N, found_N = np.where(better_N, share_N, likely_N), np.where(better_N, row_N, found_N)
+    return likely_N, found_N
+
+
+def _key(band_N4: np.ndarray) -> np.ndarray:
+    key_N = np.zeros(len(band_N4), np.uint64)
+    for column_N in band_N4.T:
+        key_N = row_hashes(17, key_N ^ column_N)
+    return key_N
+
+
+def _meeting(key_N: np.ndarray, key_T: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """A few training rows with each judged row's key: (row, whether its key is really the same) by turns."""
+    order_T = np.argsort(key_T, kind="stable")
+    first_N = np.searchsorted(key_T[order_T], key_N)
+    found = []
+    for step in range(_NEIGHBOURS):
+        row_N = order_T[np.minimum(first_N + step, len(order_T) - 1)]
+        found.append((row_N, key_T[row_N] == key_N))
+    return found
+
+
+def near_pictures(pair: Pair) -> Near | None:
+    """Pictures that look like a training picture, and far more so than pictures here look like each other."""
+    assert isinstance(pair.judged, MediaCells)
+    assert isinstance(pair.training, MediaCells)
+    judged_rows, training_rows = _affordable(pair)
+    (value_NF, shows_N), (value_TF, shows_T) = (
+        thumbnails(pair.judged, judged_rows), thumbnails(pair.training, training_rows),
+    )  # fmt: skip
+    value_TF = value_TF[shows_T]
+    if len(value_TF) <= _FIFTH or not shows_N.any():
+        return None
+    away_N = np.full(len(value_NF), np.inf)
+    place_NK, bits_NK = nearest(hashes_of(value_NF), hashes_of(value_TF), _NEIGHBOURS)
+    for place_N, bits_N in zip(place_NK.T, bits_NK.T, strict=True):
+        near = np.flatnonzero((bits_N <= _BITS) & shows_N)
+        away_N[near] = np.minimum(away_N[near], apart(value_NF[near], value_TF[place_N[near]]))
+    twin_N = np.zeros(len(pair.judged_rows), bool)
+    if (close := np.flatnonzero(np.isfinite(away_N))).size:
+        fifth = _fifth_nearest(value_NF[close], value_TF[:REFERENCES])
+        twin_N[close] = away_N[close] < CLOSER * fifth
+    known = {"training_rows": len(value_TF), "pictures": int(shows_N.sum())}
+    return Near(f"by the picture {pair.name!r}", twin_N, bool(twin_N.sum() >= LEAST), known)
+
+
+def _affordable(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose files have not too many pixels together; they come in the order of their hashes, so any first ones
+    are a sample."""
+    assert isinstance(pair.judged, MediaCells)
+    assert isinstance(pair.training, MediaCells)
+    kept = []
+    for cells, rows in ((pair.judged, pair.judged_rows), (pair.training, pair.training_rows)):
+        pixels = cells.head_NF[rows, 0] * cells.head_NF[rows, 1]
+        kept.append(rows[: max(1, int(np.searchsorted(np.cumsum(pixels), _PIXELS)))])
+    return kept[0], kept[1]
+
+
+def _fifth_nearest(value_NF: np.ndarray, other_TF: np.ndarray) -> np.ndarray:
+    away = [np.partition(apart(one_F, other_TF), _FIFTH)[_FIFTH] for one_F in value_NF]
+    return np.array(away)
