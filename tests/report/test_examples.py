@@ -66,6 +66,12 @@ def test_what_failed_its_check_is_not_drawn():
     assert "<mark" not in told
 
 
+def test_what_does_not_apply_has_not_failed():
+    told = drawn(replace(WORDS, status="not_applicable", reason="there is one column"))
+    assert "not applicable: there is one column" in told
+    assert "failed" not in told
+
+
 def test_changes_are_told():
     change = Change(3, "no", "yes", (("age", "20", "<40>"),))
     assert "Row 3: no would be yes, if age: 20 → &lt;40&gt;" in drawn(replace(WORDS, items=(change,)))

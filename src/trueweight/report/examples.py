@@ -48,9 +48,7 @@ def example_parts(examples: Examples, words: Words) -> Iterator[Html]:
             continue
         column = f" · {one.column}" if one.column else ""
         title = el("h3", f"{words.method(one.method)} · {one.target}{column}")
-        state = (
-            None if one.shown else el("p", el("b", words("examples.failed"), class_="word failed"), f" {one.reason}")
-        )
+        state = None if one.shown else _not_drawn(one, words)
         proofs = el("ul", *[el("li", _proof(proof)) for proof in one.proofs], class_="proofs") if one.proofs else None
         yield el("div", title, state, *drawn, proofs, class_="example")
 
