@@ -249,7 +249,7 @@ def test_whole_numbers_above_2_to_the_53_stay_what_they_are(folder: Path) -> Non
     assert run(["train", "big.csv", *options, "--set", "model.preset=fast", "--out", "run"]) == 0
     assert run(["predict", "run/big.bundle", "big.csv", "-o", "answers.csv"]) == 0
     head, *rows = (folder / "answers.csv").read_text().splitlines()
-    assert head == f"id,y,y.p[{first}],y.p[{first + 1}]"
+    assert head == f"id,y,y.p[{first}],y.p[{first + 1}],y.set"
     assert [row.split(",")[0] for row in rows] == [str(first + n) for n in range(60)]
     assert {row.split(",")[1] for row in rows} == {str(first), str(first + 1)}
 

@@ -23,6 +23,9 @@ JUDGED = 2000
 VALUES = 5_000_000
 """Most cells of plain columns of the training rows that are looked at."""
 
+MATTERS = 0.01
+"""Share of rows with a near twin from which scores are given without them too: fewer hardly move a score."""
+
 ROWS = 200_000
 SENSED = 20_000
 """Most training rows that are looked at: of plain columns, of texts and pictures."""
@@ -46,7 +49,7 @@ def duplicates(judging: Judging) -> list[Entry]:
     copied = [near for near in found if near.copied]
     reason = _reason(copied, len(chosen), ask) if copied else None
     raised = flag("near_duplicates_flag", reason, ask, n=len(chosen), depends_on=[rows.id])
-    return [rows, raised, *_without(judging, chosen[twin_N])]
+    return [rows, raised, *(_without(judging, chosen[twin_N]) if twin_N.mean() >= MATTERS else [])]
 
 
 def other_rows(training: Training) -> np.ndarray:
