@@ -18,7 +18,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parent.parent
 SHOTS = (
-    ("report.png", {"width": 1280, "height": 840}, "light", "en"),
+    ("report.png", {"width": 1280, "height": 880}, "light", "en"),
     ("report-phone.png", {"width": 390, "height": 844}, "light", "en"),
     ("report-phone-dark-zh.png", {"width": 390, "height": 844}, "dark", "zh"),
 )

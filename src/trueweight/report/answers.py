@@ -148,10 +148,10 @@ def _trust(asked: Asked) -> list[Child]:
         e for e in subject.evidence.select(axis="calibration") if e.metric.startswith("ece") and value_of(e) is not None
     ]
     for entry in errors[:1]:
-        name = asked.words.metric(entry.metric)
-        said = asked.words("sure.calibration", metric=name, value="\0")
-        before, _, after = said.partition("\0")
-        found.append(join(before, asked.facts.button(entry), after))
+        # A debiased error may be below 0: that is none.
+        key = "sure.calibration" if (value_of(entry) or 0.0) > 0 else "sure.calibrated"
+        told = asked.words(key, metric=asked.words.metric(entry.metric), value="\0").partition("\0")
+        found.append(join(told[0], asked.facts.button(entry), told[2]))
     covered = [e for e in subject.evidence if e.metric == "coverage" and e.slice is None and value_of(e) is not None]
     found += [_filled(asked, "sure.coverage", "value", e, spoken(e)[0]) for e in covered[:1]]
     return found or [asked.words("sure.calibration.not")]
