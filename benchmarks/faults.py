@@ -90,14 +90,14 @@ def check(name: str) -> Check:
 # --- Honest worlds ---------------------------------------------------------------------------------------------------
 
 
-def people(seed: int, rows: int = ROWS) -> dict[str, np.ndarray]:
-    """A yes-no target that five numbers and two categories tell with an accuracy of about 0.85; one of three regions,
-    which has no say."""
+def people(seed: int, rows: int = ROWS, certain: float = 1.0) -> dict[str, np.ndarray]:
+    """A yes-no target that five numbers and a category tell with an accuracy of about 0.85, or more where it is more
+    certain; one of three regions, which has no say."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, 5))
     kind, region = rng.choice(["red", "green", "blue", "grey"], rows), rng.choice(["north", "south", "west"], rows)
     score = x @ [1.6, -1.2, 0.8, 0.4, 0.0] + 1.5 * (kind == "red") - 0.8 * (kind == "blue")
-    won = rng.random(rows) < 1 / (1 + np.exp(-1.3 * score))
+    won = rng.random(rows) < 1 / (1 + np.exp(-1.3 * certain * score))
     columns = {f"x{i}": x[:, i] for i in range(5)}
     return columns | {"kind": kind, "region": region, "won": np.where(won, "yes", "no")}
 
@@ -218,8 +218,8 @@ def _twice(seed: int, strength: float) -> bool:
 
 
 def _flipped(seed: int, strength: float) -> bool:
-    """Labels written down wrongly, everywhere."""
-    columns = people(seed)
+    """Labels written down wrongly, everywhere, of a target that the features tell nearly without doubt."""
+    columns = people(seed, certain=4.0)
     wrong = some(seed, ROWS, strength)
     columns["won"] = np.where((columns["won"] == "yes") ^ wrong, "yes", "no")
     found = world(columns, {"won": "binary"}, seed)
@@ -305,11 +305,23 @@ def _of_another(seed: int, strength: float) -> bool:
     found = clean(seed)
     table = found.ready.table.take(found.ready.split.test[:EXPLAINED])
     told = (1 - strength) * _occluded(found, found.predictor, table)
-    told += strength * _occluded(found, randomised(found.predictor, seed), table)
+    told += strength * _occluded(found, _untrained(found, table, seed), table)
     answer = _log_odds(found.predictor, table)
     proofs = faithful(list(told), lambda masks: _without(found, table, masks), np.sign(answer).tolist(), seed)
     return any(proof.status == "failed" for proof in proofs)
 
+
+def _untrained(found: World, table: Table, seed: int) -> Predictor:
+    """The model with shuffled weights that tell nothing of the truth: by chance some do."""
+    true = _occluded(found, found.predictor, table).ravel()
+    for attempt in range(50):
+        other = randomised(found.predictor, 100 * seed + attempt)
+        if np.corrcoef(true, _occluded(found, other, table).ravel())[0, 1] < LIKE:
+            return other
+    raise RuntimeError("shuffled weights keep telling the same")
+
+
+LIKE = 0.2
 
 FEATURES = ("x0", "x1", "x2", "x3", "x4", "kind", "region")
 

@@ -28,7 +28,7 @@ def test_each_is_a_bundle_that_says_what_it_is(tmp_path: Path, make_table: Any) 
     api.train(make_table(200), spec=spec("net"), out=tmp_path / "run")
     for name in ("constant", "linear"):
         card = (tmp_path / "run" / f"{name}.bundle" / "MODEL_CARD.md").read_text()
-        assert card.startswith(f"# Model card: {name}\n\nThis is a baseline: ")
+        assert f"\n# Model card: {name}\n\nThis is a baseline: " in card
         assert "that rows has to beat" in card and f"trueweight predict {name}.bundle" in card
         assert api.load(tmp_path / "run" / f"{name}.bundle").resolved.name == name
     assert "This is a baseline" not in (tmp_path / "run" / "rows.bundle" / "MODEL_CARD.md").read_text()

@@ -158,12 +158,12 @@ def test_the_answers_of_a_folder_name_its_files(photos: Path, tmp_path: Path, ca
     """With class folders or without; what is measured needs the classes."""
     bundle = api.train(photos, target="label", settings=["model.preset=fast"], out=tmp_path / "run")
     inside = api.predict(bundle, photos)
-    assert list(inside) == ["file", "label", "label.p[light]"]
+    assert list(inside) == ["file", "label", "label.p[light]", "label.set"]
     assert [name.split("/")[0] for name in inside["file"]] == list(inside["label"])
     (photos / "light" / "about.txt").write_text("no picture")
     assert run(["predict", str(bundle.path), str(photos / "light")]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert told[0] == "file,label,label.p[light]"
+    assert told[0] == "file,label,label.p[light],label.set"
     assert [line.split(",")[0] for line in told[1:]] == sorted(f"{number}.png" for number in range(60))
     with pytest.raises(DataError, match="column 'label' is not there"):
         api.evaluate(bundle, photos / "light")

@@ -51,7 +51,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def again(bundle: Bundle) -> Again:
-    return _measure_again(bundle.loaded, claims())
+    return _measure_again(bundle.loaded, claims(), None)
 
 
 def measured_again(entry: Entry) -> bool:
@@ -63,7 +63,7 @@ def step(entry: Entry, value: float) -> float:
     if isinstance(entry.value, int) or entry.axis == "confusion":
         return 1.0
     rows = entry.n or ROWS
-    return 1 / rows if entry.unit is None else abs(value) / rows
+    return 1 / rows if entry.unit in (None, "share") or value == 0 else abs(value) / rows
 
 
 def lies(entry: Entry) -> Iterator[tuple[str, Entry]]:
@@ -102,7 +102,7 @@ def test_every_wrong_number_of_every_axis_is_noticed(bundle: Bundle, again: Agai
             seen[entry.axis] += 1
             if [mismatch.id for mismatch in found] != [entry.id]:
                 missed.append(f"{entry.id}: {what}")
-    assert missed == []
+    assert missed == [], "\n".join(missed)
     assert {"quality", "confusion", "baseline", "comparison", "verdict", "data", "honesty"} <= seen.keys()
 
 

@@ -101,7 +101,7 @@ def test_the_line_that_show_offers_can_be_pasted(trained: subprocess.CompletedPr
     line = fine(call(place, "show", bundle(trained))).splitlines()[-1]
     typed = line.replace("trueweight predict", " ".join([*TRUEWEIGHT, "predict"]))
     done = subprocess.run(["bash", "-c", typed], capture_output=True, text=True, check=False, cwd=place)
-    assert fine(done).splitlines()[0] == "fraud,fraud.p[yes]"
+    assert fine(done).splitlines()[0] == "fraud,fraud.p[yes],fraud.set"
 
 
 def test_a_changed_bundle_exits_with_5(trained: subprocess.CompletedProcess[str], place: Path) -> None:

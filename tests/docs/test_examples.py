@@ -85,7 +85,7 @@ def test_wine_is_told_apart(folder: Path):
 def test_tumours_answer_the_class_that_was_named(folder: Path):
     bundle = trained(folder, "breast-cancer.yaml", "train.budget.epochs=1")
     answers = api.predict(bundle, folder / "data" / "new-tumours.csv")
-    assert list(answers) == ["diagnosis", "diagnosis.p[malignant]"]
+    assert list(answers) == ["diagnosis", "diagnosis.p[malignant]", "diagnosis.set"]
     said = answers["diagnosis.p[malignant]"] >= 0.3
     assert (answers["diagnosis"] == np.where(said, "malignant", "benign")).all()
     assert bundle.evidence.find("data/split/method").value == "column"
