@@ -110,9 +110,9 @@ def test_entries_say_what_was_done() -> None:
 
 def brittle(seed: int, gap: float) -> dict[str, Any]:
     """Two columns that are nearly one, whose small difference tells the class."""
-    rng = np.random.default_rng(seed)
-    z, y = rng.normal(size=600), rng.integers(0, 2, 600)
-    return {"a": z, "b": z + gap * (2 * y - 1) + gap / 4 * rng.normal(size=600), "won": np.where(y, "yes", "no")}
+    rng, rows = np.random.default_rng(seed), 1500
+    z, y = rng.normal(size=rows), rng.integers(0, 2, rows)
+    return {"a": z, "b": z + gap * (2 * y - 1) + gap / 4 * rng.normal(size=rows), "won": np.where(y, "yes", "no")}
 
 
 @pytest.mark.parametrize("seed", range(2))

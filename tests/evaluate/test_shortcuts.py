@@ -45,7 +45,7 @@ def test_nothing_is_said_of_pictures_without_a_mark(seed: int) -> None:
 
 
 def test_a_mark_of_one_class_of_four_is_found() -> None:
-    assert pictures(0, 0.95, (0, 1), classes=4).value == 1
+    assert pictures(0, 1.0, (0, 1), classes=4).value == 1
 
 
 def tones(seed: int, click: bool) -> Any:
