@@ -391,8 +391,8 @@ def _overstated(seed: int, strength: float) -> bool:
 
 FAULTS: Sequence[Fault] = (
     Fault("leaked column", "honesty", (0.5, 0.7, 0.85, 0.95, 1.0), "of rows it tells", _leaked),
-    Fault("near-duplicates across splits", "honesty", (0.01, 0.03, 0.1, 0.2, 0.4), "of test rows", _twice),
-    Fault("flipped labels", "honesty", (0.02, 0.05, 0.1, 0.2, 0.3), "of labels", _flipped),
+    Fault("near-duplicates across splits", "honesty", (0.005, 0.01, 0.02, 0.05, 0.1), "of test rows", _twice),
+    Fault("flipped labels", "honesty", (0.01, 0.02, 0.05, 0.1, 0.2), "of labels", _flipped),
     Fault("miscalibrated head", "calibration", (0.15, 0.35, 0.7, 1.5, 3.0), "more log odds", _surer),
     Fault("broken coverage", "calibration", (0.05, 0.1, 0.2, 0.35, 0.5), "narrower", _narrower),
     Fault("broken group", "slices", (0.2, 0.4, 0.6, 0.8, 1.0), "of the group's rows", _broken_group),
