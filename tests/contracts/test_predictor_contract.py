@@ -139,3 +139,14 @@ def test_every_runtime_answers_alike(case):
     double = predictor.with_runtime("double").predict(table)
     for target, answer in predictor.predict(table).items():
         np.testing.assert_allclose(answer.scores(), double[target].scores(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_beta_calibration_may_leave_one_of_its_sides_out():
+    # Of labels that are nearly certain and sometimes flipped, the best one has no term of log p at all.
+    signature = a_signature(a_table())
+    one_sided = {"fraud": Recalibration("beta", (0.0, 4.8, -3.3), 90, "least loss")}
+    calibrated = CalibratedPredictor(signature, ConstantPredictor(signature), one_sided)
+    assert predictor_from_state(calibrated.state(), signature).predict(a_table()).keys() == {"cost", "fraud"}
+    frozen = {"fraud": Recalibration("temperature", (0.0,), 90)}
+    with pytest.raises(ValueError, match="no such calibration"):
+        CalibratedPredictor(signature, ConstantPredictor(signature), frozen)

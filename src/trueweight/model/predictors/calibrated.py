@@ -37,7 +37,9 @@ class CalibratedPredictor:
     def __post_init__(self) -> None:
         for target, found in self.maps.items():
             usable = found.method in METHODS and len(found.parameters) == _PARAMETERS[found.method]
-            if not usable or not np.isfinite(found.parameters).all() or found.parameters[:1] == (0.0,):
+            # A temperature of 0 divides by it; a beta calibration may well leave one of its two sides out.
+            cold = found.method == "temperature" and found.parameters == (0.0,)
+            if not usable or cold or not np.isfinite(found.parameters).all():
                 raise ValueError(f"no such calibration of {target!r}: {found.method!r} of {found.parameters}")
 
     def predict(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
