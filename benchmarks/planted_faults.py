@@ -77,6 +77,10 @@ A check that nobody has seen fail proves nothing. So each fault is planted on pu
 has to speak up; on the clean twin, the same rows without the fault, it has to stay silent. *Weakest found* is the
 smallest strength at which it spoke up at least 9 times in 10. Intervals are Wilson's, 95 %.
 
+What helps the checks: labels are flipped in a world where the features tell them nearly without doubt (where they tell
+85 % of them, flips of 30 % are found in two of three), and the untrained model whose explanation is passed off as the
+true one is one whose shuffled weights do not resemble the true ones by chance.
+
 """
 
 
