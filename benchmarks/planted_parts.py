@@ -1,6 +1,6 @@
 """How often the flags of slices, fairness and drift are raised: on faults of five strengths, and where there are none.
 
-    python benchmarks/planted_parts.py --seeds 100 [--only "clean, number"]
+    python -m benchmarks planted_parts --seeds 100 [--only "clean, number"]
 
 Data is generated, at most 2,000 rows; each seed fits its own models (solved, so in a moment). Prints a line for each
 fault and strength: how many of the seeds raised the flag, with Wilson's 95 % interval.
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from benchmarks.planted_faults import wilson
 
 from trueweight.data.table import Table
 from trueweight.evaluate.checks import CHECKS
@@ -184,13 +185,6 @@ CLEAN: Mapping[str, Callable[[int], Judging]] = {
         people(seed) | {"w": np.random.default_rng(seed).gamma(2, size=ROWS)}, "won", data={"sample_weight": "w"}
     ),
 }
-
-
-def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson 1927, "Probable inference, the law of succession, and statistical inference"."""
-    share, extra = hits / of, z**2 / of
-    half = z * np.sqrt(share * (1 - share) / of + extra / (4 * of))
-    return (share + extra / 2 - half) / (1 + extra), (share + extra / 2 + half) / (1 + extra)
 
 
 def lines(seeds: int, only: str) -> Iterator[str]:

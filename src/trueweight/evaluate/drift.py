@@ -12,7 +12,7 @@ from trueweight.data.reading import cells_of
 from trueweight.data.sample import BottomK
 from trueweight.data.together import strangeness
 from trueweight.evaluate.judging import Judging
-from trueweight.evaluate.quality import Ask, now
+from trueweight.evaluate.quality import Ask, not_applicable, now
 from trueweight.evaluate.shifts import Shift, label_shift, shifts_of
 from trueweight.evaluate.two_samples import design_effect, shares_apart
 from trueweight.evidence.record import Entry, Interval, Method
@@ -45,18 +45,12 @@ def drift(judging: Judging) -> list[Entry]:
     """Shifts of columns, their flag, and the share of rows unlike any that the model has learnt from, with its flag."""
     ask = judging.ask
     if len(judging.table) < LEAST:
-        return [_no("drift/check", "check", f"fewer than {LEAST} rows say little about a shift", ask)]
+        return [not_applicable("drift/check", "check", f"fewer than {LEAST} rows say little about a shift", ask)]
     cluster_N = next(iter(judging.truths.values())).cluster_N
     if cluster_N is not None and len(np.unique(cluster_N)) < LEAST_CLUSTERS:
         why = f"fewer than {LEAST_CLUSTERS} groups of rows say little about a shift"
-        return [_no("drift/check", "check", why, ask)]
+        return [not_applicable("drift/check", "check", why, ask)]
     return [*_columns(judging, cluster_N), *_strange(judging, cluster_N)]
-
-
-def _no(entry_id: str, metric: str, why: str, ask: Ask) -> Entry:
-    return Entry(
-        id=entry_id, axis="drift", metric=metric, status="not_applicable", reason=why, data=ask.data, produced_at=now()
-    )
 
 
 def _columns(judging: Judging, cluster_N: np.ndarray | None) -> list[Entry]:
@@ -118,7 +112,7 @@ def _strange(judging: Judging, cluster_N: np.ndarray | None) -> list[Entry]:
     strange_N = strangeness(signature, table)
     if strange_N is None:
         why = "the bundle does not say what is usual: too few training rows, or no column of plain values"
-        return [_no(f"drift/ood_flag/{ask.role}", "ood_flag", why, ask)]
+        return [not_applicable(f"drift/ood_flag/{ask.role}", "ood_flag", why, ask)]
     facts, above_N = signature.together, strange_N > signature.together["threshold"]
     effect = design_effect(above_N.astype(np.int64), 2, None if cluster_N is None else cluster_N[rows])
     hits, count, level = int(above_N.sum()), len(rows), ask.evaluate.interval.level

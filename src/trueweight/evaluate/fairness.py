@@ -12,7 +12,7 @@ import numpy as np
 from trueweight.evaluate.conditions import Condition, groups_of
 from trueweight.evaluate.judging import Judging
 from trueweight.evaluate.measures import Measure, measures_of
-from trueweight.evaluate.quality import Ask, now
+from trueweight.evaluate.quality import Ask, not_applicable, now
 from trueweight.evidence.record import Entry, Interval, Method
 from trueweight.metrics.interval import percentiles
 from trueweight.metrics.metric import known_rows
@@ -58,11 +58,12 @@ def fairness(judging: Judging) -> list[Entry]:
     """Selection rates, equalised odds, calibration and errors by group, and a flag where a gap is no chance."""
     ask, asked = judging.ask, judging.ask.evaluate.sensitive
     if asked is None:
-        return [_no("fairness/check", "check", "no sensitive column is named: evaluate.sensitive", ask)]
+        return [not_applicable("fairness/check", "check", "no sensitive column is named: evaluate.sensitive", ask)]
     entries, columns = list[Entry](), list[_Column]()
     for name in asked.columns:
         if name not in judging.table.names:
-            entries.append(_no(f"fairness/groups/{name}", "groups", f"these rows have no column {name!r}", ask))
+            why = f"these rows have no column {name!r}"
+            entries.append(not_applicable(f"fairness/groups/{name}", "groups", why, ask))
             continue
         columns.append(_column(judging, name, max(asked.min_group, ask.min_group)))
         entries += _told_of(judging, columns[-1], max(asked.min_group, ask.min_group))
@@ -75,13 +76,6 @@ def fairness(judging: Judging) -> list[Entry]:
         entries += _both_rates(target, found, ask)
         entries.append(_flag(target, found, ask, LEVEL / len(judging.truths)))
     return entries
-
-
-def _no(id: str, metric: str, why: str, ask: Ask, target: str | None = None) -> Entry:
-    return Entry(
-        id=id, axis="fairness", metric=metric, target=target, status="not_applicable", reason=why, data=ask.data,
-        produced_at=now(),
-    )  # fmt: skip
 
 
 def _column(judging: Judging, name: str, least: int) -> _Column:
@@ -100,7 +94,7 @@ def _told_of(judging: Judging, column: _Column, least: int) -> Iterator[Entry]:
         )  # fmt: skip
     if len(column.groups) < 2:
         why = f"{name!r} has no two groups of at least {least} rows to compare"
-        yield _no(f"fairness/groups/{name}", "groups", why, ask)
+        yield not_applicable(f"fairness/groups/{name}", "groups", why, ask)
     facts = judging.predictor.signature.columns.get(name)
     if facts is not None and facts.role == "feature":
         yield Entry(
@@ -166,7 +160,7 @@ def _by_group(target: str, found: _Found, ask: Ask) -> Iterator[Entry]:
         own_id, rows = f"fairness/{target}/{name}/{ask.role}/{group.words}", int(found.rows_G[place])
         if rows < ask.min_group:
             why = f"it rests on fewer than {ask.min_group} rows of the group"
-            yield _no(own_id, name, why, ask, target)
+            yield not_applicable(own_id, name, why, ask, target)
             continue
         value, draws_R = float(found.value_G[place]), found.value_RG[:, place]
         yield _entry(own_id, name, target, value, draws_R, rows, ask, group.words)
@@ -243,7 +237,7 @@ def _flag(target: str, found: Sequence[_Found], ask: Ask, level: float) -> Entry
     own_id = f"fairness/{target}/fairness_flag/{ask.role}"
     if not tests:
         why = f"no two groups are large enough to be compared: a rate needs {LEAST} rows in each"
-        return _no(own_id, "fairness_flag", why, ask, target)
+        return not_applicable(own_id, "fairness_flag", why, ask, target)
     p_T = holm([one.p_G[g] for one, g in tests])
     apart = [tests[t] for t in np.argsort(p_T, kind="stable") if p_T[t] <= level]
     sources = [f"fairness/{target}/{one.measure.name}/{ask.role}/{one.column.groups[g].words}" for one, g in apart]

@@ -18,7 +18,7 @@ from trueweight.recipes.tables import CLASS_METRICS
 from trueweight.seeds import stream_seed
 from trueweight.spec.run import EvaluateSpec
 
-__all__ = ["Ask", "estimated", "now", "quality"]
+__all__ = ["Ask", "estimated", "not_applicable", "now", "quality"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,14 @@ LEAST_DRAWS = 200
 def now() -> str:
     """This second in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def not_applicable(id: str, metric: str, why: str, ask: Ask, target: str | None = None) -> Entry:
+    """An entry of a check that has nothing to look at here; its axis is the first word of its id."""
+    return Entry(
+        id=id, axis=id.partition("/")[0], metric=metric, target=target, status="not_applicable", reason=why,
+        data=ask.data, produced_at=now(),
+    )  # fmt: skip
 
 
 def quality(

@@ -11,7 +11,7 @@ import numpy as np
 
 from trueweight.evaluate.conditions import Condition, bins_of_number, conditions_of, crossed, found_conditions
 from trueweight.evaluate.judging import Judging
-from trueweight.evaluate.quality import Ask, now, quality
+from trueweight.evaluate.quality import Ask, not_applicable, now, quality
 from trueweight.evaluate.row_losses import RowLosses, row_losses
 from trueweight.evaluate.slice_search import SUSPECTS, Search, search
 from trueweight.evidence.record import Entry, Interval, Method
@@ -74,10 +74,7 @@ def _too_few(least: int) -> str:
 
 def _not_applicable(id: str, target: str | None, why: str, ask: Ask) -> Entry:
     metric = id.split("/")[-2] if target else id.split("/")[1]
-    return Entry(
-        id=id, axis="slices", metric=metric, target=target, status="not_applicable", reason=why, data=ask.data,
-        produced_at=now(),
-    )  # fmt: skip
+    return not_applicable(id, metric, why, ask, target)
 
 
 def _declared(judging: Judging) -> list[Entry]:
