@@ -41,6 +41,7 @@ READS: dict[str, tuple[str, ...]] = {
     "gru": SEQUENCES,
     "bag": ("bag", "bag and flag", "flags"),
     "cnn": ("picture", "grey"),
+    "chain": SEQUENCES,
     "linear": (*PLAIN, "picture", "series", "bag", "bag and flag"),
     "resnet": ("picture",),
     "transformer": ("picture", "series", "tokens"),
@@ -56,7 +57,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "gru": RECURRENT,
     "rocket": [{}, {"dilations": 2, "thresholds": 3, "seed": 4}],
     "bag": [{"width": 6, "hidden_sizes": [5]}, {"width": 6, "hidden_sizes": [], "ngram_dropout": 0.0, "dropout": 0.0}],
-    "chain": [],
+    "chain": [
+        {"parts": [{"type": "cnn", "channels": [4, 6]}, {"type": "lstm", "hidden_size": 5, "pooling": "last"}]},
+        {"parts": [{"type": "cnn", "channels": [4, 6]}, {"type": "transformer", "width": 16, "layers": 1}]},
+    ],
     "cnn": [
         {"channels": [4, 6]},
         {"channels": [4], "kernel_sizes": [2], "convolutions": 3, "residual": True, "pool": "mean", "pooling": "max"},

@@ -5,7 +5,7 @@ import torch
 
 from trueweight.nn.concat import Concat
 from trueweight.nn.encoding import Encoding, Form
-from trueweight.nn.pooling import pooled
+from trueweight.nn.pooling import Pool, pooled
 
 
 def test_only_real_tokens_count():
@@ -13,6 +13,27 @@ def test_only_real_tokens_count():
     mask = torch.tensor([[True, True, False], [False, False, False]])
     assert pooled(Encoding(tokens, mask)).tolist() == [[2.0], [0.0]]
     assert pooled(Encoding(tokens[:, :0])).tolist() == [[0.0], [0.0]]
+
+
+def test_each_way_of_pooling_is_what_it_says():
+    """Row by row, without padding; what stands at padding would win every one of them."""
+    rng = torch.Generator().manual_seed(0)
+    tokens = torch.randn(3, 4, 2, generator=rng)
+    mask = torch.tensor([[True] * 4, [True, True, False, False], [False] * 4])
+    z = Encoding(tokens.masked_fill(~mask.unsqueeze(2), 1e6), mask, (4,))
+    ways = {kind: Pool(kind, Form(2, grid_rank=1)) for kind in ("mean", "max", "last", "attention")}
+    score = ways["attention"].score
+    for row, length in ((0, 4), (1, 2)):
+        real = tokens[row, :length]
+        share = torch.softmax(real @ score.weight[0] + score.bias, 0)
+        expected = {"mean": real.mean(0), "max": real.amax(0), "last": real[-1], "attention": share @ real}
+        for kind, pool in ways.items():
+            torch.testing.assert_close(pool(z).tokens_BLD[row, 0], expected[kind], msg=kind)
+    assert all(not pool(z).tokens_BLD[2].any() for pool in ways.values())
+    whole = Encoding(tokens, grid=(4,))
+    assert torch.equal(Pool("flatten", Form(2, grid_rank=1, size=(4,)))(whole).tokens_BLD, tokens.reshape(3, 1, 8))
+    with pytest.raises(ValueError, match="needs rows of one length"):
+        Pool("flatten", Form(2, grid_rank=1))
 
 
 def test_one_encoding_passes_through_whole():

@@ -1,0 +1,51 @@
+"""What the recipe does with columns of texts, pictures, sounds and series that say nothing of it."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from trueweight.data.column import Sense
+from trueweight.data.field import Layout
+from trueweight.recipes.senses import SENSES, with_defaults
+from trueweight.registry import registry
+
+
+def part(kind: str, **options: Any) -> Any:
+    return with_defaults(registry("column")[kind].model_validate({"type": kind, **options}))
+
+
+def mirrored(channels: int) -> bool:
+    """Whether what the recipe chose mirrors pictures of so many channels in any of twenty batches."""
+    layout = Layout(
+        {"pixel": channels}, senses={"pixel": Sense(grid=(8, 8), mean=(0.5,) * channels, std=(0.2,) * channels)}
+    )
+    ramp = torch.arange(8, dtype=torch.uint8).view(1, 1, 8, 1).expand(6, 8, 8, channels) * 30
+    modules = [one.build(layout) for one in part("image").augment]
+    torch.manual_seed(0)
+    for _ in range(20):
+        x = {"pixel": ramp.clone()}
+        for module in modules:
+            x = module(x)
+        if (x["pixel"][:, 4, 2] > x["pixel"][:, 4, 5]).any():  # shifts are of two pixels at most
+            return True
+    return False
+
+
+def test_flips_are_off_where_they_are_wrong():
+    """Digits, letters and scans are grey, and their mirror image is something else; photographs are in colour."""
+    assert mirrored(3)
+    assert not mirrored(1)
+
+
+@pytest.mark.parametrize("kind", SENSES)
+def test_what_is_asked_for_stays(kind):
+    assert part(kind).encoder is not None
+    own = part(kind, encoder="linear", augment=[])
+    assert own.encoder.type == "linear"
+    assert own.augment == []
+
+
+def test_other_columns_have_no_recipe_of_senses():
+    number = registry("column")["number"].model_validate({"type": "number"})
+    assert with_defaults(number) is number
