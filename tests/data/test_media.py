@@ -10,7 +10,7 @@ from trueweight.data.frames import from_frame
 from trueweight.data.guess import guess_feature
 from trueweight.data.media import OUTSIDE, UnusableError, file_bytes
 from trueweight.data.read import read_table
-from trueweight.spec.run import DataSpec
+from trueweight.spec.data import DataSpec
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from trueweight.evidence.record import Data
 from trueweight.metrics.prediction import NumberPrediction
 from trueweight.metrics.registry import METRICS
 from trueweight.metrics.truth import Truth
-from trueweight.spec.run import EvaluateSpec
+from trueweight.spec.evaluate import EvaluateSpec
 
 WEIGHTS = {"a": 3.0, "b": 1.0, "c": 0.5, "d": 0.0, "e": 0.0}
 

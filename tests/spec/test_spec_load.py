@@ -13,8 +13,9 @@ from trueweight.errors import SpecError
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 from trueweight.spec.document import dotted, read_yaml, scalar
+from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.load import dump_resolved, dump_spec, load_spec, parse_spec
-from trueweight.spec.run import EvaluateSpec, RunSpec, SplitSpec
+from trueweight.spec.run import RunSpec, SplitSpec
 from trueweight.spec.schema import json_schema
 from trueweight.spec.settings import parse_setting
 

@@ -15,7 +15,8 @@ from trueweight.evidence.record import Data, Entry, Evidence
 from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.truth import Truth
 from trueweight.model.protocols import Predictor
-from trueweight.spec.run import EvaluateSpec, RunSpec
+from trueweight.spec.evaluate import EvaluateSpec
+from trueweight.spec.run import RunSpec
 from trueweight.train.prepare import group_codes
 
 __all__ = ["evaluate_table", "measure"]

@@ -16,7 +16,7 @@ from trueweight.metrics.registry import metric
 from trueweight.metrics.truth import Truth
 from trueweight.recipes.tables import CLASS_METRICS
 from trueweight.seeds import stream_seed
-from trueweight.spec.run import EvaluateSpec
+from trueweight.spec.evaluate import EvaluateSpec
 
 __all__ = ["Ask", "estimated", "not_applicable", "now", "quality"]
 

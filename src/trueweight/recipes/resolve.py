@@ -8,7 +8,8 @@ from trueweight.recipes.senses import passes, require_fitting
 from trueweight.recipes.tables import METRICS, PRESETS, ROWS_PER_SECOND, Preset
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
-from trueweight.spec.run import EvaluateSpec, MemberSpec, ModelSpec, RunSpec, SplitSpec, TrainSpec
+from trueweight.spec.evaluate import EvaluateSpec
+from trueweight.spec.run import MemberSpec, ModelSpec, RunSpec, SplitSpec, TrainSpec
 
 __all__ = ["linear_member", "resolve", "rocket_member"]
 

@@ -22,15 +22,13 @@ from trueweight.spec.base import (
     Spec,
 )
 from trueweight.spec.data import DataSpec
-from trueweight.spec.energy import EnergySpec
-from trueweight.spec.gates import CheckName, GateSpec
-from trueweight.spec.robustness import RobustnessSpec
-from trueweight.spec.slices import BinsSpec, SensitiveSpec
+from trueweight.spec.evaluate import EvaluateSpec
+from trueweight.spec.gates import GateSpec
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
-    "BudgetSpec", "BundleSpec", "CardSpec", "ConformalSpec", "EvaluateSpec", "FromDate", "IntervalSpec", "MemberSpec",
-    "ModelSpec", "RunSpec", "ScheduleSpec", "SelectionSpec", "SplitSpec", "StoppingSpec", "TrainSpec",
+    "BudgetSpec", "BundleSpec", "CardSpec", "FromDate", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec",
+    "SelectionSpec", "SplitSpec", "StoppingSpec", "TrainSpec",
 ]  # fmt: skip
 
 
@@ -227,78 +225,6 @@ class TrainSpec(Spec):
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where tensors live. auto: cuda when there is one, else cpu."""
-
-
-class IntervalSpec(Spec):
-    """How the uncertainty of a metric is found."""
-
-    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    """Share of repetitions that the interval should cover."""
-
-    method: Literal["auto", "bootstrap", "exact"] = "auto"
-    """auto: exact (Clopper-Pearson) for shares of rows, else bootstrap."""
-
-    n_resamples: Annotated[int, Field(ge=100)] = 1000
-    """Draws of the bootstrap. Above 20,000 rows fewer are drawn, so that rows times draws stay at 20 million, but
-    never fewer than 200."""
-
-    cluster: str | None = None
-    """Column whose rows are drawn together; null draws rows (or the split's groups)."""
-
-
-class ConformalSpec(Spec):
-    """Intervals and sets with a coverage that calibration rows guarantee on average."""
-
-    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    """Share of new rows whose true value should lie in the interval, or whose true class should be in the set."""
-
-    method: Literal["split", "conditional"] = "split"
-    """split: one width, or one bound, for all rows. conditional: a bound for each class, and a width for each range of
-    predicted numbers, so that the coverage holds in each; where calibration rows are few, intervals and sets grow."""
-
-
-CalibrationName = Literal["auto", "temperature", "beta", "none"]
-
-
-class EvaluateSpec(Spec):
-    """What is measured on the test rows."""
-
-    metrics: dict[str, list[str]] | None = None
-    """Target to names of metrics. Null: the recipe's for the target's type."""
-
-    interval: IntervalSpec = Field(default_factory=IntervalSpec)
-    """How uncertain each number is."""
-
-    calibration: dict[str, CalibrationName] | None = None
-    """Target to how its probabilities are corrected: temperature scaling, beta calibration (yes-no targets only), none,
-    or auto, which takes the one with the least loss on held-out calibration rows. Null: auto for all classes and
-    sets."""
-
-    conformal: ConformalSpec | None = Field(default_factory=ConformalSpec)
-    """Intervals around predicted numbers and sets of probable classes; null gives none."""
-
-    slices: list[str | Annotated[list[str], Field(min_length=1, max_length=3)] | BinsSpec] = Field(default_factory=list)
-    """Parts of the rows that are scored for themselves: the values of a column, of several columns crossed
-    (``[region, channel]``), or bins of a number (``{column: age, bins: [30, 60]}``). Parts that nobody named are
-    searched for anyway."""
-
-    sensitive: SensitiveSpec | None = None
-    """Columns that answers must not depend on unfairly, e.g. gender."""
-
-    robustness: RobustnessSpec = Field(default_factory=RobustnessSpec)
-    """What the check of robustness tries beyond its suites."""
-
-    checks: list[CheckName] | None = None
-    """What is looked at beside the scores. Null: everything that needs no more training; an empty list: nothing."""
-
-    energy: EnergySpec = Field(default_factory=EnergySpec)
-    """How energy is told."""
-    learning_curve: bool = False
-    """Fit the linear model again on parts of the training rows, however long that takes: what more rows would bring,
-    and which labels look wrong. False does so only where it takes a moment."""
-
-    baselines: list[Literal["constant", "linear"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
-    """Simple models fitted beside ours, kept as bundles, and compared on the same rows."""
 
 
 class BundleSpec(Spec):
