@@ -156,6 +156,7 @@ def _paths(start: str, beside: bool = False) -> Callable[[Path], object]:
 def _empty_class(folder: Path) -> None:
     (_photos(folder) / "dusk").mkdir()
     (folder / "photos" / "dusk" / "notes.txt").write_text("none yet")
+    (folder / "photos" / "night").mkdir()
 
 
 def _empty_classes(folder: Path) -> None:
@@ -220,8 +221,8 @@ SENSE_CASES = (
               ("lead out of the data's folder", "data.media_dir")),
     SenseCase("no-such-folder", "a folder that is not there", _photos, "photo", 3,
               ("there is no file or folder 'photo'", "did you mean 'photos'?")),
-    SenseCase("empty-class", "a class folder without pictures", _empty_class, "photos", 0,
-              ("class folder 'dusk' holds no pictures", "skipped files that are no pictures: 1", "Test: 12 rows")),
+    SenseCase("empty-class", "a class folder without pictures, and one without files", _empty_class, "photos", 0,
+              ("class folder 'dusk' holds no pictures", "class folder 'night' holds no pictures", "skipped files that are no pictures: 1", "Test: 12 rows")),
     SenseCase("empty-classes", "class folders without any file", _empty_classes, "photos", 3,
               ("photos has no rows", "sub-folders dark, light hold no pictures or sounds", "each class needs")),
     SenseCase("loose", "pictures without class folders", _loose, "photos", 3,

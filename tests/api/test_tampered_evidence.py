@@ -14,6 +14,7 @@ from trueweight import api
 from trueweight.api.recompute import NOT_AGAIN, _measure_again
 from trueweight.bundle.bundle import Bundle
 from trueweight.bundle.verify import Again, compare_evidence
+from trueweight.evaluate.checks import CHECKS
 from trueweight.evaluate.tipping import tipping
 from trueweight.evidence.record import Entry, Evidence
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction
@@ -29,6 +30,7 @@ def claims() -> dict[str, Any]:
     kind = rng.choice(["red", "green", "blue"], ROWS)
     score = x - 0.5 * z + (kind == "red") + rng.normal(scale=0.4, size=ROWS)
     columns: dict[str, Any] = {"x": x.tolist(), "z": z.tolist(), "kind": kind.tolist()}
+    columns["sex"] = rng.choice(["f", "m"], ROWS).tolist()
     columns["x"][7] = None
     columns["won"] = np.where(score > 0.3, "yes", "no").tolist()
     columns["cost"] = (10 + 3 * score).round(3).tolist()
@@ -39,7 +41,8 @@ def claims() -> dict[str, Any]:
 
 
 SPEC = {
-    "name": "claims", "model": {"preset": "fast"}, "evaluate": {"interval": {"n_resamples": 100}},
+    "name": "claims", "model": {"preset": "fast"},
+    "evaluate": {"interval": {"n_resamples": 100}, "slices": ["sex"], "sensitive": {"columns": ["sex"], "min_group": 10}},
     "targets": {"won": "binary", "cost": "number", "class": "category", "tags": "set", "place": "vector"},
 }  # fmt: skip
 
@@ -103,7 +106,9 @@ def test_every_wrong_number_of_every_axis_is_noticed(bundle: Bundle, again: Agai
             if [mismatch.id for mismatch in found] != [entry.id]:
                 missed.append(f"{entry.id}: {what}")
     assert missed == [], "\n".join(missed)
-    assert {"quality", "confusion", "baseline", "comparison", "verdict", "data", "honesty"} <= seen.keys()
+    scores = {"quality", "confusion", "curve", "baseline", "comparison", "verdict", "data"}
+    assert scores | CHECKS.keys() <= seen.keys()
+    assert {entry.axis for entry in bundle.evidence} <= seen.keys() | set(NOT_AGAIN) | {"environment"}
 
 
 def test_every_fact_that_was_left_out_is_noticed(bundle: Bundle, again: Again) -> None:

@@ -62,6 +62,22 @@ def test_a_kind_with_noisy_numbers_is_found(people: Any, judge: Any, look: Any, 
     assert "kind = blue" in str(flag.reason)
 
 
+def test_the_part_that_is_most_surely_worse_comes_first(people: Any, judge: Any, look: Any) -> None:
+    """Of parts for which nothing was planted: by the difference, in its own standard errors."""
+    judging = judge(people(), "cost", evaluate={"metrics": {"cost": ["mae"]}})
+    found = look(judging, "slices")
+    parts = [str(e.slice) for e in found.values() if e.metric == "mae"]
+    error = np.abs(judging.answers["cost"].value_N - judging.truths["cost"].value)
+    surely = []
+    for inside in (_rows_of(words, judging) for words in parts):
+        spread = sum(error[side].var(ddof=1) / side.sum() for side in (inside, ~inside))
+        surely.append((error[inside].mean() - error[~inside].mean()) / np.sqrt(spread))
+    assert len(parts) > 5
+    assert min(surely) > 0
+    # Welch's errors here, those of the package pool a little otherwise.
+    assert all(before > after - 0.1 for before, after in zip(surely, surely[1:], strict=False)), surely
+
+
 def test_scores_of_a_part_and_of_the_rest_by_hand(people: Any, judge: Any, look: Any) -> None:
     evaluate = {"metrics": {"cost": ["rmse"]}}
     judging = judge(people(), "cost", evaluate=evaluate)
@@ -104,6 +120,24 @@ def test_declared_parts_have_every_metric(people: Any, judge: Any, look: Any) ->
     expected = metric("roc_auc").compute(judging.answers["won"].take(rows), judging.truths["won"].take(rows))
     assert area.value == pytest.approx(expected)
     assert area.n == len(rows)
+
+
+@pytest.mark.parametrize("target", ["won", "cost"])
+def test_declared_parts_say_how_often_sets_and_intervals_hold_the_truth(
+    people: Any, judge: Any, look: Any, target: str
+) -> None:
+    judging = judge(people(), target, evaluate={"slices": ["region"]})
+    found = look(judging, "slices")[f"slices/declared/{target}/coverage/test/region = north"]
+    answer, value = judging.answers[target], judging.truths[target].value
+    rows = np.flatnonzero(np.array(judging.table.column("region").to_pylist()) == "north")
+    if target == "won":
+        held = answer.set_NC[rows, value[rows]]
+    else:
+        held = (answer.low_N[rows] <= value[rows]) & (value[rows] <= answer.high_N[rows])
+    assert 0.75 < held.mean() < 1
+    assert found.value == pytest.approx(held.mean())
+    assert found.n == len(rows)
+    assert found.interval.low < held.mean() < found.interval.high
 
 
 def test_parts_of_few_rows_are_not_named(people: Any, judge: Any, look: Any) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from trueweight.evaluate.coverage import coverages
 from trueweight.evaluate.judging import Judging
-from trueweight.evaluate.quality import Ask, estimated, now
+from trueweight.evaluate.quality import Ask, estimated, not_applicable, now
 from trueweight.evidence.record import Entry, Interval, Method
 from trueweight.metrics.beta import clopper_pearson
 from trueweight.metrics.calibration import CALIBRATION, curve, p_value
@@ -101,10 +101,7 @@ def _of_classes(target: str, answer: ClassPrediction, truth: Truth, ask: Ask) ->
 
 
 def _nothing(target: str, name: str, reason: str, ask: Ask) -> Entry:
-    return Entry(
-        id=f"calibration/{target}/{name}/{ask.role}", axis="calibration", metric=name, target=target,
-        status="not_applicable", reason=reason, data=ask.data, produced_at=now(),
-    )  # fmt: skip
+    return not_applicable(f"calibration/{target}/{name}/{ask.role}", name, reason, ask, target)
 
 
 def _curve(target: str, answer: ClassPrediction, truth: Truth, ask: Ask) -> list[Entry]:

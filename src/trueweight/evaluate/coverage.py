@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trueweight.evaluate.judging import Judging
-from trueweight.evaluate.quality import Ask, estimated, now
+from trueweight.evaluate.quality import Ask, estimated, not_applicable, now
 from trueweight.evidence.record import Entry, Method
 from trueweight.metrics.classes import coverage as of_sets
 from trueweight.metrics.conformal import ClassSets, Radius, coverage_band, coverage_tail, fewest_rows
@@ -90,10 +90,7 @@ _EMPTY = Metric("empty_sets", False, {ClassPrediction: _no_class}, "share of row
 
 
 def _nothing(target: str, name: str, reason: str, ask: Ask) -> Entry:
-    return Entry(
-        id=f"calibration/{target}/{name}/{ask.role}", axis="calibration", metric=name, target=target,
-        status="not_applicable", reason=reason, data=ask.data, produced_at=now(),
-    )  # fmt: skip
+    return not_applicable(f"calibration/{target}/{name}/{ask.role}", name, reason, ask, target)
 
 
 def _parts(answer: Prediction, truth: Truth) -> Iterator[tuple[str, str, np.ndarray]]:

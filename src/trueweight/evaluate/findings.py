@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trueweight.evaluate.quality import Ask, now
+from trueweight.evaluate.quality import Ask, not_applicable, now
 from trueweight.evidence.record import Entry, Interval, Method
 from trueweight.metrics.beta import clopper_pearson
 
@@ -51,7 +51,4 @@ def share(metric: str, hits: int, rows: int, ask: Ask, parameters: Mapping[str, 
 
 def unlooked(metric: str, why: str, ask: Ask, target: str | None = None) -> Entry:
     """What makes no sense here, and why."""
-    return Entry(
-        id=place(metric, ask, target), axis=AXIS, metric=metric, target=target, status="not_applicable", reason=why,
-        data=ask.data, produced_at=now(),
-    )  # fmt: skip
+    return not_applicable(place(metric, ask, target), metric, why, ask, target)
