@@ -22,6 +22,9 @@ MOST_PIXELS = 89_478_485
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
 
+_MAY_TURN = {"exif", "xmp"}
+"""What Pillow calls the parts of a file that may say how the camera was held."""
+
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _SIZES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 """JPEG markers of segments that hold the size."""
@@ -156,7 +159,7 @@ def decoded(content: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
         picture = _opened(content)
         if size is not None and picture.format == "JPEG":
             picture.draft(None, (2 * max(size), 2 * max(size)))
-        if picture.format in ("JPEG", "MPO", "TIFF", "WEBP") or "exif" in picture.info:
+        if picture.format in ("MPO", "TIFF") or _MAY_TURN & picture.info.keys():  # to ask takes as long as a small JPEG
             ImageOps.exif_transpose(picture, in_place=True)
         return _pixels(picture)
     except UnusableError:
