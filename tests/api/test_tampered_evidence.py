@@ -42,7 +42,9 @@ def claims() -> dict[str, Any]:
 
 SPEC = {
     "name": "claims", "model": {"preset": "fast"},
-    "evaluate": {"interval": {"n_resamples": 100}, "slices": ["sex"], "sensitive": {"columns": ["sex"], "min_group": 10}},
+    "evaluate": {
+        "interval": {"n_resamples": 100}, "slices": ["sex"], "sensitive": {"columns": ["sex"], "min_group": 10},
+    },
     "targets": {"won": "binary", "cost": "number", "class": "category", "tags": "set", "place": "vector"},
 }  # fmt: skip
 

@@ -140,6 +140,19 @@ def test_declared_parts_say_how_often_sets_and_intervals_hold_the_truth(
     assert found.interval.low < held.mean() < found.interval.high
 
 
+def test_declared_parts_of_a_number_part_the_rows_whatever_it_is_called(people: Any, judge: Any, look: Any) -> None:
+    data = people()
+    data["tenths"] = np.random.default_rng(1).integers(0, 4, 1500)  # so few values that no band is a tenth of the rows
+    data["floor"] = np.where(np.arange(1500) % 3 == 0, "tenth", "ninth")
+    judging = judge(data, evaluate={"slices": ["tenths", "floor"], "metrics": {"won": ["accuracy"]}})
+    found = look(judging, "slices")
+    parts = [e for e in found.values() if e.id.startswith("slices/declared/won/accuracy/")]
+    for column in ("tenths", "floor"):
+        mine = [e for e in parts if column in str(e.slice)]
+        assert len(mine) > 1
+        assert sum(e.n for e in mine) == len(judging.table)
+
+
 def test_parts_of_few_rows_are_not_named(people: Any, judge: Any, look: Any) -> None:
     data = people()
     data["kind"] = np.where(np.arange(1500) % 250 == 0, "Zyxwille", data["kind"])

@@ -10,7 +10,7 @@ Shape suffixes:
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -28,11 +28,17 @@ _LEVELS = 24
 """Most values of one column that are looked at, the most frequent ones."""
 
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
-_BANDS = {
+
+_Bands: TypeAlias = Mapping[tuple[float | None, float | None], str]
+
+_BANDS: _Bands = {
     (None, 0.1): "lowest tenth", (None, 0.25): "lowest quarter", (0.25, 0.5): "second quarter",
     (0.5, 0.75): "third quarter", (0.75, None): "highest quarter", (0.9, None): "highest tenth",
 }  # fmt: skip
 """Bands of a number between two of its quantiles; None is an open end."""
+
+_QUARTERS = {ends: words for ends, words in _BANDS.items() if words.endswith("quarter")}
+"""Those that part the rows, each row into one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Condition:
 
 def found_conditions(signature: Signature, table: Table, least: int) -> list[Condition]:
     """Every condition on one feature that holds for ``least`` rows, and not for all but fewer than that."""
-    found = [c for facts in signature.features() for c in _of_feature(facts, signature, table)]
+    found = [c for facts in signature.features() for c in _of_feature(facts, signature, table, _BANDS)]
     return [c for c in found if least <= c.rows_N.sum() <= len(table) - least]
 
 
@@ -61,7 +67,7 @@ def conditions_of(column: str, signature: Signature, table: Table, least: int) -
     """Every value (or band) of one column that holds for ``least`` rows: a feature's, or any other column's."""
     facts = signature.columns.get(column)
     if facts is not None and facts.role == "feature":
-        found = [c for c in _of_feature(facts, signature, table) if "tenth" not in c.words]
+        found = list(_of_feature(facts, signature, table, _QUARTERS))
     else:
         found = groups_of(column, signature, table)
     return [c for c in found if c.rows_N.sum() >= least]
@@ -108,7 +114,7 @@ def groups_of(column: str, signature: Signature, table: Table) -> list[Condition
     return found
 
 
-def _of_feature(facts: ColumnFacts, signature: Signature, table: Table) -> Iterator[Condition]:
+def _of_feature(facts: ColumnFacts, signature: Signature, table: Table, bands: _Bands) -> Iterator[Condition]:
     if facts.name not in table.names:
         return
     cells, name = cells_of(table, facts, signature.options), (facts.name,)
@@ -120,7 +126,7 @@ def _of_feature(facts: ColumnFacts, signature: Signature, table: Table) -> Itera
         case _:
             value_N = gist_of(facts.type, cells)
             if value_N is not None:
-                yield from _bands(facts, value_N)
+                yield from _bands(facts, value_N, bands)
     if cells.missing_N.any():
         yield Condition(name, f"{facts.name} is missing", cells.missing_N, True)
 
@@ -144,13 +150,13 @@ def _members(facts: ColumnFacts, cells: SetCells) -> Iterator[Condition]:
         yield Condition((facts.name,), f"{facts.name} has {level}", rows_N, True)
 
 
-def _bands(facts: ColumnFacts, value_N: np.ndarray) -> Iterator[Condition]:
+def _bands(facts: ColumnFacts, value_N: np.ndarray, bands: _Bands) -> Iterator[Condition]:
     """Between quantiles of the training rows, or of these rows where none were learnt."""
     edges = _learnt_edges(facts.learnt) or _own_edges(value_N)
     name = f"{GISTS[facts.type]} of {facts.name}" if facts.type in GISTS else facts.name
     shown = _date if facts.type == "date" else _number
     seen = set()
-    for (low, high), words in _BANDS.items():
+    for (low, high), words in bands.items():
         first, last = edges.get(low, -np.inf), edges.get(high, np.inf)
         rows_N = (value_N >= first) & (value_N < last)
         if (first, last) in seen or first >= last:

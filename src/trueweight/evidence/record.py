@@ -43,7 +43,7 @@ class Data:
 
     digest: str
     role: str
-    """"train", "validation", "calibration", "test" or "other"."""
+    """"train", "validation", "calibration", "test", "all", or "other" for rows that came later."""
 
 
 Point = tuple[float, float]
@@ -76,7 +76,8 @@ class Entry:
     id: str
     """Unique in its list, stable between runs: "quality/fraud/roc_auc/test"."""
     axis: str
-    """"quality", "baseline", "comparison", "calibration", "data", "honesty", "cost"."""
+    """What it is about: "quality", "baseline", "comparison", "verdict", "data", "cost" and so on, or the name of the
+    check that found it, such as "honesty"."""
     metric: str
     target: str | None = None
     slice: str | None = None
