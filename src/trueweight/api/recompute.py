@@ -23,15 +23,12 @@ from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask
 from trueweight.evaluate.tipping import Tipping, tipping
 from trueweight.evidence.ledger import record_known_look
-from trueweight.evidence.record import Data, Entry, Evidence
+from trueweight.evidence.record import NOT_AGAIN, Data, Entry, Evidence
 from trueweight.model.protocols import Predictor
 from trueweight.train.plan import Plan
 from trueweight.train.prepare import Prepared, prepare
 
 __all__ = ["JudgedRows", "judged_rows", "verify_path"]
-
-NOT_AGAIN = ("cost", "fit", "ledger")
-"""Axes that are not measured again: seconds never come out twice, and looks add up."""
 
 
 def verify_path(

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from trueweight.data.levels import level_numbers
 from trueweight.errors import SpecError
 from trueweight.evidence.record import Entry, Evidence
@@ -111,13 +113,24 @@ def aligned_with(prediction: Prediction, like: Prediction) -> Prediction | str:
         place = level_numbers(list(like.classes), prediction.classes)
         if len(prediction.classes) != len(like.classes) or (place < 0).any():
             return f"they know other classes: {', '.join(like.classes[:5])} and {', '.join(prediction.classes[:5])}"
-        return replace(prediction, probability_NC=prediction.probability_NC[:, place], classes=like.classes)
+        return _reordered(prediction, place, like.classes)
     if isinstance(prediction, SetPrediction) and isinstance(like, SetPrediction):
         place = level_numbers(list(like.labels), prediction.labels)
         if len(prediction.labels) != len(like.labels) or (place < 0).any():
             return "they know other labels"
         return replace(prediction, probability_NC=prediction.probability_NC[:, place], labels=like.labels)
     return prediction if type(prediction) is type(like) else "they answer different kinds of targets"
+
+
+def _reordered(prediction: ClassPrediction, place: np.ndarray, classes: tuple[str, ...]) -> ClassPrediction:
+    """The same answers with columns in another order; of two classes the other one may then be the positive one."""
+    chosen, threshold = prediction.set_NC, prediction.threshold
+    if prediction.binary and place[0] == 1:  # from p on it was the one: beyond 1 - p it is now the other
+        threshold = float(np.nextafter(1 - threshold, 2))
+    return replace(
+        prediction, probability_NC=prediction.probability_NC[:, place], classes=classes, threshold=threshold,
+        set_NC=None if chosen is None else chosen[:, place],
+    )  # fmt: skip
 
 
 def _scores(evidence: Evidence) -> list[Entry]:

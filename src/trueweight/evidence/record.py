@@ -8,9 +8,12 @@ from typing import Any, Literal, get_args
 from trueweight.errors import VerifyError
 from trueweight.files import require_types, shortened
 
-__all__ = ["SCHEMA", "Curve", "Data", "Entry", "Evidence", "Interval", "Method", "Status"]
+__all__ = ["NOT_AGAIN", "SCHEMA", "Curve", "Data", "Entry", "Evidence", "Interval", "Method", "Status"]
 
 SCHEMA = 1
+
+NOT_AGAIN = ("cost", "fit", "ledger")
+"""Axes that are not measured again: seconds never come out twice, and looks add up."""
 
 Status = Literal["measured", "estimated", "bounded", "claimed", "not_run", "not_applicable", "failed"]
 
