@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from trueweight import api
-from trueweight.api.recompute import NOT_AGAIN, _measure_again
+from trueweight.api.recompute import _measure_again
 from trueweight.bundle.bundle import Bundle
 from trueweight.bundle.verify import Again, compare_evidence
 from trueweight.evaluate.checks import CHECKS
 from trueweight.evaluate.tipping import tipping
-from trueweight.evidence.record import Entry, Evidence
+from trueweight.evidence.record import NOT_AGAIN, Entry, Evidence
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction
 from trueweight.metrics.truth import Truth
 

@@ -42,7 +42,8 @@ def test_classes_in_another_order_keep_their_columns_and_sets() -> None:
 
 def test_what_cannot_be_compared_says_why() -> None:
     one = ClassPrediction(np.full((2, 2), 0.5), ("a", "b"))
-    assert "know other classes: a, b and a, c" in str(aligned_with(ClassPrediction(one.probability_NC, ("a", "c")), one))
+    other = ClassPrediction(one.probability_NC, ("a", "c"))
+    assert "know other classes: a, b and a, c" in str(aligned_with(other, one))
     numbers, tags = NumberPrediction(np.zeros(2)), SetPrediction(np.zeros((2, 1)), ("x",))
     assert aligned_with(numbers, one) == "they answer different kinds of targets"
     assert aligned_with(tags, SetPrediction(np.zeros((2, 1)), ("y",))) == "they know other labels"

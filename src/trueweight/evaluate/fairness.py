@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from trueweight.evaluate.conditions import Condition, groups_of
+from trueweight.evaluate.group_measures import Measure, measures_of
 from trueweight.evaluate.judging import Judging
-from trueweight.evaluate.measures import Measure, measures_of
 from trueweight.evaluate.quality import Ask, not_applicable, now
 from trueweight.evidence.record import Entry, Interval, Method
 from trueweight.metrics.interval import percentiles
