@@ -122,24 +122,6 @@ def test_declared_parts_have_every_metric(people: Any, judge: Any, look: Any) ->
     assert area.n == len(rows)
 
 
-@pytest.mark.parametrize("target", ["won", "cost"])
-def test_declared_parts_say_how_often_sets_and_intervals_hold_the_truth(
-    people: Any, judge: Any, look: Any, target: str
-) -> None:
-    judging = judge(people(), target, evaluate={"slices": ["region"]})
-    found = look(judging, "slices")[f"slices/declared/{target}/coverage/test/region = north"]
-    answer, value = judging.answers[target], judging.truths[target].value
-    rows = np.flatnonzero(np.array(judging.table.column("region").to_pylist()) == "north")
-    if target == "won":
-        held = answer.set_NC[rows, value[rows]]
-    else:
-        held = (answer.low_N[rows] <= value[rows]) & (value[rows] <= answer.high_N[rows])
-    assert 0.75 < held.mean() < 1
-    assert found.value == pytest.approx(held.mean())
-    assert found.n == len(rows)
-    assert found.interval.low < held.mean() < found.interval.high
-
-
 def test_declared_parts_of_a_number_part_the_rows_whatever_it_is_called(people: Any, judge: Any, look: Any) -> None:
     data = people()
     data["tenths"] = np.random.default_rng(1).integers(0, 4, 1500)  # so few values that no band is a tenth of the rows

@@ -77,7 +77,6 @@ def quality(
     entries = []
     for target, truth in truths.items():
         names = _names(ask.evaluate, target, predictions[target], every=prefix == "quality" and slice is None)
-        names += [] if slice is None else _coverage_of_sets(predictions[target])
         asked = [metric(name) for name in names]
         entries += estimated(prefix, target, asked, predictions[target], truth, ask, slice)
         if prefix == "quality" and slice is None:
@@ -94,11 +93,6 @@ def _names(evaluate: EvaluateSpec, target: str, prediction: Prediction, *, every
     if isinstance(prediction, NumberPrediction) and prediction.low_N is not None:
         names += ["coverage", "interval_width"]
     return list(dict.fromkeys(names))
-
-
-def _coverage_of_sets(prediction: Prediction) -> list[str]:
-    """For parts of the rows alone: of all rows it is told by the check of calibration."""
-    return ["coverage"] if isinstance(prediction, ClassPrediction) and prediction.set_NC is not None else []
 
 
 _MOST_CLASSES = 20  # per-class metrics beyond this many classes drown the rest

@@ -61,8 +61,7 @@ def slices(judging: Judging) -> list[Entry]:
         losses = row_losses(judging.answers[target], truth, (ask.evaluate.metrics or {}).get(target, ()))
         if losses is None or not conditions:
             why = "no row has a known label and a finite answer" if losses is None else _too_few(least)
-            own_id = f"slices/{target}/worst_slice_flag/{ask.role}"
-            entries.append(not_applicable(own_id, "worst_slice_flag", why, ask, target))
+            entries.append(_not_applicable(f"slices/{target}/worst_slice_flag/{ask.role}", target, why, ask))
             continue
         found = search(losses, truth, conditions, least, ask.seed)
         entries += _found(target, losses, truth, found, ask, LEVEL / len(judging.truths))
@@ -73,6 +72,11 @@ def _too_few(least: int) -> str:
     return f"no value of a feature parts these rows into two parts of at least {least} rows"
 
 
+def _not_applicable(id: str, target: str | None, why: str, ask: Ask) -> Entry:
+    metric = id.split("/")[-2] if target else id.split("/")[1]
+    return not_applicable(id, metric, why, ask, target)
+
+
 def _declared(judging: Judging) -> list[Entry]:
     """Every metric that was asked for, on every part that the spec names."""
     ask, entries, seen = judging.ask, list[Entry](), set[str]()
@@ -80,13 +84,13 @@ def _declared(judging: Judging) -> list[Entry]:
         missing = [name for name in _columns(asked) if name not in judging.table.names]
         if missing:
             why = f"these rows have no column {missing[0]!r}"
-            entries.append(not_applicable(f"slices/declared/{place}/{ask.role}", "declared", why, ask))
+            entries.append(_not_applicable(f"slices/declared/{place}/{ask.role}", None, why, ask))
             continue
         parts = [c for c in _parts(judging, asked) if c.rows_N.sum() >= ask.min_group and c.words not in seen]
         seen |= {c.words for c in parts}
         if not parts:
             why = f"no part of at least {ask.min_group} rows"
-            entries.append(not_applicable(f"slices/declared/{place}/{ask.role}", "declared", why, ask))
+            entries.append(_not_applicable(f"slices/declared/{place}/{ask.role}", None, why, ask))
         for part in parts:
             rows = np.flatnonzero(part.rows_N)
             answers = {name: answer.take(rows) for name, answer in judging.answers.items()}

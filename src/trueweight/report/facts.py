@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
-from trueweight.evidence.record import NOT_AGAIN, Entry
+from trueweight.evidence.record import Entry
 from trueweight.report.html import Child, Html, el, join
 from trueweight.report.numbers import ends, number, short
 from trueweight.report.words import Words
 
 __all__ = ["Facts"]
+
+NOT_AGAIN = ("cost", "fit", "ledger")
 
 
 class Facts:
