@@ -11,7 +11,7 @@ from trueweight.report.facts import Facts
 from trueweight.report.findings import findings
 from trueweight.report.html import Child, join
 from trueweight.report.numbers import in_bytes, short, spoken, value_of
-from trueweight.report.subject import Subject
+from trueweight.report.subject import Elsewhere, Subject
 from trueweight.report.words import Words
 
 __all__ = ["Answer", "Asked", "Tone", "answers", "greater_is_better", "rival_name", "telling"]
@@ -54,7 +54,7 @@ def _better(asked: Asked) -> Answer:
     subject, words = asked.subject, asked.words
     told = [(e, _told_of(subject, e)) for e in subject.evidence.select(axis="verdict")]
     if not told:
-        return Answer("q.better", words("better.none"), (words("better.none.more"),), "open")
+        return Answer("q.better", words("better.none"), (words(subject.key("better.none.more")),), "open")
     lines = tuple(_difference(asked, verdict, entry) for verdict, entry in told if entry is not None)[:4]
     # The hardest rival decides: whoever beats only a constant answer has shown little.
     ranks = {"no": 0, "undefined": 1, "open": 2, "same": 2, "yes": 3}
@@ -127,7 +127,7 @@ def _sure(asked: Asked) -> Answer:
         words("sure.interval", metric=words.metric(entry.metric), low=low, high=high) if known else words("sure.none")
     )
     rows = words.counted(entry.n or 0, "row")
-    lines.append(words("sure.rows" if subject.role != "validation" else "sure.validation", rows=rows))
+    lines.append(words(subject.key("sure.rows") if subject.role != "validation" else "sure.validation", rows=rows))
     looks = [e for e in subject.evidence if e.metric == "look" and isinstance(e.value, int)]
     lines += [_filled(asked, "sure.look", "look", e, str(e.value)) for e in looks[:1]]
     lines += _trust(asked)
@@ -231,13 +231,33 @@ def _tenth(subject: Subject) -> tuple[Entry, float] | None:
 
 def _same(asked: Asked) -> Answer:
     subject, words = asked.subject, asked.words
+    if subject.elsewhere is not None:
+        return _same_elsewhere(asked, subject.elsewhere)
     said = words("same.golden", count=subject.golden) if subject.golden else words("same.digests")
     signed = words("same.signed", who=subject.signed_by) if subject.signed_by else words("same.unsigned")
     return Answer("q.same", words("same.yes"), (said, signed), "good")
 
 
+def _same_elsewhere(asked: Asked, one: Elsewhere) -> Answer:
+    """A file can be held against its digest; what was handed over in memory cannot."""
+    words, model = asked.words, short(one.model, 60)
+    if not asked.subject.digest:
+        return Answer("q.same", words("same.memory"), (words("same.memory.more", model=model),), "open")
+    digest = asked.subject.digest.removeprefix("sha256:")
+    compare = words("same.compare", model=model, digest=digest)
+    if one.same is None:
+        return Answer("q.same", words("same.absent"), (compare,), "open")
+    if one.same:
+        lines = (words("same.beside", model=model), words("same.unsigned.elsewhere"))
+        return Answer("q.same", words("same.yes"), lines, "good")
+    return Answer("q.same", words("same.no"), (words("same.other", model=model), compare), "bad")
+
+
 def _open(asked: Asked) -> Answer:
     subject, words = asked.subject, asked.words
+    if subject.elsewhere is not None:
+        kind = "onnx" if subject.elsewhere.kind == "onnx" else "code"
+        return Answer("q.open", words(f"open.{kind}"), (words(f"open.{kind}.more"),), "open")
     others = subject.strangers()
     listed = words("comma").join(others)
     lines = (

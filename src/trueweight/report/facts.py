@@ -1,6 +1,6 @@
 """A number that opens to how it was measured: a button, and a box that the browser itself shows and hides."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from trueweight.evidence.record import Entry
 from trueweight.report.html import Child, Html, el, join
@@ -17,12 +17,12 @@ class Facts:
 
     Args:
         words: Of the report's language.
-        bundle: Name of the model's folder, for commands.
+        command: What measures a fact again.
     """
 
-    def __init__(self, words: Words, bundle: str) -> None:
+    def __init__(self, words: Words, command: Callable[[Entry], str]) -> None:
         self._words = words
-        self._bundle = bundle
+        self._again = command
         self._used: dict[int, tuple[int, Entry]] = {}
 
     def button(self, entry: Entry, text: str | None = None) -> Html:
@@ -82,8 +82,7 @@ class Facts:
     def _command(self, entry: Entry) -> Child:
         if entry.axis in NOT_AGAIN:
             return self._words("f.not_again")
-        command = entry.reproduce or "trueweight verify BUNDLE --recompute --data SOURCE"
-        return el("code", command.replace("BUNDLE", f"{self._bundle}.bundle"))
+        return el("code", self._again(entry))
 
 
 def _method(entry: Entry) -> Child:

@@ -36,7 +36,7 @@ def findings(subject: Subject, words: Words) -> list[Finding]:
     found += [Finding(words("mind.partial"), entry, "fit") for entry in partial]
     if subject.signature.rows < FEW_ROWS:
         rows = words.counted(subject.signature.rows, "row")
-        found.append(Finding(words("mind.few", rows=rows), None, "data"))
+        found.append(Finding(words(subject.key("mind.few"), rows=rows), None, "data"))
     return found
 
 

@@ -39,7 +39,8 @@ def axis_sections(asked: Asked) -> Iterator[Html]:
         yield section(axis, words.axis(axis), words.about(axis), _state(asked, statuses.get(axis)), *body)
         if axis == "comparison":
             yield from _lines_and_confusion(asked)
-    yield section("fit", words.axis("fit"), words.about("fit"), *_axis(asked, "fit"))
+    if "fit" in present:
+        yield section("fit", words.axis("fit"), words.about("fit"), *_axis(asked, "fit"))
     missing = [
         el("div", el("dt", words.axis(axis)), el("dd", words.about(axis)), id=axis)
         for axis in AXES
