@@ -9,9 +9,13 @@ from trueweight.report.facts import Facts
 from trueweight.report.materials import bill_of_materials
 from trueweight.report.page import annex_page, html_report
 from trueweight.report.subject import AXES
+from trueweight.report.terms_en import TERMS as ENGLISH_TERMS
+from trueweight.report.terms_zh import TERMS as CHINESE_TERMS
 from trueweight.report.words import Words
-from trueweight.report.words_en import WORDS as ENGLISH
-from trueweight.report.words_zh import WORDS as CHINESE
+from trueweight.report.words_en import WORDS as ENGLISH_WORDS
+from trueweight.report.words_zh import WORDS as CHINESE_WORDS
+
+ENGLISH, CHINESE = {**ENGLISH_WORDS, **ENGLISH_TERMS}, {**CHINESE_WORDS, **CHINESE_TERMS}
 
 
 def gaps(text: str) -> list[str]:

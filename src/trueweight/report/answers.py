@@ -1,6 +1,6 @@
 """Six questions of a sceptic, answered from the evidence alone. What it does not hold is said, never guessed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,8 +9,8 @@ from trueweight.evidence.record import Entry
 from trueweight.metrics.registry import metric
 from trueweight.report.facts import Facts
 from trueweight.report.findings import findings
-from trueweight.report.html import Child, join
-from trueweight.report.numbers import in_bytes, short, spoken, value_of
+from trueweight.report.html import Child, el, join
+from trueweight.report.numbers import in_bytes, is_share, short, spoken, value_of
 from trueweight.report.subject import Elsewhere, Subject
 from trueweight.report.words import Words
 
@@ -56,11 +56,19 @@ def _better(asked: Asked) -> Answer:
     if not told:
         return Answer("q.better", words("better.none"), (words(subject.key("better.none.more")),), "open")
     lines = tuple(_difference(asked, verdict, entry) for verdict, entry in told if entry is not None)[:4]
+    lines += (_against_your_own(asked),)
     # The hardest rival decides: whoever beats only a constant answer has shown little.
     ranks = {"no": 0, "undefined": 1, "open": 2, "same": 2, "yes": 3}
     worst, rival = min(((_outcome(entry), _rival(verdict)) for verdict, entry in told), key=lambda one: ranks[one[0]])
     tone: Tone = {"yes": "good", "no": "bad"}.get(worst, "mind")  # type: ignore[assignment]
     return Answer("q.better", words(f"better.{worst}", rival=rival_name(words, rival)), lines, tone)
+
+
+def _against_your_own(asked: Asked) -> Child:
+    """What the evidence cannot know: how it does against the model that the reader has already."""
+    command = el("code", f"trueweight diff OLD.bundle {asked.subject.name}.bundle")
+    before, _, after = asked.words("better.yours", command="\0").partition("\0")
+    return join(before, command, after)
 
 
 def telling(subject: Subject, target: str) -> Entry | None:
@@ -102,6 +110,12 @@ def greater_is_better(name: str) -> bool:
 def _difference(asked: Asked, verdict: Entry, entry: Entry) -> Child:
     value, low, high = spoken(entry, plus=True)
     many = len(asked.subject.targets()) > 1
+    if _outcome(entry) == "same":
+        rival = rival_name(asked.words, _rival(verdict))
+        return join(
+            f"{entry.target}: " if many else None,
+            _filled(asked, "better.each.same", "value", entry, value, rival=rival),
+        )
     key, pieces = ("better.each", {"low": low, "high": high}) if low else ("better.each.bare", {})
     said = asked.words(
         key,
@@ -132,9 +146,19 @@ def _sure(asked: Asked) -> Answer:
     lines += [_filled(asked, "sure.look", "look", e, str(e.value)) for e in looks[:1]]
     lines += _trust(asked)
     many_looks = any(isinstance(e.value, int) and e.value > MANY_LOOKS for e in looks)
-    return Answer(
-        "q.sure", said, tuple(lines), "good" if known and not many_looks and subject.role == "test" else "mind"
-    )
+    sure = known and not many_looks and subject.role == "test" and not _wide(entry)
+    return Answer("q.sure", said, tuple(lines), "good" if sure else "mind")
+
+
+WIDE_SHARE, WIDE = 0.1, 0.25
+"""Widths of an interval from which on little is known: of a share, and of others as a share of the value."""
+
+
+def _wide(entry: Entry) -> bool:
+    if entry.interval is None:
+        return True
+    width = entry.interval.high - entry.interval.low
+    return width > (WIDE_SHARE if is_share(entry) else WIDE * abs(value_of(entry) or 0.0))
 
 
 MANY_LOOKS = 5
@@ -157,9 +181,9 @@ def _trust(asked: Asked) -> list[Child]:
     return found or [asked.words("sure.calibration.not")]
 
 
-def _filled(asked: Asked, key: str, name: str, entry: Entry, text: str) -> Child:
+def _filled(asked: Asked, key: str, name: str, entry: Entry, text: str, **more: str) -> Child:
     """A sentence with one number in it that opens."""
-    before, _, after = asked.words(key, **{name: "\0"}).partition("\0")
+    before, _, after = asked.words(key, **{name: "\0"}, **more).partition("\0")
     return join(before, asked.facts.button(entry, text), after)
 
 
@@ -168,10 +192,11 @@ def _fails(asked: Asked) -> Answer:
     flags = [e for e in subject.evidence if e.axis in ("slices", "fairness") and e.metric.endswith("flag")]
     raised = [e for e in flags if e.value == 1]
     if raised:
-        lines: list[Child] = [join(short(e.reason or "", 260)) for e in raised[:2]]
+        # What to do about it stands below, under what to mind.
+        lines: list[Child] = [asked.facts.button(e, short((e.reason or "").split("; ")[0], 260)) for e in raised[:2]]
         return Answer("q.fails", words("fails.flag"), tuple(lines), "bad")
     looked = any(e.value == 0 for e in flags)
-    missing: tuple[Child, ...] = _weakest(asked) if looked else (words("fails.slices.not"),)
+    missing: tuple[Child, ...] = _weakest(asked) if looked else (_not_looked(asked, flags),)
     if (worst := _worst_class(subject)) is not None:
         label, entry = worst
         rows = _rows_of(subject, entry)
@@ -183,15 +208,23 @@ def _fails(asked: Asked) -> Answer:
     if (tail := _tenth(subject)) is not None:
         entry, value = tail
         told = _filled(asked, "fails.ends", "value", entry, f"{value:.3g}")
-        return Answer("q.fails", words("fails.nothing" if looked else "fails.not"), (told, *missing), "open")
+        said, tone = ("fails.nothing", "good") if looked else ("fails.not", "open")
+        return Answer("q.fails", words(said), (told, *missing), tone)  # type: ignore[arg-type]
     if looked:
         return Answer("q.fails", words("fails.nothing"), missing, "good")
     return Answer("q.fails", words("fails.not"), (words("fails.not.more"),), "open")
 
 
+def _not_looked(asked: Asked, flags: Sequence[Entry]) -> Child:
+    """Why parts of the rows were not looked at, where that is known."""
+    why = next((e.reason for e in flags if e.axis == "slices" and e.reason), None)
+    return asked.words("fails.slices.why", why=short(why, 160)) if why else asked.words("fails.slices.not")
+
+
 def _weakest(asked: Asked) -> tuple[Child, ...]:
     """The part of the rows that the check of slices puts first: the worst, though chance may explain it."""
-    parts = [e for e in asked.subject.evidence.select(axis="slices") if e.slice and value_of(e) is not None]
+    known = [e for e in asked.subject.evidence.select(axis="slices") if e.slice and value_of(e) is not None]
+    parts = [e for e in known if not e.id.startswith("slices/declared/")]  # those are in the order of the spec
     if not parts:
         return (asked.words("fails.groups"),)
     part, metric = short(parts[0].slice or "", 60), asked.words.metric(parts[0].metric)
@@ -207,7 +240,12 @@ def _worst_class(subject: Subject) -> tuple[str, Entry] | None:
         if e.metric.startswith("recall[") and e.slice is None and value_of(e) is not None
     ]
     # By the favourable end: a class of three rows, none of which was found, is not known to be bad.
-    return min(found, key=lambda one: one[1].interval.high if one[1].interval else 1.0, default=None)
+    known = [one for one in found if one[1].interval is not None and one[1].interval.high < WELL_FOUND]
+    return min(known, key=lambda one: one[1].interval.high if one[1].interval else 1.0, default=None)
+
+
+WELL_FOUND = 0.95
+"""Share of its rows below which a class is surely found before it is called the worst: else nothing is shown."""
 
 
 def _rows_of(subject: Subject, entry: Entry) -> int:
@@ -277,20 +315,29 @@ def _help(asked: Asked) -> Answer:
     subject, words = asked.subject, asked.words
     found = [f for f in findings(subject, words) if f.entry is not None and f.entry.metric.endswith("flag")]
     if found:
-        return Answer("q.help", words("help.flag"), (short(found[0].text, 260),), "mind")
+        entry, more = found[0].entry, len(found) - 1
+        assert entry is not None
+        what = [words.flag(entry.metric), *([words("help.flag.more", count=more)] if more else [])]
+        return Answer("q.help", words("help.flag"), (words("comma").join(what), words("help.flag.where")), "mind")
     if subject.role == "validation":
         return Answer("q.help", words("help.unsealed"), (words("sealed"),), "mind")
     gains = [e for e in subject.evidence if e.metric == "gain_of_twice_the_rows" and value_of(e) is not None]
     shown = [e for e in gains if e.interval is not None and e.interval.low > 0]
     if shown:
         return Answer("q.help", words("help.more"), tuple(_gain(asked, e) for e in shown[:2]), "open")
-    none = tuple(_gain(asked, e) for e in gains[:1])
+    none = tuple(_gain(asked, e) for e in gains[:1]) or _curve_missing(asked)
     simple = [e for e in subject.evidence.select(axis="verdict") if _rival(e) == "linear"]
     if any(_outcome(_told_of(subject, e)) in ("no", "same") for e in simple):
         return Answer("q.help", words("help.simple"), (words("help.simple.more"), *none), "mind")
     if (worst := _worst_class(subject)) is not None and not gains:
-        return Answer("q.help", words("help.class", label=worst[0]), (words("help.class.more"),), "open")
+        return Answer("q.help", words("help.class", label=worst[0]), (words("help.class.more"), *none), "open")
     return Answer("q.help", words("help.unknown"), none or (words("help.unknown.more"),), "open")
+
+
+def _curve_missing(asked: Asked) -> tuple[Child, ...]:
+    """Why nobody knows whether more rows would help."""
+    reasons = [e.reason for e in asked.subject.evidence.select(metric="learning_curve") if e.reason and e.value is None]
+    return (asked.words("help.curve", why=short(reasons[0], 160)),) if reasons else ()
 
 
 def _gain(asked: Asked, entry: Entry) -> Child:

@@ -13,6 +13,8 @@ __all__ = ["first_screen"]
 
 MOST_TARGETS = 3
 MOST_FINDINGS = 4
+MOST_SIGNS = 340
+"""Of a finding: most are told whole."""
 
 _SIGNS = {"good": "✓", "mind": "!", "bad": "✕", "open": "?"}
 
@@ -127,7 +129,8 @@ def _mind(asked: Asked) -> Html:
     words, found = asked.words, findings(asked.subject, asked.words)
     looked = any(e.metric.endswith("flag") and e.status == "measured" for e in asked.subject.evidence)
     items: list[Child] = [
-        el("li", el("a", short(f.text, 220), href=f"#{_PLACES.get(f.axis, f.axis)}")) for f in found[:MOST_FINDINGS]
+        el("li", el("a", short(f.text, MOST_SIGNS), href=f"#{_PLACES.get(f.axis, f.axis)}"))
+        for f in found[:MOST_FINDINGS]
     ]
     if len(found) > MOST_FINDINGS:
         items.append(el("li", el("a", words("mind.more", count=len(found) - MOST_FINDINGS), href="#honesty")))

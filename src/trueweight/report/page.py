@@ -67,7 +67,7 @@ def _examples(asked: Asked) -> Html | None:
             el("p", words("examples.none"), " ", el("code", "trueweight report --examples"), class_="state")
         ]
     else:
-        parts = [*example_parts(examples, words)]
+        parts = [*example_parts(examples, words, asked.facts)]
     about = words("examples.about", source=short(examples.source, 80)) if examples else ""
     return section("examples", words("examples"), about, *parts)
 
