@@ -97,6 +97,40 @@ def test_a_flag_is_on_the_first_screen_and_a_clean_one_is_not(subject, make_subj
     assert "Nothing was flagged by the checks that ran." in first_screen(enough)
 
 
+def test_what_two_checks_found_is_said_once(make_subject):
+    from trueweight.evidence.record import Entry
+
+    def told(*metrics: str) -> str:
+        facts = {"axis": "honesty", "target": "won"}
+        flags = [Entry(id=f"honesty/{m}", metric=m, value=1, unit="flag", reason=m, **facts) for m in metrics]
+        leak = Entry(id="honesty/leak/0", metric="paid alone tells won", value=0.99, reason="known before?", **facts)
+        twins = Entry(id="honesty/twins", metric="twins", value=3, unit="rows", **facts)
+        return first_screen(make_subject([*flags, leak, twins]))
+
+    assert "paid alone tells won" in told()
+    assert "3 of the test rows" in told("leak_flag")
+    assert "paid alone tells won" not in told("leak_flag")
+    assert "3 of the test rows" not in told("near_duplicates_flag")
+    assert "paid alone tells won" in told("label_noise_flag")  # another flag says nothing of it
+
+
+def test_declared_parts_are_one_plot_worst_first(subject, make_subject):
+    from dataclasses import replace
+
+    accuracy = subject.evidence[0]
+    many = [
+        replace(accuracy, id=f"slices/declared/t/{metric}/test/{i}", axis="slices", metric=metric,
+                slice=f"shop = {i:02}", value=0.6 + i / 100, interval=replace(accuracy.interval, low=0.5 + i / 100, high=0.7 + i / 100))
+        for i in range(30)
+        for metric in ("roc_auc", "accuracy", "log_loss")
+    ]  # fmt: skip
+    text = html_report(make_subject([*subject.evidence, *many[::-1]]))
+    part = text[text.index('<section id="slices"') :].partition("</section>")[0]
+    assert part.index("shop = 00") < part.index("shop = 01") < part.index("<details") < part.index("shop = 12")
+    assert part.count("shop = 03") == 1  # the other metrics stand among all facts
+    assert "The same parts by" in part
+
+
 def test_what_was_not_looked_at_is_seen(subject):
     page = Page(html_report(subject))
     assert "Not looked at" in page.text
