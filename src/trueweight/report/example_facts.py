@@ -65,7 +65,7 @@ class ExampleFacts:
         status: Any = {"passed": "measured"}.get(proof.status, proof.status)
         entry = self._entry(
             f"proof_{proof.name.replace(' ', '_')}", proof.value, None, proof.interval, "bootstrap", proof.n,
-            status=status, reason=proof.reason or proof.name,
+            status=status, reason=self.words.told(proof.reason) or proof.name,
         )  # fmt: skip
         name = self.words.proof(proof.name)
         return self._button(name if proof.value is None else f"{name} {_plain(proof.value)}", entry)

@@ -8,6 +8,7 @@ from trueweight.report.first import first_screen
 from trueweight.report.html import Child, Html, el
 from trueweight.report.numbers import short
 from trueweight.report.sections import axis_sections, fact_rows, section
+from trueweight.report.spoken import in_language
 from trueweight.report.style import style
 from trueweight.report.subject import Later, Subject
 from trueweight.report.words import Language, Words
@@ -25,9 +26,10 @@ def html_report(subject: Subject, language: Language = "en") -> str:
 
     Args:
         subject: The model, its evidence, and what was found when it was opened.
-        language: Of our words; what the evidence says in sentences of its own stays English.
+        language: Of our words, and of sentences that our checks have written.
     """
     words = Words(language)
+    subject = in_language(subject, words)
     asked = Asked(subject, words, Facts(words, subject.again))
     main = el(
         "main", first_screen(asked), _contents(asked), *axis_sections(asked), _examples(asked), _columns(asked),
@@ -84,8 +86,8 @@ def _columns(asked: Asked) -> Html:
     lines = []
     for facts in list(subject.signature.columns.values())[:MOST_COLUMNS]:
         missing = f"{100 * facts.missing / facts.rows:.3g} %" if facts.rows and facts.missing else "0"
-        held = subject.summaries.get(facts.name, "") or facts.why
-        cells = [facts.role, words.type(facts.type), missing, short(held, 160)]
+        held = subject.summaries.get(facts.name, "") or words.told(facts.why)
+        cells = [words.told(facts.role), words.type(facts.type), missing, short(held, 160)]
         lines.append(el("tr", el("th", short(facts.name, 60), scope="row"), *[el("td", cell) for cell in cells]))
     table = el("table", el("thead", head), el("tbody", *lines), class_="facts")
     notes = [e for e in subject.of_axis("data") if isinstance(e.value, str)]

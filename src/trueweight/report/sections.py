@@ -191,7 +191,9 @@ def _flag(asked: Asked, entry: Entry) -> Html:
     state = "found" if entry.value == 1 else "clean" if entry.value == 0 else "unknown"
     sign = el("span", {"found": "!", "clean": "✓", "unknown": "?"}[state], class_=f"sign {state}", aria_hidden="true")
     told = short(entry.reason, 500) if entry.reason else words.flag(entry.metric)
-    return el("li", sign, el("span", asked.facts.button(entry, words(f"flag.{state}")), f": {told}"), class_=state)
+    return el(
+        "li", sign, el("span", asked.facts.button(entry, words(f"flag.{state}")), words("colon"), told), class_=state
+    )
 
 
 def _figures(asked: Asked, entries: Sequence[Entry]) -> Child:
@@ -238,7 +240,7 @@ def fact_rows(asked: Asked, entries: Sequence[Entry]) -> Html:
         found = ends(e)
         what = [words.metric(e.metric), f" · {e.target}" if e.target and f"/{e.target}/" in e.id else None]
         what.append(el("span", short(e.slice, 90), class_="note") if e.slice else None)
-        status = words(f"status.{e.status}") + (f": {short(e.reason, 160)}" if e.reason else "")
+        status = words(f"status.{e.status}") + (words("colon") + short(e.reason, 160) if e.reason else "")
         lines.append(
             el("tr", el("th", *what, scope="row"), el("td", asked.facts.button(e, _with_unit(e))),
                el("td", f"{found[0]} … {found[1]}" if found else ""), el("td", "" if e.n is None else f"{e.n:,}"),

@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 
 from trueweight.report.terms_en import TERMS as ENGLISH_TERMS
 from trueweight.report.terms_zh import TERMS as CHINESE_TERMS
+from trueweight.report.translate import in_chinese
 from trueweight.report.words_en import WORDS as ENGLISH
 from trueweight.report.words_zh import WORDS as CHINESE
 
@@ -43,7 +44,9 @@ class Words:
     def metric(self, name: str) -> str:
         """A metric by the name that people know; of others, the name itself."""
         base, _, label = name.partition("[")
-        known = self._table.get(f"metric.{base}") or self._of_another(base) or base.replace("_", " ")
+        if base.endswith("flag"):
+            return self.flag(base)
+        known = self._table.get(f"metric.{base}") or self._of_another(base) or self.told(base.replace("_", " "))
         return f"{known} [{label}" if label else known
 
     def _of_another(self, name: str) -> str:
@@ -64,7 +67,11 @@ class Words:
 
     def told(self, text: str) -> str:
         """A sentence of the evidence, in the report's language as far as it is known."""
-        return text
+        return text if self.language == "en" else in_chinese(text) or text
+
+    def unit(self, name: str) -> str:
+        """What a value is counted in."""
+        return self._table.get(f"unit.{name}") or self.told(name)
 
     def flag(self, metric: str) -> str:
         """What a flag looks for."""

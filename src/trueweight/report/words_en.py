@@ -212,6 +212,7 @@ WORDS: Mapping[str, str] = {
     "examples.place": "pixels {left}–{right} across, {top}–{bottom} down",
     "examples.row": "row {row}",
     "looked.near_duplicates_flag": "copies of test rows among those it learnt from",
+    "looked.energy_flag": "energy counters that stand still",
     "looked.leak_flag": "columns that give the answer away",
     "looked.label_noise_flag": "wrong labels",
     "sure.calibrated": "Its probabilities: no calibration error is shown: {value}.",

@@ -205,6 +205,7 @@ WORDS: Mapping[str, str] = {
     "examples.place": "横向 {left}–{right}、纵向 {top}–{bottom} 像素",
     "examples.row": "第 {row} 行",
     "looked.near_duplicates_flag": "训练数据中与测试行近乎相同的行",
+    "looked.energy_flag": "停住不动的能耗计数器",
     "looked.leak_flag": "泄露答案的列",
     "looked.label_noise_flag": "错误的标签",
     "sure.calibrated": "它给出的概率：未发现校准误差（{value}）。",
