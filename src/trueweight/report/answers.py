@@ -240,12 +240,8 @@ def _worst_class(subject: Subject) -> tuple[str, Entry] | None:
         if e.metric.startswith("recall[") and e.slice is None and value_of(e) is not None
     ]
     # By the favourable end: a class of three rows, none of which was found, is not known to be bad.
-    known = [one for one in found if one[1].interval is not None and one[1].interval.high < WELL_FOUND]
+    known = [one for one in found if one[1].interval is not None and (value_of(one[1]) or 0.0) < 1]
     return min(known, key=lambda one: one[1].interval.high if one[1].interval else 1.0, default=None)
-
-
-WELL_FOUND = 0.95
-"""Share of its rows below which a class is surely found before it is called the worst: else nothing is shown."""
 
 
 def _rows_of(subject: Subject, entry: Entry) -> int:
