@@ -157,6 +157,18 @@ def test_better_or_worse_follows_the_metric(subject, make_subject):
     assert "Not shown against the linear model" in told("accuracy")
 
 
+def test_numbers_are_not_asked_about_probabilities(subject, make_subject):
+    from dataclasses import replace
+
+    def told(kind: str) -> str:
+        known = subject.signature
+        columns = {n: replace(f, type=kind) if f.role == "target" else f for n, f in known.columns.items()}
+        return first_screen(make_subject(signature=replace(known, columns=columns)))
+
+    assert "Whether its probabilities can be trusted was not looked at." in told("binary")
+    assert "No interval comes with its answers" in told("number")
+
+
 def test_nothing_measured_is_said(make_subject):
     told = first_screen(make_subject([]))
     assert "Nothing was measured" in told

@@ -178,7 +178,8 @@ def _trust(asked: Asked) -> list[Child]:
         found.append(join(told[0], asked.facts.button(entry), told[2]))
     covered = [e for e in subject.evidence if e.metric == "coverage" and e.slice is None and value_of(e) is not None]
     found += [_filled(asked, "sure.coverage", "value", e, spoken(e)[0]) for e in covered[:1]]
-    return found or [asked.words("sure.calibration.not")]
+    numbers = {facts.type for facts in subject.targets()} <= {"number", "vector"}
+    return found or [asked.words("sure.numbers.not" if numbers else "sure.calibration.not")]
 
 
 def _filled(asked: Asked, key: str, name: str, entry: Entry, text: str, **more: str) -> Child:

@@ -68,6 +68,7 @@ WORDS: Mapping[str, str] = {
     "sure.look": "Look number {look} at these test rows.",
     "sure.calibration": "Its probabilities: {metric} {value}.",
     "sure.coverage": "{value} of rows lie in the interval or set given with each answer.",
+    "sure.numbers.not": "No interval comes with its answers, or whether they hold was not looked at.",
     "sure.calibration.not": "Whether its probabilities can be trusted was not looked at.",
     "fails.flag": "A group of rows fails more than chance explains",
     "fails.nothing": "No group found where it clearly fails",

@@ -66,6 +66,7 @@ WORDS: Mapping[str, str] = {
     "sure.look": "这是第 {look} 次查看这些测试数据。",
     "sure.calibration": "它给出的概率：{metric} {value}。",
     "sure.coverage": "{value} 的行落在随答案给出的区间或集合内。",
+    "sure.numbers.not": "答案没有附带区间，或者没有检查区间是否成立。",
     "sure.calibration.not": "没有检查它给出的概率是否可信。",
     "fails.flag": "有一组数据的错误超出偶然",
     "fails.nothing": "没有找到明显出错的群组",
