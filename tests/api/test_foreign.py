@@ -90,6 +90,15 @@ def test_labels_alone_say_nothing_about_probabilities() -> None:
     assert not api.gate(found, [{"target": "default", "metric": "log_loss", "at_most": 9}]).passed
 
 
+def test_rows_are_not_compared_with_themselves() -> None:
+    """What is known of the columns comes from the judged rows: no drift between them says nothing."""
+    found = measured(positive, settings=["evaluate.checks=[drift, explanation]"])
+    (drift,) = found.select(axis="drift")
+    assert (drift.id, drift.status) == ("drift/check/other", "not_applicable")
+    assert "training rows" in (drift.reason or "")
+    assert found.select(axis="explanation")
+
+
 def positive(frame: Any) -> np.ndarray:
     return 1 / (1 + np.exp(-np.asarray(frame["income"], dtype=float)))
 

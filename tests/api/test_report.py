@@ -1,6 +1,7 @@
 """``report`` on a bundle that was really trained, from Python and the command line."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,14 @@ def test_rows_are_explained_where_some_are_given(trained, tmp_path):
     text = trueweight.report(trained[0], tmp_path / "a.html", examples=trained[1], rows=1).read_text()
     assert "Columns (Shapley values) · won" in text
     assert "Row 0:" in text
+
+
+def test_a_chinese_page_holds_no_english_sentence(trained, tmp_path):
+    """But for code: commands, ids, and parameters of methods that are no text."""
+    trueweight.evaluate(trained[0], trained[1])
+    page = trueweight.report(trained[0], tmp_path / "zh.html", language="zh", examples=trained[1], rows=2).read_text()
+    text = re.sub("<style.*?</style>|<code.*?</code>", "", page, flags=re.DOTALL)
+    shown = [*re.findall(r">([^<>]+)<", text), *re.findall(r'aria-label="([^"]+)"', text)]
+    plain = [re.sub(r"\{.*", "", one) for one in shown]
+    assert {one for one in plain if re.search(r"\b[a-z]{2,}( [a-z]{2,}){2,}\b", one)} == set()
+    assert len(shown) > 500

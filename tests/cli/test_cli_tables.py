@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from trueweight.cli.tables import aligned, confusion_tables, data_remarks, evidence_table
+from trueweight.cli.tables import aligned, check_remarks, confusion_tables, data_remarks, evidence_table, remarks
 from trueweight.evidence.record import Data, Entry, Evidence, Interval
 
 TEST = Data("sha256:0", "test")
@@ -93,6 +93,40 @@ def test_one_is_told_as_one() -> None:
         "  1 row repeats an earlier one (see data.drop_duplicates)",
         "  1 cell: missing in x",
     ]
+
+
+def flag(metric: str, reason: str, target: str | None = "y") -> Entry:
+    place = f"honesty/{target}/{metric}"
+    return Entry(id=place, axis="honesty", metric=metric, target=target, value=1, unit="flag", reason=reason)
+
+
+def leak(target: str) -> Entry:
+    return Entry(
+        id=f"honesty/leak/{target}", axis="honesty", metric=f"paid alone tells {target}", target=target, value=0.99,
+        reason="is it known before the target is?",
+    )  # fmt: skip
+
+
+def test_what_two_checks_find_is_said_once() -> None:
+    twins = Entry(id="honesty/twins", axis="honesty", metric="twins", value=3, unit="rows")
+    found = Evidence((flag("leak_flag", "'paid' alone tells 'y'"), leak("y"), leak("z"), twins))
+    assert check_remarks(found) == [
+        "  'paid' alone tells 'y'",
+        "  paid alone tells z: is it known before the target is?",
+    ]
+    assert data_remarks(found) == ["  3 test rows have the same features as rows that trained: scored without too"]
+    assert data_remarks(Evidence((flag("near_duplicates_flag", "copies", None), twins))) == []
+
+
+def test_what_checks_find_is_not_called_the_data() -> None:
+    gap = Entry(id="data/rows/gap", axis="data", metric="rows", value=2, unit="rows")
+    both = Evidence((flag("label_noise_flag", "labels look wrong"), gap))
+    assert remarks(both) == [
+        "What the checks found:", "  labels look wrong",
+        "About the data:", "  2 rows in split.gap are used by nobody",
+    ]  # fmt: skip
+    assert remarks(Evidence((gap,)))[0] == "About the data:"
+    assert remarks(Evidence(())) == []
 
 
 def test_a_label_of_a_megabyte_does_not_fill_the_terminal() -> None:

@@ -1,6 +1,7 @@
 """Explained rows on the page: words, places, columns; failed explanations are not drawn; user text stays text."""
 
 import io
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from trueweight.explain.record import Attribution, Change, Explanation, Explanations, Part, Proof
 from trueweight.report.examples import Examples, Picture, example_parts
+from trueweight.report.facts import Facts
 from trueweight.report.html import join
 from trueweight.report.page import html_report
 from trueweight.report.words import Words
@@ -21,7 +23,14 @@ def explanation(parts: list[Part], values: list[float], column: str = "", **chan
 
 
 def drawn(one: Explanation, pictures: Any = None) -> str:
-    return join([*example_parts(Examples(Explanations((one,)), pictures or {}, "new.csv"), Words("en"))])
+    words = Words("en")
+    facts = Facts(words, lambda entry: entry.reproduce or "")
+    parts = join([*example_parts(Examples(Explanations((one,)), pictures or {}, "new.csv"), words, facts)])
+    return join(parts, facts.boxes())
+
+
+def text_of(markup: str) -> str:
+    return re.sub("<[^>]+>", "", markup)
 
 
 WORDS = explanation(
@@ -34,8 +43,22 @@ def test_words_are_tinted_by_what_they_do():
     assert '<mark class="down" style="--v:25%" title="-0.2">&lt;b&gt;bad</mark>' in told
     assert '<mark class="up" style="--v:50%" title="+0.4">good</mark>' in told
     assert "<mark" not in told.partition("and ")[0].rpartition("</mark>")[2]
-    assert "Row 3: yes 0.8 (usual: 0.5)" in told
-    assert "deletion 0.2: faster" in told
+    assert "Row 3: yes 0.8 (usual: 0.5)" in text_of(told)
+    assert "deletion 0.2: faster" in text_of(told)
+
+
+@pytest.mark.parametrize("errors", [None, (0.05, 0.1, 0.1)])
+def test_every_number_opens_to_how_it_was_found(errors):
+    one = replace(WORDS, items=(replace(WORDS.items[0], errors=errors),))
+    told = drawn(replace(one, parameters={"pairs": 8}))
+    buttons, boxes = re.findall('popovertarget="(f[0-9]+)"', told), re.findall('id="(f[0-9]+)"', told)
+    # The answer, the usual one, three words, one check; only tints of words, which stand beside, have no button.
+    assert len(buttons) == len(set(buttons)) == len(boxes) == 6
+    shown = re.sub("<(button|mark|div id|span class=.scale).*?</(button|mark|dl></div|i></span)>", "", told)
+    assert not re.search(r"[+-]?\d\.\d", text_of(shown))
+    for word in ("pairs=8", "trueweight explain BUNDLE SOURCE --rows 4 --method occlusion --target t", "row 3"):
+        assert word in text_of(told)
+    assert ("95 %, standard error" in text_of(told)) is (errors is not None)
 
 
 def png() -> bytes:

@@ -60,7 +60,8 @@ def test_every_number_opens_to_its_fact(page):
     assert len(ids) == len(set(ids))
     assert set(places) <= set(ids)
     assert len(set(places)) > 20
-    for word in ("bootstrap", "442", "trueweight verify shop.bundle --recompute", "k=<b>"):
+    assert "bootstrap" in page.text or "自助法" in page.text
+    for word in ("442", "trueweight verify shop.bundle --recompute", "k=<b>"):
         assert word in page.text
 
 
@@ -97,6 +98,42 @@ def test_a_flag_is_on_the_first_screen_and_a_clean_one_is_not(subject, make_subj
     assert "Nothing was flagged by the checks that ran." in first_screen(enough)
 
 
+def test_what_two_checks_found_is_said_once(make_subject):
+    from trueweight.evidence.record import Entry
+
+    def told(*metrics: str) -> str:
+        facts = {"axis": "honesty", "target": "won"}
+        flags = [Entry(id=f"honesty/{m}", metric=m, value=1, unit="flag", reason=m, **facts) for m in metrics]
+        leak = Entry(id="honesty/leak/0", metric="paid alone tells won", value=0.99, reason="known before?", **facts)
+        twins = Entry(id="honesty/twins", metric="twins", value=3, unit="rows", **facts)
+        return first_screen(make_subject([*flags, leak, twins]))
+
+    assert "paid alone tells won" in told()
+    assert "3 of the test rows" in told("leak_flag")
+    assert "paid alone tells won" not in told("leak_flag")
+    assert "3 of the test rows" not in told("near_duplicates_flag")
+    assert "paid alone tells won" in told("label_noise_flag")  # another flag says nothing of it
+
+
+def test_declared_parts_are_one_plot_worst_first(subject, make_subject):
+    from dataclasses import replace
+
+    accuracy = subject.evidence[0]
+    many = [
+        replace(
+            accuracy, id=f"slices/declared/t/{metric}/test/{i}", axis="slices", metric=metric, slice=f"shop = {i:02}",
+            value=0.6 + i / 100, interval=replace(accuracy.interval, low=0.5 + i / 100, high=0.7 + i / 100),
+        )
+        for i in range(30)
+        for metric in ("roc_auc", "accuracy", "log_loss")
+    ]  # fmt: skip
+    text = html_report(make_subject([*subject.evidence, *many[::-1]]))
+    part = text[text.index('<section id="slices"') :].partition("</section>")[0]
+    assert part.index("shop = 00") < part.index("shop = 01") < part.index("<details") < part.index("shop = 12")
+    assert part.count("shop = 03") == 1  # the other metrics stand among all facts
+    assert "The same parts by" in part
+
+
 def test_what_was_not_looked_at_is_seen(subject):
     page = Page(html_report(subject))
     assert "Not looked at" in page.text
@@ -118,6 +155,18 @@ def test_better_or_worse_follows_the_metric(subject, make_subject):
 
     assert "Yes, better than the linear model" in told("log_loss")  # 0.06 less loss
     assert "Not shown against the linear model" in told("accuracy")
+
+
+def test_numbers_are_not_asked_about_probabilities(subject, make_subject):
+    from dataclasses import replace
+
+    def told(kind: str) -> str:
+        known = subject.signature
+        columns = {n: replace(f, type=kind) if f.role == "target" else f for n, f in known.columns.items()}
+        return first_screen(make_subject(signature=replace(known, columns=columns)))
+
+    assert "Whether its probabilities can be trusted was not looked at." in told("binary")
+    assert "No interval comes with its answers" in told("number")
 
 
 def test_nothing_measured_is_said(make_subject):

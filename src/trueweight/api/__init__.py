@@ -282,7 +282,8 @@ def report(
     """Write a bundle's evidence, and what was measured later, for people.
 
     Args:
-        bundle: A bundle or its path.
+        bundle: A bundle or its path; of a model that was trained elsewhere the ``NAME.evidence`` folder that
+            :func:`evaluate` wrote, or a file in it.
         out: ``.html`` is the page, ``.md`` the model card, ``.cdx.json`` a CycloneDX bill of materials,
             ``.annex-iv.md`` a map to Annex IV of the EU AI Act. ``NAME.html`` beside the bundle by default.
         language: ``"en"`` or ``"zh"``.
@@ -298,11 +299,14 @@ def report(
         VerifyError: It is no bundle, or was changed.
         DataError: ``examples`` cannot be read.
     """
-    from trueweight.api.reported import report_bundle
+    from trueweight.api.reported import report_bundle, report_evidence
 
-    opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
+    to = None if out is None else Path(out)
+    if (written := report_evidence(bundle, to, language, explain=examples is not None)) is not None:
+        return written
+    opened = _opened(bundle, allow)
     table = None if examples is None else _read_like(opened, examples)
-    return report_bundle(opened, None if out is None else Path(out), language, table, rows)
+    return report_bundle(opened, to, language, table, rows)
 
 
 def init(source: Any, target: str | Sequence[str], *, name: str | None = None) -> str:

@@ -3,8 +3,10 @@
 Nothing is known of how the model was trained: no split, no baselines, no training rows. What needs these says so.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +14,7 @@ import numpy as np
 
 from trueweight.api.request import as_cases, data_spec_of
 from trueweight.bundle.detached import evidence_folder, write_detached
+from trueweight.bundle.redact import without_folders_in_setting
 from trueweight.bundle.verify import ANSWERED
 from trueweight.data.cells import LevelCells
 from trueweight.data.guess import guess_target
@@ -97,8 +100,31 @@ def evaluate_foreign(asked: Foreign, *, out: Path | None, keep: bool, by: str) -
     folder = out if out is not None else evidence_folder(asked.model) if isinstance(asked.model, str | Path) else None
     if keep and folder is not None:
         digest = digest_file(Path(asked.model)) if model.kind == "onnx" else ""
-        write_detached(folder, digest, evidence, by, model={"name": model.name, "kind": model.kind})
+        named = {"name": model.name, "kind": model.kind}
+        write_detached(folder, digest, evidence, by, model=named, about=_about(asked, model, signature, resolved))
     return evidence
+
+
+def _about(asked: Foreign, model: Model, signature: Signature, spec: RunSpec) -> dict[str, Any]:
+    """What a report needs beside the facts: columns as these rows showed them, what the owner wrote, the command."""
+    kept = spec.model_dump(mode="json", exclude_none=True, include={"version", "name", "targets", "card", "bundle"})
+    command, known = _command(asked, model), signature.to_json()
+    return {"signature": known, "spec": kept, "command": command, "trueweight": version("trueweight")}
+
+
+def _command(asked: Foreign, model: Model) -> str:
+    """What measures again, but for the names of files, which are nobody's business."""
+    settings = [without_folders_in_setting(text) for text in asked.settings]
+    if model.kind != "onnx":
+        more = f", settings={settings!r}" if settings else ""
+        target = asked.targets[0] if len(asked.targets) == 1 else list(asked.targets)
+        return f"trueweight.evaluate(MODEL, SOURCE, target={target!r}{more})"
+    words = ["trueweight", "evaluate", "--model", model.name, "--data", "SOURCE"]
+    words += [word for target in asked.targets for word in ("--target", target)]
+    words += ["--features", ",".join(asked.features)] if asked.features is not None else []
+    if asked.classes is not None and not isinstance(asked.classes, Mapping):
+        words += ["--classes", ",".join(map(str, asked.classes))]
+    return shlex.join([*words, *(word for text in settings for word in ("--set", text))])
 
 
 def _features(asked: Foreign, table: Table) -> list[str]:
@@ -190,24 +216,31 @@ def _target(facts: ColumnFacts, blank: Signature, table: Table, classes: Sequenc
 
 
 def _measured(predictor: ForeignPredictor, table: Table, spec: RunSpec, silent: Sequence[str]) -> Evidence:
-    """Evidence; what asks for probabilities is left out where the model gives labels alone, and said to be."""
-    if not silent:
-        return evaluate_table(predictor, table, spec)
+    """Evidence; what asks for probabilities is left out where the model gives labels alone, and said to be.
+
+    Drift always is: what is known of the columns is what these very rows show.
+    """
     metrics, dropped = dict(spec.evaluate.metrics or {}), list[Entry]()
+    asked = spec.evaluate.checks if spec.evaluate.checks is not None else _CHECKS
     for target in silent:
         kept = [name for name in metrics[target] if name.startswith(ANSWERED)]
-        dropped += [_no_probability("quality", target, name) for name in metrics[target] if name not in kept]
+        dropped += [_unknown("quality", target, name, _LABELS) for name in metrics[target] if name not in kept]
         metrics[target] = kept or ["accuracy"]
-    checks = [name for name in spec.evaluate.checks or _CHECKS if name != "calibration"]
+    if silent and "calibration" in asked:
+        dropped += [_unknown("calibration", target, "check", _LABELS) for target in silent]
+    if "drift" in asked:
+        dropped.append(_unknown("drift", None, "check", "the training rows to compare with are not known here"))
+    checks = [name for name in asked if name != "drift" and not (silent and name == "calibration")]
     evaluate = spec.evaluate.model_copy(update={"metrics": metrics, "checks": checks})
     found = evaluate_table(predictor, table, spec.model_copy(update={"evaluate": evaluate}))
-    if "calibration" in (spec.evaluate.checks or _CHECKS):
-        dropped += [_no_probability("calibration", target, "check") for target in silent]
     return Evidence((*found, *dropped))
 
 
-def _no_probability(axis: str, target: str, metric: str) -> Entry:
+_LABELS = "the model gives labels, no probabilities"
+
+
+def _unknown(axis: str, target: str | None, metric: str, why: str) -> Entry:
+    place = "/".join([axis, *([target] if target else []), metric, "other"])
     return Entry(
-        id=f"{axis}/{target}/{metric}/other", axis=axis, metric=metric, target=target, status="not_applicable",
-        reason="the model gives labels, no probabilities", produced_at=now(),
+        id=place, axis=axis, metric=metric, target=target, status="not_applicable", reason=why, produced_at=now(),
     )  # fmt: skip

@@ -3,16 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from trueweight.api.examples import examples_of
 from trueweight.api.explained import explain_bundle
+from trueweight.api.reported_elsewhere import evidence_name, is_evidence, subject_elsewhere
 from trueweight.bundle.bundle import Bundle
+from trueweight.bundle.card_elsewhere import card_elsewhere
 from trueweight.bundle.detached import read_detached
 from trueweight.bundle.format import SUFFIX
 from trueweight.bundle.summary import column_summary
 from trueweight.data.table import Table
 from trueweight.errors import SpecError
+from trueweight.evidence.record import Evidence
 from trueweight.explain.ask import Wish
 from trueweight.files import disk_errors, write_atomic
 from trueweight.report.card import card_with_front_matter
@@ -22,17 +25,43 @@ from trueweight.report.page import annex_page, html_report
 from trueweight.report.subject import Later, Subject
 from trueweight.report.words import LANGUAGES, Language
 
-__all__ = ["report_bundle", "subject_of"]
+__all__ = ["report_bundle", "report_evidence", "subject_of"]
 
 
 def report_bundle(opened: Bundle, out: Path | None, language: str, table: Table | None, rows: int) -> Path:
     """See :func:`trueweight.api.report`."""
+    path = opened.path.with_name(f"{opened.path.name.removesuffix(SUFFIX)}.html") if out is None else out
+    write, known = _writer(path), _known(language)
+    examples = None if table is None else _examples(opened, table, rows)
+    return _written(path, write(replace(subject_of(opened), examples=examples), opened.card, known))
+
+
+def report_evidence(subject: Any, out: Path | None, language: str, *, explain: bool) -> Path | None:
+    """The same of a model that was trained elsewhere, from what ``evaluate`` has kept of it; None where it is a bundle.
+
+    Raises:
+        SpecError: Rows are to be explained, which only bundles can do; or the facts were not kept.
+    """
+    if isinstance(subject, Evidence):
+        hint = "let evaluate keep it (out='credit.evidence'), and report that folder"
+        raise SpecError("facts in memory do not say which columns the model reads", hint=hint)
+    if not isinstance(subject, str | Path) or not is_evidence(Path(subject)):
+        return None
+    if explain:
+        raise SpecError("only a bundle can be asked to explain rows", where="examples", hint="leave examples out")
+    evidence = Path(subject)
+    path = evidence.with_name(f"{evidence_name(evidence)}.html") if out is None else out
+    write, known, found = _writer(path), _known(language), subject_elsewhere(evidence)
+    return _written(path, write(found, card_elsewhere(found), known))
+
+
+def _known(language: str) -> Language:
     if language not in LANGUAGES:
         raise SpecError(f"no report in {language!r}", where="language", hint=f"choose from {', '.join(LANGUAGES)}")
-    path = opened.path.with_name(f"{opened.path.name.removesuffix(SUFFIX)}.html") if out is None else out
-    write = _writer(path)
-    examples = None if table is None else _examples(opened, table, rows)
-    text = write(replace(subject_of(opened), examples=examples), opened.card, cast(Language, language))
+    return cast(Language, language)
+
+
+def _written(path: Path, text: str) -> Path:
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, text.encode())

@@ -10,7 +10,7 @@ from trueweight.evidence.record import Entry, Evidence
 from trueweight.report.card import front_matter
 from trueweight.spec.run import RunSpec
 
-__all__ = ["model_card"]
+__all__ = ["cell", "markdown_table", "model_card", "result_rows"]
 
 
 def model_card(spec: RunSpec, signature: Signature, evidence: Evidence, *, baseline_of: str | None = None) -> str:
@@ -41,12 +41,12 @@ def model_card(spec: RunSpec, signature: Signature, evidence: Evidence, *, basel
 def _what(spec: RunSpec, signature: Signature, baseline_of: str | None) -> Iterator[str]:
     if baseline_of is not None:
         yield f"This is a baseline: a simple model, fitted on the same rows, that {baseline_of} has to beat.\n"
-    targets = ", ".join(f"**{_cell(facts.name)}** ({facts.type})" for facts in signature.targets())
+    targets = ", ".join(f"**{cell(facts.name)}** ({facts.type})" for facts in signature.targets())
     reads = _count(len(signature.features()), "column")
     yield f"This model predicts {targets} from {reads}. It was trained on {_count(signature.rows, 'row')}."
     for facts in signature.targets():
         if summary := _summary(facts):
-            yield f"\nIn training, {_cell(facts.name)} was: {_cell(summary)}."
+            yield f"\nIn training, {cell(facts.name)} was: {cell(summary)}."
     if spec.card.intended_use:
         yield f"\nIntended use: {spec.card.intended_use}."
     if spec.card.owner:
@@ -59,7 +59,7 @@ def _results(evidence: Evidence) -> Iterator[str]:
     if role != "test":
         yield "No test rows were measured: how good this model is on new rows is not known.\n"
     if found:
-        yield from _table(["target", "metric", "value", "interval", "rows"], _result_rows(found))
+        yield from markdown_table(["target", "metric", "value", "interval", "rows"], result_rows(found))
         level = next((e.interval.level for entries in found.values() for e in entries if e.interval), None)
         if level is not None:
             yield f"\n{_MEASURED[role]}"
@@ -77,7 +77,8 @@ _MEASURED = {
 }
 
 
-def _result_rows(found: dict[str, list[Entry]]) -> Iterator[Sequence[str]]:
+def result_rows(found: dict[str, list[Entry]]) -> Iterator[Sequence[str]]:
+    """Lines of a table of scores: target, metric, value, interval, rows."""
     for target, entries in found.items():
         for e in entries:
             yield target, e.metric, *value_words(e), str(e.n or "")
@@ -85,8 +86,8 @@ def _result_rows(found: dict[str, list[Entry]]) -> Iterator[Sequence[str]]:
 
 def _columns(signature: Signature) -> Iterator[str]:
     rows = [(f.name, f.type, _missing(f), _summary(f)) for f in signature.features()]
-    yield from _table(["column", "type", "missing", "in training"], rows) if rows else ["No columns."]
-    left = [f"{_cell(c.name)} ({_cell(c.why)})" for c in signature.columns.values() if c.role == "ignored"]
+    yield from markdown_table(["column", "type", "missing", "in training"], rows) if rows else ["No columns."]
+    left = [f"{cell(c.name)} ({cell(c.why)})" for c in signature.columns.values() if c.role == "ignored"]
     if left:
         yield f"\nLeft out: {', '.join(left)}."
 
@@ -124,14 +125,15 @@ def _use(spec: RunSpec) -> Iterator[str]:
     yield "```"
 
 
-def _table(head: Sequence[str], rows: Any) -> Iterator[str]:
+def markdown_table(head: Sequence[str], rows: Any) -> Iterator[str]:
+    """Lines of a table whose cells cannot break out of it."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
     for row in rows:
-        yield f"| {' | '.join(_cell(value) for value in row)} |"
+        yield f"| {' | '.join(cell(value) for value in row)} |"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that cannot break out of a Markdown table."""
     plain = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
     return plain if len(plain) <= 120 else f"{plain[:119]}…"

@@ -42,6 +42,8 @@ class Detached:
     """Whether the bundle beside it is the one that was measured."""
     model: Mapping[str, str] | None = None
     """What a model of another maker is called and is: ``{"name", "kind"}``; None for a bundle."""
+    about: Mapping[str, Any] | None = None
+    """What a report of such a model needs besides: signature, spec, command; as written, not looked into yet."""
 
 
 def evidence_folder(path: Path | str) -> Path:
@@ -70,8 +72,9 @@ def add_detached(path: Path | str, evidence: Evidence, by: str) -> Path:
 
 
 def write_detached(
-    folder: Path, digest: str, evidence: Evidence, by: str, *, model: Mapping[str, str] | None = None
-) -> Path:
+    folder: Path, digest: str, evidence: Evidence, by: str, *, model: Mapping[str, str] | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> Path:  # fmt: skip
     """Write a file of facts.
 
     Args:
@@ -80,6 +83,7 @@ def write_detached(
         evidence: What was measured.
         by: Who measured.
         model: Name and kind of a model that is no bundle.
+        about: What a report of it needs besides, as plain data.
 
     Returns:
         The new file.
@@ -94,7 +98,9 @@ def write_detached(
         "by": by,
         "produced_at": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "evidence": evidence.to_json(),
-    } | ({} if model is None else {"model": dict(model)})
+    }
+    content |= {} if model is None else {"model": dict(model)}
+    content |= {} if about is None else {"about": dict(about)}
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     short = digest_bytes(canonical_json(content).encode()).removeprefix("sha256:")[:8]
@@ -138,7 +144,8 @@ def read_detached_file(file: Path, digest: str = "") -> Detached:
         _require_texts(raw, file)
         evidence, model = Evidence.from_json(raw["evidence"]), raw.get("model")
         known = None if model is None else {"name": str(model["name"]), "kind": str(model["kind"])}
-        return Detached(file, raw["bundle"], raw["by"], raw["produced_at"], evidence, raw["bundle"] == digest, known)
+        matches, about = raw["bundle"] == digest, raw.get("about")
+        return Detached(file, raw["bundle"], raw["by"], raw["produced_at"], evidence, matches, known, about)
     except (KeyError, TypeError, AttributeError) as error:
         raise VerifyError(f"not detached evidence: {error!r}", where=str(file)) from None
 

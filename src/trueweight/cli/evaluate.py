@@ -46,7 +46,7 @@ def evaluate(
     """
     from trueweight import api
     from trueweight.bundle.detached import evidence_folder
-    from trueweight.cli.tables import evidence_table
+    from trueweight.cli.tables import evidence_table, remarks
 
     options = _options(bundle, source, model, foreign)
     prepare_torch()
@@ -61,6 +61,8 @@ def evaluate(
         print_json(evidence.to_json())
     else:
         click.echo(evidence_table(evidence))
+    if told := remarks(evidence):
+        note("\n".join(told))
     note(f"kept in {evidence_folder(model or bundle or Path())}")
 
 

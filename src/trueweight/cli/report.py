@@ -25,13 +25,15 @@ def report(
 
     A name that ends in .html gets the page, one file that loads nothing and runs no script; .md the model card with the
     front matter that model hubs read; .cdx.json a CycloneDX bill of materials; .annex-iv.md a map to Annex IV of the EU
-    AI Act that lists what a person still has to write.
+    AI Act that lists what a person still has to write. BUNDLE may also be the NAME.evidence folder of a model that was
+    trained elsewhere.
 
     \b
     Examples:
         trueweight report claims.bundle
         trueweight report claims.bundle -o claims-zh.html --language zh
         trueweight report claims.bundle --examples new.csv
+        trueweight report credit.evidence
     """
     from trueweight import api
 

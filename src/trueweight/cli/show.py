@@ -67,7 +67,7 @@ def _memory_lines(members: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    from trueweight.cli.tables import aligned, confusion_tables, data_remarks, evidence_table
+    from trueweight.cli.tables import aligned, confusion_tables, evidence_table, remarks
     from trueweight.evidence.record import SCHEMA, Evidence
 
     known = [(name, f"{facts[name]:,}" if isinstance(facts[name], int) else str(facts[name]))
@@ -80,8 +80,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     if facts.get("evidence"):
         evidence = Evidence.from_json({"schema": SCHEMA, "entries": facts["evidence"]})
         yield from ("", evidence_table(evidence), *confusion_tables(evidence))
-        if remarks := data_remarks(evidence):
-            yield from ("", "About the data:", *remarks)
+        if told := remarks(evidence):
+            yield from ("", *told)
     if facts.get("later"):
         later = aligned(_later(facts["later"]), left=5, first="  ")
         yield from ("", "Measured later:", *(line.rstrip() for line in later))

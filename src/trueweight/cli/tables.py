@@ -8,7 +8,7 @@ from trueweight.files import shortened
 from trueweight.metrics.words import counted, digits_for, plain, shown
 from trueweight.spec.units import describe_seconds
 
-__all__ = ["aligned", "confusion_tables", "cost_line", "data_remarks", "evidence_table"]
+__all__ = ["aligned", "check_remarks", "confusion_tables", "cost_line", "data_remarks", "evidence_table", "remarks"]
 
 _ROWS = (("row", "is"), ("rows", "are"))
 
@@ -143,11 +143,33 @@ def _energy(entry: Entry) -> str:
     return f"{value / size:.2g} {unit}" + (f" ({ends[0]:.2g} … {ends[1]:.2g})" if ends else "")
 
 
-def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
-    """What checks have found, and what was dropped, filled or suspected: plain sentences, the gravest first."""
-    lines = [str(e.reason) for e in evidence if e.metric.endswith("flag") and e.value == 1]
-    lines += [f"{e.metric}: {e.reason}" for e in evidence.select(axis="honesty") if e.id.startswith("honesty/leak/")]
+def check_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
+    """What checks have found, in plain sentences, each thing once."""
+    raised = [e for e in evidence if e.metric.endswith("flag") and e.value == 1]
+    lines = [str(e.reason) for e in raised]
+    told = {e.target for e in raised if e.metric == "leak_flag"}
+    leaks = [e for e in evidence.select(axis="honesty") if e.id.startswith("honesty/leak/")]
+    lines += [f"{e.metric}: {e.reason}" for e in leaks if e.target not in told]
     lines += [f"the model is partial: training was {e.value}" for e in evidence.select(axis="fit", metric="partial")]
+    return _cut(lines, most)
+
+
+def _cut(lines: list[str], most: int) -> list[str]:
+    if len(lines) > most:
+        lines = [*lines[: most - 1], f"and {len(lines) - most + 1} more: trueweight show BUNDLE --json"]
+    return [f"  {shortened(' '.join(line.splitlines()), 2 * MOST_SIGNS)}" for line in lines]
+
+
+def remarks(evidence: Evidence) -> list[str]:
+    """Both kinds of remarks, each below its heading; nothing where there are none."""
+    parts = {"What the checks found:": check_remarks(evidence), "About the data:": data_remarks(evidence)}
+    return [line for title, lines in parts.items() if lines for line in (title, *lines)]
+
+
+def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
+    """What was dropped, filled or suspected in the data, the gravest first."""
+    lines: list[str] = []
+    copies = any(e.metric == "near_duplicates_flag" and e.value == 1 for e in evidence)  # says it already
     counts = {e.id: e.value for e in evidence if isinstance(e.value, int) and e.unit in ("rows", "cells", "groups")}
     if skipped := counts.get("data/skipped"):
         lines.append(f"{counted(skipped, 'unreadable row')} skipped")
@@ -158,7 +180,7 @@ def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
     if groups := counts.get("honesty/groups"):
         both = counted(groups, "group has", "groups have")
         lines.append(f"{both} rows on both sides of the split: scores are for groups already seen")
-    if twins := counts.get("honesty/twins"):
+    if (twins := counts.get("honesty/twins")) and not copies:
         both = counted(twins, "test row has", "test rows have")
         lines.append(f"{both} the same features as rows that trained: scored without too")
     if repeats := counts.get("data/repeats"):
@@ -167,6 +189,4 @@ def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
     gaps = [e for e in evidence if e.id.startswith(("data/missing/", "data/dirt/")) and isinstance(e.value, int)]
     sizes = sorted(((int(e.value or 0), e.metric) for e in gaps), key=lambda gap: -gap[0])
     lines += [f"{counted(cells, 'cell')}: {what}" for cells, what in sizes]
-    if len(lines) > most:
-        lines = [*lines[: most - 1], f"and {len(lines) - most + 1} more: trueweight show BUNDLE --json"]
-    return [f"  {shortened(' '.join(line.splitlines()), 2 * MOST_SIGNS)}" for line in lines]
+    return _cut(lines, most)

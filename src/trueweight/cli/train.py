@@ -83,12 +83,12 @@ def _data_request(sources: tuple[str, ...], targets: tuple[str, ...]) -> dict[st
 
 
 def _tell(bundle: "Bundle", evidence: "Evidence") -> None:
-    from trueweight.cli.tables import cost_line, data_remarks, evidence_table
+    from trueweight.cli.tables import cost_line, evidence_table, remarks
 
     linear = bundle.path.parent / "linear.bundle"
     kept = {"linear": linear} if linear.is_dir() and linear != bundle.path else {}
-    if remarks := data_remarks(evidence):
-        note("\n".join(["About the data:", *remarks]))
+    if told := remarks(evidence):
+        note("\n".join(told))
     note(evidence_table(evidence, kept=kept))
     if cost := cost_line(evidence):
         note(cost)

@@ -257,6 +257,6 @@ def _reason(target: str, apart: Sequence[tuple[_Found, int]]) -> str:
     others = len({(o.column.name, o.measure.name) for o, _ in apart}) - 1
     more = f" ({others} more such difference{'s' * (others > 1)})" if others else ""
     return (
-        f"{target}: {one.measure.words} is {value:.3g} where {group} and {rest:.3g} elsewhere{more}: is there a reason "
+        f"{target}: {one.measure.words} is {value:.3g} where {group} and {rest:.3g} elsewhere{more}; is there a reason "
         "that these people would accept? If not, bring more of their rows, or do not decide by this model alone"
     )

@@ -9,9 +9,12 @@ from trueweight.report.answers import Asked
 from trueweight.report.findings import unwritten
 from trueweight.report.html import Child, Html, el, join
 from trueweight.report.sections import section
-from trueweight.report.words import Words
 
 __all__ = ["PARTS", "annex_markdown", "annex_section"]
+
+
+TOLD_OTHERWISE = ("1", "2a", "2d", "2h", "4", "6")
+"""Parts of which a model that was trained elsewhere has something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ def annex_section(asked: Asked) -> Html:
     head = el("tr", *[el("th", words(f"th.{key}"), scope="col") for key in ("part", "found", "write")])
     lines = [
         el("tr", el("th", words(f"annex.{part.key}"), scope="row"),
-           el("td", words(f"annex.{part.key}.found"), _places(words, part)),
+           el("td", words(_found(asked, part)), _places(asked, part)),
            el("td", words(f"annex.{part.key}.write"), _own(asked) if part.key == "1" else None))
         for part in PARTS
     ]  # fmt: skip
@@ -44,9 +47,19 @@ def annex_section(asked: Asked) -> Html:
     return section("annex", words("annex"), words("annex.about"), el("div", table, class_="scroll"))
 
 
-def _places(words: Words, part: Part) -> Child:
+def _found(asked: Asked, part: Part) -> str:
+    found = f"annex.{part.key}.found"
+    return asked.subject.key(found) if part.key in TOLD_OTHERWISE else found
+
+
+def _places(asked: Asked, part: Part) -> Child:
+    words = asked.words
     names = {"made": words("made"), "columns": words("columns"), "later": words("later"), "answers": words("answers")}
-    links = [el("a", names.get(place) or words.axis(place), href=f"#{place}") for place in part.places]
+    links = [
+        el("a", names.get(place) or words.axis(place), href=f"#{place}")
+        for place in part.places
+        if place != "fit" or asked.subject.of_axis("fit")
+    ]
     return el("span", *[join(link, " ") for link in links], class_="note") if links else None
 
 
@@ -61,7 +74,7 @@ def annex_markdown(asked: Asked) -> str:
     lines = [f"# {words('annex')}: {asked.subject.name}", "", words("annex.about"), ""]
     for part in PARTS:
         lines += [f"## {words(f'annex.{part.key}')}", ""]
-        lines += [f"- {words('th.found')}: {words(f'annex.{part.key}.found')}"]
+        lines += [f"- {words('th.found')}: {words(_found(asked, part))}"]
         lines += [f"- [ ] {words('annex.write')}: {words(f'annex.{part.key}.write')}", ""]
         if part.key == "1":
             lines[-1:] = [*(f"- [ ] {words(f'owner.{name}')} (`card.{name}`)" for name in unwritten(asked.subject)), ""]

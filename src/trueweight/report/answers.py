@@ -1,6 +1,6 @@
 """Six questions of a sceptic, answered from the evidence alone. What it does not hold is said, never guessed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,9 +9,9 @@ from trueweight.evidence.record import Entry
 from trueweight.metrics.registry import metric
 from trueweight.report.facts import Facts
 from trueweight.report.findings import findings
-from trueweight.report.html import Child, join
-from trueweight.report.numbers import in_bytes, short, spoken, value_of
-from trueweight.report.subject import Subject
+from trueweight.report.html import Child, el, join
+from trueweight.report.numbers import in_bytes, is_share, short, spoken, value_of
+from trueweight.report.subject import Elsewhere, Subject
 from trueweight.report.words import Words
 
 __all__ = ["Answer", "Asked", "Tone", "answers", "greater_is_better", "rival_name", "telling"]
@@ -54,13 +54,21 @@ def _better(asked: Asked) -> Answer:
     subject, words = asked.subject, asked.words
     told = [(e, _told_of(subject, e)) for e in subject.evidence.select(axis="verdict")]
     if not told:
-        return Answer("q.better", words("better.none"), (words("better.none.more"),), "open")
+        return Answer("q.better", words("better.none"), (words(subject.key("better.none.more")),), "open")
     lines = tuple(_difference(asked, verdict, entry) for verdict, entry in told if entry is not None)[:4]
+    lines += (_against_your_own(asked),)
     # The hardest rival decides: whoever beats only a constant answer has shown little.
     ranks = {"no": 0, "undefined": 1, "open": 2, "same": 2, "yes": 3}
     worst, rival = min(((_outcome(entry), _rival(verdict)) for verdict, entry in told), key=lambda one: ranks[one[0]])
     tone: Tone = {"yes": "good", "no": "bad"}.get(worst, "mind")  # type: ignore[assignment]
     return Answer("q.better", words(f"better.{worst}", rival=rival_name(words, rival)), lines, tone)
+
+
+def _against_your_own(asked: Asked) -> Child:
+    """What the evidence cannot know: how it does against the model that the reader has already."""
+    command = el("code", f"trueweight diff OLD.bundle {asked.subject.name}.bundle")
+    before, _, after = asked.words("better.yours", command="\0").partition("\0")
+    return join(before, command, after)
 
 
 def telling(subject: Subject, target: str) -> Entry | None:
@@ -102,6 +110,12 @@ def greater_is_better(name: str) -> bool:
 def _difference(asked: Asked, verdict: Entry, entry: Entry) -> Child:
     value, low, high = spoken(entry, plus=True)
     many = len(asked.subject.targets()) > 1
+    if _outcome(entry) == "same":
+        rival = rival_name(asked.words, _rival(verdict))
+        return join(
+            f"{entry.target}: " if many else None,
+            _filled(asked, "better.each.same", "value", entry, value, rival=rival),
+        )
     key, pieces = ("better.each", {"low": low, "high": high}) if low else ("better.each.bare", {})
     said = asked.words(
         key,
@@ -127,14 +141,24 @@ def _sure(asked: Asked) -> Answer:
         words("sure.interval", metric=words.metric(entry.metric), low=low, high=high) if known else words("sure.none")
     )
     rows = words.counted(entry.n or 0, "row")
-    lines.append(words("sure.rows" if subject.role != "validation" else "sure.validation", rows=rows))
+    lines.append(words(subject.key("sure.rows") if subject.role != "validation" else "sure.validation", rows=rows))
     looks = [e for e in subject.evidence if e.metric == "look" and isinstance(e.value, int)]
     lines += [_filled(asked, "sure.look", "look", e, str(e.value)) for e in looks[:1]]
     lines += _trust(asked)
     many_looks = any(isinstance(e.value, int) and e.value > MANY_LOOKS for e in looks)
-    return Answer(
-        "q.sure", said, tuple(lines), "good" if known and not many_looks and subject.role == "test" else "mind"
-    )
+    sure = known and not many_looks and subject.role == "test" and not _wide(entry)
+    return Answer("q.sure", said, tuple(lines), "good" if sure else "mind")
+
+
+WIDE_SHARE, WIDE = 0.1, 0.25
+"""Widths of an interval from which on little is known: of a share, and of others as a share of the value."""
+
+
+def _wide(entry: Entry) -> bool:
+    if entry.interval is None:
+        return True
+    width = entry.interval.high - entry.interval.low
+    return width > (WIDE_SHARE if is_share(entry) else WIDE * abs(value_of(entry) or 0.0))
 
 
 MANY_LOOKS = 5
@@ -154,12 +178,13 @@ def _trust(asked: Asked) -> list[Child]:
         found.append(join(told[0], asked.facts.button(entry), told[2]))
     covered = [e for e in subject.evidence if e.metric == "coverage" and e.slice is None and value_of(e) is not None]
     found += [_filled(asked, "sure.coverage", "value", e, spoken(e)[0]) for e in covered[:1]]
-    return found or [asked.words("sure.calibration.not")]
+    numbers = {facts.type for facts in subject.targets()} <= {"number", "vector"}
+    return found or [asked.words("sure.numbers.not" if numbers else "sure.calibration.not")]
 
 
-def _filled(asked: Asked, key: str, name: str, entry: Entry, text: str) -> Child:
+def _filled(asked: Asked, key: str, name: str, entry: Entry, text: str, **more: str) -> Child:
     """A sentence with one number in it that opens."""
-    before, _, after = asked.words(key, **{name: "\0"}).partition("\0")
+    before, _, after = asked.words(key, **{name: "\0"}, **more).partition("\0")
     return join(before, asked.facts.button(entry, text), after)
 
 
@@ -168,10 +193,11 @@ def _fails(asked: Asked) -> Answer:
     flags = [e for e in subject.evidence if e.axis in ("slices", "fairness") and e.metric.endswith("flag")]
     raised = [e for e in flags if e.value == 1]
     if raised:
-        lines: list[Child] = [join(short(e.reason or "", 260)) for e in raised[:2]]
+        # What to do about it stands below, under what to mind.
+        lines: list[Child] = [asked.facts.button(e, short((e.reason or "").split("; ")[0], 260)) for e in raised[:2]]
         return Answer("q.fails", words("fails.flag"), tuple(lines), "bad")
     looked = any(e.value == 0 for e in flags)
-    missing: tuple[Child, ...] = _weakest(asked) if looked else (words("fails.slices.not"),)
+    missing: tuple[Child, ...] = _weakest(asked) if looked else (_not_looked(asked, flags),)
     if (worst := _worst_class(subject)) is not None:
         label, entry = worst
         rows = _rows_of(subject, entry)
@@ -183,15 +209,23 @@ def _fails(asked: Asked) -> Answer:
     if (tail := _tenth(subject)) is not None:
         entry, value = tail
         told = _filled(asked, "fails.ends", "value", entry, f"{value:.3g}")
-        return Answer("q.fails", words("fails.nothing" if looked else "fails.not"), (told, *missing), "open")
+        said, tone = ("fails.nothing", "good") if looked else ("fails.not", "open")
+        return Answer("q.fails", words(said), (told, *missing), tone)  # type: ignore[arg-type]
     if looked:
         return Answer("q.fails", words("fails.nothing"), missing, "good")
     return Answer("q.fails", words("fails.not"), (words("fails.not.more"),), "open")
 
 
+def _not_looked(asked: Asked, flags: Sequence[Entry]) -> Child:
+    """Why parts of the rows were not looked at, where that is known."""
+    why = next((e.reason for e in flags if e.axis == "slices" and e.reason), None)
+    return asked.words("fails.slices.why", why=short(why, 160)) if why else asked.words("fails.slices.not")
+
+
 def _weakest(asked: Asked) -> tuple[Child, ...]:
     """The part of the rows that the check of slices puts first: the worst, though chance may explain it."""
-    parts = [e for e in asked.subject.evidence.select(axis="slices") if e.slice and value_of(e) is not None]
+    known = [e for e in asked.subject.evidence.select(axis="slices") if e.slice and value_of(e) is not None]
+    parts = [e for e in known if not e.id.startswith("slices/declared/")]  # those are in the order of the spec
     if not parts:
         return (asked.words("fails.groups"),)
     part, metric = short(parts[0].slice or "", 60), asked.words.metric(parts[0].metric)
@@ -207,7 +241,8 @@ def _worst_class(subject: Subject) -> tuple[str, Entry] | None:
         if e.metric.startswith("recall[") and e.slice is None and value_of(e) is not None
     ]
     # By the favourable end: a class of three rows, none of which was found, is not known to be bad.
-    return min(found, key=lambda one: one[1].interval.high if one[1].interval else 1.0, default=None)
+    known = [one for one in found if one[1].interval is not None and (value_of(one[1]) or 0.0) < 1]
+    return min(known, key=lambda one: one[1].interval.high if one[1].interval else 1.0, default=None)
 
 
 def _rows_of(subject: Subject, entry: Entry) -> int:
@@ -231,13 +266,33 @@ def _tenth(subject: Subject) -> tuple[Entry, float] | None:
 
 def _same(asked: Asked) -> Answer:
     subject, words = asked.subject, asked.words
+    if subject.elsewhere is not None:
+        return _same_elsewhere(asked, subject.elsewhere)
     said = words("same.golden", count=subject.golden) if subject.golden else words("same.digests")
     signed = words("same.signed", who=subject.signed_by) if subject.signed_by else words("same.unsigned")
     return Answer("q.same", words("same.yes"), (said, signed), "good")
 
 
+def _same_elsewhere(asked: Asked, one: Elsewhere) -> Answer:
+    """A file can be held against its digest; what was handed over in memory cannot."""
+    words, model = asked.words, short(one.model, 60)
+    if not asked.subject.digest:
+        return Answer("q.same", words("same.memory"), (words("same.memory.more", model=model),), "open")
+    digest = asked.subject.digest.removeprefix("sha256:")
+    compare = words("same.compare", model=model, digest=digest)
+    if one.same is None:
+        return Answer("q.same", words("same.absent"), (compare,), "open")
+    if one.same:
+        lines = (words("same.beside", model=model), words("same.unsigned.elsewhere"))
+        return Answer("q.same", words("same.yes"), lines, "good")
+    return Answer("q.same", words("same.no"), (words("same.other", model=model), compare), "bad")
+
+
 def _open(asked: Asked) -> Answer:
     subject, words = asked.subject, asked.words
+    if subject.elsewhere is not None:
+        kind = "onnx" if subject.elsewhere.kind == "onnx" else "code"
+        return Answer("q.open", words(f"open.{kind}"), (words(f"open.{kind}.more"),), "open")
     others = subject.strangers()
     listed = words("comma").join(others)
     lines = (
@@ -257,20 +312,29 @@ def _help(asked: Asked) -> Answer:
     subject, words = asked.subject, asked.words
     found = [f for f in findings(subject, words) if f.entry is not None and f.entry.metric.endswith("flag")]
     if found:
-        return Answer("q.help", words("help.flag"), (short(found[0].text, 260),), "mind")
+        entry, more = found[0].entry, len(found) - 1
+        assert entry is not None
+        what = [words.flag(entry.metric), *([words("help.flag.more", count=more)] if more else [])]
+        return Answer("q.help", words("help.flag"), (words("comma").join(what), words("help.flag.where")), "mind")
     if subject.role == "validation":
         return Answer("q.help", words("help.unsealed"), (words("sealed"),), "mind")
     gains = [e for e in subject.evidence if e.metric == "gain_of_twice_the_rows" and value_of(e) is not None]
     shown = [e for e in gains if e.interval is not None and e.interval.low > 0]
     if shown:
         return Answer("q.help", words("help.more"), tuple(_gain(asked, e) for e in shown[:2]), "open")
-    none = tuple(_gain(asked, e) for e in gains[:1])
+    none = tuple(_gain(asked, e) for e in gains[:1]) or _curve_missing(asked)
     simple = [e for e in subject.evidence.select(axis="verdict") if _rival(e) == "linear"]
     if any(_outcome(_told_of(subject, e)) in ("no", "same") for e in simple):
         return Answer("q.help", words("help.simple"), (words("help.simple.more"), *none), "mind")
     if (worst := _worst_class(subject)) is not None and not gains:
-        return Answer("q.help", words("help.class", label=worst[0]), (words("help.class.more"),), "open")
+        return Answer("q.help", words("help.class", label=worst[0]), (words("help.class.more"), *none), "open")
     return Answer("q.help", words("help.unknown"), none or (words("help.unknown.more"),), "open")
+
+
+def _curve_missing(asked: Asked) -> tuple[Child, ...]:
+    """Why nobody knows whether more rows would help."""
+    reasons = [e.reason for e in asked.subject.evidence.select(metric="learning_curve") if e.reason and e.value is None]
+    return (asked.words("help.curve", why=short(reasons[0], 160)),) if reasons else ()
 
 
 def _gain(asked: Asked, entry: Entry) -> Child:

@@ -40,7 +40,8 @@ def _reliability(entries: Sequence[Entry]) -> Iterator[_Line]:
         ]  # fmt: skip
 
 
-_SIZE = re.compile(r"(\d+) training rows")
+_SIZE = re.compile(r"(\d+)\D+")
+"""Of training rows, in whatever language."""
 
 
 def _learning(entries: Sequence[Entry]) -> Iterator[_Line]:

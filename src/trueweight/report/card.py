@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trueweight.data.signature import Signature
 from trueweight.evidence.record import Entry, Evidence
-from trueweight.report.subject import Subject
+from trueweight.report.subject import Elsewhere, Subject
 from trueweight.spec.run import RunSpec
 
 __all__ = ["card_with_front_matter", "front_matter"]
@@ -25,16 +25,22 @@ def card_with_front_matter(subject: Subject, card: str) -> str:
     return front_matter(subject.spec, subject.signature, subject.evidence) + card
 
 
-def front_matter(spec: RunSpec, signature: Signature, evidence: Evidence) -> str:
+def front_matter(
+    spec: RunSpec, signature: Signature, evidence: Evidence, elsewhere: Elsewhere | None = None
+) -> str:  # fmt: skip
     """YAML between two lines of dashes, with a blank line behind."""
     task = task_of(signature)
-    lines = ["library_name: trueweight", "tags:", *(f"- {tag}" for tag in _tags(signature))]
+    lines = ["library_name: trueweight"] if elsewhere is None else _LIBRARIES.get(elsewhere.kind, [])
+    lines = [*lines, "tags:", *(f"- {tag}" for tag in _tags(signature))]
     lines += [f"pipeline_tag: {task}"] if task in _KNOWN else []
     results = list(_results(spec, signature, evidence, task))
     if results:
         lines += ["model-index:", f"- name: {_text(spec.name)}", "  results:", *results]
     return _FENCE + "\n".join(lines) + f"\n{_FENCE}\n"
 
+
+_LIBRARIES = {"onnx": ["library_name: onnx"], "keras": ["library_name: keras"]}
+"""Of models from elsewhere, where their kind says it; the "trueweight" among the tags stands for the evidence."""
 
 _KNOWN = (
     "tabular-classification", "tabular-regression", "text-classification", "image-classification",

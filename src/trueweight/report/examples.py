@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trueweight.explain.record import Attribution, Change, Curve, Explanation, Explanations, Proof
+from trueweight.report.example_facts import ERRORS, ExampleFacts, place_name
+from trueweight.report.facts import Facts
 from trueweight.report.html import Child, Html, el, join
 from trueweight.report.numbers import short
 from trueweight.report.plots import Head, Row, rows_plot
@@ -40,49 +42,55 @@ class Examples:
     """As it was named."""
 
 
-def example_parts(examples: Examples, words: Words) -> Iterator[Html]:
+def example_parts(examples: Examples, words: Words, facts: Facts) -> Iterator[Html]:
     """One block for each method and target."""
-    for one in examples.found:
-        drawn = list(_items(one, examples, words)) if one.shown else []
+    explained = {item.row for one in examples.found for item in one.items if isinstance(item, Attribution | Change)}
+    rows, found = max(explained, default=0) + 1, examples.found
+    for one in found:
+        numbers = ExampleFacts(facts, words, one, rows, found.digest, found.seed)
+        drawn = list(_items(one, examples, numbers)) if one.shown else []
         if one.shown and not drawn:
             continue
         column = f" · {one.column}" if one.column else ""
         title = el("h3", f"{words.method(one.method)} · {one.target}{column}")
         state = None if one.shown else _not_drawn(one, words)
-        proofs = el("ul", *[el("li", _proof(proof)) for proof in one.proofs], class_="proofs") if one.proofs else None
+        told = [el("li", _proof(proof, numbers)) for proof in one.proofs]
+        proofs = el("ul", *told, class_="proofs") if told else None
         yield el("div", title, state, *drawn, proofs, class_="example")
 
 
 def _not_drawn(one: Explanation, words: Words) -> Html:
     if one.status == "failed":
-        return el("p", el("b", words("examples.failed"), class_="word failed"), f" {one.reason}")
-    return el("p", f"{words('status.not_applicable')}: {one.reason}", class_="note")
+        return el("p", el("b", words("examples.failed"), class_="word failed"), f" {words.told(one.reason)}")
+    return el("p", words("status.not_applicable"), words("colon"), words.told(one.reason), class_="note")
 
 
-def _proof(proof: Proof) -> Child:
+def _proof(proof: Proof, numbers: ExampleFacts) -> Child:
     sign = {"passed": ("clean", "✓"), "failed": ("bad", "✕")}.get(proof.status, ("unknown", "–"))
-    value = "" if proof.value is None else f" {proof.value:.3g}"
-    told = f": {short(proof.reason, 200)}" if proof.reason else ""
-    return [el("span", sign[1], class_=f"sign {sign[0]}", aria_hidden="true"), f" {proof.name}{value}{told}"]
+    told = f"{numbers.words('colon')}{short(numbers.words.told(proof.reason), 200)}" if proof.reason else ""
+    return [el("span", sign[1], class_=f"sign {sign[0]}", aria_hidden="true"), " ", numbers.proof(proof), told]
 
 
-def _items(one: Explanation, examples: Examples, words: Words) -> Iterator[Html]:
+def _items(one: Explanation, examples: Examples, numbers: ExampleFacts) -> Iterator[Html]:
+    words = numbers.words
     for item in one.items:
         if isinstance(item, Attribution):
-            yield el("div", _answer(item, words), *_attribution(item, one.column, examples, words), class_="row")
+            yield el("div", _answer(item, numbers), *_attribution(item, one.column, examples, numbers), class_="row")
         elif isinstance(item, Change):
-            yield el("p", _change(item, words))
+            yield el("p", _change(item, words), _far(item, numbers))
         elif isinstance(item, Curve) and item.grid:
             rows = [
-                Row(str(x), y, (low, high), Html(f"{y:.3g}"))
-                for x, y, low, high in zip(item.grid, item.mean, item.low, item.high, strict=True)
+                Row(str(x), item.mean[place], (item.low[place], item.high[place]), numbers.point(item, place))
+                for place, x in enumerate(item.grid)
             ]
             yield rows_plot(rows, Head(item.column, f"{item.column} → {item.output or one.target}", words("th.value")))
 
 
-def _answer(item: Attribution, words: Words) -> Html:
-    answer = f"{item.output} {item.answer:.3g}".strip()
-    return el("p", words("examples.answer", row=item.row, answer=short(answer, 80), baseline=f"{item.baseline:.3g}"))
+def _answer(item: Attribution, numbers: ExampleFacts) -> Html:
+    told = numbers.words("examples.answer", row=item.row, answer="\0", baseline="\1")
+    before, _, rest = told.partition("\0")
+    between, _, after = rest.partition("\1")
+    return el("p", before, numbers.answer(item), between, numbers.usual(item), after)
 
 
 def _change(item: Change, words: Words) -> str:
@@ -92,27 +100,37 @@ def _change(item: Change, words: Words) -> str:
     return words("examples.changed", row=item.row, before=item.before, after=item.after, cells=cells)
 
 
-def _attribution(item: Attribution, column: str, examples: Examples, words: Words) -> Iterator[Child]:
-    lengths = {len(part.place) for part in item.parts}
+def _far(item: Change, numbers: ExampleFacts) -> Child:
+    button = numbers.change(item)
+    return [" ", el("span", numbers.words("examples.distance"), " ", button, class_="note")] if button else None
+
+
+def _attribution(item: Attribution, column: str, examples: Examples, numbers: ExampleFacts) -> Iterator[Child]:
+    words, lengths = numbers.words, {len(part.place) for part in item.parts}
     if lengths == {1}:
         yield _words(item)
     elif lengths in ({4}, {2}):
         yield _heat(item, examples.pictures.get((item.row, column or item.parts[0].column)), words)
     else:
-        yield _columns(item, words)
+        yield _strongest(item, numbers)
+        return
+    # Tints tell at a glance; what they stand for opens, as every number does.
+    yield el("details", el("summary", words("examples.strongest")), _strongest(item, numbers))
 
 
-def _columns(item: Attribution, words: Words) -> Html:
+def _strongest(item: Attribution, numbers: ExampleFacts) -> Html:
+    words = numbers.words
     order = sorted(range(len(item.parts)), key=lambda place: -abs(item.values[place]))[:MOST_PARTS]
     rows = []
     for place in order:
         part, value = item.parts[place], item.values[place]
         error = item.errors[place] if item.errors is not None else None
-        label = join(part.column, el("span", f" {short(part.shown, 60)}", class_="note"))
-        rows.append(
-            Row(label, value, None if error is None else (value - 2 * error, value + 2 * error), Html(f"{value:+.3g}"))
-        )
-    return rows_plot(rows, Head(words("th.column"), "", words("examples.moves")), zero=True)
+        cell = el("span", f" {short(part.shown, 60)}", class_="note") if not part.place else None
+        label = join(short(place_name(part, words), 60), cell)
+        ends = None if error is None else (value - ERRORS * error, value + ERRORS * error)
+        rows.append(Row(label, value, ends, numbers.share(item, place)))
+    head = words("th.part" if item.parts[0].place else "th.column")
+    return rows_plot(rows, Head(head, "", words("examples.moves")), zero=True)
 
 
 def _strength(values: Sequence[float]) -> list[int]:

@@ -1,8 +1,8 @@
 """A number that opens to how it was measured: a button, and a box that the browser itself shows and hides."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from trueweight.evidence.record import Entry
+from trueweight.evidence.record import Entry, Method
 from trueweight.report.html import Child, Html, el, join
 from trueweight.report.numbers import ends, number, short
 from trueweight.report.words import Words
@@ -17,12 +17,12 @@ class Facts:
 
     Args:
         words: Of the report's language.
-        bundle: Name of the model's folder, for commands.
+        command: What measures a fact again.
     """
 
-    def __init__(self, words: Words, bundle: str) -> None:
+    def __init__(self, words: Words, command: Callable[[Entry], str]) -> None:
         self._words = words
-        self._bundle = bundle
+        self._again = command
         self._used: dict[int, tuple[int, Entry]] = {}
 
     def button(self, entry: Entry, text: str | None = None) -> Html:
@@ -48,14 +48,17 @@ class Facts:
 
     def _told(self, entry: Entry) -> Iterator[tuple[str, Child]]:
         words = self._words
-        yield "value", join(number(entry), f" {entry.unit}" if entry.unit and entry.unit != "flag" else None)
+        yield (
+            "value",
+            join(number(entry), f" {words.unit(entry.unit)}" if entry.unit and entry.unit != "flag" else None),
+        )
         if entry.slice:
             yield "slice", entry.slice
         yield "interval", self._interval(entry)
         yield "rows", f"{entry.n:,}" if entry.n is not None else words("f.none.sampled")
-        yield "status", words(f"status.{entry.status}") + (f": {entry.reason}" if entry.reason else "")
+        yield "status", words(f"status.{entry.status}") + (words("colon") + entry.reason if entry.reason else "")
         if entry.method:
-            yield "method", _method(entry)
+            yield "method", self._method(entry.method)
         if entry.data:
             role = self._role(entry.data.role)
             yield "data", join(role, " ", el("code", entry.data.digest[:23]))
@@ -76,20 +79,17 @@ class Facts:
         found = ends(entry)
         if found is None or entry.interval is None:
             return self._words("f.none" if entry.n is None else "f.none.sampled")
-        level = f"{100 * entry.interval.level:g} %"
-        return self._words("f.interval.is", low=found[0], high=found[1], level=level, method=entry.interval.method)
+        level, method = f"{100 * entry.interval.level:g} %", self._words.told(entry.interval.method)
+        return self._words("f.interval.is", low=found[0], high=found[1], level=level, method=method)
 
     def _command(self, entry: Entry) -> Child:
         if entry.axis in NOT_AGAIN:
             return self._words("f.not_again")
-        command = entry.reproduce or "trueweight verify BUNDLE --recompute --data SOURCE"
-        return el("code", command.replace("BUNDLE", f"{self._bundle}.bundle"))
+        return el("code", self._again(entry))
 
-
-def _method(entry: Entry) -> Child:
-    assert entry.method is not None
-    found = entry.method
-    options = [f"{key}={short(str(value), 60)}" for key, value in found.parameters.items()]
-    seed = [] if found.seed is None else [f"seed={found.seed}"]
-    version = f" {found.version}" if found.version else ""
-    return f"{found.name}{version}" + (f" ({', '.join([*options, *seed])})" if options or seed else "")
+    def _method(self, found: Method) -> str:
+        told = {key: self._words.told(v) if isinstance(v, str) else str(v) for key, v in found.parameters.items()}
+        options = [f"{key}={short(value, 60)}" for key, value in told.items()]
+        seed = [] if found.seed is None else [f"seed={found.seed}"]
+        name = f"{self._words.told(found.name)} {found.version}".strip()
+        return name + (f" ({', '.join([*options, *seed])})" if options or seed else "")

@@ -26,8 +26,7 @@ def findings(subject: Subject, words: Words) -> list[Finding]:
     """Flags first, then what failed, then what the data's own facts say."""
     found = [Finding(short(e.reason or words.metric(e.metric), 400), e, e.axis) for e in subject.flags()]
     flagged = {e.axis for e in subject.flags()}
-    if "honesty" not in flagged:  # the flag of that check says the same
-        found += _of_the_data(subject, words)
+    found += _of_the_data(subject, words)
     for entry in subject.evidence:
         if entry.status == "failed" and entry.axis not in flagged:
             text = words("mind.failed", axis=words.axis(entry.axis), reason=short(entry.reason or "", 300))
@@ -36,17 +35,19 @@ def findings(subject: Subject, words: Words) -> list[Finding]:
     found += [Finding(words("mind.partial"), entry, "fit") for entry in partial]
     if subject.signature.rows < FEW_ROWS:
         rows = words.counted(subject.signature.rows, "row")
-        found.append(Finding(words("mind.few", rows=rows), None, "data"))
+        found.append(Finding(words(subject.key("mind.few"), rows=rows), None, "data"))
     return found
 
 
 def _of_the_data(subject: Subject, words: Words) -> list[Finding]:
-    found = []
+    found, flags = [], subject.flags()
+    leaking = {e.target for e in flags if e.metric == "leak_flag"}  # the flag says the same
+    copies = any(e.metric == "near_duplicates_flag" for e in flags)
     for entry in subject.evidence.select(axis="honesty"):
         value = entry.value
-        if entry.id.startswith("honesty/leak/") and isinstance(value, float):
+        if entry.id.startswith("honesty/leak/") and isinstance(value, float) and entry.target not in leaking:
             found.append(Finding(words("mind.leak", what=entry.metric, value=f"{value:.3g}"), entry, "honesty"))
-        elif entry.id == "honesty/twins" and isinstance(value, int) and value:
+        elif entry.id == "honesty/twins" and isinstance(value, int) and value and not copies:
             found.append(Finding(words("mind.twins", rows=f"{value:,}"), entry, "honesty"))
         elif entry.id == "honesty/groups" and isinstance(value, int) and value:
             found.append(Finding(words("mind.groups", count=f"{value:,}"), entry, "honesty"))

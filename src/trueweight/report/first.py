@@ -13,6 +13,8 @@ __all__ = ["first_screen"]
 
 MOST_TARGETS = 3
 MOST_FINDINGS = 4
+MOST_SIGNS = 340
+"""Of a finding: most are told whole."""
 
 _SIGNS = {"good": "✓", "mind": "!", "bad": "✕", "open": "?"}
 
@@ -28,9 +30,10 @@ def _head(asked: Asked) -> Html:
         join(el("b", short(f.name, 60)), f" ({words.type(f.type)}{_classes(f)})")
         for f in subject.targets()[:MOST_TARGETS]
     ]
+    by = short(subject.elsewhere.by, 60) if subject.elsewhere else ""
     lead = words(
-        "lead", targets="\0", columns=words.counted(len(subject.signature.features()), "column"),
-        rows=words.counted(subject.signature.rows, "row"),
+        subject.key("lead"), targets="\0", columns=words.counted(len(subject.signature.features()), "column"),
+        rows=words.counted(subject.signature.rows, "row"), by=by,
     )  # fmt: skip
     before, _, after = lead.partition("\0")
     use = subject.spec.card.intended_use.strip()
@@ -63,7 +66,7 @@ def _first_number(asked: Asked, facts: ColumnFacts) -> Html:
     if entry is None:
         return el("div", el("p", words("none"), class_="big"), el("p", words("none.more")), class_="score")
     value, low, high = spoken(entry)
-    role = words(f"role.{asked.subject.role}") if asked.subject.role in ("test", "validation", "other") else ""
+    role = words(asked.subject.key(f"role.{asked.subject.role}")) if asked.subject.role in _ROLES else ""
     key = "right" if entry.metric == "accuracy" else "off" if entry.metric == "mae" else "score"
     said = words(key, value="\0", role=role, metric=words.metric(entry.metric))
     before, _, after = said.partition("\0")
@@ -75,6 +78,9 @@ def _first_number(asked: Asked, facts: ColumnFacts) -> Html:
         el("p", before, asked.facts.button(entry, value), after, class_="big"), el("p", sure, class_="sure"),
         _beside(asked, entry), class_="score",
     )  # fmt: skip
+
+
+_ROLES = ("test", "validation", "other")
 
 
 def _beside(asked: Asked, entry: Entry) -> Html | None:
@@ -123,7 +129,8 @@ def _mind(asked: Asked) -> Html:
     words, found = asked.words, findings(asked.subject, asked.words)
     looked = any(e.metric.endswith("flag") and e.status == "measured" for e in asked.subject.evidence)
     items: list[Child] = [
-        el("li", el("a", short(f.text, 220), href=f"#{_PLACES.get(f.axis, f.axis)}")) for f in found[:MOST_FINDINGS]
+        el("li", el("a", short(f.text, MOST_SIGNS), href=f"#{_PLACES.get(f.axis, f.axis)}"))
+        for f in found[:MOST_FINDINGS]
     ]
     if len(found) > MOST_FINDINGS:
         items.append(el("li", el("a", words("mind.more", count=len(found) - MOST_FINDINGS), href="#honesty")))

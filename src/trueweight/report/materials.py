@@ -17,12 +17,14 @@ __all__ = ["bill_of_materials"]
 def bill_of_materials(subject: Subject) -> str:
     """JSON, the same for the same bundle: its serial number is derived from the digest."""
     reference = f"model:{subject.name}"
+    # A bundle's digest covers its evidence; a model from elsewhere may be measured again and again.
+    identity = subject.digest if subject.elsewhere is None else f"{subject.digest} {subject.name} {subject.created}"
     libraries = _libraries(subject)
     bill = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        "serialNumber": f"urn:uuid:{uuid5(NAMESPACE_URL, f'trueweight:{subject.digest}')}",
+        "serialNumber": f"urn:uuid:{uuid5(NAMESPACE_URL, f'trueweight:{identity}')}",
         "version": 1,
         "metadata": {
             "timestamp": subject.created,
@@ -37,13 +39,12 @@ def bill_of_materials(subject: Subject) -> str:
 
 def _model(subject: Subject, reference: str) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "type": "machine-learning-model", "bom-ref": reference, "name": subject.name, "version": subject.digest[7:19],
-        "hashes": [_hash(subject.digest)],
+        "type": "machine-learning-model", "bom-ref": reference, "name": subject.name,
+        **({"version": subject.digest[7:19], "hashes": [_hash(subject.digest)]} if subject.digest else {}),
         "modelCard": {
             "modelParameters": {
-                "approach": {"type": "supervised"},
+                **_made(subject),
                 "task": task_of(subject.signature),
-                "architectureFamily": " + ".join(m.name for m in subject.spec.model.members or []) or "baseline",
                 "inputs": [{"format": f"{facts.name}: {facts.type}"} for facts in subject.signature.features()],
                 "outputs": [{"format": f"{facts.name}: {facts.type}"} for facts in subject.signature.targets()],
             },
@@ -54,6 +55,14 @@ def _model(subject: Subject, reference: str) -> dict[str, Any]:
     if subject.spec.card.owner:
         found["supplier"] = {"name": subject.spec.card.owner}
     return found
+
+
+def _made(subject: Subject) -> dict[str, Any]:
+    """How it was trained, where that is known."""
+    if subject.elsewhere is not None:
+        return {}
+    family = " + ".join(m.name for m in subject.spec.model.members or []) or "baseline"
+    return {"approach": {"type": "supervised"}, "architectureFamily": family}
 
 
 def _considerations(subject: Subject) -> dict[str, Any]:
@@ -81,6 +90,8 @@ def _metric(entry: Entry) -> dict[str, Any]:
 
 
 def _libraries(subject: Subject) -> list[dict[str, Any]]:
+    if subject.elsewhere is not None:
+        return []  # what it needs is not known
     known = [("trueweight", subject.trueweight), ("torch", subject.torch)]
     found = [{"type": "library", "bom-ref": f"pkg:pypi/{name}@{version}", "name": name, "version": version,
               "purl": f"pkg:pypi/{name}@{version}"} for name, version in known]  # fmt: skip

@@ -8,6 +8,7 @@ from trueweight.report.first import first_screen
 from trueweight.report.html import Child, Html, el
 from trueweight.report.numbers import short
 from trueweight.report.sections import axis_sections, fact_rows, section
+from trueweight.report.spoken import in_language
 from trueweight.report.style import style
 from trueweight.report.subject import Later, Subject
 from trueweight.report.words import Language, Words
@@ -25,10 +26,11 @@ def html_report(subject: Subject, language: Language = "en") -> str:
 
     Args:
         subject: The model, its evidence, and what was found when it was opened.
-        language: Of our words; what the evidence says in sentences of its own stays English.
+        language: Of our words, and of sentences that our checks have written.
     """
     words = Words(language)
-    asked = Asked(subject, words, Facts(words, subject.name))
+    subject = in_language(subject, words)
+    asked = Asked(subject, words, Facts(words, subject.again))
     main = el(
         "main", first_screen(asked), _contents(asked), *axis_sections(asked), _examples(asked), _columns(asked),
         _later(asked), annex_section(asked), _all_facts(asked), _made(asked), id="top",
@@ -50,20 +52,24 @@ def _contents(asked: Asked) -> Html:
     axes = ("quality", "comparison", "curve", "confusion", "calibration", "slices", "fairness", "drift", "robustness",
             "honesty", "explanation", "cost", "fit")  # fmt: skip
     present = {e.axis for e in asked.subject.evidence}
-    shown = [a for a in axes if a in present or a not in ("curve", "confusion")]
+    shown = [a for a in axes if a in present or a not in ("curve", "confusion", "fit")]
     links = [el("a", words.axis(axis), href=f"#{axis}") for axis in shown]
-    links += [el("a", words(key), href=f"#{key}") for key in ("examples", "columns", "later", "annex", "facts", "made")]
+    rest = ["examples"] if asked.subject.elsewhere is None else []  # only a bundle explains rows
+    rest += ["columns", "later", "annex", "facts", "made"]
+    links += [el("a", words(key), href=f"#{key}") for key in rest]
     return el("nav", *[el("span", link) for link in links], aria_label=words("contents"), class_="contents")
 
 
-def _examples(asked: Asked) -> Html:
+def _examples(asked: Asked) -> Html | None:
     words, examples = asked.words, asked.subject.examples
+    if asked.subject.elsewhere is not None:
+        return None
     if examples is None:
         parts: list[Child] = [
             el("p", words("examples.none"), " ", el("code", "trueweight report --examples"), class_="state")
         ]
     else:
-        parts = [*example_parts(examples, words)]
+        parts = [*example_parts(examples, words, asked.facts)]
     about = words("examples.about", source=short(examples.source, 80)) if examples else ""
     return section("examples", words("examples"), about, *parts)
 
@@ -71,26 +77,31 @@ def _examples(asked: Asked) -> Html:
 def _columns(asked: Asked) -> Html:
     subject, words = asked.subject, asked.words
     head = el(
-        "tr", *[el("th", words(f"th.{key}"), scope="col") for key in ("column", "role", "type", "missing", "held")]
+        "tr",
+        *[
+            el("th", words(f"th.{key}"), scope="col")
+            for key in ("column", "role", "type", "missing", subject.key("held"))
+        ],
     )
     lines = []
     for facts in list(subject.signature.columns.values())[:MOST_COLUMNS]:
         missing = f"{100 * facts.missing / facts.rows:.3g} %" if facts.rows and facts.missing else "0"
-        held = subject.summaries.get(facts.name, "") or facts.why
-        cells = [facts.role, words.type(facts.type), missing, short(held, 160)]
+        held = subject.summaries.get(facts.name, "") or words.told(facts.why)
+        cells = [words.told(facts.role), words.type(facts.type), missing, short(held, 160)]
         lines.append(el("tr", el("th", short(facts.name, 60), scope="row"), *[el("td", cell) for cell in cells]))
     table = el("table", el("thead", head), el("tbody", *lines), class_="facts")
     notes = [e for e in subject.of_axis("data") if isinstance(e.value, str)]
     told = el("ul", *[el("li", short(str(e.value), 300)) for e in notes if e.metric == "note"]) if notes else None
-    counts = fact_rows(asked, [e for e in subject.of_axis("data") if not isinstance(e.value, str)])
-    more = el("details", el("summary", words("rest")), counts)
-    return section("columns", words("columns"), words.about("data"), told, el("div", table, class_="scroll"), more)
+    counted = [e for e in subject.of_axis("data") if not isinstance(e.value, str)]
+    more = el("details", el("summary", words("rest")), fact_rows(asked, counted)) if counted else None
+    about = words.about(subject.key("data"))
+    return section("columns", words("columns"), about, told, el("div", table, class_="scroll"), more)
 
 
 def _later(asked: Asked) -> Html:
     words, later = asked.words, asked.subject.later
     parts = [_one_later(asked, one) for one in later] or [el("p", words("later.none"), class_="state")]
-    return section("later", words("later"), words("later.about"), *parts)
+    return section("later", words("later"), words(asked.subject.key("later.about")), *parts)
 
 
 def _one_later(asked: Asked, one: Later) -> Html:
@@ -119,15 +130,18 @@ def _made(asked: Asked) -> Html:
     ]
     head = el("tr", el("th", words("th.file"), scope="col"), el("th", words("th.digest"), scope="col"))
     before, _, after = words("same.digest", digest="\0").partition("\0")
-    command = el("pre", el("code", f"trueweight verify {subject.name}.bundle --recompute --data SOURCE"))
+    verify = f"trueweight verify {subject.name}.bundle --recompute --data SOURCE"
+    command = subject.elsewhere.command if subject.elsewhere else verify
     table = el("div", el("table", el("thead", head), el("tbody", *files), class_="facts"), class_="scroll")
     return section(
-        "made", words("made"), words("made.about"), el("p", before, el("code", subject.digest), after),
-        el("p", words("made.verify")), command, el("details", el("summary", words("made.files")), table),
+        "made", words("made"), words(subject.key("made.about")),
+        el("p", before, el("code", subject.digest), after) if subject.digest else None,
+        el("p", words("made.verify")), el("pre", el("code", command)),
+        el("details", el("summary", words("made.files")), table) if files else None,
     )  # fmt: skip
 
 
 def annex_page(subject: Subject, language: Language = "en") -> str:
     """The map to Annex IV alone, as a list to be worked through."""
     words = Words(language)
-    return annex_markdown(Asked(subject, words, Facts(words, subject.name)))
+    return annex_markdown(Asked(subject, words, Facts(words, subject.again)))

@@ -8,15 +8,13 @@ from trueweight.evidence.record import Entry
 from trueweight.report.answers import Asked, greater_is_better, rival_name
 from trueweight.report.assembled import assembled
 from trueweight.report.axis_status import AxisStatus, axis_statuses
+from trueweight.report.groups import SHOWN, grouped, is_share_like, row_of
 from trueweight.report.html import Child, Html, el, join
 from trueweight.report.numbers import ends, in_bytes, number, short, value_of
 from trueweight.report.plots import Head, Row, line_plot, rows_plot
 from trueweight.report.subject import AXES
 
 __all__ = ["axis_sections", "fact_rows", "section"]
-
-SHOWN = 12
-"""Lines of a plot that are seen at once; the others open."""
 
 _DIAGONAL = ("roc", "reliability", "true_by_answer")
 
@@ -34,12 +32,13 @@ def axis_sections(asked: Asked) -> Iterator[Html]:
     present = dict.fromkeys(e.axis for e in asked.subject.evidence)
     looked = [axis for axis in AXES if axis in present]
     for axis in (*looked, *(axis for axis in present if axis not in _DRAWN_ELSEWHERE)):
-        drawn = {"quality": _scores, "comparison": _comparisons}.get(axis)
+        drawn = {"quality": _scores, "comparison": _comparisons, "slices": _parts}.get(axis)
         body = drawn(asked) if drawn else _axis(asked, axis)
         yield section(axis, words.axis(axis), words.about(axis), _state(asked, statuses.get(axis)), *body)
         if axis == "comparison":
             yield from _lines_and_confusion(asked)
-    yield section("fit", words.axis("fit"), words.about("fit"), *_axis(asked, "fit"))
+    if "fit" in present:
+        yield section("fit", words.axis("fit"), words.about("fit"), *_axis(asked, "fit"))
     missing = [
         el("div", el("dt", words.axis(axis)), el("dd", words.about(axis)), id=axis)
         for axis in AXES
@@ -60,7 +59,7 @@ def _comparisons(asked: Asked) -> Iterator[Child]:
     for target, rival in dict.fromkeys((e.target, e.id.split("/")[-1]) for e in known):
         mine = [e for e in known if e.target == target and e.id.split("/")[-1] == rival]
         title = rival_name(words, rival) + (f" · {target}" if several else "")
-        rows = {e.metric: _row(asked, e, _with_direction(asked, e.metric)) for e in mine}
+        rows = {e.metric: row_of(asked, e, _with_direction(asked, e.metric)) for e in mine}
         alike = [e for e in mine if greater_is_better(e.metric)]
         head = Head(words("th.metric"), title, words("th.difference"))
         yield rows_plot([rows[e.metric] for e in alike], head, zero=True) if alike else None
@@ -70,6 +69,18 @@ def _comparisons(asked: Asked) -> Iterator[Child]:
     yield from _axis_body(
         asked, [e for e in subject.of_axis("comparison") if e.axis == "comparison" and value_of(e) is None]
     )
+
+
+def _parts(asked: Asked) -> Iterator[Child]:
+    """Parts of the rows: each drawn once, whatever is left as elsewhere."""
+    from trueweight.report.parts import part_plots
+
+    entries = asked.subject.of_axis("slices")
+    plots, drawn = part_plots(asked, entries)
+    rest = list(_axis_body(asked, [e for e in entries if id(e) not in drawn], opened=not plots))
+    yield rest[0]  # flags
+    yield from plots
+    yield from rest[1:]
 
 
 def _with_direction(asked: Asked, metric: str) -> Html:
@@ -105,46 +116,40 @@ def _scores(asked: Asked) -> Iterator[Child]:
     rivals = tuple(rival_name(words, name) for name in subject.rivals())
     for facts in subject.targets():
         found = [e for e in subject.scores(facts.name) if value_of(e) is not None]
-        shares = [_score_row(asked, e) for e in found if _is_share(e)]
+        shares = [_scorerow_of(asked, e) for e in found if is_share_like(e)]
         title = facts.name if len(subject.targets()) > 1 else ""
         head = Head(words("th.metric"), title, words("th.value"), rivals)
         yield rows_plot(shares, head, share=True) if shares else None
-        for place, entry in enumerate(e for e in found if not _is_share(e)):
+        for place, entry in enumerate(e for e in found if not is_share_like(e)):
             alone = head if place == 0 and not shares else Head("", "", "", tuple("" for _ in rivals))
-            yield rows_plot([_score_row(asked, entry)], alone)
+            yield rows_plot([_scorerow_of(asked, entry)], alone)
     every = subject.of_axis("quality")
     own = {id(e) for facts in subject.targets() for e in subject.scores(facts.name)}
     yield from _axis_body(asked, [e for e in every if id(e) not in own])
 
 
-def _is_share(entry: Entry) -> bool:
-    values = [value_of(entry) or 0.0, *((entry.interval.low, entry.interval.high) if entry.interval else ())]
-    return greater_is_better(entry.metric) and all(0 <= value <= 1 for value in values)
-
-
-def _score_row(asked: Asked, entry: Entry) -> Row:
+def _scorerow_of(asked: Asked, entry: Entry) -> Row:
     subject = asked.subject
     rivals = [(name, subject.rival_score(name, entry)) for name in subject.rivals()]
     marks = tuple((value, name) for name, found in rivals if found and (value := value_of(found)) is not None)
     others = tuple(asked.facts.button(found) if found else join() for _, found in rivals)
-    return replace(_row(asked, entry, _with_direction(asked, entry.metric)), marks=marks, others=others)
-
-
-def _row(asked: Asked, entry: Entry, label: Html | str) -> Row:
-    found, interval = ends(entry), entry.interval
-    between = (interval.low, interval.high) if interval else None
-    return Row(
-        label, value_of(entry) or 0.0, between, asked.facts.button(entry), f"{found[0]} … {found[1]}" if found else ""
-    )
+    return replace(row_of(asked, entry, _with_direction(asked, entry.metric)), marks=marks, others=others)
 
 
 def _axis(asked: Asked, axis: str) -> list[Child]:
     return list(_axis_body(asked, asked.subject.of_axis(axis)))
 
 
-def _axis_body(asked: Asked, entries: Sequence[Entry]) -> Iterator[Child]:
-    """Flags in words, lines, groups of like numbers as plots, and whatever is left as a table."""
-    flags = [e for e in entries if e.metric.endswith("flag")]
+def _axis_body(asked: Asked, entries: Sequence[Entry], *, opened: bool = True) -> Iterator[Child]:
+    """Flags in words, lines, groups of like numbers as plots, and whatever is left as a table.
+
+    Args:
+        asked: What is reported on.
+        entries: Of one axis.
+        opened: What is left is seen at once where it is little.
+    """
+    # What could not be told for one and the same reason is said once.
+    flags = list({(e.value, e.reason or e.id): e for e in entries if e.metric.endswith("flag")}.values())
     yield el("ul", *[_flag(asked, e) for e in flags], class_="flags") if flags else None
     joined, points = assembled(entries)
     lines = [*joined, *(e for e in entries if e.curve is not None)]
@@ -159,10 +164,10 @@ def _axis_body(asked: Asked, entries: Sequence[Entry]) -> Iterator[Child]:
     for (target, metric), found in drawn.items():
         title = asked.words.metric(metric) + (f" · {target}" if several and target else "")
         if found[0].axis != "quality":
-            yield _group(asked, found, title)
+            yield grouped(asked, found, title)
             continue
         worst_first = sorted(found, key=lambda e: value_of(e) or 0.0)
-        plot = _group(asked, worst_first, title)
+        plot = grouped(asked, worst_first, title)
         # What is found of each class says most; the others are near.
         yield plot if metric == "recall" else el("details", el("summary", title), plot)
     gone = {id(e) for found in drawn.values() for e in found}
@@ -170,7 +175,7 @@ def _axis_body(asked: Asked, entries: Sequence[Entry]) -> Iterator[Child]:
     measured = any(e.status not in ("not_run", "not_applicable") for e in entries)
     if rest and measured:  # else the section has said why already
         table = fact_rows(asked, rest)
-        opened = len(rest) <= SHOWN
+        opened = opened and len(rest) <= SHOWN
         title = asked.words("rest") if drawn or lines else asked.words.counted(len(rest), "fact")
         yield el("details", el("summary", f"{title} ({len(rest)})" if drawn or lines else title), table, open=opened)
 
@@ -186,19 +191,9 @@ def _flag(asked: Asked, entry: Entry) -> Html:
     state = "found" if entry.value == 1 else "clean" if entry.value == 0 else "unknown"
     sign = el("span", {"found": "!", "clean": "✓", "unknown": "?"}[state], class_=f"sign {state}", aria_hidden="true")
     told = short(entry.reason, 500) if entry.reason else words.flag(entry.metric)
-    return el("li", sign, el("span", asked.facts.button(entry, words(f"flag.{state}")), f": {told}"), class_=state)
-
-
-def _group(asked: Asked, found: Sequence[Entry], title: str) -> Html:
-    head = Head(asked.words("th.slice" if found[0].slice else "th.metric"), title, asked.words("th.value"))
-    rows = [_row(asked, e, short(e.slice or e.metric.partition("[")[2].removesuffix("]"), 90)) for e in found]
-    values = [value_of(e) or 0.0 for e in found]
-    share = all(_is_share(e) for e in found) and min(values) < 0.9 and max(values) > 0.3
-    seen = rows_plot(rows[:SHOWN], head, share=share)
-    if len(rows) <= SHOWN + 1:
-        return seen if len(rows) <= SHOWN else rows_plot(rows, head, share=share)
-    more = asked.words("more", count=len(rows) - SHOWN)
-    return join(seen, el("details", el("summary", more), rows_plot(rows[SHOWN:], head, share=share)))
+    return el(
+        "li", sign, el("span", asked.facts.button(entry, words(f"flag.{state}")), words("colon"), told), class_=state
+    )
 
 
 def _figures(asked: Asked, entries: Sequence[Entry]) -> Child:
@@ -245,7 +240,7 @@ def fact_rows(asked: Asked, entries: Sequence[Entry]) -> Html:
         found = ends(e)
         what = [words.metric(e.metric), f" · {e.target}" if e.target and f"/{e.target}/" in e.id else None]
         what.append(el("span", short(e.slice, 90), class_="note") if e.slice else None)
-        status = words(f"status.{e.status}") + (f": {short(e.reason, 160)}" if e.reason else "")
+        status = words(f"status.{e.status}") + (words("colon") + short(e.reason, 160) if e.reason else "")
         lines.append(
             el("tr", el("th", *what, scope="row"), el("td", asked.facts.button(e, _with_unit(e))),
                el("td", f"{found[0]} … {found[1]}" if found else ""), el("td", "" if e.n is None else f"{e.n:,}"),

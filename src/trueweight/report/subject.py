@@ -8,13 +8,18 @@ from trueweight.evidence.record import Entry, Evidence
 from trueweight.report.examples import Examples
 from trueweight.spec.run import RunSpec
 
-__all__ = ["AXES", "Later", "Subject"]
+__all__ = ["AXES", "Elsewhere", "Later", "Subject"]
 
 AXES = (
     "quality", "comparison", "calibration", "slices", "fairness", "drift", "robustness", "honesty", "explanation",
     "cost",
 )  # fmt: skip
 """What a sceptic expects to be looked at. An axis without facts is shown as not run."""
+
+
+_AGAIN = "trueweight verify BUNDLE --recompute --data SOURCE"
+_LATER = "trueweight evaluate BUNDLE SOURCE"
+"""What measures again where a fact does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,22 @@ class Later:
     evidence: Evidence
     matches: bool
     """Whether this very model was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A model of another maker, seen from outside only: how it was trained is not known."""
+
+    kind: str
+    """"onnx", "estimator", "keras" or "function"."""
+    model: str
+    """What its file or its class is called."""
+    by: str
+    """Who measured."""
+    command: str
+    """What measures again."""
+    same: bool | None = None
+    """Whether the file beside the evidence is the one that was measured; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +79,20 @@ class Subject:
     later: tuple[Later, ...] = ()
     examples: Examples | None = None
     """Explained rows, where somebody gave some for the page."""
+    elsewhere: Elsewhere | None = None
+    """Of a model that was trained elsewhere."""
+
+    def key(self, name: str) -> str:
+        """Key of words that are others for a model that was trained elsewhere."""
+        return name if self.elsewhere is None else f"{name}.elsewhere"
+
+    def again(self, entry: Entry) -> str:
+        """The command that measures a fact again."""
+        if self.elsewhere is not None:
+            return self.elsewhere.command
+        later = entry.data is not None and entry.data.role == "other"
+        known = entry.reproduce or (_LATER if later else _AGAIN)
+        return known.replace("BUNDLE", f"{self.name}.bundle")
 
     @property
     def role(self) -> str:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
+from trueweight.report.terms_en import TERMS as ENGLISH_TERMS
+from trueweight.report.terms_zh import TERMS as CHINESE_TERMS
+from trueweight.report.translate import in_chinese
 from trueweight.report.words_en import WORDS as ENGLISH
 from trueweight.report.words_zh import WORDS as CHINESE
 
@@ -12,7 +15,15 @@ Language = Literal["en", "zh"]
 
 LANGUAGES: tuple[str, ...] = get_args(Language)
 
-_TABLES: Mapping[Language, Mapping[str, str]] = {"en": ENGLISH, "zh": CHINESE}
+_TABLES: Mapping[Language, Mapping[str, str]] = {
+    "en": {**ENGLISH, **ENGLISH_TERMS},
+    "zh": {**CHINESE, **CHINESE_TERMS},
+}
+"""By language; a test holds them to the same keys."""
+
+
+_ENDS = ("change", "difference", "gap")
+"""Of names of metrics that are made from another's."""
 
 
 class Words:
@@ -33,12 +44,34 @@ class Words:
     def metric(self, name: str) -> str:
         """A metric by the name that people know; of others, the name itself."""
         base, _, label = name.partition("[")
-        known = self._table.get(f"metric.{base}", base.replace("_", " "))
+        if base.endswith("flag"):
+            return self.flag(base)
+        known = self._table.get(f"metric.{base}") or self._of_another(base) or self.told(base.replace("_", " "))
         return f"{known} [{label}" if label else known
+
+    def _of_another(self, name: str) -> str:
+        """``roc_auc_change`` by the words of ``roc_auc``; nothing where it is not made so."""
+        for end in _ENDS:
+            base = name.removesuffix(f"_{end}")
+            if base != name and f"metric.{base}" in self._table:
+                return self(f"metric.of.{end}", metric=self._table[f"metric.{base}"])
+        return ""
 
     def method(self, name: str) -> str:
         """A method of explaining."""
         return self._table.get(f"method.{name}", name)
+
+    def proof(self, name: str) -> str:
+        """A check of an explanation."""
+        return self._table.get(f"proof.{name}", name)
+
+    def told(self, text: str) -> str:
+        """A sentence of the evidence, in the report's language as far as it is known."""
+        return text if self.language == "en" else in_chinese(text) or text
+
+    def unit(self, name: str) -> str:
+        """What a value is counted in."""
+        return self._table.get(f"unit.{name}") or self.told(name)
 
     def flag(self, metric: str) -> str:
         """What a flag looks for."""
