@@ -75,7 +75,7 @@ class Change:
     row: int
     before: str
     after: str | None
-    """None where no change of one or two columns was found."""
+    """None where no change of up to four columns was found."""
     cells: tuple[tuple[str, str, str], ...] = ()
     """Column, cell before, cell after."""
     distance: float | None = None
@@ -250,7 +250,7 @@ def _of_item(item: Item) -> Iterator[dict[str, Any]]:
                 yield {"row": item.row, "output": item.after, "column": column, "cell": f"{before} -> {after}",
                        "value": item.distance}  # fmt: skip
             if item.after is None:
-                yield {"row": item.row, "reason": "no change of one or two columns turns the answer"}
+                yield {"row": item.row, "reason": "no change of up to four columns was found that turns the answer"}
         case Example():
             yield {"row": item.row, "place": str(item.kept), "value": item.distance}
         case Weight():
