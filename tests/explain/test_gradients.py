@@ -204,6 +204,19 @@ def test_words_of_a_bag_and_tokens_have_names() -> None:
     assert "".join(tokens).replace("Ġ", " ") == " ".join(text)  # and no n-gram, which this network does not read
 
 
+def test_places_in_a_sound_are_milliseconds_and_bands_have_names() -> None:
+    """As occlusion counts them, so that both lie over one spectrogram."""
+    predictor, table = leaf(SOUND, CNN, ("y", "binary"))
+    parts = traced(predictor, table, "y")[0].parts
+    assert max(part_.place[1] for part_ in parts) == pytest.approx(200, abs=10)  # 3,200 samples at 16 kHz
+    bands = list(dict.fromkeys(part_.shown for part_ in parts))
+    assert len(bands) == 8 and all(band.endswith(" Hz") and "heard" not in band for band in bands)
+    predictor, table = leaf(SERIES, LAYERS, ("y", "binary"))
+    parts = traced(predictor, table, "y")[0].parts
+    assert max(part_.place[1] for part_ in parts) == 12
+    assert {part_.shown for part_ in parts} == {"series[0]", "series[1]"}
+
+
 def test_what_has_no_gradients_says_so(formula: Any) -> None:
     found = leaves_of(formula(("a",), lambda a: a), "y")
     assert isinstance(found, str) and "formula" in found
