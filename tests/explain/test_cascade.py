@@ -69,6 +69,13 @@ def test_what_looks_at_the_lowest_layer_alone_is_caught(asked: Asked) -> None:
     assert "upper" in told.reason and told.value == pytest.approx(1.0)
 
 
+def test_one_curve_says_nothing(asked: Asked) -> None:
+    """It goes up or down, and so do half of all others."""
+    curve = [np.arange(12.0)]
+    assert sees_weights(curve, lambda _: curve, asked, curves=1).status == "not_applicable"
+    assert sees_weights(curve, lambda _: curve, asked, curves=4).status == "failed"
+
+
 def test_shuffled_weights_are_the_same_numbers_in_other_places(asked: Asked) -> None:
     before, after = (network_of(p.state()) for p in (asked.predictor, randomised(asked.predictor, 3)))
     moved = 0

@@ -37,21 +37,26 @@ SAME, OTHER = 0.9, 0.5
 """Where answers correlate less than the second, explanations that correlate more than the first look away."""
 
 
-def sees_weights(values: Values, again: Callable[[Predictor], Values], asked: Asked) -> Proof:
+def sees_weights(
+    values: Values, again: Callable[[Predictor], Values], asked: Asked, *, curves: int | None = None
+) -> Proof:
     """Explanations of networks with shuffled weights must be others.
 
     It fails if those of networks that know nothing rank parts alike; or if, on the way there, the answers are others
-    already and the explanations still the same: these look at lower layers alone, such as a detector of edges.
+    already and the explanations still the same: these look at lower layers alone, such as a detector of edges. Because
+    one step may agree by chance, two have to.
 
     Args:
         values: What the explanation says of each row.
         again: What the same method says of another predictor.
         asked: Rows, predictor and seed.
+        curves: How many curves the values are, where they are curves: of one curve all values go the same way.
     """
-    usable = [i for i, value_P in enumerate(values) if len(value_P) > FEWEST_PARTS]
+    usable = [i for i, value_P in enumerate(values) if (curves or len(value_P)) > FEWEST_PARTS]
     depth = _deepest(asked.predictor.state())
     if not usable or not depth:
-        reason = "there are no weights" if usable else f"it takes more than {FEWEST_PARTS} parts: few agree by chance"
+        what = "parts" if curves is None else "columns"
+        reason = "there are no weights" if usable else f"it takes more than {FEWEST_PARTS} {what}: few agree by chance"
         return Proof(NAME, "not_applicable", n=len(usable), reason=reason)
     own_N = asked.answers()
 
@@ -77,8 +82,9 @@ def _told(some: Sequence[Stage], whole: Stage, n: int) -> Proof:
         alike = f"rank parts alike (correlation {whole.likeness:.2f})"
         reason = f"explanations of networks with shuffled weights {alike}"
         return Proof(NAME, "failed", whole.likeness, None, n, reason, stages)
-    blind = next((one for one in some if one.likeness > SAME and one.answers < OTHER), None)
-    if blind is not None:
+    same = [one for one in some if one.likeness > SAME and one.answers < OTHER]
+    if some and len(same) >= min(2, len(some)):
+        blind = same[-1]
         reason = (
             f"with the upper {blind.layers} of {blind.of} layers shuffled, answers are others (correlation "
             f"{blind.answers:.2f}) but explanations are the same ({blind.likeness:.2f})"

@@ -121,7 +121,9 @@ def _dependence(asked: Asked) -> list[Explanation]:
     names = [curve.column for curve in found]
     shapes = partial(_shapes, asked, output, names)
     proofs = [
-        sees_weights([np.concatenate(shapes(None, rows))], lambda p: [np.concatenate(shapes(p, rows))], asked),
+        sees_weights(
+            [np.concatenate(shapes(None, rows))], lambda p: [np.concatenate(shapes(p, rows))], asked, curves=len(names)
+        ),
         stays(shapes(None, rows[::2]), shapes(None, rows[1::2]), "other rows"),
     ]
     parameters = {"rows": len(rows), "output": output.name}

@@ -150,8 +150,8 @@ def _heat(item: Attribution, picture: Picture | None, words: Words) -> Html:
             (lanes[part.shown][0], part.place[0], lanes[part.shown][1], part.place[1]) if flat else part.place
         )
         size = {"x": left, "y": top, "width": right - left, "height": bottom - top}
-        told = el("title", f"{part.shown} {value:+.3g}".strip())
-        boxes.append(el("rect", told, **size, class_="up" if value > 0 else "down", opacity=tint / 65))
+        title = el("title", f"{part.shown} {value:+.3g}".strip())
+        boxes.append(el("rect", title, **size, class_="up" if value > 0 else "down", opacity=tint / 65))
     below = []
     if picture is not None:
         address = f"data:image/png;base64,{b64encode(picture.png).decode()}"
