@@ -24,7 +24,8 @@ from trueweight.evaluate.judging import Check, Judging, Training, judging_of
 from trueweight.evaluate.quality import Ask, quality
 from trueweight.evidence.energy import EnergyMeter
 from trueweight.evidence.record import Data, Entry, Evidence
-from trueweight.explain.proofs import faithful, randomised
+from trueweight.explain.cascade import randomised
+from trueweight.explain.proofs import faithful
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction
 from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
 from trueweight.spec.energy import EnergySpec

@@ -1,6 +1,6 @@
 """One real model of each library whose models we say we can judge, against scores worked out beside it.
 
-A library that is not installed is skipped: they are in ``requirements/oracles.txt`` and ``requirements/bench.txt``.
+A library that is not installed is skipped: they are in ``requirements/test.txt``.
 """
 
 from pathlib import Path

@@ -16,7 +16,9 @@ from trueweight.data.table import Table
 from trueweight.explain.asked import Asked, outputs_of
 from trueweight.explain.gradients import LARGEST_GAP, integrated_gradients, leaves_of
 from trueweight.explain.methods import METHODS
-from trueweight.explain.usual import canonical
+from trueweight.explain.path import row_paths
+from trueweight.explain.usual import canonical, usual_row
+from trueweight.explain.written import png_of, wav_of
 from trueweight.model.network import build_network
 from trueweight.model.predictors.blend import BlendPredictor
 from trueweight.model.predictors.network import NetworkPredictor, learnt_targets
@@ -39,6 +41,8 @@ def columns(rows: int = 60) -> dict[str, Any]:
         "x": x, "z": z, "kind": rng.choice(list("abcdefghijkl"), rows), "flag": rng.choice(["no", "yes"], rows),
         "said": [" ".join(rng.choice(words, 6)) for _ in range(rows)],
         "series": [rng.normal(size=(12, 2)).tolist() for _ in range(rows)],
+        "seen": [png_of(rng.integers(0, 255, size=(16, 16, 3)).astype(np.uint8)) for _ in range(rows)],
+        "heard": [wav_of(0.1 * rng.normal(size=3200).astype(np.float32), 16_000) for _ in range(rows)],
         "y": np.where(x > 0, "p", "n"), "c": 2 * x - z + 5,
     }  # fmt: skip
 
@@ -77,6 +81,15 @@ def traced(predictor: Any, table: Table, target: str) -> list[Any]:
     return integrated_gradients(asked_of(predictor, table, target), leaves)
 
 
+PICTURE, SOUND, SERIES = {"seen": "image"}, {"heard": "audio"}, {"series": "timeseries"}
+TEXT = {"said": {"type": "text", "encoder": "transformer"}}
+CNN = {"type": "cnn", "channels": [4, 8]}
+SENSED = [
+    (PICTURE, CNN), (PICTURE, LAYERS), (SOUND, CNN), (SOUND, LAYERS), (SERIES, CNN), (SERIES, LAYERS), (TEXT, LAYERS),
+    (SERIES, {"type": "gru", "hidden_size": 8}), (SERIES, {"type": "lstm", "hidden_size": 8, "bidirectional": True}),
+    (SOUND, {"type": "gru", "hidden_size": 8}), (TEXT, {"type": "lstm", "hidden_size": 8}),
+]  # fmt: skip
+
 PLAIN = {"x": "number", "z": "number", "kind": "category", "flag": "binary"}
 MLP = {"type": "mlp", "hidden_sizes": [16], "members": 2}
 
@@ -87,10 +100,8 @@ MLP = {"type": "mlp", "hidden_sizes": [16], "members": 2}
         (PLAIN, MLP, "concat", ("y", "binary")),
         (PLAIN, MLP, "concat", ("c", "number")),
         (PLAIN, MLP, "concat", ("c", {"type": "number", "transform": "log1p"})),
-        ({"series": "timeseries"}, LAYERS, "concat", ("y", "binary")),
-        ({"said": {"type": "text", "encoder": "transformer"}}, LAYERS, "concat", ("y", "binary")),
         ({"said": "text"}, {"type": "bag", "width": 8}, "concat", ("c", "number")),
-        ({"series": "timeseries"}, {"type": "gru", "hidden_size": 8}, "concat", ("y", "binary")),
+        *((features, encoder, "concat", ("y", "binary")) for features, encoder in SENSED),
     ],
 )  # fmt: skip
 def test_values_account_for_the_answer(features: Any, encoder: Any, fusion: Any, target: Any) -> None:
@@ -104,6 +115,23 @@ def test_values_account_for_the_answer(features: Any, encoder: Any, fusion: Any,
         assert one.answer == pytest.approx(answers.scores()[row, -1], rel=1e-4)
         assert one.at(np.ones((1, len(one.parts))))[0] == pytest.approx(one.answer, rel=1e-4)
         assert one.at(np.zeros((1, len(one.parts))))[0] == pytest.approx(one.baseline)
+
+
+@pytest.mark.parametrize(("features", "encoder"), SENSED)
+def test_slopes_are_those_of_finite_differences(features: Any, encoder: Any) -> None:
+    """Halfway between what is usual and the row, part by part, and all parts together."""
+    predictor, table = leaf(features, encoder, ("y", "binary"))
+    usual, here = usual_row(predictor.signature), np.array([0.4])
+    (path,) = row_paths(predictor, "y", table.take(np.array([3])), usual, [1])
+    count, step = len(path.parts), 1e-5
+    some = np.random.default_rng(0).permutation(count)[:12]
+    moves = np.concatenate([np.eye(count)[some], np.ones((1, count))]) * step
+    ahead, back = path.answers(0.4 + moves), path.answers(0.4 - moves)
+    (slope_Q,) = path.slopes(here)
+    wanted = np.append(slope_Q[some], slope_Q.sum())
+    assert np.abs(wanted).max() > 1e-6
+    # Answers are float64: cancellation leaves about 1e-16 / step, and curvature step squared.
+    assert (ahead - back) / (2 * step) == pytest.approx(wanted, rel=1e-5, abs=1e-9)
 
 
 def test_of_a_linear_model_they_are_weight_times_way() -> None:
@@ -132,7 +160,6 @@ def test_as_captum_says() -> None:
     """Numbers and flags alone, many equal steps there, adaptive ones here."""
     captum = pytest.importorskip("captum.attr", reason="a second opinion that is not installed")
     from trueweight.data.batch import Batch
-    from trueweight.explain.usual import usual_row
     from trueweight.nn.decoding import GREEDY
 
     predictor, table = leaf({"x": "number", "z": "number", "flag": "binary"}, MLP, ("y", "binary"))
@@ -175,6 +202,19 @@ def test_words_of_a_bag_and_tokens_have_names() -> None:
     predictor, _ = leaf({"said": {"type": "text", "encoder": "transformer"}}, LAYERS, ("y", "binary"))
     tokens = [p.shown for p in traced(predictor, table, "y")[0].parts]
     assert "".join(tokens).replace("Ġ", " ") == " ".join(text)  # and no n-gram, which this network does not read
+
+
+def test_places_in_a_sound_are_milliseconds_and_bands_have_names() -> None:
+    """As occlusion counts them, so that both lie over one spectrogram."""
+    predictor, table = leaf(SOUND, CNN, ("y", "binary"))
+    parts = traced(predictor, table, "y")[0].parts
+    assert max(part_.place[1] for part_ in parts) == pytest.approx(200, abs=10)  # 3,200 samples at 16 kHz
+    bands = list(dict.fromkeys(part_.shown for part_ in parts))
+    assert len(bands) == 8 and all(band.endswith(" Hz") and "heard" not in band for band in bands)
+    predictor, table = leaf(SERIES, LAYERS, ("y", "binary"))
+    parts = traced(predictor, table, "y")[0].parts
+    assert max(part_.place[1] for part_ in parts) == 12
+    assert {part_.shown for part_ in parts} == {"series[0]", "series[1]"}
 
 
 def test_what_has_no_gradients_says_so(formula: Any) -> None:

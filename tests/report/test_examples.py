@@ -82,6 +82,18 @@ def test_spans_of_a_sound_lie_over_its_length():
     assert 'viewBox="0 0 900 150"' in drawn(one)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_channels_and_bands_lie_beneath_each_other(known):
+    """Of a spectrogram the first, the lowest, is at the bottom."""
+    parts = [Part("clip", (0, 500), "50 Hz"), Part("clip", (0, 500), "900 Hz"), Part("clip", (500, 900), "50 Hz")]
+    one = explanation(parts, [0.1, -0.2, 0.3], "clip")
+    told = drawn(one, {(3, "clip"): Picture(png(), 900, 150)} if known else None)
+    low, high = ("75.0", "0.0") if known else ("0.0", "75.0")
+    assert f'<rect x="500" y="{low}" width="400" height="75.0" class="up"' in told
+    assert f'<rect x="0" y="{high}" width="500" height="75.0" class="down"' in told
+    assert "<title>900 Hz -0.2</title>" in told
+
+
 def test_what_failed_its_check_is_not_drawn():
     told = drawn(replace(WORDS, status="failed", reason="no better than random"))
     assert "failed its check, and is not drawn:" in told

@@ -125,6 +125,6 @@ def _value(value: object) -> str:
 
 def _change(item: Change) -> str:
     if item.after is None:
-        return f"  row {item.row}: {item.before}; no change of one or two columns turns it"
+        return f"  row {item.row}: {item.before}; no change of up to four columns was found that turns it"
     cells = " and ".join(f"{column} {before} → {after}" for column, before, after in item.cells)
     return f"  row {item.row}: {item.before} would be {item.after} with {cells}"

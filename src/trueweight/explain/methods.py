@@ -9,13 +9,14 @@ import numpy as np
 from trueweight.evaluate.explanation import FEWEST_COLUMNS, FEWEST_ROWS, proof_of
 from trueweight.evaluate.importance import PERMUTATIONS, importance_of, measured_by, shuffle
 from trueweight.explain.asked import Asked, Output
+from trueweight.explain.cascade import sees_weights
 from trueweight.explain.counterfactual import counterfactuals
 from trueweight.explain.cuts import Cut, cell_cut, column_cut
 from trueweight.explain.dependence import curves
 from trueweight.explain.gradients import LARGEST_GAP, Traced, integrated_gradients, leaves_of
 from trueweight.explain.nudge import nudged
 from trueweight.explain.occlusion import Occluded, erased, occlusion
-from trueweight.explain.proofs import faithful, judged, sees_weights, stays
+from trueweight.explain.proofs import faithful, judged, stays
 from trueweight.explain.prototypes import prototypes
 from trueweight.explain.record import Attribution, Change, Curve, Explanation, Proof, Weight
 from trueweight.explain.shapley import Shares, shapley
@@ -75,7 +76,7 @@ def _shapley(asked: Asked) -> list[Explanation]:
     again = partial(_shapley_values, asked)
     proofs = [
         *faithful(values, partial(erased, asked, cuts), _signs(asked, shares), asked.seed),
-        sees_weights(values, again, asked.predictor, asked.seed),
+        sees_weights(values, again, asked),
         stays(values, again(None, stream_seed(asked.seed, "again")), "other orders of columns"),
     ]
     items = tuple(
@@ -120,10 +121,11 @@ def _dependence(asked: Asked) -> list[Explanation]:
     names = [curve.column for curve in found]
     shapes = partial(_shapes, asked, output, names)
     proofs = [
-        sees_weights([np.concatenate(shapes(None, rows))], lambda p: [np.concatenate(shapes(p, rows))],
-                     asked.predictor, asked.seed),
+        sees_weights(
+            [np.concatenate(shapes(None, rows))], lambda p: [np.concatenate(shapes(p, rows))], asked, curves=len(names)
+        ),
         stays(shapes(None, rows[::2]), shapes(None, rows[1::2]), "other rows"),
-    ]  # fmt: skip
+    ]
     parameters = {"rows": len(rows), "output": output.name}
     return [judged(Explanation("dependence", asked.target, tuple(found[:MOST_CURVES]), parameters=parameters), proofs)]
 
@@ -152,7 +154,7 @@ def _occluded(asked: Asked, column: str) -> Explanation:
     other = nudged(asked, column)
     proofs = [
         *faithful(values, partial(erased, asked, cuts), _signs(asked, found), asked.seed),
-        sees_weights(values, partial(_occluded_values, asked, cuts), asked.predictor, asked.seed),
+        sees_weights(values, partial(_occluded_values, asked, cuts), asked),
         stays(values, None if other is None else _nudged_values(other, column), "a little noise"),
     ]
     items = tuple(
@@ -199,7 +201,7 @@ def _gradients(asked: Asked) -> list[Explanation]:
     proofs = [
         complete,
         *faithful(values, partial(_traced_without, found), _signs(asked, found), asked.seed),
-        sees_weights(values, partial(_traced_values, asked), asked.predictor, asked.seed),
+        sees_weights(values, partial(_traced_values, asked), asked),
         stays(values, None if other is None else _traced_values(other, other.predictor), "a little noise"),
     ]
     items = tuple(

@@ -24,6 +24,7 @@ from trueweight.data.batch import Batch
 from trueweight.data.bpe import vocabulary_of
 from trueweight.data.cells import TextCells
 from trueweight.data.column import Codec
+from trueweight.data.columns.audio import AudioCodec
 from trueweight.data.field import Field
 from trueweight.data.reading import cells_of
 from trueweight.data.table import Table
@@ -295,13 +296,16 @@ def _pixel_parts(column: str, shape: Sequence[int]) -> np.ndarray:
 
 
 def _frame_parts(column: str, codec: Codec, shape: Sequence[int]) -> np.ndarray:
-    found, words = np.empty(shape, object), codec.labels()["frame"]
+    found = np.empty(shape, object)
+    words = [word.removeprefix(f"{column} ").removeprefix("at ") for word in codec.labels()["frame"]]
+    # Of sounds in milliseconds, as people and the other methods count.
+    unit = 1000 * codec.spectrum.hop / codec.spectrum.rate if isinstance(codec, AudioCodec) else 1.0
     steps = np.linspace(0, shape[0], min(shape[0], MOST_SPANS) + 1).round().astype(int)
     bands = np.linspace(0, shape[1], min(shape[1], MOST_BANDS) + 1).round().astype(int)
     for start, end in pairwise(steps):
         for low, high in pairwise(bands):
             shown = words[low] if high - low == 1 else f"{words[low]} to {words[high - 1]}"
-            found[start:end, low:high] = Part(column, (int(start), int(end)), shown)
+            found[start:end, low:high] = Part(column, (round(start * unit), round(end * unit)), shown)
     return found
 
 

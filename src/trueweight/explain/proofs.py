@@ -1,5 +1,5 @@
-"""Checks that an explanation has to pass: does removing what it names first change the answer, does it see the weights,
-does it stay when nothing of importance changes.
+"""Checks that an explanation has to pass: does removing what it names first change the answer, and does it stay when
+nothing of importance changes. Whether it sees the weights is asked in :mod:`trueweight.explain.cascade`.
 
 Shape suffixes:
     N  rows    P  parts    S  steps    R  resamples
@@ -9,25 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from trueweight.explain.record import Explanation, Proof
-from trueweight.model.predictors.tree import predictor_from_state
-from trueweight.model.protocols import Predictor, State
-from trueweight.seeds import stream, stream_seed
+from trueweight.seeds import stream
 
-__all__ = ["Erase", "faithful", "judged", "randomised", "rank_correlation", "sees_weights", "stays"]
+__all__ = ["FEWEST_PARTS", "Erase", "Values", "faithful", "judged", "rank_correlation", "stays"]
 
 Erase = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]
 """For each row ways to leave parts out, (M, P) bool, to answers (M,)."""
 
 RANDOM_ORDERS, MOST_STEPS, DRAWS = 8, 6, 1000
 FEWEST_ROWS, FEWEST_PARTS = 5, 3
-NETWORKS = 3
-"""With other weights."""
-
-LARGEST_LIKENESS, SMALLEST_LIKENESS = 0.5, 0.9
-"""Rank correlation with explanations of networks that know nothing, at most; cosine with the same again, at least."""
+SMALLEST_LIKENESS = 0.9
+"""Cosine with the same again, at least."""
 
 Values = Sequence[np.ndarray]
 """Of each row, (P,)."""
@@ -90,48 +84,6 @@ def _gain(name: str, gain_N: np.ndarray, seed: int) -> Proof:
     if low > 0:
         return Proof(name, "passed", value, interval, n, "faster than in random orders")
     return Proof(name, "failed", value, interval, n, "the order told changes the answer no faster than random orders")
-
-
-def randomised(predictor: Predictor, seed: int) -> Predictor:
-    """The same predictor with the numbers within each of its tensors shuffled: it has learnt nothing any more."""
-    return predictor_from_state(_shuffled(predictor.state(), seed, [0]), predictor.signature)
-
-
-def _shuffled(state: State, seed: int, count: list[int]) -> State:
-    tensors = {}
-    for name, tensor in state.tensors.items():
-        count[0] += 1
-        rng = torch.Generator().manual_seed(stream_seed(seed, "other weights", count[0]))
-        order = torch.randperm(tensor.numel(), generator=rng)
-        moved = tensor.flatten()[order].view_as(tensor) if tensor.is_floating_point() else tensor
-        tensors[name] = moved.contiguous()
-    return replace(state, tensors=tensors, members=tuple(_shuffled(member, seed, count) for member in state.members))
-
-
-def sees_weights(values: Values, again: Callable[[Predictor], Values], predictor: Predictor, seed: int) -> Proof:
-    """Explanations of networks with shuffled weights must be others.
-
-    Source: Adebayo et al. 2018, "Sanity checks for saliency maps", arXiv:1810.03292, section 3.1, with all layers at
-    once.
-    """
-    name = "randomised weights"
-    usable = [i for i, value_P in enumerate(values) if len(value_P) > FEWEST_PARTS]
-    if not usable or not _has_weights(predictor.state()):
-        reason = "there are no weights" if usable else f"it takes more than {FEWEST_PARTS} parts: few agree by chance"
-        return Proof(name, "not_applicable", n=len(usable), reason=reason)
-    found = []
-    for number in range(NETWORKS):
-        other = again(randomised(predictor, stream_seed(seed, "randomised", number)))
-        found.append(np.mean([rank_correlation(values[i], other[i]) for i in usable]))
-    value = float(np.mean(found))
-    if value <= LARGEST_LIKENESS:
-        return Proof(name, "passed", value, None, len(usable), "unlike those of networks with shuffled weights")
-    reason = f"explanations of networks with shuffled weights rank parts alike (correlation {value:.2f})"
-    return Proof(name, "failed", value, None, len(usable), reason)
-
-
-def _has_weights(state: State) -> bool:
-    return bool(state.tensors) or any(_has_weights(member) for member in state.members)
 
 
 def stays(values: Values, again: Values | None, what: str) -> Proof:

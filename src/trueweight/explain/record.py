@@ -8,7 +8,8 @@ from typing import Any, Literal
 from trueweight.evidence.record import Interval
 
 __all__ = [
-    "SCHEMA", "Attribution", "Change", "Curve", "Example", "Explanation", "Explanations", "Part", "Proof", "Weight",
+    "SCHEMA", "Attribution", "Change", "Curve", "Example", "Explanation", "Explanations", "Part", "Proof", "Stage",
+    "Weight",
 ]  # fmt: skip
 
 SCHEMA = 1
@@ -74,7 +75,7 @@ class Change:
     row: int
     before: str
     after: str | None
-    """None where no change of one or two columns was found."""
+    """None where no change of up to four columns was found."""
     cells: tuple[tuple[str, str, str], ...] = ()
     """Column, cell before, cell after."""
     distance: float | None = None
@@ -105,17 +106,33 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of shuffling a network's weights from the answer downwards."""
+
+    layers: int
+    """Layers that were shuffled, counted from the answer, of the deepest network."""
+    of: int
+    """Layers there are."""
+    likeness: float
+    """Mean rank correlation of the explanations with those of the network as it is."""
+    answers: float
+    """Correlation of the answers with those of the network as it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
     """One check of an explanation."""
 
     name: str
-    """"deletion", "insertion", "randomised weights", "stability", "completeness"."""
+    """"deletion", "insertion", "randomised weights", "stability", "completeness", "turns"."""
     status: Literal["passed", "failed", "not_applicable"]
     value: float | None = None
     interval: tuple[float, float] | None = None
     n: int = 0
     reason: str = ""
     """What it found, in plain words."""
+    stages: tuple[Stage, ...] = ()
+    """Of randomised weights: how the explanation changed, layer by layer."""
 
 
 Item = Attribution | Curve | Change | Example | Weight
@@ -233,7 +250,7 @@ def _of_item(item: Item) -> Iterator[dict[str, Any]]:
                 yield {"row": item.row, "output": item.after, "column": column, "cell": f"{before} -> {after}",
                        "value": item.distance}  # fmt: skip
             if item.after is None:
-                yield {"row": item.row, "reason": "no change of one or two columns turns the answer"}
+                yield {"row": item.row, "reason": "no change of up to four columns was found that turns the answer"}
         case Example():
             yield {"row": item.row, "place": str(item.kept), "value": item.distance}
         case Weight():

@@ -149,18 +149,27 @@ def _words(item: Attribution) -> Html:
     return el("p", *said, class_="words")
 
 
+def _lanes(item: Attribution, height: float, *, upwards: bool) -> dict[str, tuple[float, float]]:
+    """Where channels of a series, or bands of a sound, lie beneath each other; of spectrograms low tones below."""
+    names = list(dict.fromkeys(part.shown for part in item.parts))
+    names = names[::-1] if upwards else names
+    return {name: (height * i / len(names), height * (i + 1) / len(names)) for i, name in enumerate(names)}
+
+
 def _heat(item: Attribution, picture: Picture | None, words: Words) -> Html:
     """Tints over the picture: as (top, left, bottom, right), or as (first, end) of a sound's or a series' time."""
     flat = len(item.parts[0].place) == 2
     width = picture.width if picture else float(max(part.place[-1] for part in item.parts))
     height = picture.height if picture else (width / 6 if flat else float(max(part.place[2] for part in item.parts)))
+    lanes = _lanes(item, height, upwards=picture is not None)
     boxes = []
     for part, value, tint in zip(item.parts, item.values, _strength(item.values), strict=True):
-        top, left, bottom, right = (0.0, part.place[0], height, part.place[1]) if flat else part.place
-        size = {"x": left, "y": top, "width": right - left, "height": bottom - top}
-        boxes.append(
-            el("rect", el("title", f"{value:+.3g}"), **size, class_="up" if value > 0 else "down", opacity=tint / 65)
+        top, left, bottom, right = (
+            (lanes[part.shown][0], part.place[0], lanes[part.shown][1], part.place[1]) if flat else part.place
         )
+        size = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+        title = el("title", f"{part.shown} {value:+.3g}".strip())
+        boxes.append(el("rect", title, **size, class_="up" if value > 0 else "down", opacity=tint / 65))
     below = []
     if picture is not None:
         address = f"data:image/png;base64,{b64encode(picture.png).decode()}"

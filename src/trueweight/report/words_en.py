@@ -205,7 +205,7 @@ WORDS: Mapping[str, str] = {
     "examples.answer": "Row {row}: {answer} (usual: {baseline})",
     "examples.moves": "moves the answer by",
     "examples.changed": "Row {row}: {before} would be {after}, if {cells}",
-    "examples.unchanged": "Row {row}: no change of one or two columns turns {before}",
+    "examples.unchanged": "Row {row}: no change of up to four columns was found that turns {before}",
     "examples.heat": "{column} of row {row}: which places move the answer",
     "examples.distance": "how far it goes:",
     "examples.strongest": "The strongest parts, in numbers",

@@ -198,7 +198,7 @@ WORDS: Mapping[str, str] = {
     "examples.answer": "第 {row} 行：{answer}（通常：{baseline}）",
     "examples.moves": "使答案变动",
     "examples.changed": "第 {row} 行：{before} 会变为 {after}，若 {cells}",
-    "examples.unchanged": "第 {row} 行：改变一两列都不会改变 {before}",
+    "examples.unchanged": "第 {row} 行：没有找到改变至多四列就能改变 {before}",
     "examples.heat": "第 {row} 行的 {column}：哪些位置影响答案",
     "examples.distance": "改动的幅度：",
     "examples.strongest": "影响最大的部分（数值）",
