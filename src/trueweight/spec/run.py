@@ -252,9 +252,11 @@ class ConformalSpec(Spec):
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Share of new rows whose true value should lie in the interval, or whose true class should be in the set."""
 
-    method: Literal["split", "conditional"] = "split"
+    method: Literal["split", "conditional", "quantile"] = "split"
     """split: one width, or one bound, for all rows. conditional: a bound for each class, and a width for each range of
-    predicted numbers, so that the coverage holds in each; where calibration rows are few, intervals and sets grow."""
+    predicted numbers, so that the coverage holds in each; where calibration rows are few, intervals and sets grow.
+    quantile: models learn a lower and an upper quantile beside each number, so that the width follows the row; sets are
+    those of split."""
 
 
 CalibrationName = Literal["auto", "temperature", "beta", "none"]
