@@ -676,7 +676,7 @@ CHANGES: dict[str, Change] = {
     "evaluate.robustness.attack.restarts": on_attack("restarts", 1, 3, steps=1, radius=3.0, norm="l2"),
     "evaluate.learning_curve": change("evaluate/learning_curve", False, True, scores,
                                       features={"note": {"type": "text"}}),
-    "evaluate.baselines": change("evaluate/baselines", ["constant"], [], baselines),
+    "evaluate.baselines": change("evaluate/baselines", ["constant"], ["gbdt"], baselines),
     "gates.name": on_gate("name", "", "our first rule"),
     "gates.target": on_gate("target", "fraud", "cost"),
     "gates.metric": on_gate("metric", "f1", "accuracy"),

@@ -299,8 +299,9 @@ class EvaluateSpec(Spec):
     """Fit the linear model again on parts of the training rows, however long that takes: what more rows would bring,
     and which labels look wrong. False does so only where it takes a moment."""
 
-    baselines: list[Literal["constant", "linear"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
-    """Simple models fitted beside ours, kept as bundles, and compared on the same rows."""
+    baselines: list[Literal["constant", "linear", "gbdt"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
+    """Simple models fitted beside ours, kept as bundles, and compared on the same rows. gbdt, boosted trees, needs
+    ``trueweight[sklearn]`` and is compared only, not kept."""
 
 
 class BundleSpec(Spec):
