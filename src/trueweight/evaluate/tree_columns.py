@@ -98,7 +98,8 @@ def _of_column(facts: ColumnFacts, cells: Cells) -> np.ndarray:
 def _levels(known: Sequence[str], cells: LevelCells) -> np.ndarray:
     """The level's number, one more than there are for all others."""
     number_K = level_numbers(cells.levels, known).astype(np.float64)
-    return np.append(np.where(number_K < 0, len(known), number_K), np.nan)[cells.code_N][:, None]
+    # A missing one, -1, finds the last.
+    return np.asarray(np.append(np.where(number_K < 0, len(known), number_K), np.nan)[cells.code_N][:, None])
 
 
 def _members(known: Sequence[str], cells: SetCells) -> np.ndarray:

@@ -76,10 +76,12 @@ class NumberPrediction:
 
     def mix(self, others: Sequence[Prediction], weights: Sequence[float]) -> "NumberPrediction":
         if not others:
-            return replace(self, coverage=None)
+            return self if self.coverage is None else self.without_interval()
         held = [p._held() for p in (self, *others) if isinstance(p, NumberPrediction)]
         value_N = _mean(held, weights)[:, 0]
-        lows, highs = [p.low_N for p in held if p.low_N is not None], [p.high_N for p in held if p.high_N is not None]
+        learnt = [p for p in held if p.coverage is None]  # what was promised of one is not promised of a mixture
+        lows = [p.low_N for p in learnt if p.low_N is not None]
+        highs = [p.high_N for p in learnt if p.high_N is not None]
         if len(lows) < len(held) or len(highs) < len(held):
             return NumberPrediction(value_N, reach=self.reach)
         return replace(value_within(value_N, _weighted(lows, weights), _weighted(highs, weights)), reach=self.reach)
