@@ -147,6 +147,11 @@ def answers(raw: Mapping[str, Any]) -> Any:
     return columns
 
 
+def raw_intervals(raw: Mapping[str, Any]) -> Any:
+    """The answers of a model that is not calibrated."""
+    return answers(merged(raw, {"evaluate": {"conformal": None}}))
+
+
 def split(raw: Mapping[str, Any]) -> Any:
     """Which rows train, select and judge."""
     ready = prepared(raw)
@@ -671,7 +676,7 @@ CHANGES: dict[str, Change] = {
     "evaluate.robustness.attack.restarts": on_attack("restarts", 1, 3, steps=1, radius=3.0, norm="l2"),
     "evaluate.learning_curve": change("evaluate/learning_curve", False, True, scores,
                                       features={"note": {"type": "text"}}),
-    "evaluate.baselines": change("evaluate/baselines", ["constant"], [], baselines),
+    "evaluate.baselines": change("evaluate/baselines", ["constant"], ["gbdt"], baselines),
     "gates.name": on_gate("name", "", "our first rule"),
     "gates.target": on_gate("target", "fraud", "cost"),
     "gates.metric": on_gate("metric", "f1", "accuracy"),
@@ -752,6 +757,8 @@ CHANGES: dict[str, Change] = {
     "head.number.unit": on_target("cost", "number", "unit", "EUR", "kg", card),
     "head.number.transform": on_target("cost", "number", "transform", "none", "log1p"),
     "head.number.loss": on_target("cost", "number", "loss", "mse", "mae"),
+    "head.number.quantiles": on_target("cost", "number", "quantiles", [0.1, 0.9], [0.3, 0.7],
+                                       see=raw_intervals),
     "head.number.huber_delta": on_target("cost", "number", "huber_delta", 0.1, 2.0, loss="huber"),
     "head.number.loss_weight": change("targets/cost/loss_weight", 0.1, 5.0, answers, **TWO),
     "head.binary.positive_class": on_target("fraud", "binary", "positive_class", "yes", "no"),

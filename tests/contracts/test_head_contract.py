@@ -33,7 +33,13 @@ RAW: dict[str, list[Any]] = {
     "vector": [None, *(row.tolist() for row in SIGNAL[1:])],
 }
 VARIANTS: dict[str, list[dict[str, Any]]] = {
-    "number": [{}, {"loss": "huber", "huber_delta": 0.5, "transform": "log1p", "unit": "EUR"}, {"loss": "mae"}],
+    "number": [
+        {},
+        {"loss": "huber", "huber_delta": 0.5, "transform": "log1p", "unit": "EUR"},
+        {"loss": "mae"},
+        {"quantiles": [0.1, 0.8]},
+        {"quantiles": [0.05, 0.95], "transform": "log1p"},
+    ],
     "binary": [{}, {"class_weight": "balanced", "loss": "focal", "label_smoothing": 0.1}, {"class_weight": {"yes": 3}}],
     "category": [{}, {"class_weight": "balanced", "loss": "focal", "label_smoothing": 0.1}],
     "set": [{"separator": "|"}, {"separator": "|", "loss": "focal", "label_smoothing": 0.1}],

@@ -37,11 +37,11 @@ def a_table() -> Table:
     return Table(pa.table({"x": x, "kind": kind, "cost": x * 3 + 1, "fraud": np.where(x > 0, "yes", "no")}))
 
 
-def a_signature(table: Table) -> Signature:
-    heads = {"cost": "number", "fraud": "binary"}
+def a_signature(table: Table, cost: Any = None) -> Signature:
+    heads = {"cost": cost or {"type": "number"}, "fraud": {"type": "binary"}}
     columns = {"x": "number", "kind": "category"}
     roles = [Role(n, "feature", registry("column")[t].model_validate({"type": t}), "") for n, t in columns.items()]
-    roles += [Role(n, "target", registry("head")[t].model_validate({"type": t}), "") for n, t in heads.items()]
+    roles += [Role(n, "target", registry("head")[t["type"]].model_validate(t), "") for n, t in heads.items()]
     rows = np.arange(ROWS)
     return learn_signature(blank_signature(table, roles, ReadOptions(), rows), table, rows, min_group=1)
 
@@ -96,6 +96,21 @@ def equal(a: Any, b: Any) -> bool:
         for target in a
         for name, column in b[target].columns("y").items()
     )
+
+
+def test_ends_have_shares_of_their_own_and_survive():
+    table = a_table()
+    signature = a_signature(table, {"type": "number", "quantiles": [0.1, 0.9]})
+    parts = (a_network(signature), ConstantPredictor(signature))
+    blended = BlendPredictor(signature, parts, {"cost": (1.0, 0.0), "fraud": (1.0, 0.0)}, (), {"cost": (0.0, 1.0)})
+    predictor = ConformalPredictor(signature, blended, {"cost": Radius(-0.1, 0.8, 80, of_quantiles=True)})
+    twin = predictor_from_state(stored(predictor.state()), signature)
+    assert equal(twin.predict(table), predictor.predict(table))
+    found, (network, constant) = predictor.predict(table)["cost"], (part.predict(table)["cost"] for part in parts)
+    np.testing.assert_array_equal(found.value_N, network.value_N)
+    np.testing.assert_allclose(found.low_N, np.minimum(constant.low_N + 0.1, found.value_N))
+    np.testing.assert_allclose(found.high_N, np.maximum(constant.high_N - 0.1, found.value_N))
+    assert found.coverage == 0.8
 
 
 def test_every_predictor_is_here():

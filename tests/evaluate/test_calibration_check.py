@@ -127,9 +127,26 @@ def test_the_learnt_threshold_costs_less_and_is_what_answers() -> None:
     found = judged(predictor, spec, rows(1500, 9))
     assert found["won/threshold/test"].value == node.thresholds["won"].value
     assert found["won/cost/test"].value < found["won/cost_at_half/test"].value  # type: ignore[operator]
-    assert found["won/cost/test"].interval is not None
+    interval = found["won/cost/test"].interval
+    assert interval is not None and interval.low < found["won/cost/test"].value < interval.high  # type: ignore[operator]
+    asked = rows(1500, 9)
+    said = predictor.predict(from_frame(asked))["won"].columns("won")["won"]
+    by_hand = np.mean([(6 if y == "yes" else 1) * (y != a) for y, a in zip(asked["won"], said, strict=True)])
+    assert found["won/cost/test"].value == pytest.approx(by_hand)
     answer = predictor.predict(from_frame(rows(500, 10)))["won"].columns("won")
     assert np.array_equal(answer["won"] == "yes", answer["won.p[yes]"] >= node.thresholds["won"].value)
+
+
+def test_the_costs_that_the_spec_names_decide_what_is_answered() -> None:
+    said = []
+    for wrong_yes, wrong_no in ((1, 9), (9, 1)):
+        wish = {"type": "binary", "threshold": {"minimize_cost": {
+            "false_positive": wrong_yes, "false_negative": wrong_no}}}  # fmt: skip
+        raw = {"targets": {"won": wish}, "features": {"x": "number", "z": "number"}, "other_features": "ignore",
+               "model": {"preset": "fast"}}  # fmt: skip
+        predictor = fit(prepare(from_frame(rows(900, 0)), parse_spec(raw)), None, None).predictor
+        said.append(np.mean(predictor.predict(from_frame(rows(900, 1)))["won"].columns("won")["won"] == "yes"))
+    assert said[0] > 2 * said[1] > 0
 
 
 def test_the_curve_and_the_parts_are_told() -> None:

@@ -168,3 +168,46 @@ def test_the_same_rows_and_seed_say_the_same(people: Any, judge: Any, look: Any)
     judging = judge(people())
     once, again = (look(judging, "slices") for _ in range(2))
     assert [(e.id, e.value, e.interval) for e in once.values()] == [(e.id, e.value, e.interval) for e in again.values()]
+
+
+@pytest.mark.parametrize(("target", "beside"), [("cost", "interval_width"), ("kind", "set_size")])
+def test_coverage_is_told_of_named_and_of_found_parts(
+    people: Any, judge: Any, look: Any, target: str, beside: str
+) -> None:
+    data = people()
+    loud = data["region"] == "north"
+    data["cost"] = data["cost"] + np.where(loud, 20, 0) * np.random.default_rng(3).normal(size=len(loud))
+    judging = judge(data, target, evaluate={"slices": ["region"]})
+    found, answer, truth = look(judging, "slices"), judging.answers[target], judging.truths[target]
+    region = np.array(judging.table.column("region").to_pylist())
+    for name in ("north", "south"):
+        rows = np.flatnonzero(region == name)
+        told = found[f"slices/declared/{target}/coverage/test/region = {name}"]
+        if target == "cost":
+            inside = (answer.low_N <= truth.value) & (truth.value <= answer.high_N)
+        else:
+            inside = answer.set_NC[np.arange(len(truth)), truth.value]
+        assert told.value == pytest.approx(inside[rows].mean()) and told.n == len(rows)
+        assert told.interval.low <= told.value <= told.interval.high
+        assert f"slices/declared/{target}/{beside}/test/region = {name}" in found
+    parts = {e.slice for e in found.values() if e.metric == "coverage" and not e.id.startswith("slices/declared")}
+    assert parts == {e.slice for e in found.values() if e.metric.endswith("_difference")} and parts
+    one = next(e for e in found.values() if e.id.startswith(f"slices/{target}/coverage/test/"))
+    rows = _rows_of(str(one.slice), judging)
+    assert one.n == rows.sum() and one.value == pytest.approx(inside[rows].mean())
+    if target == "cost":  # the promise is kept on average, and broken where it is loud
+        assert found["slices/declared/cost/coverage/test/region = north"].interval.high < 0.9
+
+
+def test_parts_with_few_labels_are_not_told_of_that_target(people: Any, judge: Any, look: Any) -> None:
+    data = people()
+    rare = np.where(np.random.default_rng(4).random(1500) < 0.1, "rare", "usual")
+    missing = (rare == "rare") & (np.arange(1500) % 5 > 0)
+    data |= {"place": rare, "cost": [None if gone else float(v) for gone, v in zip(missing, data["cost"], strict=True)]}
+    judging = judge(
+        data, evaluate={"slices": ["place"]}, features={"place": "ignore"}, targets={"won": "binary", "cost": "number"}
+    )
+    inside = np.array(judging.table.column("place").to_pylist()) == "rare"
+    assert (judging.truths["cost"].present_N & inside).sum() < 10 <= inside.sum()
+    told = {e.id.split("/")[2]: e.n for e in look(judging, "slices").values() if e.slice == "place = rare"}
+    assert told == {"won": inside.sum()}

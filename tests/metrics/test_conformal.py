@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trueweight.metrics.beta import betabinomial_cdf
-from trueweight.metrics.conformal import conformal_radius, conformal_sets, coverage_band, coverage_tail
+from trueweight.metrics.conformal import conformal_ends, conformal_radius, conformal_sets, coverage_band, coverage_tail
 
 
 def draws(rng: np.random.Generator, rows: int, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -102,3 +102,39 @@ def test_few_rows_or_equal_answers_have_one_radius() -> None:
     error = np.arange(60.0)
     assert conformal_radius(error, 0.9, value_N=error).edges == ()
     assert conformal_radius(np.arange(400.0), 0.9, value_N=np.zeros(400)).radii in ((), (360.0,))
+
+
+@pytest.mark.parametrize("known", [1.0, 0.3, 2.5])
+def test_quantiles_that_are_right_too_near_or_too_far_cover_inside_the_band(known: float) -> None:
+    """Whatever was learnt, right or wrong by a factor, the share covered is that of the law."""
+    rng, outside = np.random.default_rng(6), 0
+    low, high = coverage_band(200, 0.9, 400)
+    for _ in range(300):
+        noise = 0.2 + 3 * rng.random(600)
+        y, end = rng.normal(size=600) * noise, known * 1.645 * noise
+        found = conformal_ends(-end[:200], end[:200], y[:200], 0.9)
+        assert found.of_quantiles and found.radius is not None
+        assert (found.radius > 0) is (known < 1) or known == 1
+        inside = np.abs(y[200:]) <= end[200:] + found.radius
+        outside += not low <= inside.mean() <= high
+    assert outside <= 9  # 3 expected of 1 %
+
+
+def test_quantiles_give_narrower_intervals_than_one_radius_where_the_noise_varies() -> None:
+    rng, widths, hard = np.random.default_rng(7), {"one": [], "ends": []}, {"one": [], "ends": []}
+    for _ in range(40):
+        noise = 0.1 + 3 * rng.random(1400) ** 3
+        y, end = rng.normal(size=1400) * noise, 1.645 * noise
+        one, ends = conformal_radius(np.abs(y[:400]), 0.9), conformal_ends(-end[:400], end[:400], y[:400], 0.9)
+        reach = {"one": np.full(1000, one.radius), "ends": end[400:] + ends.radius}
+        for name, reach_N in reach.items():
+            widths[name].append(2 * reach_N.mean())
+            noisy = noise[400:] > 2
+            hard[name].append((np.abs(y[400:]) <= reach_N)[noisy].mean())
+    assert np.mean(widths["ends"]) < 0.8 * np.mean(widths["one"])
+    assert np.mean(hard["one"]) < 0.7 and np.mean(hard["ends"]) > 0.87
+
+
+def test_too_few_rows_promise_nothing_of_quantiles_either() -> None:
+    found = conformal_ends(np.zeros(8), np.ones(8), np.ones(8), 0.9)
+    assert found.radius is None and "8 calibration rows cannot promise 90%" in found.reason

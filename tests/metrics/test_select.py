@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trueweight.errors import TrainError
-from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, blend
+from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, blend, value_within
 from trueweight.metrics.registry import metric
 from trueweight.metrics.select import greedy_blend
 from trueweight.metrics.truth import Truth
@@ -58,3 +58,17 @@ def test_a_member_that_answers_nan_gets_no_weight():
     assert greedy_blend([broken, NumberPrediction(y + 1)], truth, metric("mae").compute) == [0.0, 1.0]
     with pytest.raises(TrainError, match="none of 1 models has a finite loss"):
         greedy_blend([broken], truth, metric("mae").compute)
+
+
+def test_learnt_quantiles_are_mixed_and_promises_are_not_passed_on():
+    low, value, high = np.array([0.0, 1.0]), np.array([1.0, 2.0]), np.array([2.0, 5.0])
+    one, other = value_within(value, low, high), value_within(value + 1, low + 2, high + 4)
+    mixed = blend([one, other], [0.25, 0.75])
+    ends = 0.25 * low + 0.75 * np.minimum(low + 2, value + 1)
+    np.testing.assert_allclose(mixed.low_N, np.minimum(ends, mixed.value_N))
+    np.testing.assert_allclose(mixed.high_N, 0.25 * high + 0.75 * (high + 4))
+    apart = blend([one, other], [1.0, 0.0], [0.0, 1.0])
+    np.testing.assert_array_equal(apart.value_N, value)
+    np.testing.assert_array_equal(apart.high_N, high + 4)
+    promised = one.with_radius(1.0, 0.9)
+    assert blend([promised], [1.0]).low_N is None and blend([promised, promised], [0.5, 0.5]).low_N is None

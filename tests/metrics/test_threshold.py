@@ -44,3 +44,23 @@ def test_few_rows_trust_theory() -> None:
     assert learn_threshold(p**4, yes, None, 1, 3).value == 0.25
     nothing = learn_threshold(p[:0], yes[:0], None, 1, 3)
     assert (nothing.value, nothing.cost, nothing.n) == (0.25, None, 0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("bent", [3.0, 0.3])
+def test_no_threshold_at_all_costs_less_on_the_rows_that_chose_it(bent: float, weighted: bool) -> None:
+    """Against every threshold there is: each probability that occurs, ties among them, and answering no to all."""
+    chosen = 0
+    for seed in range(12):
+        p, yes = drawn(400, seed)
+        told, rng = np.round(p**bent, 2), np.random.default_rng(seed)
+        weight = rng.integers(1, 5, 400).astype(float) if weighted else None
+        found = learn_threshold(told, yes, weight, 1, 4)
+        every = [np.average(cost_N(told, yes, t, 1, 4), weights=weight) for t in (*np.unique(told), 2.0)]
+        assert found.cost == pytest.approx(np.average(cost_N(told, yes, found.value, 1, 4), weights=weight))
+        if "cheaper than" in found.reason:
+            chosen += 1
+            assert found.cost == pytest.approx(min(every))
+        else:
+            assert found.value == pytest.approx(0.2)  # the ratio of the costs
+    assert chosen >= 6

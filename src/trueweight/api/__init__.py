@@ -87,7 +87,8 @@ def load(path: str | Path, *, allow: Sequence[str] = ()) -> "Bundle":
 
 
 def predict(
-    bundle: "Bundle | str | Path", source: Any, *, media_dir: str | Path | None = None, allow: Sequence[str] = (),
+    bundle: "Bundle | str | Path", source: Any, *, media_dir: str | Path | None = None, ood: bool = False,
+    allow: Sequence[str] = (),
 ) -> "dict[str, np.ndarray]":  # fmt: skip
     """Answers for every row of a source, in its order.
 
@@ -96,6 +97,7 @@ def predict(
         source: A file, ``"-"`` for standard input, or a frame.
         media_dir: Folder that paths of pictures and sounds in cells start from, and stay in. None: as in the spec that
             the model was trained with, from the folder of the source.
+        ood: Add a column ``ood``: how unlike the training rows each row is; 99 in 100 rows like them are below 1.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Returns:
@@ -105,13 +107,14 @@ def predict(
     Raises:
         DataError: The source cannot be read, has a row that cannot (each row gets an answer: none is skipped), or
             lacks all of the model's columns.
+        SpecError: ``ood`` of a model that does not know what is usual.
     """
     from trueweight.data.folders import FILE
 
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
     table = _read_like(opened, source, max_bad_rows=0.0, **_media(media_dir))
     files = {FILE: table.column(FILE).to_numpy()} if table.provenance.format == "folder" else {}
-    return files | opened.predict_columns(table)
+    return files | opened.predict_columns(table, ood=ood)
 
 
 def evaluate(

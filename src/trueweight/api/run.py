@@ -21,7 +21,7 @@ from trueweight.data.reading import forget_many
 from trueweight.data.spill import taken
 from trueweight.errors import SpecError
 from trueweight.evaluate.asked import require_labels, require_metrics
-from trueweight.evaluate.baselines import fit_baselines
+from trueweight.evaluate.baselines import KEPT, fit_baselines, require_baselines
 from trueweight.evaluate.honesty import data_entries, reading
 from trueweight.evaluate.judging import Training, judging_of
 from trueweight.evaluate.measure import measure
@@ -72,6 +72,7 @@ def run(request: Request, stages: Stages, *, out: Path | None, resume: bool, pla
         stages.end("preparing")
         require_metrics(ready.spec)
         require_labels(ready.spec, ready.signature)
+        require_baselines(ready)
         digest = request.table.provenance.digest
         names = [spec.name, *ready.spec.evaluate.baselines]
         if replay is not None:
@@ -224,7 +225,7 @@ def _save_baselines(
     ready: Prepared, request: Request, baselines: Mapping[str, Predictor], judged: _Judged, the_run: Run
 ) -> list[Path]:
     kept = []
-    for name, predictor in baselines.items():
+    for name, predictor in ((name, one) for name, one in baselines.items() if name in KEPT):
         members = [linear_member()] if name == "linear" else ready.spec.model.members
         model = ready.spec.model.model_copy(update={"members": members})
         spec = ready.spec.model_copy(update={"model": model, "name": name})

@@ -17,7 +17,8 @@ from trueweight.data.media import OUTSIDE
 from trueweight.data.reading import cells_of
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
-from trueweight.errors import DataError
+from trueweight.data.together import unusualness, why_unknown
+from trueweight.errors import DataError, SpecError
 from trueweight.evidence.record import Entry, Evidence
 from trueweight.metrics.words import counted
 from trueweight.model.protocols import GREEDY, Decoding, Predictor
@@ -98,7 +99,7 @@ class Bundle:
         """Everything, for those who verify or derive bundles."""
         return self._loaded
 
-    def predict(self, frame: Any, *, media_dir: str | Path | None = None) -> Any:
+    def predict(self, frame: Any, *, media_dir: str | Path | None = None, ood: bool = False) -> Any:
         """Answer rows.
 
         Args:
@@ -106,6 +107,7 @@ class Bundle:
                 Table. Columns the model reads may be missing; they then count as missing values.
             media_dir: Folder that paths of pictures and sounds start from, and stay in; by default the one that the
                 model was trained with, from where we are. A Table has its own.
+            ood: Say of each row how unlike the training rows it is, in a column "ood".
 
         Returns:
             The same kind of frame with the primary key (if the spec named one and it is there) and, for each
@@ -114,34 +116,51 @@ class Bundle:
 
         Raises:
             DataError: Not a frame, or it has none of the columns that the model reads.
+            SpecError: ``ood`` of a model that does not know what is usual.
         """
         from trueweight.data.frames import from_frame, like_frame
 
         if isinstance(frame, Table):
-            return Table.of(self.predict_columns(frame))
-        return like_frame(self.predict_columns(self._framed(from_frame(frame), media_dir)), frame)
+            return Table.of(self.predict_columns(frame, ood=ood))
+        return like_frame(self.predict_columns(self._framed(from_frame(frame), media_dir), ood=ood), frame)
 
     def _framed(self, table: Table, media_dir: str | Path | None) -> Table:
         folder = media_dir if media_dir is not None else self.resolved.data.media_dir
         return table if folder is None else replace(table, media_dir=Path(folder))
 
-    def predict_columns(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> dict[str, np.ndarray]:
+    def predict_columns(
+        self, table: Table, *, how: Decoding = GREEDY, seed: int = 0, ood: bool = False
+    ) -> dict[str, np.ndarray]:
         """Answers as named arrays, each with one value per row of the table, the key column first.
 
         Args:
             table: Rows to answer.
             how: How answers are drawn from distributions.
             seed: Of whatever is drawn.
+            ood: Add how unlike the training rows each row is: see :func:`trueweight.data.together.unusualness`. The
+                column is called "ood"; where a target or the key is called so, "ood_".
 
         Raises:
             DataError: The table has none of the columns that the model reads.
+            SpecError: ``ood`` of a model that does not know what is usual.
         """
         require_columns(self.signature, table)
+        unusual_N = self._unusual(table) if ood else None
         columns = self._key(table)
         for target, prediction in self.predictor.predict(table, how=how, seed=seed).items():
             columns |= prediction.columns(target)
         _warn_of_dirt(self.signature, table)
+        if unusual_N is not None:
+            columns["ood_" if "ood" in columns else "ood"] = unusual_N
         return columns
+
+    def _unusual(self, table: Table) -> np.ndarray:
+        found = unusualness(self.signature, table)
+        if found is None:
+            why = why_unknown(self.signature, self.resolved.bundle.min_group)
+            hint = "leave --ood (ood=True) out"
+            raise SpecError(f"{self.name!r} cannot say how unusual rows are: {why}", where="ood", hint=hint)
+        return found
 
     def _key(self, table: Table) -> dict[str, np.ndarray]:
         facts = self.signature.named("key")

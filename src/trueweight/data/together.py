@@ -24,7 +24,7 @@ from trueweight.data.sample import BottomK
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 
-__all__ = ["learn_together", "strangeness"]
+__all__ = ["learn_together", "strangeness", "unusualness", "why_unknown"]
 
 LEAST = 200
 """Training rows below which nothing is learnt: half of them teach, half say what is usual."""
@@ -43,6 +43,8 @@ _LIMIT = 8.0
 
 _RIDGE = 0.01
 """Added to every variance: what never varied may vary a little."""
+
+_FILES = ("image", "audio")
 
 _USUAL = 0.99
 """Share of rows that are called usual."""
@@ -80,6 +82,24 @@ def strangeness(signature: Signature, table: Table) -> np.ndarray | None:
         return None
     place_ND = _places(signature, table)
     return _distances(place_ND, facts) if place_ND.shape[1] == len(facts["mean"]) else None
+
+
+def unusualness(signature: Signature, table: Table) -> np.ndarray | None:
+    """How unusual each row is, (N,) float64 >= 0: 99 in 100 rows like the training rows are below 1. None as in
+    :func:`strangeness`."""
+    strange_N = strangeness(signature, table)
+    # Of rows that were all alike, the threshold is 0: then every other row is far out.
+    return None if strange_N is None else strange_N / max(float(signature.together["threshold"]), 1e-9)
+
+
+def why_unknown(signature: Signature, min_group: int) -> str:
+    """Why a Signature does not say what is usual, in words that end a sentence."""
+    least = max(LEAST, 4 * min_group)
+    if signature.rows < least:
+        return f"it has learnt from {signature.rows} rows, and it takes {least} to know what is usual"
+    if all(facts.type in _FILES or not facts.learnt["count"] for facts in signature.features()):
+        return "all columns that it reads are pictures or sounds, of which nothing is compared"
+    return "it was made by an earlier version, which did not keep what rows usually look like: train it again"
 
 
 def _short(value: float) -> float:

@@ -11,11 +11,14 @@ import numpy as np
 
 from trueweight.evaluate.conditions import Condition, bins_of_number, conditions_of, crossed, found_conditions
 from trueweight.evaluate.judging import Judging
-from trueweight.evaluate.quality import Ask, not_applicable, now, quality
+from trueweight.evaluate.quality import Ask, estimated, not_applicable, now, quality
 from trueweight.evaluate.row_losses import RowLosses, row_losses
 from trueweight.evaluate.slice_search import SUSPECTS, Search, search
 from trueweight.evidence.record import Entry, Interval, Method
 from trueweight.metrics.interval import percentiles
+from trueweight.metrics.metric import known_rows
+from trueweight.metrics.prediction import ClassPrediction, NumberPrediction
+from trueweight.metrics.registry import metric
 from trueweight.metrics.resample import Units, drawn_sums
 from trueweight.metrics.several import mean_gap
 from trueweight.metrics.statistic import ratio
@@ -64,7 +67,7 @@ def slices(judging: Judging) -> list[Entry]:
             entries.append(_not_applicable(f"slices/{target}/worst_slice_flag/{ask.role}", target, why, ask))
             continue
         found = search(losses, truth, conditions, least, ask.seed)
-        entries += _found(target, losses, truth, found, ask, LEVEL / len(judging.truths))
+        entries += _found(judging, target, losses, found, LEVEL / len(judging.truths))
     return entries
 
 
@@ -86,17 +89,28 @@ def _declared(judging: Judging) -> list[Entry]:
             why = f"these rows have no column {missing[0]!r}"
             entries.append(_not_applicable(f"slices/declared/{place}/{ask.role}", None, why, ask))
             continue
-        parts = [c for c in _parts(judging, asked) if c.rows_N.sum() >= ask.min_group and c.words not in seen]
+        parts = [c for c in _parts(judging, asked) if _enough(c, judging) and c.words not in seen]
         seen |= {c.words for c in parts}
         if not parts:
             why = f"no part of at least {ask.min_group} rows"
             entries.append(_not_applicable(f"slices/declared/{place}/{ask.role}", None, why, ask))
         for part in parts:
-            rows = np.flatnonzero(part.rows_N)
-            answers = {name: answer.take(rows) for name, answer in judging.answers.items()}
-            truths = {name: truth.take(rows) for name, truth in judging.truths.items()}
+            rows, told = np.flatnonzero(part.rows_N), _enough(part, judging)
+            answers = {name: judging.answers[name].take(rows) for name in told}
+            truths = {name: judging.truths[name].take(rows) for name in told}
             entries += quality(answers, truths, ask, prefix="slices/declared", slice=part.words)
+            for name, answer in answers.items():  # of intervals it is among the scores
+                if isinstance(answer, ClassPrediction) and answer.set_NC is not None:
+                    known = (ask.evaluate.metrics or {}).get(name, ())
+                    more = [metric(m) for m in ("coverage", "set_size") if m not in known]
+                    entries += estimated("slices/declared", name, more, answer, truths[name], ask, part.words)
     return entries
+
+
+def _enough(part: Condition, judging: Judging) -> list[str]:
+    """Targets of which enough rows of a part are labelled to tell of it."""
+    least, rows = judging.ask.min_group, np.flatnonzero(part.rows_N)
+    return [name for name, truth in judging.truths.items() if len(known_rows(truth.take(rows))) >= least]
 
 
 def _columns(asked: str | list[str] | BinsSpec) -> list[str]:
@@ -114,12 +128,18 @@ def _parts(judging: Judging, asked: str | list[str] | BinsSpec) -> list[Conditio
             return crossed(asked, signature, table, least)
 
 
-def _found(target: str, losses: RowLosses, truth: Truth, found: Search, ask: Ask, level: float) -> Iterator[Entry]:
-    """The worst first, and the flag."""
+def _found(judging: Judging, target: str, losses: RowLosses, found: Search, level: float) -> Iterator[Entry]:
+    """The worst first, what sets and intervals hold there, and the flag."""
+    answer, truth, ask = judging.answers[target], judging.truths[target], judging.ask
     failing = [s for s in found.suspects if s.p <= level]
     parts = _told(losses, truth, [s.condition for s in failing], found.conditions, ask)
     for place, condition in enumerate(parts.conditions):
         yield from _entries(target, parts, place, condition, ask)
+    if isinstance(answer, ClassPrediction | NumberPrediction) and answer.coverage is not None:
+        for condition in parts.conditions:
+            rows = np.flatnonzero(condition.rows_N)
+            here = answer.take(rows), truth.take(rows)
+            yield from estimated("slices", target, [metric("coverage")], *here, ask, condition.words)
     start, end = f"slices/{target}", f"{ask.role}"
     flag = Entry(
         id=f"{start}/worst_slice_flag/{end}", axis="slices", metric="worst_slice_flag", target=target,

@@ -5,7 +5,7 @@ Shape suffixes:
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -13,8 +13,8 @@ import numpy as np
 from trueweight.metrics.beta import betabinomial_cdf
 
 __all__ = [
-    "ClassSets", "Radius", "conformal_radius", "conformal_sets", "coverage_band", "coverage_tail", "fewest_rows",
-    "rank_of",
+    "ClassSets", "Radius", "conformal_ends", "conformal_radius", "conformal_sets", "coverage_band", "coverage_tail",
+    "fewest_rows", "rank_of",
 ]  # fmt: skip
 
 Array: TypeAlias = np.ndarray
@@ -59,10 +59,11 @@ def coverage_tail(n: int, coverage: float, rows: int, covered: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Radius:
-    """Half the width of one target's intervals."""
+    """Half the width of one target's intervals, or by how much its learnt quantiles move apart."""
 
     radius: float | None
-    """In the target's unit; None when there were too few rows to promise the coverage."""
+    """In the target's unit; None when there were too few rows to promise the coverage. Of quantiles it may be below 0:
+    they were too far apart."""
     coverage: float
     """Share of new rows whose true value should lie inside."""
     n: int
@@ -77,6 +78,8 @@ class Radius:
     """Of each range."""
     sizes: tuple[int, ...] = ()
     """Calibration rows of each range."""
+    of_quantiles: bool = False
+    """Whether it moves learnt quantiles, rather than going out from the value."""
 
     def radius_N(self, value_N: Array) -> Array:  # noqa: N802
         """The radius around each predicted value."""
@@ -123,6 +126,27 @@ def conformal_radius(
     return Radius(
         whole.radius, coverage, n, "", crossed, tuple(map(float, edges)), radii, tuple(map(int, sizes))
     )  # fmt: skip
+
+
+def conformal_ends(low_N: Array, high_N: Array, value_N: Array, coverage: float, *, crossed: bool = False) -> Radius:
+    """By how much quantiles that a model has learnt must move apart to cover what they should: conformalised quantile
+    regression.
+
+        the k-th smallest of max(low - y, y - high), k = ceil((n + 1) * coverage)
+
+    The width of the intervals follows the row, and the promise is that of :func:`conformal_radius`, whatever the model
+    has learnt. Source: Romano, Patterson and Candès 2019, "Conformalized Quantile Regression", arXiv:1905.03222,
+    algorithm 1.
+
+    Args:
+        low_N: Lower quantiles of the calibration rows, (n,).
+        high_N: Upper ones.
+        value_N: Their true values.
+        coverage: In (0, 1).
+        crossed: See :class:`Radius`.
+    """
+    found = conformal_radius(np.maximum(low_N - value_N, value_N - high_N), coverage, crossed=crossed)
+    return replace(found, of_quantiles=True)
 
 
 def _ranked(scores: Array, coverage: float) -> float:

@@ -10,7 +10,15 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["ClassPrediction", "NumberPrediction", "Prediction", "SetPrediction", "VectorPrediction", "blend"]
+__all__ = [
+    "ClassPrediction",
+    "NumberPrediction",
+    "Prediction",
+    "SetPrediction",
+    "VectorPrediction",
+    "blend",
+    "value_within",
+]
 
 Array = np.ndarray
 
@@ -68,16 +76,53 @@ class NumberPrediction:
 
     def mix(self, others: Sequence[Prediction], weights: Sequence[float]) -> "NumberPrediction":
         if not others:
-            return NumberPrediction(self.value_N, reach=self.reach)
-        held = [p._held() if isinstance(p, NumberPrediction) else p for p in (self, *others)]
-        return NumberPrediction(_mean(held, weights)[:, 0], reach=self.reach)
+            return self if self.coverage is None else self.without_interval()
+        held = [p._held() for p in (self, *others) if isinstance(p, NumberPrediction)]
+        value_N = _mean(held, weights)[:, 0]
+        learnt = [p for p in held if p.coverage is None]  # what was promised of one is not promised of a mixture
+        lows = [p.low_N for p in learnt if p.low_N is not None]
+        highs = [p.high_N for p in learnt if p.high_N is not None]
+        if len(lows) < len(held) or len(highs) < len(held):
+            return NumberPrediction(value_N, reach=self.reach)
+        return replace(value_within(value_N, _weighted(lows, weights), _weighted(highs, weights)), reach=self.reach)
 
     def _held(self) -> "NumberPrediction":
-        return self if self.reach is None else replace(self, value_N=np.clip(self.value_N, *self.reach))
+        if self.reach is None:
+            return self
+        low, high = (None if end is None else np.clip(end, *self.reach) for end in (self.low_N, self.high_N))
+        return replace(self, value_N=np.clip(self.value_N, *self.reach), low_N=low, high_N=high)
 
     def with_radius(self, radius: float | Array, coverage: float) -> "NumberPrediction":
         """The same values with an interval of ``radius``, one for all or (N,), to both sides."""
         return NumberPrediction(self.value_N, self.value_N - radius, self.value_N + radius, coverage)
+
+    def widened(self, by: float, coverage: float) -> "NumberPrediction":
+        """The same values with ends that lie farther out, or nearer where ``by`` is below 0; they stay inside.
+
+        Raises:
+            ValueError: There are no ends.
+        """
+        if self.low_N is None or self.high_N is None:
+            raise ValueError("there is no interval to widen")
+        return replace(value_within(self.value_N, self.low_N - by, self.high_N + by), coverage=coverage)
+
+    def followed_by(self, other: "NumberPrediction") -> "NumberPrediction":
+        """These rows, then those; with ends where both have some."""
+        value_N = np.concatenate([self.value_N, other.value_N])
+        if self.low_N is None or self.high_N is None or other.low_N is None or other.high_N is None:
+            return NumberPrediction(value_N, reach=self.reach)
+        low_N, high_N = np.concatenate([self.low_N, other.low_N]), np.concatenate([self.high_N, other.high_N])
+        return NumberPrediction(value_N, low_N, high_N, reach=self.reach)
+
+    def without_interval(self) -> "NumberPrediction":
+        """The values alone."""
+        return NumberPrediction(self.value_N, reach=self.reach)
+
+
+def value_within(value_N: Array, low_N: Array, high_N: Array) -> NumberPrediction:
+    """Values with both ends of an interval, which never leaves out the value; ends that cross change places."""
+    ends = np.stack([low_N, high_N, value_N])
+    return NumberPrediction(value_N, ends.min(0), ends.max(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +219,29 @@ class VectorPrediction:
         return VectorPrediction(_mean([self, *others], weights))
 
 
-def blend(predictions: Sequence[Prediction], weights: Sequence[float]) -> Prediction:
+def blend(
+    predictions: Sequence[Prediction], weights: Sequence[float], ends: Sequence[float] | None = None
+) -> Prediction:
     """The weighted mixture of predictions of one kind, for the same rows.
 
     Args:
         predictions: At least one.
-        weights: As many, >= 0, summing to 1.
+        weights: As many, >= 0, summing to 1. Those of weight 0 are left out.
+        ends: The same for the ends of intervals, where they are mixed in other shares.
     """
-    return predictions[0].mix(predictions[1:], weights)
+    found = _mixed(predictions, weights)
+    around = found if ends is None else _mixed(predictions, ends)
+    if ends is None or not isinstance(found, NumberPrediction) or not isinstance(around, NumberPrediction):
+        return found
+    if around.low_N is None or around.high_N is None:
+        return found.without_interval()
+    return replace(value_within(found.value_N, around.low_N, around.high_N), reach=found.reach)
+
+
+def _mixed(predictions: Sequence[Prediction], weights: Sequence[float]) -> Prediction:
+    # Members without weight are left out: 0 times infinity is no number.
+    used = [place for place, weight in enumerate(weights) if weight > 0]
+    return predictions[used[0]].mix([predictions[place] for place in used[1:]], [weights[place] for place in used])
 
 
 def _chosen(chosen_NC: Array, labels: Sequence[str]) -> Array:
@@ -190,6 +250,10 @@ def _chosen(chosen_NC: Array, labels: Sequence[str]) -> Array:
     for i, row in enumerate(chosen_NC):
         answers[i] = [labels[c] for c in np.flatnonzero(row).tolist()]
     return answers
+
+
+def _weighted(arrays: Sequence[Array], weights: Sequence[float]) -> Array:
+    return np.asarray(sum(w * a for w, a in zip(weights, arrays, strict=True)))
 
 
 def _mean(predictions: Sequence[Prediction], weights: Sequence[float]) -> Array:

@@ -52,7 +52,5 @@ def greedy_blend(
 def _loss_of(
     counts: np.ndarray, predictions: Sequence[Prediction], truth: Truth, loss: Callable[[Prediction, Truth], float]
 ) -> float:
-    # Members without weight are left out: 0 times infinity is no number.
-    used = [int(i) for i in np.flatnonzero(counts)]
-    value = loss(blend([predictions[i] for i in used], [float(counts[i] / counts.sum()) for i in used]), truth)
+    value = loss(blend(predictions, [float(count / counts.sum()) for count in counts]), truth)
     return np.inf if np.isnan(value) else value

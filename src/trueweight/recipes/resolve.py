@@ -11,7 +11,7 @@ from trueweight.spec.base import PartSpec
 from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.run import MemberSpec, ModelSpec, RunSpec, SplitSpec, TrainSpec
 
-__all__ = ["linear_member", "resolve", "rocket_member"]
+__all__ = ["linear_member", "resolve", "rocket_member", "with_quantiles"]
 
 VALIDATION_SHARE = 0.2
 VALIDATION_ROWS = 4000
@@ -48,6 +48,26 @@ def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
             "evaluate": _evaluate(spec.evaluate, facts),
         }
     )
+
+
+def with_quantiles(spec: RunSpec) -> RunSpec:
+    """The spec with the quantiles that ``evaluate.conformal`` needs its numbers to learn. Heads learn from labels, so
+    this is settled before anything else.
+
+    Args:
+        spec: As asked for. Not changed.
+    """
+    wish = spec.evaluate.conformal
+    if wish is None or wish.method != "quantile":
+        return spec
+    beyond = round((1 - wish.coverage) / 2, 6)
+    targets = {
+        name: part.model_copy(update={"quantiles": [beyond, round(1 - beyond, 6)]})
+        if part.type == "number" and part.model_dump()["quantiles"] is None
+        else part
+        for name, part in spec.targets.items()
+    }
+    return spec.model_copy(update={"targets": targets})
 
 
 def linear_member() -> MemberSpec:

@@ -47,7 +47,7 @@ def answers(asked: Asked) -> list[Answer]:
 
 def rival_name(words: Words, rival: str) -> str:
     """A simple model in words."""
-    return words(f"rival.{rival}") if rival in ("linear", "constant") else rival
+    return words(f"rival.{rival}") if rival in ("linear", "constant", "gbdt") else rival
 
 
 def _better(asked: Asked) -> Answer:

@@ -29,6 +29,7 @@ WORDS: Mapping[str, str] = {
     "no_interval": "no interval",
     "this": "this model",
     "rival.linear": "linear model",
+    "rival.gbdt": "boosted trees",
     "rival.constant": "constant answer",
     "role.test": "test",
     "role.test.elsewhere": "test",

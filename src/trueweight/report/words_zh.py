@@ -28,6 +28,7 @@ WORDS: Mapping[str, str] = {
     "no_interval": "没有区间",
     "this": "本模型",
     "rival.linear": "线性模型",
+    "rival.gbdt": "提升树",
     "rival.constant": "固定答案",
     "role.test": "测试",
     "role.test.elsewhere": "测试",

@@ -36,9 +36,11 @@ class ConformalSpec(Spec):
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Share of new rows whose true value should lie in the interval, or whose true class should be in the set."""
 
-    method: Literal["split", "conditional"] = "split"
+    method: Literal["split", "conditional", "quantile"] = "split"
     """split: one width, or one bound, for all rows. conditional: a bound for each class, and a width for each range of
-    predicted numbers, so that the coverage holds in each; where calibration rows are few, intervals and sets grow."""
+    predicted numbers, so that the coverage holds in each; where calibration rows are few, intervals and sets grow.
+    quantile: models learn a lower and an upper quantile beside each number, so that the width follows the row; sets are
+    those of split."""
 
 
 CalibrationName = Literal["auto", "temperature", "beta", "none"]
@@ -83,5 +85,6 @@ class EvaluateSpec(Spec):
     """Fit the linear model again on parts of the training rows, however long that takes: what more rows would bring,
     and which labels look wrong. False does so only where it takes a moment."""
 
-    baselines: list[Literal["constant", "linear"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
-    """Simple models fitted beside ours, kept as bundles, and compared on the same rows."""
+    baselines: list[Literal["constant", "linear", "gbdt"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
+    """Simple models fitted beside ours, kept as bundles, and compared on the same rows. gbdt, boosted trees, needs
+    ``trueweight[sklearn]`` and is compared only, not kept."""

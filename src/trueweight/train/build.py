@@ -21,13 +21,13 @@ from trueweight.recipes.resolve import linear_member
 from trueweight.seeds import stream_seed
 from trueweight.spec.run import MemberSpec
 from trueweight.train.accumulate import backward_in
-from trueweight.train.calibrate import Answers, calibrated, calibration_answers
+from trueweight.train.calibrate import Answers, Shares, calibrated, calibration_answers
 from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
 from trueweight.train.job import FitResult, FitterPart, Job, Look, fit_member
 from trueweight.train.pace import pace_path
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
-from trueweight.train.selection import blend_loss, run_truths, selection_score
+from trueweight.train.selection import blend_loss, ends_loss, run_truths, selection_score
 from trueweight.train.start import Copied, start
 
 __all__ = ["Fitted", "MemberReport", "fit", "fit_linear", "refit_linear", "untrained"]
@@ -151,7 +151,7 @@ def fit_linear(
         leaf, result = _fit_one(work, linear, untrained(ready, encoded.fields, linear), None)
         if result.plan is not None:
             on_plan(result.plan)
-    return _calibrated(work, leaf, [leaf], {t.name: [1.0] for t in ready.signature.targets()})
+    return _calibrated(work, leaf, [leaf], Shares.of_one(t.name for t in ready.signature.targets()))
 
 
 def refit_linear(ready: Prepared, encoded: Encoded, rows: np.ndarray) -> NetworkPredictor:
@@ -266,36 +266,37 @@ def _scorer(work: _Work, leaf: NetworkPredictor, feed: Feed) -> Callable[[nn.Mod
     return score
 
 
-def _weigh(work: _Work, leaves: Mapping[str, NetworkPredictor]) -> dict[str, list[float]]:
+def _weigh(work: _Work, leaves: Mapping[str, NetworkPredictor]) -> Shares:
     """Weights of the members for each target, by greedy selection on validation rows."""
     rows = work.ready.split.validation
     return _weights(work, [leaf.predict_feed(work.feed(rows)) for leaf in leaves.values()], rows)
 
 
-def _weights(work: _Work, answers: Sequence[Answers], rows: np.ndarray) -> dict[str, list[float]]:
-    weights = {}
+def _weights(work: _Work, answers: Sequence[Answers], rows: np.ndarray) -> Shares:
+    weights, ends = {}, {}
     for facts in work.ready.signature.targets():
         truth = work.truth_of(facts.name, rows)
         options = [answer[facts.name] for answer in answers]
-        if len(answers) == 1 or not truth.present_N.any():
-            weights[facts.name] = [1.0 / len(answers)] * len(answers)
-        else:
+        weights[facts.name] = [1.0 / len(answers)] * len(answers)
+        if len(answers) > 1 and truth.present_N.any():
             weights[facts.name] = greedy_blend(options, truth, blend_loss(work.ready.spec, facts, truth))
-    return weights
+            if facts.spec.get("quantiles"):
+                ends[facts.name] = greedy_blend(options, truth, partial(ends_loss, facts))
+    return Shares(weights, ends)
 
 
-def _tree(work: _Work, leaves: Mapping[str, NetworkPredictor], weights: Mapping[str, list[float]]) -> Predictor:
+def _tree(work: _Work, leaves: Mapping[str, NetworkPredictor], weights: Shares) -> Predictor:
     members: list[NetworkPredictor] = list(leaves.values())
     top: Predictor = members[0]
     if len(members) > 1:
-        shares = {name: tuple(found) for name, found in weights.items()}
-        top = BlendPredictor(work.ready.signature, tuple(members), shares, tuple(leaves))
+        values, ends = (
+            {name: tuple(found) for name, found in shares.items()} for shares in (weights.values, weights.ends)
+        )
+        top = BlendPredictor(work.ready.signature, tuple(members), values, tuple(leaves), ends)
     return _calibrated(work, top, members, weights)
 
 
-def _calibrated(
-    work: _Work, top: Predictor, members: Sequence[NetworkPredictor], weights: Mapping[str, list[float]]
-) -> Predictor:
+def _calibrated(work: _Work, top: Predictor, members: Sequence[NetworkPredictor], weights: Shares) -> Predictor:
     """With what calibration rows teach: probabilities, thresholds, sets, intervals."""
     rows = work.ready.split.calibration
     if not len(rows):
@@ -309,7 +310,7 @@ def _calibrated(
     return calibrated(work.ready, top, answers, truths, work.ready.spec.evaluate.calibration or {})
 
 
-def _report(place: int, name: str, result: FitResult, weights: Mapping[str, list[float]]) -> MemberReport:
+def _report(place: int, name: str, result: FitResult, weights: Shares) -> MemberReport:
     events = tuple(f"{event.kind} at step {event.step}: {event.note}" for event in result.events)
-    shares = {target: found[place] for target, found in weights.items()}
+    shares = {target: found[place] for target, found in weights.values.items()}
     return MemberReport(name, result.seconds, result.first_step, result.steps, shares, events, result.history)

@@ -1,12 +1,12 @@
 """What calibration rows teach a fitted model: better probabilities, a threshold, sets and intervals."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from trueweight.data.signature import ColumnFacts
-from trueweight.metrics.conformal import conformal_radius, conformal_sets
+from trueweight.metrics.conformal import Radius, conformal_ends, conformal_radius, conformal_sets
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction, blend
 from trueweight.metrics.recalibrate import Recalibration, learn_recalibration
 from trueweight.metrics.threshold import Threshold, learn_threshold
@@ -16,21 +16,36 @@ from trueweight.model.predictors.conformal import ConformalPredictor
 from trueweight.model.predictors.threshold import ThresholdPredictor
 from trueweight.model.protocols import Predictor
 from trueweight.seeds import row_hashes, stream_seed
+from trueweight.spec.run import ConformalSpec
 from trueweight.train.prepare import Prepared
 
-__all__ = ["Answers", "Weigh", "calibrated", "calibration_answers"]
+__all__ = ["Answers", "Shares", "Weigh", "calibrated", "calibration_answers"]
 
 Answers = Mapping[str, Prediction]
 """By target."""
 
-Weigh = Callable[[Sequence[Answers], np.ndarray], Mapping[str, Sequence[float]]]
-"""Members' answers for some rows, and these rows' numbers, to weights by target."""
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """In what shares members are mixed, by target: one number for each member, summing to 1."""
+
+    values: Mapping[str, Sequence[float]]
+    ends: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Of learnt quantiles, for targets that have some."""
+
+    @classmethod
+    def of_one(cls, targets: Iterable[str]) -> "Shares":
+        """Of a single member."""
+        return cls({name: [1.0] for name in targets})
+
+
+Weigh = Callable[[Sequence[Answers], np.ndarray], Shares]
+"""Members' answers for some rows, and these rows' numbers, to shares."""
 
 
 def calibration_answers(
-    ready: Prepared, members: Sequence[Callable[[np.ndarray], Answers]], weights: Mapping[str, Sequence[float]],
-    weigh: Weigh,
-) -> Answers:  # fmt: skip
+    ready: Prepared, members: Sequence[Callable[[np.ndarray], Answers]], weights: Shares, weigh: Weigh
+) -> Answers:
     """The blend's answers for calibration rows.
 
     Where those rows also select, each half is answered by a blend that the other half chose. Steps and strengths of
@@ -39,7 +54,7 @@ def calibration_answers(
     Args:
         ready: The prepared run.
         members: From rows to answers.
-        weights: Of the members, by target.
+        weights: Of the members.
         weigh: How weights are found.
     """
     rows = ready.split.calibration
@@ -60,19 +75,18 @@ def _taken(answers: Answers, rows: np.ndarray) -> Answers:
     return {name: answer.take(rows) for name, answer in answers.items()}
 
 
-def _mixed(answers: Sequence[Answers], weights: Mapping[str, Sequence[float]]) -> Answers:
-    found = {}
-    for name, shares in weights.items():
-        used = [place for place, share in enumerate(shares) if share > 0]
-        found[name] = blend([answers[place][name] for place in used], [shares[place] for place in used])
-    return found
+def _mixed(answers: Sequence[Answers], weights: Shares) -> Answers:
+    return {
+        name: blend([answer[name] for answer in answers], shares, weights.ends.get(name))
+        for name, shares in weights.values.items()
+    }
 
 
 def _joined(first: Prediction, second: Prediction) -> Prediction:
     scores = np.concatenate([first.scores(), second.scores()])
     match first:
-        case NumberPrediction():
-            return NumberPrediction(scores[:, 0], reach=first.reach)
+        case NumberPrediction() if isinstance(second, NumberPrediction):
+            return first.followed_by(second)
         case ClassPrediction() | SetPrediction():
             return replace(first, probability_NC=scores)
     return first.take(np.zeros(0, dtype=np.int64))  # nothing is learnt about vectors
@@ -156,6 +170,15 @@ def _threshold(one: _Rows) -> Threshold | None:
     )  # fmt: skip
 
 
+def _radius(one: _Rows, answer: NumberPrediction, wish: ConformalSpec) -> Radius:
+    """How far intervals reach, by the method asked for; of a model that has learnt no quantiles, by one radius."""
+    if wish.method == "quantile" and answer.low_N is not None and answer.high_N is not None:
+        return conformal_ends(answer.low_N, answer.high_N, one.truth.value, wish.coverage, crossed=one.crossed)
+    value_N = answer.value_N if wish.method == "conditional" else None
+    errors = np.abs(answer.value_N - one.truth.value)
+    return conformal_radius(errors, wish.coverage, crossed=one.crossed, value_N=value_N)
+
+
 def _with_sets(ready: Prepared, top: Predictor, known: Sequence[_Rows]) -> Predictor:
     """Add conformal intervals for numbers and sets for classes, when asked for and possible."""
     wish = ready.spec.evaluate.conformal
@@ -164,11 +187,8 @@ def _with_sets(ready: Prepared, top: Predictor, known: Sequence[_Rows]) -> Predi
     radii, sets, each = {}, {}, wish.method == "conditional"
     for one in known:
         match one.answer:
-            case NumberPrediction(value_N=value_N):
-                errors = np.abs(value_N - one.truth.value)
-                radii[one.facts.name] = conformal_radius(
-                    errors, wish.coverage, crossed=one.crossed, value_N=value_N if each else None
-                )
+            case NumberPrediction():
+                radii[one.facts.name] = _radius(one, one.answer, wish)
             case ClassPrediction(probability_NC=p_NC):
                 sets[one.facts.name] = conformal_sets(
                     p_NC, one.truth.value, wish.coverage, by_class=each, crossed=one.crossed

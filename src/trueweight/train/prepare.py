@@ -29,7 +29,7 @@ from trueweight.data.table import Provenance, Table
 from trueweight.errors import DataError
 from trueweight.metrics.words import counted
 from trueweight.recipes.facts import Facts
-from trueweight.recipes.resolve import resolve
+from trueweight.recipes.resolve import resolve, with_quantiles
 from trueweight.recipes.senses import with_defaults
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
@@ -89,6 +89,7 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     """
     if len(table) == 0:
         raise DataError("there are no rows, only a header", where=table.label, hint="bring a file with data below it")
+    spec = with_quantiles(spec)
     options = read_options_of(spec.data)
     roles = [_sensed(role) for role in assign_roles(table, spec)]
     blank = blank_signature(table, roles, options, np.arange(len(table)))

@@ -14,7 +14,7 @@ from trueweight.metrics.registry import metric
 from trueweight.metrics.truth import Truth
 from trueweight.spec.run import RunSpec
 
-__all__ = ["blend_loss", "run_truths", "selection_score", "target_loss"]
+__all__ = ["blend_loss", "ends_loss", "run_truths", "selection_score", "target_loss"]
 
 
 def run_truths(
@@ -60,6 +60,24 @@ def blend_loss(spec: RunSpec, facts: ColumnFacts, truth: Truth) -> Callable[[Pre
     if chosen is not None and chosen.target == facts.name and _varies(truth):
         return partial(_asked_loss, chosen.metric)
     return partial(target_loss, facts)
+
+
+def ends_loss(facts: ColumnFacts, prediction: Prediction, truth: Truth) -> float:
+    """How bad the quantiles of a number target are, in its standard deviations: the mean pinball loss of both.
+
+    Infinite where nothing can be said.
+    """
+    if not isinstance(prediction, NumberPrediction) or prediction.low_N is None or prediction.high_N is None:
+        return np.inf
+    known = truth.present_N
+    if not known.any():
+        return np.inf
+    loss_N = np.zeros(int(known.sum()))
+    for share, end_N in zip(facts.spec["quantiles"], (prediction.low_N, prediction.high_N), strict=True):
+        above_N = truth.value[known] - end_N[known]
+        loss_N += np.maximum(share * above_N, (share - 1) * above_N) / 2
+    weight_N = None if truth.weight_N is None else truth.weight_N[known]
+    return float(np.average(loss_N, weights=weight_N)) / (float(facts.learnt["std"]) or 1.0)
 
 
 def _asked_loss(name: str, prediction: Prediction, truth: Truth) -> float:

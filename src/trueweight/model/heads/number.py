@@ -1,6 +1,7 @@
 """A target that is a number: regression."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -13,15 +14,18 @@ from trueweight.data.parse_numbers import too_small
 from trueweight.data.quantiles import inner_quantiles
 from trueweight.data.sample import BottomK
 from trueweight.errors import DataError
-from trueweight.metrics.prediction import NumberPrediction, Prediction
+from trueweight.metrics.prediction import NumberPrediction, Prediction, value_within
 from trueweight.metrics.truth import Truth
 from trueweight.model.heads.labels import read_as
 from trueweight.recipes.tables import METRICS
-from trueweight.spec.base import PartSpec
+from trueweight.spec.base import Conflict, PartSpec
+from trueweight.spec.units import Share, share_of
 
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
+    from trueweight.nn.answers import Values
     from trueweight.nn.encoding import Form
+    from trueweight.nn.quantiles import ValueWithQuantiles
 
 __all__ = ["NumberHead"]
 
@@ -55,8 +59,21 @@ class NumberHead(PartSpec):
     huber_delta: Annotated[float, Field(gt=0)] = 1.0
     """Error from which huber grows linearly, in standard deviations of the target."""
 
+    quantiles: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
+    """A lower and an upper quantile to learn beside the number, by the pinball loss: ``[0.05, 0.95]``. Intervals can
+    then follow the row. Null: none, or those of ``evaluate.conformal.coverage`` where its method is quantile."""
+
     loss_weight: Annotated[float, Field(ge=0)] = 1.0
     """Share of this target in the summed loss of all."""
+
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """The lower quantile is below the upper one, and neither is an end."""
+        asked = raw.get("quantiles")
+        shares = [share_of(one) for one in asked] if isinstance(asked, list | tuple) and len(asked) == 2 else []
+        low, high = shares if len(shares) == 2 else (None, None)
+        if low is not None and high is not None and not 0 < low < high < 1:
+            yield Conflict(("quantiles",), f"the lower of two shares between 0 and 1 first, not {low:g} and {high:g}")
 
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> Cells:
         """Interpret raw label cells as the number column does."""
@@ -66,7 +83,7 @@ class NumberHead(PartSpec):
         self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str, weight_N: np.ndarray | None = None
     ) -> dict[str, Any]:
         """``{"mean", "std"}`` after the transform, ``{"average", "low", "high"}`` (about 0.1 and 99.9 %, each a mean of
-        :data:`MIN_GROUP` neighbours in order) before it.
+        :data:`MIN_GROUP` neighbours in order) before it; with ``quantiles`` also ``{"ends"}``, those of all labels.
 
         Raises:
             DataError: No label, one value alone, or a number that the transform has no answer for.
@@ -104,7 +121,10 @@ class NumberHead(PartSpec):
         if facts["std"] == 0:
             said = f"numbers that differ as little as those of {name!r} (about {average:.3g}) cannot be squared"
             raise DataError(said, where=where, hint=_SMALLER)
-        return {key: float(value) for key, value in facts.items()} | {"transform": self.transform}
+        plain = {key: float(value) for key, value in facts.items()} | {"transform": self.transform}
+        if self.quantiles is None:
+            return plain
+        return plain | {"ends": [float(end) for end in inner_quantiles(seen, self.quantiles, MIN_GROUP)]}
 
     def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> Arrays:
         """ "value" (N, 1) and "present"; numbers that the transform has no answer for are absent."""
@@ -122,20 +142,26 @@ class NumberHead(PartSpec):
         return Truth(np.nan_to_num(value_N), ~np.isnan(value_N))
 
     def build(self, form: "Form", learnt: Mapping[str, Any]) -> "Head":  # noqa: ARG002
-        """A linear layer with the loss asked for."""
-        from trueweight.nn.answers import Values
-
-        return Values(form, 1, loss=self.loss, huber_delta=self.huber_delta, reader=_read)
+        """A linear layer with the loss asked for; with ``quantiles`` one more for those."""
+        return self._head(form)
 
     def build_solving(self, form: "Form", learnt: Mapping[str, Any]) -> "Solving":  # noqa: ARG002
-        """The same layer, solved as ridge regression."""
-        from trueweight.nn.answers import Values
+        """The same layers, solved as ridge regression and as linear quantile regression."""
+        return self._head(form).requires_grad_(False)
 
-        return Values(form, 1, loss=self.loss, huber_delta=self.huber_delta, reader=_read).requires_grad_(False)
+    def _head(self, form: "Form") -> "Values | ValueWithQuantiles":
+        from trueweight.nn.answers import Values
+        from trueweight.nn.quantiles import ValueWithQuantiles
+
+        value = Values(form, 1, loss=self.loss, huber_delta=self.huber_delta, reader=_read)
+        return value if self.quantiles is None else ValueWithQuantiles(value, form, self.quantiles, _read_all)
 
     def constant(self, learnt: Mapping[str, Any], n: int) -> Prediction:
-        """The mean in the target's own unit."""
-        return NumberPrediction(np.full(n, learnt["average"]))
+        """The mean in the target's own unit, and the quantiles if there are some."""
+        value = np.full(n, learnt["average"])
+        if "ends" not in learnt:
+            return NumberPrediction(value)
+        return value_within(value, *(np.full(n, end) for end in learnt["ends"]))
 
     def metrics(self, learnt: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """Default metrics."""
@@ -156,14 +182,27 @@ def _numbers(cells: Cells) -> NumberCells:
     return cells
 
 
-def _read(value_ND: np.ndarray, facts: Mapping[str, Any]) -> Prediction:
-    value_N = value_ND[:, 0] * facts["std"] + facts["mean"]
+def _read(value_ND: np.ndarray, facts: Mapping[str, Any]) -> NumberPrediction:
+    value_N = _back(value_ND[:, 0], facts)
+    if facts["transform"] == "log1p":
+        return NumberPrediction(value_N)
+    return NumberPrediction(value_N, reach=_reach(facts["low"], facts["high"], facts["std"]))
+
+
+def _read_all(value_ND: np.ndarray, quantile_NT: np.ndarray, facts: Mapping[str, Any]) -> Prediction:
+    found = _read(value_ND, facts)
+    within = value_within(found.value_N, _back(quantile_NT[:, 0], facts), _back(quantile_NT[:, 1], facts))
+    return replace(within, reach=found.reach)
+
+
+def _back(inner_N: np.ndarray, facts: Mapping[str, Any]) -> np.ndarray:
+    """From standardised to the target's own unit."""
+    outer_N: np.ndarray = inner_N * facts["std"] + facts["mean"]
     if facts["transform"] == "log1p":
         # Far outside what was seen, the exponential would turn a small mistake into an absurd answer.
         first, last = np.log1p([facts["low"], facts["high"]])
-        low, high = _reach(first, last, facts["std"])
-        return NumberPrediction(np.expm1(np.clip(value_N, low, high)))
-    return NumberPrediction(value_N, reach=_reach(facts["low"], facts["high"], facts["std"]))
+        return np.asarray(np.expm1(np.clip(outer_N, *_reach(first, last, facts["std"]))))
+    return outer_N
 
 
 def _reach(low: float, high: float, std: float) -> tuple[float, float]:

@@ -68,11 +68,19 @@ class ConformalPredictor:
 
     def _widen(self, target: str, answer: Prediction) -> Prediction:
         radius, sets = self.radii.get(target), self.sets.get(target)
-        if isinstance(answer, NumberPrediction) and radius is not None and radius.radius is not None:
-            return answer.with_radius(radius.radius_N(answer.value_N), radius.coverage)
+        if isinstance(answer, NumberPrediction) and radius is not None:
+            return _within(answer, radius)
         if isinstance(answer, ClassPrediction) and sets is not None and sets.least:
             return replace(answer, set_NC=sets.set_NC(answer.probability_NC), coverage=sets.coverage)
         return answer
+
+
+def _within(answer: NumberPrediction, found: Radius) -> NumberPrediction:
+    if found.radius is None:  # what nothing is promised of is not told
+        return answer.without_interval()
+    if found.of_quantiles:
+        return answer.widened(found.radius, found.coverage)
+    return answer.with_radius(found.radius_N(answer.value_N), found.coverage)
 
 
 _Facts = TypeVar("_Facts")
