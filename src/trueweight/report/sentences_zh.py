@@ -222,4 +222,6 @@ SENTENCES: Mapping[str, str] = {
     "the energy counter of {name} stands still": "{name} 的能耗计数器没有变化",
     "the energy counter of {name} tells of {watts} W, which is not believed": "{name} 的能耗计数器显示 {watts} W，不可信",
     "all that hangs on the meter is in it": "包括接在电表上的一切",
+    # a check that ended with an error
+    "a fault of ours: {kind} in {place}; the terminal showed the rest": "这是我们的错误：{kind}，位于 {place}；其余内容已显示在终端",
 }
