@@ -5,10 +5,12 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from trueweight.nn import logistic
 from trueweight.nn import rows as storage
 from trueweight.nn.design import Design
 from trueweight.nn.encoding import Encoding
 from trueweight.nn.logistic import logistic_path
+from trueweight.nn.ratios import penalty_shares
 from trueweight.nn.ridge import ridge_path
 from trueweight.nn.ridge_wide import wide_ridge_path
 
@@ -67,7 +69,8 @@ def test_ridge_takes_the_way_of_wide_rows_by_itself(texts):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_logistic_is_that_of_scikit_learn(texts, classes: int):
+def test_logistic_with_equal_penalties_is_that_of_scikit_learn(texts, classes: int, monkeypatch):
+    monkeypatch.setattr(logistic, "penalty_shares", lambda _: logistic._alike(PLACES + 2))
     x, answer, weight = texts
     label = np.digitize(answer, np.quantile(answer, np.linspace(0, 1, classes + 1)[1:-1]))
     train = design(x, np.eye(classes)[label], weight)
@@ -80,6 +83,31 @@ def test_logistic_is_that_of_scikit_learn(texts, classes: int):
         np.testing.assert_allclose(ours, reference.predict_proba(x.astype(float)), atol=2e-3)
     else:  # scikit-learn has one weight for two classes, whose penalty is half of that of two
         assert (ours.argmax(1) == label).mean() > 0.9
+
+
+def test_logistic_is_that_of_places_multiplied_by_the_root_of_their_ratio(texts):
+    x, answer, weight = texts
+    label = (answer > 0).astype(float)
+    train = design(x, label[:, None], weight)
+    ((_, _, found, bias),) = logistic_path(train, design(x[:0], label[:0, None], weight[:0]), "sigmoid", (0.01,))
+    root = penalty_shares(train)[:-1, 0].rsqrt().numpy()
+    reference = LogisticRegression(C=1 / (0.01 * weight.sum()), tol=1e-8, max_iter=5000)
+    reference.fit(x * root, label, sample_weight=weight)
+    np.testing.assert_allclose(found[:, 0].numpy(), reference.coef_[0] * root, atol=2e-3)
+    np.testing.assert_allclose(bias.numpy(), reference.intercept_, atol=1e-2)  # flat: steps end early
+
+
+def test_each_class_has_penalties_of_its_own(texts):
+    x, answer, weight = texts
+    hot = np.eye(3)[np.digitize(answer, np.quantile(answer, [1 / 3, 2 / 3]))]
+    train = design(x, hot, weight)
+    ((_, _, found, bias),) = logistic_path(train, design(x[:0], hot[:0], weight[:0]), "softmax", (0.01,))
+    # Where the objective is least, its gradient is nothing.
+    share = weight / weight.sum()
+    error = torch.softmax(torch.from_numpy(x).double() @ found + bias, 1).numpy() - hot
+    slope = x.T @ (error * share[:, None]) + 0.01 * penalty_shares(train)[:-1].numpy() * found.numpy()
+    np.testing.assert_allclose(slope, 0, atol=1e-3)
+    assert np.abs(x.T @ ((hot.mean(0) - hot) * share[:, None])).max() > 0.02  # where it began
 
 
 def test_paths_end_once_they_get_worse(texts):
