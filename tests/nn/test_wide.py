@@ -10,6 +10,8 @@ from trueweight.nn import rows as storage
 from trueweight.nn.design import Design
 from trueweight.nn.encoding import Encoding
 from trueweight.nn.logistic import logistic_path
+from trueweight.nn.members import MemberLinear
+from trueweight.nn.path import keep_best
 from trueweight.nn.ratios import penalty_shares
 from trueweight.nn.ridge import ridge_path
 from trueweight.nn.ridge_wide import wide_ridge_path
@@ -108,6 +110,29 @@ def test_each_class_has_penalties_of_its_own(texts):
     slope = x.T @ (error * share[:, None]) + 0.01 * penalty_shares(train)[:-1].numpy() * found.numpy()
     np.testing.assert_allclose(slope, 0, atol=1e-3)
     assert np.abs(x.T @ ((hot.mean(0) - hot) * share[:, None])).max() > 0.02  # where it began
+
+
+@pytest.mark.parametrize("kind", ["ridge", "logistic"])
+def test_paths_end_in_the_midst_of_a_point_when_told_to(texts, kind: str):
+    x, answer, weight = texts
+    y = (answer > 0).astype(float)[:, None]
+    told = []
+    head = MemberLinear(1, PLACES + 2, 1)
+
+    def path(enough):
+        train, rows = design(x[:500], y[:500], weight[:500]), design(x[500:], y[500:], weight[500:])
+        train.enough = enough
+        return keep_best(head, ridge_path(train, rows) if kind == "ridge" else logistic_path(train, rows, "sigmoid"))
+
+    whole = list(path(None))
+    some = []
+    for point in path(lambda: bool(told)):
+        some.append(point)
+        if len(some) == 2:
+            kept = head.weight_KDO.clone()
+            told.append("enough")
+    assert some == whole[:2]
+    assert torch.equal(kept, head.weight_KDO)
 
 
 def test_paths_end_once_they_get_worse(texts):

@@ -95,7 +95,8 @@ def _path(
     whole, wide = problem.whole, chunk.x.wide
     weight_QC = torch.zeros(places + 1, classes, dtype=torch.float64)
     best, worse = float("inf"), 0
-    share_QC = penalty_shares(train) if wide else _alike(places)
+    with few_threads(chunk.x):
+        share_QC = penalty_shares(train) if wide else _alike(places)
     for strength in strengths or (WIDE_STRENGTHS if wide else STRENGTHS):
         penalty_QC = strength * share_QC
         with few_threads(chunk.x):
