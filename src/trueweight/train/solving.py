@@ -71,9 +71,9 @@ def solve(job: Job) -> Generator[Step, None, FitResult]:
     for name in network.targets:
         head = network.head(name)
         clock.begin()
-        rows = (_again(network, feed, name) for feed in (job.train, job.validation))
+        train, validation = _again(network, job.train, name), _again(network, job.validation, name)
         facts[name] = []
-        for strength, loss in head.solve(*rows, clock.enough):
+        for strength, loss in head.solve(train, validation, clock.enough):
             facts[name].append((strength, loss))
             number = len(history) + 1
             history.append(Look(number, loss if math.isfinite(loss) else None))
