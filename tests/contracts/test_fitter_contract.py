@@ -31,7 +31,7 @@ class LineHead(nn.Module):
         self.weight = nn.Parameter(torch.zeros(2, 1))
 
     @torch.no_grad()
-    def solve(self, train, validation):
+    def solve(self, train, validation, enough=None):  # noqa: ARG002
         for strength in (1e-3, 1e-6):
             pairs = [(z.tokens_BLD[:, 0], y["value"]) for z, y, _ in train()]
             x, y = torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])

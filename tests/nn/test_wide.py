@@ -5,10 +5,14 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from trueweight.nn import logistic
 from trueweight.nn import rows as storage
 from trueweight.nn.design import Design
 from trueweight.nn.encoding import Encoding
 from trueweight.nn.logistic import logistic_path
+from trueweight.nn.members import MemberLinear
+from trueweight.nn.path import keep_best
+from trueweight.nn.ratios import penalty_shares
 from trueweight.nn.ridge import ridge_path
 from trueweight.nn.ridge_wide import wide_ridge_path
 
@@ -67,7 +71,8 @@ def test_ridge_takes_the_way_of_wide_rows_by_itself(texts):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_logistic_is_that_of_scikit_learn(texts, classes: int):
+def test_logistic_with_equal_penalties_is_that_of_scikit_learn(texts, classes: int, monkeypatch):
+    monkeypatch.setattr(logistic, "penalty_shares", lambda _: logistic._alike(PLACES + 2))
     x, answer, weight = texts
     label = np.digitize(answer, np.quantile(answer, np.linspace(0, 1, classes + 1)[1:-1]))
     train = design(x, np.eye(classes)[label], weight)
@@ -80,6 +85,54 @@ def test_logistic_is_that_of_scikit_learn(texts, classes: int):
         np.testing.assert_allclose(ours, reference.predict_proba(x.astype(float)), atol=2e-3)
     else:  # scikit-learn has one weight for two classes, whose penalty is half of that of two
         assert (ours.argmax(1) == label).mean() > 0.9
+
+
+def test_logistic_is_that_of_places_multiplied_by_the_root_of_their_ratio(texts):
+    x, answer, weight = texts
+    label = (answer > 0).astype(float)
+    train = design(x, label[:, None], weight)
+    ((_, _, found, bias),) = logistic_path(train, design(x[:0], label[:0, None], weight[:0]), "sigmoid", (0.01,))
+    root = penalty_shares(train)[:-1, 0].rsqrt().numpy()
+    reference = LogisticRegression(C=1 / (0.01 * weight.sum()), tol=1e-8, max_iter=5000)
+    reference.fit(x * root, label, sample_weight=weight)
+    np.testing.assert_allclose(found[:, 0].numpy(), reference.coef_[0] * root, atol=2e-3)
+    np.testing.assert_allclose(bias.numpy(), reference.intercept_, atol=1e-2)  # flat: steps end early
+
+
+def test_each_class_has_penalties_of_its_own(texts):
+    x, answer, weight = texts
+    hot = np.eye(3)[np.digitize(answer, np.quantile(answer, [1 / 3, 2 / 3]))]
+    train = design(x, hot, weight)
+    ((_, _, found, bias),) = logistic_path(train, design(x[:0], hot[:0], weight[:0]), "softmax", (0.01,))
+    # Where the objective is least, its gradient is nothing.
+    share = weight / weight.sum()
+    error = torch.softmax(torch.from_numpy(x).double() @ found + bias, 1).numpy() - hot
+    slope = x.T @ (error * share[:, None]) + 0.01 * penalty_shares(train)[:-1].numpy() * found.numpy()
+    np.testing.assert_allclose(slope, 0, atol=1e-3)
+    assert np.abs(x.T @ ((hot.mean(0) - hot) * share[:, None])).max() > 0.02  # where it began
+
+
+@pytest.mark.parametrize("kind", ["ridge", "logistic"])
+def test_paths_end_in_the_midst_of_a_point_when_told_to(texts, kind: str):
+    x, answer, weight = texts
+    y = (answer > 0).astype(float)[:, None]
+    told = []
+    head = MemberLinear(1, PLACES + 2, 1)
+
+    def path(enough):
+        train, rows = design(x[:500], y[:500], weight[:500]), design(x[500:], y[500:], weight[500:])
+        train.enough = enough
+        return keep_best(head, ridge_path(train, rows) if kind == "ridge" else logistic_path(train, rows, "sigmoid"))
+
+    whole = list(path(None))
+    some = []
+    for point in path(lambda: bool(told)):
+        some.append(point)
+        if len(some) == 2:
+            kept = head.weight_KDO.clone()
+            told.append("enough")
+    assert some == whole[:2]
+    assert torch.equal(kept, head.weight_KDO)
 
 
 def test_paths_end_once_they_get_worse(texts):

@@ -24,7 +24,7 @@ class RidgeHead(nn.Module):
         self.weight = nn.Parameter(torch.zeros(3, dtype=torch.float64), requires_grad=False)
         self.strengths, self.press_at = strengths, press_at
 
-    def solve(self, train, validation):
+    def solve(self, train, validation, enough=None):  # noqa: ARG002
         best = math.inf
         for strength in self.strengths:
             if strength == self.press_at:
@@ -107,9 +107,9 @@ class SlowHead(RidgeHead):
         super().__init__((1e3, 10.0, 1.0, 1e-3, 1e-9))
         self.clock, self.seconds = clock, seconds
 
-    def solve(self, train, validation):
+    def solve(self, train, validation, enough=None):
         self.clock[0] += self.seconds
-        for point in super().solve(train, validation):
+        for point in super().solve(train, validation, enough):
             yield point
             self.clock[0] += self.seconds
 
@@ -149,6 +149,50 @@ def test_a_replay_of_a_whole_path_is_never_cut(solve_job, clock):
     slow = solve_job(SolvableNetwork(y=SlowHead(clock, 9.0)), seconds=10.0, plan=whole.plan)
     again = fit_member(slow, SolveFitter())
     assert (again.facts, again.events) == (whole.facts, ())
+
+
+class LongHead(RidgeHead):
+    """Its points are long, and it asks in the middle of each whether it is to go on."""
+
+    def __init__(self, clock: list[float], *, press_in: int | None = None) -> None:
+        super().__init__((1e3, 10.0, 1.0, 1e-3, 1e-9))
+        self.clock, self.press_in = clock, press_in
+
+    def solve(self, train, validation, enough=None):
+        for number, point in enumerate(super().solve(train, validation), 1):
+            self.clock[0] += 3.0
+            if number == self.press_in:
+                os.kill(os.getpid(), signal.SIGINT)
+            if enough is not None and enough():
+                return
+            self.clock[0] += 1.0
+            yield point
+
+
+def test_a_point_in_whose_midst_the_budget_ends_is_given_up(solve_job, clock):
+    network = SolvableNetwork(y=LongHead(clock), twin=LongHead(clock))
+    timed = fit_member(solve_job(network, seconds=10.0), SolveFitter())
+    # The third point would end at 12 s, and is left at 11.
+    assert {name: len(path) for name, path in timed.facts["paths"].items()} == {"y": 2, "twin": 2}
+    assert [(event.kind, event.step) for event in timed.events] == [("slow", 2), ("slow", 4)]
+    assert timed.events[0].note == "11 s of 10 s spent, so no penalty weaker than 10 was tried"
+    again = fit_member(solve_job(SolvableNetwork(y=LongHead(clock), twin=LongHead(clock)), plan=timed.plan),
+                       SolveFitter())  # fmt: skip
+    assert (again.facts, again.events) == (timed.facts, timed.events)
+
+
+def test_ctrl_c_in_the_midst_of_a_point(solve_job, clock):
+    network = SolvableNetwork(y=LongHead(clock, press_in=2), twin=LongHead(clock))
+    result = fit_member(solve_job(network), SolveFitter())
+    assert result.stopped == "interrupted"
+    assert {name: len(path) for name, path in result.facts["paths"].items()} == {"y": 1, "twin": 1}
+    assert all(head.weight.abs().sum() > 0 for head in network.heads.values())
+
+
+def test_ctrl_c_in_the_midst_of_the_first_point_waits_for_its_end(solve_job, clock):
+    network = SolvableNetwork(y=LongHead(clock, press_in=1))
+    result = fit_member(solve_job(network), SolveFitter())
+    assert (result.steps, result.stopped) == (1, "interrupted")
 
 
 def test_points_that_cost_nothing_are_taken_late_too(solve_job, clock):

@@ -26,13 +26,16 @@ if TYPE_CHECKING:
     from trueweight.nn.encoding import Encoding, Form, Tensors
 
 __all__ = [
-    "GREEDY", "Again", "Context", "Decoding", "Encoder", "Fusion", "Head", "Predictor", "Runtime", "Solving",
+    "GREEDY", "Again", "Context", "Decoding", "Encoder", "Enough", "Fusion", "Head", "Predictor", "Runtime", "Solving",
     "State", "Streaming",
 ]  # fmt: skip
 
 
 Again: TypeAlias = "Callable[[], Iterable[tuple[Encoding, Tensors, Tensor | None]]]"
 """Starts another pass over the data: (encoding, one target's tensors, weight or None) batch by batch."""
+
+Enough: TypeAlias = "Callable[[], bool]"
+"""Asked in the middle of long work: whether there is no time for the rest of it."""
 
 
 class Encoder(Protocol):
@@ -77,10 +80,11 @@ class Head(Protocol):
 class Solving(Head, Protocol):
     """Closed forms and Newton: the body has no weights to train, the head's are computed."""
 
-    def solve(self, train: Again, validation: Again) -> Iterator[tuple[float, float]]:
+    def solve(self, train: Again, validation: Again, enough: Enough | None = None) -> Iterator[tuple[float, float]]:
         """Find the weights along a path of regularisation strengths, keeping the best on validation.
 
-        Yields (strength, validation loss) per point of the path, so that progress can be shown.
+        Yields (strength, validation loss) per point of the path, so that progress can be shown. ``enough`` is asked at
+        every pass over the rows; when it says so, the path ends with the last point that was found.
         """
         ...
 
@@ -135,4 +139,3 @@ class Predictor(Protocol):
     def from_state(cls, state: State, signature: Signature) -> Predictor:
         """The inverse of :meth:`state`."""
         ...
-

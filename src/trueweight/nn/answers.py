@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from trueweight.metrics.prediction import Prediction
-from trueweight.nn.design import Again, Design
+from trueweight.nn.design import Again, Design, Enough
 from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.nn.logistic import logistic_path
 from trueweight.nn.losses import binary_loss, category_loss, mean_over_rows, regression_loss
@@ -65,9 +65,9 @@ class Values(nn.Module):
         """In the target's own unit."""
         return self.reader(out["value"].double().numpy(), facts)
 
-    def solve(self, train: Again, validation: Again) -> Iterator[tuple[float, float]]:
+    def solve(self, train: Again, validation: Again, enough: Enough | None = None) -> Iterator[tuple[float, float]]:
         """Ridge; see :func:`trueweight.nn.ridge.ridge_path`."""
-        path = ridge_path(Design(train, _values), Design(validation, _values))
+        path = ridge_path(Design(train, _values, enough), Design(validation, _values))
         return keep_best(self.linear, path)
 
 
@@ -118,9 +118,9 @@ class OneOfTwo(nn.Module):
         """Probabilities."""
         return self.reader(_normalised(out["probability"]), facts)
 
-    def solve(self, train: Again, validation: Again) -> Iterator[tuple[float, float]]:
+    def solve(self, train: Again, validation: Again, enough: Enough | None = None) -> Iterator[tuple[float, float]]:
         """Logistic regression; see :func:`trueweight.nn.logistic.logistic_path`."""
-        path = logistic_path(Design(train, self._answer), Design(validation, self._answer), "sigmoid")
+        path = logistic_path(Design(train, self._answer, enough), Design(validation, self._answer), "sigmoid")
         return keep_best(self.linear, path)
 
     def _answer(self, y: Tensors) -> tuple[Tensor, Tensor | None]:
@@ -180,9 +180,9 @@ class OneOfMany(nn.Module):
         """Probabilities."""
         return self.reader(_normalised(out["probability"]), facts)
 
-    def solve(self, train: Again, validation: Again) -> Iterator[tuple[float, float]]:
+    def solve(self, train: Again, validation: Again, enough: Enough | None = None) -> Iterator[tuple[float, float]]:
         """Multinomial logistic regression; see :func:`trueweight.nn.logistic.logistic_path`."""
-        path = logistic_path(Design(train, self._answer), Design(validation, self._answer), "softmax")
+        path = logistic_path(Design(train, self._answer, enough), Design(validation, self._answer), "softmax")
         return keep_best(self.linear, path)
 
     def _answer(self, y: Tensors) -> tuple[Tensor, Tensor | None]:
@@ -236,9 +236,9 @@ class AnyOfMany(nn.Module):
         """Probabilities."""
         return self.reader(out["probability"].double().numpy(), facts)
 
-    def solve(self, train: Again, validation: Again) -> Iterator[tuple[float, float]]:
+    def solve(self, train: Again, validation: Again, enough: Enough | None = None) -> Iterator[tuple[float, float]]:
         """One logistic regression per label; see :func:`trueweight.nn.logistic.logistic_path`."""
-        path = logistic_path(Design(train, _hot), Design(validation, _hot), "sigmoid")
+        path = logistic_path(Design(train, _hot, enough), Design(validation, _hot), "sigmoid")
         return keep_best(self.linear, path)
 
 

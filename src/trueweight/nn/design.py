@@ -14,7 +14,7 @@ from trueweight.nn.encoding import Encoding, Tensors
 from trueweight.nn.pooling import pooled
 from trueweight.nn.rows import Columns, Rows
 
-__all__ = ["Chunk", "Design"]
+__all__ = ["Chunk", "Design", "Ended", "Enough"]
 
 KEEP_BYTES = 256 * 2**20
 """Encoded rows up to this size stay in memory between passes; larger ones are encoded again each time."""
@@ -51,21 +51,35 @@ Answer = Callable[[Tensors], tuple[Tensor, Tensor | None]]
 """One target's tensors to (y_RO, factor_R or None)."""
 
 
+Enough = Callable[[], bool]
+"""See ``model.protocols.Enough``."""
+
+
+class Ended(Exception):  # noqa: N818  # nothing went wrong
+    """There has been enough: whoever passes over the rows is to give up what it is looking for."""
+
+
 @dataclass(slots=True)
 class Design:
     """Present rows as chunks, mostly empty columns stored sparsely, kept in memory where they fit.
 
     Every pass gives the same chunks in the same order.
+
+    Raises:
+        Ended: A pass is begun, and there has been enough.
     """
 
     again: Again
     answer: Answer
+    enough: Enough | None = None
     _columns: Columns | None = None
     _kept: list[Chunk] | None = None
     _bytes: int | None = None
     """Of all chunks; None before the first whole pass."""
 
     def __iter__(self) -> Iterator[Chunk]:
+        if self.enough is not None and self.enough():
+            raise Ended
         if self._kept is not None:
             yield from self._kept
             return

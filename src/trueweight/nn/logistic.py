@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from trueweight.nn.design import Chunk
 from trueweight.nn.narrow import narrowed
+from trueweight.nn.ratios import penalty_shares
 from trueweight.nn.ridge import Fit
 from trueweight.nn.rows import few_threads
 
@@ -71,7 +72,8 @@ def logistic_path(
     intercept is not penalised. Stops early once two strengths in a row were worse than the best on validation.
     Newton's method: Hastie, Tibshirani and Friedman 2009, section 4.4.1. Where the Hessian would be too large, its
     step is found by preconditioned conjugate gradients: Nocedal and Wright 2006, section 7.1. Where there are more
-    places than rows, the rows' own span is searched; see :mod:`trueweight.nn.narrow`.
+    places than rows, the rows' own span is searched; see :mod:`trueweight.nn.narrow`. Of wide problems, places that
+    tell the classes apart are penalised less; see :mod:`trueweight.nn.ratios`.
 
     Args:
         train: Rows to fit, y being 0/1 for each class.
@@ -93,11 +95,12 @@ def _path(
     whole, wide = problem.whole, chunk.x.wide
     weight_QC = torch.zeros(places + 1, classes, dtype=torch.float64)
     best, worse = float("inf"), 0
+    with few_threads(chunk.x):
+        share_QC = penalty_shares(train) if wide else _alike(places)
     for strength in strengths or (WIDE_STRENGTHS if wide else STRENGTHS):
-        penalty_Q = torch.full((places + 1,), strength, dtype=torch.float64)
-        penalty_Q[-1] = 0.0
+        penalty_QC = strength * share_QC
         with few_threads(chunk.x):
-            evaluate = _whole(problem, penalty_Q) if whole else _by_products(problem, penalty_Q, weight_QC)
+            evaluate = _whole(problem, penalty_QC[:, 0]) if whole else _by_products(problem, penalty_QC, weight_QC)
             weight_QC = _newton(evaluate, weight_QC, problem.close)
             loss = _mean_loss(validation, weight_QC, link)
         worse = worse + 1 if loss > best else 0
@@ -105,6 +108,13 @@ def _path(
         yield strength, loss, weight_QC[:-1], weight_QC[-1]
         if worse == 2 or (wide and loss > HOPELESS * best):
             return
+
+
+def _alike(places: int) -> Tensor:
+    """All places penalised alike, the intercept not at all, (Q, 1)."""
+    share_Q1 = torch.ones(places + 1, 1, dtype=torch.float64)
+    share_Q1[-1] = 0.0
+    return share_Q1
 
 
 def _looked_at(train: Iterable[Chunk], link: Link) -> "tuple[_Problem, int, int, Chunk]":
@@ -214,12 +224,11 @@ def _solved(problem: _Problem, rough_QQ: Tensor, weight_QC: Tensor, penalty_Q: T
     return step_QC
 
 
-def _by_products(problem: _Problem, penalty_Q: Tensor, start_QC: Tensor) -> Callable[[Tensor], Point]:
+def _by_products(problem: _Problem, penalty_QC: Tensor, start_QC: Tensor) -> Callable[[Tensor], Point]:
     """Points whose step needs products with the Hessian only. They are eased by what it is roughly at
     ``start_QC``."""
-    penalty_Q1 = penalty_Q.unsqueeze(1)
-    ridge_Q1 = penalty_Q1 + 1e-10
-    ease = _eased(problem, start_QC, ridge_Q1)
+    ridge_QC = penalty_QC + 1e-10
+    ease = _eased(problem, start_QC, ridge_QC)
 
     def evaluate(weight_QC: Tensor) -> Point:
         value, gradient_QC = 0.0, torch.zeros_like(weight_QC)
@@ -231,15 +240,15 @@ def _by_products(problem: _Problem, penalty_Q: Tensor, start_QC: Tensor) -> Call
             if problem.remember:
                 remembered.append(p_RC)
             _add(gradient_QC, chunk, (p_RC - chunk.y_RO) * chunk.weight_R.unsqueeze(1))
-        value = value / problem.total + 0.5 * float((penalty_Q1 * weight_QC.square()).sum())
-        gradient_QC = gradient_QC / problem.total + penalty_Q1 * weight_QC
+        value = value / problem.total + 0.5 * float((penalty_QC * weight_QC.square()).sum())
+        gradient_QC = gradient_QC / problem.total + penalty_QC * weight_QC
 
         def product(way_QC: Tensor) -> Tensor:
             found_QC = torch.zeros_like(way_QC)
             for k, chunk in enumerate(problem.design):
                 p_RC = remembered[k] if remembered else _probability(_logits(chunk, weight_QC), problem.link)
                 _add(found_QC, chunk, _curved(p_RC, _logits(chunk, way_QC), problem.link) * chunk.weight_R.unsqueeze(1))
-            return found_QC / problem.total + ridge_Q1 * way_QC
+            return found_QC / problem.total + ridge_QC * way_QC
 
         return value, gradient_QC, lambda: _conjugate(product, gradient_QC, ease, problem.rough)
 
@@ -269,14 +278,14 @@ def _conjugate(
     return step_QC
 
 
-def _eased(problem: _Problem, weight_QC: Tensor, ridge_Q1: Tensor) -> Callable[[Tensor], Tensor]:
+def _eased(problem: _Problem, weight_QC: Tensor, ridge_QC: Tensor) -> Callable[[Tensor], Tensor]:
     """What nearly inverts the Hessian: all correlations with a mean curvature, or the diagonal alone."""
     if problem.turn is None:
-        diagonal_QC = _diagonal(problem, weight_QC) + ridge_Q1
+        diagonal_QC = _diagonal(problem, weight_QC) + ridge_QC
         return lambda rest_QC: rest_QC / diagonal_QC
     value_Q, vector_QQ = problem.turn
     # The intercept is penalised here as all else is: it is one direction among many.
-    value_QC = _mean_curve(problem, weight_QC) * value_Q.unsqueeze(1) + ridge_Q1.max()
+    value_QC = _mean_curve(problem, weight_QC) * value_Q.unsqueeze(1) + ridge_QC.max()
     return lambda rest_QC: vector_QQ @ ((vector_QQ.t() @ rest_QC) / value_QC)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
+from trueweight.nn.design import Ended
 from trueweight.nn.members import MemberLinear
 from trueweight.nn.ridge import Fit
 
@@ -18,10 +19,15 @@ UNJUDGED = 1e-3
 def keep_best(linear: MemberLinear, path: Iterable[Fit]) -> Iterator[tuple[float, float]]:
     """Yield (strength, validation loss) of each fit; leave the weights of the best one in ``linear``.
 
-    Without validation rows the losses are NaN, and the strength nearest to :data:`UNJUDGED` is kept.
+    Without validation rows the losses are NaN, and the strength nearest to :data:`UNJUDGED` is kept. A path that is
+    ended while it looks for a point ends with the point before.
     """
-    best = math.inf
-    for strength, loss, weight_PO, bias_O in path:
+    best, points = math.inf, iter(path)
+    while True:
+        try:
+            strength, loss, weight_PO, bias_O = next(points)
+        except (StopIteration, Ended):
+            return
         score = abs(math.log((strength + 1e-9) / UNJUDGED)) if math.isnan(loss) else loss
         if score < best:
             best = score

@@ -17,6 +17,12 @@ VALIDATION_SHARE = 0.2
 VALIDATION_ROWS = 4000
 """Half of them select: a share of 2,000 rows is known to about one percent, which is finer than members differ."""
 
+TEXT_SHARE = 0.1
+TEXT_ROWS = 1000
+"""Of tables with texts, unless that were fewer rows: n-grams are many, and every row more tells of some. On six cuts of
+zh-reviews (13,890 rows) the linear model's log loss on other rows was 0.3555 with a tenth and 0.3615 with a fifth,
+lower on each."""
+
 
 SOLVED = ("linear", "rocket")
 """Encoders without weights, whose heads are solved unless members say otherwise."""
@@ -90,10 +96,16 @@ def _split(split: SplitSpec, facts: Facts) -> SplitSpec:
     changes: dict[str, Any] = {}
     if split.validation is None:
         left = 1.0 - split.test if isinstance(split.test, float) else 1.0
-        changes["validation"] = min(VALIDATION_SHARE, VALIDATION_ROWS / max(1, facts.rows), left / 2)
+        changes["validation"] = min(_validation_share(facts), VALIDATION_ROWS / max(1, facts.rows), left / 2)
     if split.method is None:
         changes["method"] = _method(split, facts)
     return SplitSpec.model_validate(split.model_dump(by_alias=True) | changes)
+
+
+def _validation_share(facts: Facts) -> float:
+    if "text" not in facts.features.values():
+        return VALIDATION_SHARE
+    return min(VALIDATION_SHARE, max(TEXT_SHARE, TEXT_ROWS / max(1, facts.rows)))
 
 
 def _method(split: SplitSpec, facts: Facts) -> str:

@@ -47,8 +47,8 @@ class SplitSpec(Spec):
 
     validation: Share | FromDate | None = None
     """Share of all rows, or where they begin in time. Half of them select and half calibrate where something is
-    calibrated (probabilities, intervals, sets, a threshold), else all select. Null: 0.2, but at most 4,000 rows, since
-    more would select no better and are missed in training."""
+    calibrated (probabilities, intervals, sets, a threshold), else all select. Null: 0.2, of tables with texts
+    0.1 or 1,000 rows, but at most 4,000 rows, since more would select no better and are missed in training."""
 
     test: Share | FromDate = 0.2
     """Share of all rows, or where they begin in time. 0 keeps no test rows: nothing is then proven."""

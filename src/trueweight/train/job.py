@@ -28,6 +28,10 @@ def _unheard(_: Any) -> None:
     return None
 
 
+def _undisturbed() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One member to be fitted."""
@@ -54,6 +58,8 @@ class Job:
     Must have stored it when it returns: see ``plan.record_member``."""
     on_event: Callable[[Event], None] = _unheard
     """Called with everything that changes the course of the run."""
+    interrupted: Callable[[], bool] = _undisturbed
+    """Whether Ctrl-C was pressed: steps that take long ask in the middle of one."""
     backward: Backward = plain_backward
     pace: Path | None = None
     """Where it is remembered how long steps of the same run take; None: nowhere, they are measured."""
@@ -141,6 +147,7 @@ def fit_member(job: Job, fitter: FitterPart) -> FitResult:
         KeyboardInterrupt: Pressed twice, or before there was anything to keep.
     """
     with interrupts() as heard:
+        job = replace(job, interrupted=lambda: heard.count > 0)
         steps, watch, first = fitter.fit(job), Stopwatch(), None
         try:
             while True:

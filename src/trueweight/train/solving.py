@@ -55,7 +55,8 @@ def solve(job: Job) -> Generator[Step, None, FitResult]:
     """Solve every head in turn. Yields a Step per point of a path, its loss that of the validation rows.
 
     On Ctrl-C, heads that have no answer yet get the first point of their path, and the rest is left out. When more
-    than the time budget is spent, a path ends early too, its best point so far being kept; see :class:`_Clock`.
+    than the time budget is spent, a path ends early too, its best point so far being kept; see :class:`_Clock`. Both
+    are noticed in the middle of a point too, which is then given up, so that what is kept depends on whole points only.
 
     Raises:
         TrainError: The answer is not finite.
@@ -69,21 +70,23 @@ def solve(job: Job) -> Generator[Step, None, FitResult]:
     job.network.eval()
     for name in network.targets:
         head = network.head(name)
-        path = iter(head.solve(_again(network, job.train, name), _again(network, job.validation, name)))
+        clock.begin()
+        train, validation = _again(network, job.train, name), _again(network, job.validation, name)
         facts[name] = []
-        for strength, loss in path:
+        for strength, loss in head.solve(train, validation, clock.enough):
             facts[name].append((strength, loss))
             number = len(history) + 1
             history.append(Look(number, loss if math.isfinite(loss) else None))
             ticker.note = f"{name}: validation {loss:.4g}"
             ticker.show(number, number + 1)
-            if stopped or clock.ends(number, len(facts[name]), strength):
+            if stopped or clock.ends(number, strength):
                 break
             try:
                 yield Step(number, len(job.train), torch.tensor(loss))
             except KeyboardInterrupt:
                 stopped = True
                 break
+        stopped = stopped or clock.stopped
     plan = clock.plan(len(history))
     if not stopped:
         job.on_plan(plan)  # a run that is resumed after Ctrl-C has the whole path before it
@@ -102,30 +105,56 @@ class _Clock:
     def __init__(self, job: Job, watch: Stopwatch) -> None:
         self._job, self._watch, self._last = job, watch, 0.0
         self._recorded = {event.step: event for event in job.plan.events} if job.plan else {}
+        self._points, self._before = 0, (0, math.inf)
+        self.stopped = False
+        """Whether Ctrl-C ended a path in the middle of a point."""
         self.events: list[Event] = []
 
-    def ends(self, number: int, points: int, strength: float) -> bool:
+    def begin(self) -> None:
+        """A path begins."""
+        self._points = 0
+
+    def enough(self) -> bool:
+        """Whether to give up the point that is being looked for: asked at each pass over the rows."""
+        if self._points and self._job.interrupted():
+            self.stopped = True
+            return True
+        if self._job.plan or not self._late(self._watch.seconds()):
+            return False
+        self._note(self._slow(*self._before))
+        return True
+
+    def ends(self, number: int, strength: float) -> bool:
         """Whether a path ends with this point.
 
         Args:
             number: Of the point, over all heads.
-            points: Of this path so far.
             strength: Of the penalty.
         """
-        event = self._recorded.get(number) if self._job.plan else self._timed(number, points, strength)
+        self._points, self._before = self._points + 1, (number, strength)
+        late = self._late(self._watch.seconds())
+        self._last = self._watch.seconds()
+        event = self._recorded.get(number) if self._job.plan else self._slow(number, strength) if late else None
         if event is None or event.kind != "slow":
             return False
-        self.events.append(event)
-        _LOG.warning("solving %s: %s", self._job.name, event.note)
+        self._note(event)
         return True
 
-    def _timed(self, number: int, points: int, strength: float) -> Event | None:
-        limit, spent = self._job.limit, self._watch.seconds()
-        took, self._last = spent - self._last, spent
-        if limit is None or spent <= limit or points < _LEAST_POINTS or took <= _CHEAP * limit:
-            return None
+    def _late(self, spent: float) -> bool:
+        limit = self._job.limit
+        return (
+            limit is not None and spent > limit and self._points >= _LEAST_POINTS
+            and spent - self._last > _CHEAP * limit
+        )  # fmt: skip
+
+    def _slow(self, number: int, strength: float) -> Event:
+        spent, limit = self._watch.seconds(), self._job.limit
         note = f"{spent:.3g} s of {limit:.3g} s spent, so no penalty weaker than {strength:g} was tried"
         return Event("slow", number, note=note)
+
+    def _note(self, event: Event) -> None:
+        self.events.append(event)
+        _LOG.warning("solving %s: %s", self._job.name, event.note)
 
     def plan(self, points: int) -> MemberPlan:
         """What happened, to be done again."""
