@@ -90,6 +90,16 @@ def test_labels_alone_say_nothing_about_probabilities() -> None:
     assert not api.gate(found, [{"target": "default", "metric": "log_loss", "at_most": 9}]).passed
 
 
+def test_drift_is_not_claimed_without_the_rows_that_were_learnt_from() -> None:
+    found = measured(positive, settings=["evaluate.checks=[drift]"])
+    (fact,) = [entry for entry in found if entry.axis == "drift"]
+    assert fact.status == "not_applicable"
+    assert "learnt from are not here" in (fact.reason or "")
+    assert not api.gate(found, [{"no_flags": "drift"}]).passed
+    nothing = measured(lambda frame: np.where(positive(frame) > 0.5, "yes", "no"), settings=["evaluate.checks=[]"])
+    assert not nothing.select(axis="drift") + nothing.select(axis="calibration") + nothing.select(axis="slices")
+
+
 def positive(frame: Any) -> np.ndarray:
     return 1 / (1 + np.exp(-np.asarray(frame["income"], dtype=float)))
 

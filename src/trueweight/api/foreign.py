@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from trueweight.api.request import as_cases, data_spec_of
-from trueweight.bundle.detached import evidence_folder, write_detached
+from trueweight.bundle.detached import evidence_folder, require_place, write_detached
 from trueweight.bundle.verify import ANSWERED
 from trueweight.data.cells import LevelCells
 from trueweight.data.guess import guess_target
@@ -78,6 +78,9 @@ def evaluate_foreign(asked: Foreign, *, out: Path | None, keep: bool, by: str) -
         SpecError: A mistake in the settings, or a model file that cannot be run.
         DataError: The rows do not fit, or the model failed or gave what is no answer.
     """
+    folder = out if out is not None else evidence_folder(asked.model) if isinstance(asked.model, str | Path) else None
+    if keep and folder is not None:
+        require_place(folder)
     model = model_of(asked.model)
     reading = data_spec_of(list(asked.settings))
     table = as_cases(read_table(asked.source, reading), reading, single=asked.targets)
@@ -94,7 +97,6 @@ def evaluate_foreign(asked: Foreign, *, out: Path | None, keep: bool, by: str) -
     silent = [name for name, one in tried.items() if gives_labels(one, signature.columns[name].type)]
     require_metrics(resolved)
     evidence = _measured(predictor, table, resolved, silent)
-    folder = out if out is not None else evidence_folder(asked.model) if isinstance(asked.model, str | Path) else None
     if keep and folder is not None:
         digest = digest_file(Path(asked.model)) if model.kind == "onnx" else ""
         write_detached(folder, digest, evidence, by, model={"name": model.name, "kind": model.kind})
@@ -190,20 +192,28 @@ def _target(facts: ColumnFacts, blank: Signature, table: Table, classes: Sequenc
 
 
 def _measured(predictor: ForeignPredictor, table: Table, spec: RunSpec, silent: Sequence[str]) -> Evidence:
-    """Evidence; what asks for probabilities is left out where the model gives labels alone, and said to be."""
-    if not silent:
-        return evaluate_table(predictor, table, spec)
-    metrics, dropped = dict(spec.evaluate.metrics or {}), list[Entry]()
+    """Evidence; what cannot be asked of such a model is left out, and said to be."""
+    wanted = _CHECKS if spec.evaluate.checks is None else spec.evaluate.checks
+    metrics, told = dict(spec.evaluate.metrics or {}), list[Entry]()
     for target in silent:
         kept = [name for name in metrics[target] if name.startswith(ANSWERED)]
-        dropped += [_no_probability("quality", target, name) for name in metrics[target] if name not in kept]
+        told += [_no_probability("quality", target, name) for name in metrics[target] if name not in kept]
         metrics[target] = kept or ["accuracy"]
-    checks = [name for name in spec.evaluate.checks or _CHECKS if name != "calibration"]
+    checks = [name for name in wanted if name != "drift" and not (silent and name == "calibration")]
     evaluate = spec.evaluate.model_copy(update={"metrics": metrics, "checks": checks})
     found = evaluate_table(predictor, table, spec.model_copy(update={"evaluate": evaluate}))
-    if "calibration" in (spec.evaluate.checks or _CHECKS):
-        dropped += [_no_probability("calibration", target, "check") for target in silent]
-    return Evidence((*found, *dropped))
+    if "calibration" in wanted:
+        told += [_no_probability("calibration", target, "check") for target in silent]
+    if "drift" in wanted:  # the signature is of the judged rows: nothing would ever differ from them
+        told.append(_nothing_to_hold_against())
+    return Evidence((*found, *told))
+
+
+def _nothing_to_hold_against() -> Entry:
+    return Entry(
+        id="drift/check", axis="drift", metric="check", status="not_applicable", produced_at=now(),
+        reason="the rows that the model has learnt from are not here: there is nothing to hold these against",
+    )  # fmt: skip
 
 
 def _no_probability(axis: str, target: str, metric: str) -> Entry:

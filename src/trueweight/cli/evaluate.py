@@ -46,7 +46,7 @@ def evaluate(
     """
     from trueweight import api
     from trueweight.bundle.detached import evidence_folder
-    from trueweight.cli.tables import evidence_table
+    from trueweight.cli.tables import data_remarks, evidence_table
 
     options = _options(bundle, source, model, foreign)
     prepare_torch()
@@ -57,11 +57,14 @@ def evaluate(
         else:
             opened = api.load(bundle or Path(), allow=allow)
             evidence = api.evaluate(opened, source, by=by, media_dir=media_dir)
+    folder = evidence_folder(model or bundle or Path())
+    if remarks := data_remarks(evidence, rest=f"in {folder}"):
+        note("\n".join(["About the data:", *remarks]))
     if as_json:
         print_json(evidence.to_json())
     else:
         click.echo(evidence_table(evidence))
-    note(f"kept in {evidence_folder(model or bundle or Path())}")
+    note(f"kept in {folder}")
 
 
 def _options(bundle: Path | None, source: str | None, model: Path | None, foreign: dict[str, Any]) -> dict[str, Any]:

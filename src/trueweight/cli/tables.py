@@ -143,9 +143,16 @@ def _energy(entry: Entry) -> str:
     return f"{value / size:.2g} {unit}" + (f" ({ends[0]:.2g} … {ends[1]:.2g})" if ends else "")
 
 
-def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
-    """What checks have found, and what was dropped, filled or suspected: plain sentences, the gravest first."""
+def data_remarks(evidence: Evidence, *, most: int = 8, rest: str = "trueweight show BUNDLE --json") -> list[str]:
+    """What checks have found, and what was dropped, filled or suspected: plain sentences, the gravest first.
+
+    Args:
+        evidence: Of training, or of later rows.
+        most: Lines.
+        rest: Where to look for what they leave out.
+    """
     lines = [str(e.reason) for e in evidence if e.metric.endswith("flag") and e.value == 1]
+    lines += [f"{key}: {e.reason}" for e in evidence for at, key in _ASKED.items() if _came_to_nothing(e, at)]
     lines += [f"{e.metric}: {e.reason}" for e in evidence.select(axis="honesty") if e.id.startswith("honesty/leak/")]
     lines += [f"the model is partial: training was {e.value}" for e in evidence.select(axis="fit", metric="partial")]
     counts = {e.id: e.value for e in evidence if isinstance(e.value, int) and e.unit in ("rows", "cells", "groups")}
@@ -168,5 +175,13 @@ def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
     sizes = sorted(((int(e.value or 0), e.metric) for e in gaps), key=lambda gap: -gap[0])
     lines += [f"{counted(cells, 'cell')}: {what}" for cells, what in sizes]
     if len(lines) > most:
-        lines = [*lines[: most - 1], f"and {len(lines) - most + 1} more: trueweight show BUNDLE --json"]
+        lines = [*lines[: most - 1], f"and {len(lines) - most + 1} more: {rest}"]
     return [f"  {shortened(' '.join(line.splitlines()), 2 * MOST_SIGNS)}" for line in lines]
+
+
+_ASKED = {"fairness/groups/": "evaluate.sensitive", "slices/declared/": "evaluate.slices"}
+"""Facts that say why something that the spec names could not be looked at, and the key that names it."""
+
+
+def _came_to_nothing(entry: Entry, place: str) -> bool:
+    return entry.target is None and entry.status == "not_applicable" and entry.id.startswith(place)
