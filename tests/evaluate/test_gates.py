@@ -55,6 +55,8 @@ EVIDENCE = Evidence((
     compared("f1", 0.2, 0.1, 0.3, "linear", "only 3 rows make the difference"),
     flag("calibration", 0), flag("slices", 1, "far worse for south"),
     flag("drift", 0, "no training data here", name="shift_flag", status="not_run"),
+    Entry(id="fairness/check", axis="fairness", metric="check", status="not_applicable",
+          reason="no sensitive column is named"),
     Entry(id="robustness/check", axis="robustness", metric="check", status="failed", reason="RuntimeError: no"),
 ))  # fmt: skip
 
@@ -99,6 +101,7 @@ EVIDENCE = Evidence((
         ({"no_flags": "drift"}, False, "not run: no training data here"),
         ({"no_flags": "honesty"}, False, "nobody looked"),
         ({"no_flags": "robustness"}, False, "failed: RuntimeError: no"),
+        ({"no_flags": "fairness"}, False, "not applicable: no sensitive column is named"),
         ({"no_flags": "all"}, False, "far worse for south"),
         ({"measured": ["calibration", "slices"]}, True, "5 facts"),
         ({"measured": ["calibration", "robustness"]}, False, "robustness failed: RuntimeError: no"),

@@ -261,8 +261,9 @@ def _no_flags(rule: str, check: str, evidence: Evidence) -> Ruling:
         return Ruling(rule, False, f"{_status(blind[0])}: {blind[0].reason}", tuple(e.id for e in blind))
     looked = [e for e in flags if e.status in _KNOWN and e.value is not None]
     if not looked:
-        why = f"{_status(flags[0])}: {flags[0].reason}" if flags else "nobody looked"
-        return Ruling(rule, False, why, tuple(e.id for e in flags))
+        open_ones = flags or [e for e in mine if e.metric == "check"]
+        why = f"{_status(open_ones[0])}: {open_ones[0].reason}" if open_ones else "nobody looked"
+        return Ruling(rule, False, why, tuple(e.id for e in open_ones))
     return Ruling(rule, True, f"{len(looked)} looked at, none raised", tuple(e.id for e in looked))
 
 

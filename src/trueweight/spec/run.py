@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from trueweight.spec.base import (
+    FILE_NAME,
     ColumnPart,
     Conflict,
     EncoderPart,
@@ -232,7 +233,7 @@ class TrainSpec(Spec):
 class IntervalSpec(Spec):
     """How the uncertainty of a metric is found."""
 
-    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    level: Annotated[Share, Field(gt=0)] = 0.95
     """Share of repetitions that the interval should cover."""
 
     method: Literal["auto", "bootstrap", "exact"] = "auto"
@@ -249,7 +250,7 @@ class IntervalSpec(Spec):
 class ConformalSpec(Spec):
     """Intervals and sets with a coverage that calibration rows guarantee on average."""
 
-    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    coverage: Annotated[Share, Field(gt=0)] = 0.9
     """Share of new rows whose true value should lie in the interval, or whose true class should be in the set."""
 
     method: Literal["split", "conditional"] = "split"
@@ -330,7 +331,7 @@ class RunSpec(Spec):
     version: Literal[1] = 1
     """Of this format."""
 
-    name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "model"
+    name: Annotated[str, Field(min_length=1, max_length=60, pattern=FILE_NAME)] = "model"
     """Names the bundle and the run folder."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
