@@ -144,13 +144,13 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            hint = "free some space, or choose another place with --out; nothing written so far is lost"
+            hint = "free some space, or choose another place; nothing written so far is lost"
             raise TrainError(f"no space left for {path.name}", where=str(path.parent), hint=hint) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            hint = "choose a folder you may write to with --out DIR"
+            hint = "choose a folder you may write to, with --out or -o"
             raise TrainError(f"no permission to write {path.name}", where=str(path.parent), hint=hint) from error
         if error.errno == errno.ENOTDIR:
-            hint = "choose another folder with --out DIR"
+            hint = "choose another folder, with --out or -o"
             raise TrainError("a file is where the folder should be", where=str(path.parent), hint=hint) from error
         if error.errno in _NO_PLACE:
             hint = TOO_LONG if error.errno == errno.ENAMETOOLONG else "choose another place"

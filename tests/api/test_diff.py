@@ -9,7 +9,7 @@ import pytest
 
 from trueweight import api
 from trueweight.bundle.bundle import Bundle
-from trueweight.bundle.detached import add_detached, evidence_folder
+from trueweight.bundle.detached import add_detached, evidence_folder, write_detached
 from trueweight.cli.main import run
 from trueweight.errors import SpecError
 from trueweight.evaluate.diff import changed_flags, unpaired_lines
@@ -158,3 +158,21 @@ def test_flags_that_came_and_went_are_told() -> None:
 
     a, b = Evidence((flag("drift", 0), flag("slices", 1))), Evidence((flag("drift", 1), flag("slices", 0)))
     assert changed_flags(a, b) == ["raised now: see drift", "raised no more: see slices"]
+    assert changed_flags(Evidence(), b) == ["not looked for before: see drift"]
+    assert changed_flags(a, Evidence()) == ["not looked for any more: see slices"]
+    later = Entry(id="slices/flag/other", axis="slices", metric="flag", value=1, unit="flag", reason="see others")
+    assert changed_flags(a, Evidence((later,))) == []  # of other rows, and still raised
+
+
+def test_models_of_different_targets_are_not_compared(models: dict[str, Bundle], home: Path) -> None:
+    score = Entry(id="quality/rain/r2/other", axis="quality", metric="r2", target="rain", value=0.5)
+    file = write_detached(home / "rain.evidence", "", Evidence((score,)), "me")
+    with pytest.raises(SpecError, match="no target in common: one answers 'won', 'cost', the other 'rain'"):
+        api.diff(models["whole"], file)
+
+
+def test_it_is_said_where_no_number_could_be_compared(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = Evidence((Entry(id="quality/rain/r2/other", axis="quality", metric="r2", target="rain", value=0.5),))
+    file = str(write_detached(home / "bare.evidence", "", bare, "me"))
+    assert run(["diff", file, file]) == 0
+    assert capsys.readouterr().out.endswith("No number of both could be compared: nothing is shown.\n")

@@ -97,6 +97,12 @@ def test_rows_are_not_compared_with_themselves() -> None:
     assert (drift.id, drift.status) == ("drift/check/other", "not_applicable")
     assert "training rows" in (drift.reason or "")
     assert found.select(axis="explanation")
+    assert not api.gate(found, [{"no_flags": "drift"}]).passed
+
+
+def test_no_check_is_run_where_none_is_asked_for() -> None:
+    nothing = measured(lambda frame: np.where(positive(frame) > 0.5, "yes", "no"), settings=["evaluate.checks=[]"])
+    assert not nothing.select(axis="drift") + nothing.select(axis="calibration") + nothing.select(axis="slices")
 
 
 def positive(frame: Any) -> np.ndarray:

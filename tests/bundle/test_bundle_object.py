@@ -1,20 +1,32 @@
 """The object that people hold: answers, words, later facts beside it."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from trueweight import api
 from trueweight.bundle.bundle import Bundle, open_bundle
 from trueweight.bundle.card import model_card
-from trueweight.bundle.detached import add_detached, evidence_folder, read_detached
+from trueweight.bundle.detached import (
+    add_detached,
+    evidence_folder,
+    read_detached,
+    read_detached_file,
+    require_place,
+    write_detached,
+)
+from trueweight.bundle.judged import read_judged
 from trueweight.bundle.load import load_bundle
 from trueweight.bundle.save import Contents, save_bundle
 from trueweight.data.table import Table
-from trueweight.errors import VerifyError
+from trueweight.errors import TrainError, VerifyError
 from trueweight.evidence.record import Entry, Evidence
+from trueweight.files import canonical_json
 from trueweight.spec.load import parse_spec
 
 HERE = ("this process",)
@@ -90,17 +102,52 @@ def test_later_facts_lie_beside_the_bundle(saved: Path, evidence: Evidence) -> N
 
 
 def test_facts_about_another_bundle_are_marked(saved: Path, evidence: Evidence) -> None:
-    file = add_detached(saved, evidence, by="me")
-    raw = json.loads(file.read_text()) | {"bundle": "sha256:other"}
-    file.write_text(json.dumps(raw))
+    write_detached(evidence_folder(saved), "sha256:other", evidence, "me")
     assert not read_detached(saved)[0].matches
 
 
 def test_broken_later_facts_are_refused(saved: Path, evidence: Evidence) -> None:
+    file = evidence_folder(saved) / "notes.json"
+    add_detached(saved, evidence, by="me")
+    for content, problem in (
+        ("{}", "not detached evidence"), ("{", "not valid JSON"), ('{"schema": 1e999}', "not valid JSON"),
+    ):  # fmt: skip
+        file.write_text(content)
+        with pytest.raises(VerifyError, match=problem):
+            read_detached(saved)
+
+
+def test_later_facts_that_were_edited_are_refused(saved: Path, evidence: Evidence) -> None:
     file = add_detached(saved, evidence, by="me")
-    file.write_text("{}")
-    with pytest.raises(VerifyError, match="not detached evidence"):
+    raw = json.loads(file.read_text())
+    file.write_text(canonical_json(raw))  # as it was
+    assert read_detached(saved)[0].by == "me"
+    file.write_text(canonical_json(raw | {"by": "somebody better"}))
+    with pytest.raises(VerifyError, match="changed since they were written") as caught:
         read_detached(saved)
+    assert caught.value.where == str(file)
+    renamed = file.rename(file.with_name("renamed.json"))  # no digest in the name: nothing is claimed
+    assert read_detached_file(renamed).by == "somebody better"
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_early(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_place(saved.parent / "not" / "yet" / "there.evidence")
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != saved.parent)
+    with pytest.raises(TrainError, match=r"no permission to write shop\.evidence") as caught:
+        require_place(evidence_folder(saved))
+    assert caught.value.where == str(saved.parent)
+    assert "keep=False" in caught.value.hint
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(TrainError):
+        api.evaluate(open_bundle(saved, allow=HERE), "not-even-read.csv")
+
+
+def test_the_folder_of_a_run_is_no_evidence(saved: Path) -> None:
+    shutil.copytree(saved, saved.with_name("constant.bundle"))
+    (saved.parent / "plan.json").write_text("{}")
+    with pytest.raises(VerifyError, match="is not a bundle") as caught:
+        read_judged(saved.parent)
+    assert caught.value.hint == f"did you mean {str(saved)!r}?"
 
 
 def test_no_later_facts(saved: Path) -> None:

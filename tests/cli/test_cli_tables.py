@@ -151,3 +151,20 @@ def test_odd_facts_are_shown_as_far_as_they_go() -> None:
     ]
     assert "r2" in evidence_table(Evidence(tuple(odd)))
     assert len(confusion_tables(Evidence(tuple(odd)))) == 3
+
+
+def test_what_the_spec_names_and_the_rows_lack_is_said() -> None:
+    nothing: dict[str, Any] = {"status": "not_applicable", "data": TEST}
+    gaps = [
+        Entry(id="fairness/groups/age", axis="fairness", metric="groups", reason="these rows have no 'age'", **nothing),
+        Entry(id="slices/declared/0/test", axis="slices", metric="declared", reason="no part", **nothing),
+        Entry(id="fairness/check", axis="fairness", metric="check", reason="nobody asked", **nothing),
+    ]
+    assert check_remarks(Evidence(tuple(gaps))) == [
+        "  evaluate.sensitive: these rows have no 'age'",
+        "  evaluate.slices: no part",
+    ]
+    flags = [Entry(id=f"x/{n}", axis="drift", metric="flag", value=1, reason=f"found {n}") for n in range(9)]
+    assert check_remarks(Evidence(tuple(flags)), most=3, rest="in later.evidence") == [
+        "  found 0", "  found 1", "  and 7 more: in later.evidence",
+    ]  # fmt: skip

@@ -80,6 +80,7 @@ def test_verify_and_evaluate(trained: subprocess.CompletedProcess[str], place: P
     told = fine(call(place, "show", path)).splitlines()
     line = told[told.index("Measured later:") + 1]
     assert "240 rows   fraud roc_auc 1" in line or "240 rows   fraud roc_auc 0." in line
+    assert "raised" not in line
     assert line.endswith("by Ann <ann@x.org>")
 
 

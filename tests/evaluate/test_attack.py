@@ -109,7 +109,7 @@ def test_pixels_stay_within_the_radius_and_answers_get_worse(norm: str) -> None:
 
 def test_nothing_is_attacked_unasked_or_where_nothing_varies() -> None:
     (entry,) = attacks(plain())
-    assert (entry.status, entry.metric) == ("not_run", "attack")
+    assert (entry.status, entry.metric) == ("not_applicable", "attack")
     rng = np.random.default_rng(0)
     wish = {"targets": {"won": "binary"}, "evaluate": {"robustness": {"attack": {"radius": 0.1}}}}
     levels = judged({"kind": rng.choice(["a", "b", "c"], 90), "won": rng.choice(["yes", "no"], 90)}, wish)

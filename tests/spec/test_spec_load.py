@@ -363,3 +363,21 @@ def test_augmentations_that_do_not_fit_their_column_are_refused(column: str, wro
     with pytest.raises(SpecError, match=says) as caught:
         parse_spec(raw)
     assert "features.c.augment" in str(caught.value)
+
+
+@pytest.mark.parametrize(("written", "means"), [("90%", 0.9), (0.8, 0.8), ("99.5 %", 0.995)])
+def test_shares_of_evaluation_may_be_written_as_percent(written: Any, means: float) -> None:
+    evaluate = {"conformal": {"coverage": written}, "interval": {"level": written}}
+    spec = parse_spec({"targets": {"y": "binary"}, "evaluate": evaluate})
+    assert spec.evaluate.conformal is not None
+    assert spec.evaluate.conformal.coverage == pytest.approx(means)
+    assert spec.evaluate.interval.level == pytest.approx(means)
+    for wrong in ("0%", 0, "100%", "most"):
+        with pytest.raises(SpecError, match=r"evaluate\.conformal\.coverage"):
+            parse_spec({"targets": {"y": "binary"}, "evaluate": {"conformal": {"coverage": wrong}}})
+
+
+def test_a_name_that_no_file_may_have_is_told_in_words() -> None:
+    with pytest.raises(SpecError, match="must be letters a to z, digits, dots") as caught:
+        parse_spec({"name": "泰坦尼克", "targets": {"y": "binary"}})
+    assert "^" not in str(caught.value)

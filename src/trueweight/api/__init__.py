@@ -146,8 +146,9 @@ def evaluate(
         SpecError: A setting that makes no sense, or a model file that cannot be run.
         DataError: The source cannot be read, lacks all of the model's columns, or holds no true values; or the model
             failed.
+        TrainError: The facts cannot be kept where they belong: no permission, no space.
     """
-    from trueweight.bundle.detached import add_detached
+    from trueweight.bundle.detached import add_detached, evidence_folder, require_place
     from trueweight.data.digest import digest_rows
     from trueweight.evidence.ledger import record_known_look
 
@@ -158,6 +159,8 @@ def evaluate(
         asked = Foreign(bundle, source, targets, features, classes, list(settings))
         return evaluate_foreign(asked, out=None if out is None else Path(out), keep=keep, by=by)
     opened = _opened(bundle, allow)
+    if keep:
+        require_place(evidence_folder(opened.path))
     table = _read_like(opened, source, **_media(media_dir))
     if skipped := table.provenance.skipped_rows:
         _LOG.warning("%s: %d unreadable rows were skipped and are not in the scores", table.label, skipped)

@@ -61,6 +61,7 @@ class Comparison:
 def compare(a: Any, b: Any, data: Any, allow: Sequence[str]) -> Comparison:
     """See :func:`trueweight.api.diff`."""
     one, two = _known(a), _known(b)
+    _require_shared_targets(one, two)
     flags = tuple(changed_flags(one.evidence, two.evidence))
     unpaired = unpaired_lines(one.evidence, two.evidence)
     how = _same_rows(one.evidence, two.evidence)
@@ -91,6 +92,15 @@ def _known(subject: Any) -> _Named:
         return _Named(subject.name, subject.evidence)
     found = read_judged(Path(subject))
     return _Named(found.name, found.evidence)
+
+
+def _require_shared_targets(a: _Named, b: _Named) -> None:
+    """Models of different things cannot be better or worse than each other."""
+    one, two = (dict.fromkeys(e.target for e in x.evidence.select(axis="quality") if e.target) for x in (a, b))
+    if one and two and not one.keys() & two.keys():
+        told = [", ".join(map(repr, list(targets)[:3])) for targets in (one, two)]
+        problem = f"{a.name!r} and {b.name!r} have no target in common: one answers {told[0]}, the other {told[1]}"
+        raise SpecError(problem, hint="give two models of the same target")
 
 
 def _bundle(subject: Any, allow: Sequence[str]) -> Bundle:

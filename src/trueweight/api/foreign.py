@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from trueweight.api.request import as_cases, data_spec_of
-from trueweight.bundle.detached import evidence_folder, write_detached
+from trueweight.bundle.detached import evidence_folder, require_place, write_detached
 from trueweight.bundle.redact import without_folders_in_setting
 from trueweight.bundle.verify import ANSWERED
 from trueweight.data.cells import LevelCells
@@ -81,6 +81,9 @@ def evaluate_foreign(asked: Foreign, *, out: Path | None, keep: bool, by: str) -
         SpecError: A mistake in the settings, or a model file that cannot be run.
         DataError: The rows do not fit, or the model failed or gave what is no answer.
     """
+    folder = out if out is not None else evidence_folder(asked.model) if isinstance(asked.model, str | Path) else None
+    if keep and folder is not None:
+        require_place(folder)
     model = model_of(asked.model)
     reading = data_spec_of(list(asked.settings))
     table = as_cases(read_table(asked.source, reading), reading, single=asked.targets)
@@ -97,7 +100,6 @@ def evaluate_foreign(asked: Foreign, *, out: Path | None, keep: bool, by: str) -
     silent = [name for name, one in tried.items() if gives_labels(one, signature.columns[name].type)]
     require_metrics(resolved)
     evidence = _measured(predictor, table, resolved, silent)
-    folder = out if out is not None else evidence_folder(asked.model) if isinstance(asked.model, str | Path) else None
     if keep and folder is not None:
         digest = digest_file(Path(asked.model)) if model.kind == "onnx" else ""
         named = {"name": model.name, "kind": model.kind}

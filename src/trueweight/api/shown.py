@@ -61,6 +61,7 @@ def _later(one: Detached) -> dict[str, Any]:
         "by": one.by,
         "of_this_bundle": one.matches,
         "rows": max((entry.n or 0 for entry in firsts), default=0),
+        "flags": sum(entry.metric.endswith("flag") and entry.value == 1 for entry in one.evidence),
         "evidence": [{"target": e.target, "metric": e.metric, "value": e.value} | _ends(e) for e in firsts],
     }
 

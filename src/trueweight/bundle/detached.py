@@ -3,6 +3,8 @@
 A model of another maker has no bundle; facts about it are kept in the same way and name the model's own digest.
 """
 
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,17 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from trueweight.bundle.format import SUFFIX
-from trueweight.bundle.integrity import read_manifest
-from trueweight.errors import VerifyError
+from trueweight.bundle.integrity import parse_json, read_manifest
+from trueweight.errors import TrainError, VerifyError
 from trueweight.evidence.record import Evidence
-from trueweight.files import canonical_json, digest_bytes, disk_errors, read_json, write_json
+from trueweight.files import canonical_json, digest_bytes, disk_errors, write_json
 
 __all__ = [
     "NOBODY", "Detached", "add_detached", "evidence_folder", "read_detached", "read_detached_file", "read_folder",
-    "write_detached",
+    "require_place", "write_detached",
 ]  # fmt: skip
 
 SCHEMA = 1
+
+_NAME = re.compile(r"\d{8}T\d{12}Z-([0-9a-f]{8})\.json")
+"""When the facts were found, and how the digest of the file begins."""
 
 NOBODY = "unknown"
 """Who measured, where nobody said."""
@@ -51,6 +56,21 @@ def evidence_folder(path: Path | str) -> Path:
     path = Path(path)
     stem = path.name.removesuffix(SUFFIX) if path.name.endswith(SUFFIX) else path.stem
     return path.with_name(f"{stem}.evidence")
+
+
+def require_place(folder: Path) -> None:
+    """Refuse before anything is measured what could not be kept afterwards.
+
+    Args:
+        folder: Where the facts are to go; it need not be there yet.
+
+    Raises:
+        TrainError: It may not be written to.
+    """
+    there = next((place for place in (folder, *folder.parents) if place.exists()), Path())
+    if not os.access(there, os.W_OK):
+        hint = "copy the model to a folder you may write to; from Python, keep=False measures without keeping"
+        raise TrainError(f"no permission to write {folder.name}, where the facts are kept", where=str(there), hint=hint)
 
 
 def add_detached(path: Path | str, evidence: Evidence, by: str) -> Path:
@@ -103,8 +123,7 @@ def write_detached(
     content |= {} if about is None else {"about": dict(about)}
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    short = digest_bytes(canonical_json(content).encode()).removeprefix("sha256:")[:8]
-    file = folder / f"{now:%Y%m%dT%H%M%S%f}Z-{short}.json"
+    file = folder / f"{now:%Y%m%dT%H%M%S%f}Z-{_short_digest(canonical_json(content).encode())}.json"
     write_json(file, content)
     return file
 
@@ -132,12 +151,17 @@ def read_folder(folder: Path, digest: str = "") -> list[Detached]:
 
 
 def read_detached_file(file: Path, digest: str = "") -> Detached:
-    """One file of facts.
+    """One file of facts. A slip of the hand is noticed by the digest in its name; who wants to deceive can rename it.
 
     Raises:
-        VerifyError: It cannot be read, or holds something else.
+        VerifyError: It cannot be read, was changed since it was written, or holds something else.
     """
-    raw = read_json(file)
+    content = file.read_bytes()
+    named = _NAME.fullmatch(file.name)
+    if named and named[1] != _short_digest(content):
+        hint = "later facts are never edited: fetch the file again, or remove it and evaluate once more"
+        raise VerifyError("these facts were changed since they were written", where=str(file), hint=hint)
+    raw = parse_json(content, str(file))
     try:
         if raw["schema"] != SCHEMA:
             raise VerifyError(f"schema {raw['schema']!r}, this version reads {SCHEMA}", where=str(file))
@@ -148,6 +172,10 @@ def read_detached_file(file: Path, digest: str = "") -> Detached:
         return Detached(file, raw["bundle"], raw["by"], raw["produced_at"], evidence, matches, known, about)
     except (KeyError, TypeError, AttributeError) as error:
         raise VerifyError(f"not detached evidence: {error!r}", where=str(file)) from None
+
+
+def _short_digest(content: bytes) -> str:
+    return digest_bytes(content).removeprefix("sha256:")[:8]
 
 
 def _require_texts(raw: Any, file: Path) -> None:

@@ -93,6 +93,11 @@ def _near_bundles(path: Path) -> str:
     return f"did you mean {near[0]!r}?" if near else "check the path"
 
 
+def _simple_last(path: Path) -> tuple[bool, Path]:
+    """Beside a model lie the simple ones that it was compared with: nobody means these first."""
+    return path.stem in ("constant", "linear"), path
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest as found, checked against its own digest.
 
@@ -103,7 +108,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise VerifyError(f"there is no bundle {str(path)!r}", hint=_near_bundles(path))
     file = path / MANIFEST
     if not path.is_dir() or not os.path.lexists(file):
-        inner = sorted(path.glob("*.bundle")) if path.is_dir() else []
+        inner = sorted(path.glob("*.bundle"), key=_simple_last) if path.is_dir() else []
         hint = f"a bundle is a folder with {MANIFEST}, as `trueweight train` writes it"
         hint = f"did you mean {str(inner[0])!r}?" if inner else hint
         raise VerifyError(f"{str(path)!r} is not a bundle", hint=hint)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trueweight.bundle.detached import read_detached_file, read_folder
-from trueweight.bundle.format import EVIDENCE, MANIFEST, RESOLVED, Manifest
+from trueweight.bundle.format import EVIDENCE, MANIFEST, RESOLVED, SUFFIX, Manifest
 from trueweight.bundle.integrity import parse_json, read_content
 from trueweight.bundle.migrate import migrate
 from trueweight.bundle.specs import parse_yaml
@@ -37,7 +37,8 @@ def read_judged(path: Path) -> Judged:
     if path.is_file():
         found = read_detached_file(path)
         return Judged(path.stem, found.evidence, by=found.by)
-    if path.is_dir() and not (path / MANIFEST).exists() and (later := read_folder(path)):
+    holds_bundles = path.is_dir() and any(path.glob(f"*{SUFFIX}"))  # as the folder of a run, whose files are no facts
+    if path.is_dir() and not (path / MANIFEST).exists() and not holds_bundles and (later := read_folder(path)):
         return Judged(path.name.removesuffix(".evidence"), later[-1].evidence, by=later[-1].by)
     if path.is_dir() and path.name.endswith(".evidence"):
         raise VerifyError(f"{str(path)!r} holds no evidence yet", hint="trueweight evaluate writes some")

@@ -62,5 +62,8 @@ def _lines(found: "Comparison") -> Iterator[str]:
     yield from (text.rstrip() for text in aligned(rows))
     yield f"{'Paired' if found.paired else 'Not paired'}: {found.how}."
     yield from (f"Flag {flag}" for flag in found.flags)
+    if all(line.verdict is None for line in found.lines):
+        yield "No number of both could be compared: nothing is shown."
+        return
     told = ", ".join(found.worse)
     yield f"{found.b} is worse by the first metric of {told}." if told else f"{found.b} is not shown to be worse."

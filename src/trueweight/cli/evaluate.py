@@ -57,13 +57,14 @@ def evaluate(
         else:
             opened = api.load(bundle or Path(), allow=allow)
             evidence = api.evaluate(opened, source, by=by, media_dir=media_dir)
+    folder = evidence_folder(model or bundle or Path())
     if as_json:
         print_json(evidence.to_json())
     else:
         click.echo(evidence_table(evidence))
-    if told := remarks(evidence):
+    if told := remarks(evidence, rest=f"in {folder}"):
         note("\n".join(told))
-    note(f"kept in {evidence_folder(model or bundle or Path())}")
+    note(f"kept in {folder}")
 
 
 def _options(bundle: Path | None, source: str | None, model: Path | None, foreign: dict[str, Any]) -> dict[str, Any]:

@@ -32,11 +32,11 @@ def gate(bundle: Path, policy: Path | None, junit: Path | None, as_json: bool) -
     from trueweight import api
 
     found = api.gate(bundle, policy)
-    if junit is not None:
-        found.write_junit(junit)
     if as_json:
         print_json(found.to_json())
     else:
         click.echo("\n".join(map(str, found.rulings)))
+    if junit is not None:
+        found.write_junit(junit)
     if not found.passed:
         click.get_current_context().exit(GateError.exit_code)

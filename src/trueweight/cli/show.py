@@ -100,6 +100,7 @@ def _later(measured: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
             value, ends = shown(fact["value"], fact.get("low"), fact.get("high"))
             told.append(f"{fact['target']} {fact['metric']} {value}{f' ({ends})' if ends else ''}")
         other = "" if one["of_this_bundle"] else "OF ANOTHER BUNDLE"
-        told_words = "; ".join(told) or "no score"
+        flags = one.get("flags", 0)
+        told_words = ("; ".join(told) or "no score") + (f"; {counted(flags, 'flag')} raised" if flags else "")
         rows.append((one["produced_at"], counted(one["rows"], "row"), told_words, f"by {one['by']}", other))
     return rows

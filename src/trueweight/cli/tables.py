@@ -143,30 +143,41 @@ def _energy(entry: Entry) -> str:
     return f"{value / size:.2g} {unit}" + (f" ({ends[0]:.2g} … {ends[1]:.2g})" if ends else "")
 
 
-def check_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
+ALL = "trueweight show BUNDLE --json"
+"""Where all remarks of a bundle are."""
+
+
+def check_remarks(evidence: Evidence, *, most: int = 8, rest: str = ALL) -> list[str]:
     """What checks have found, in plain sentences, each thing once."""
     raised = [e for e in evidence if e.metric.endswith("flag") and e.value == 1]
     lines = [str(e.reason) for e in raised]
+    lines += [f"{key}: {e.reason}" for e in evidence for at, key in _ASKED.items() if _came_to_nothing(e, at)]
     told = {e.target for e in raised if e.metric == "leak_flag"}
     leaks = [e for e in evidence.select(axis="honesty") if e.id.startswith("honesty/leak/")]
     lines += [f"{e.metric}: {e.reason}" for e in leaks if e.target not in told]
     lines += [f"the model is partial: training was {e.value}" for e in evidence.select(axis="fit", metric="partial")]
-    return _cut(lines, most)
+    return _cut(lines, most, rest)
 
 
-def _cut(lines: list[str], most: int) -> list[str]:
+def _cut(lines: list[str], most: int, rest: str) -> list[str]:
     if len(lines) > most:
-        lines = [*lines[: most - 1], f"and {len(lines) - most + 1} more: trueweight show BUNDLE --json"]
+        lines = [*lines[: most - 1], f"and {len(lines) - most + 1} more: {rest}"]
     return [f"  {shortened(' '.join(line.splitlines()), 2 * MOST_SIGNS)}" for line in lines]
 
 
-def remarks(evidence: Evidence) -> list[str]:
-    """Both kinds of remarks, each below its heading; nothing where there are none."""
-    parts = {"What the checks found:": check_remarks(evidence), "About the data:": data_remarks(evidence)}
+def remarks(evidence: Evidence, *, rest: str = ALL) -> list[str]:
+    """Both kinds of remarks, each below its heading; nothing where there are none.
+
+    Args:
+        evidence: Of training, or of later rows.
+        rest: Where to look for what is left out.
+    """
+    found, data = check_remarks(evidence, rest=rest), data_remarks(evidence, rest=rest)
+    parts = {"What the checks found:": found, "About the data:": data}
     return [line for title, lines in parts.items() if lines for line in (title, *lines)]
 
 
-def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
+def data_remarks(evidence: Evidence, *, most: int = 8, rest: str = ALL) -> list[str]:
     """What was dropped, filled or suspected in the data, the gravest first."""
     lines: list[str] = []
     copies = any(e.metric == "near_duplicates_flag" and e.value == 1 for e in evidence)  # says it already
@@ -189,4 +200,12 @@ def data_remarks(evidence: Evidence, *, most: int = 8) -> list[str]:
     gaps = [e for e in evidence if e.id.startswith(("data/missing/", "data/dirt/")) and isinstance(e.value, int)]
     sizes = sorted(((int(e.value or 0), e.metric) for e in gaps), key=lambda gap: -gap[0])
     lines += [f"{counted(cells, 'cell')}: {what}" for cells, what in sizes]
-    return _cut(lines, most)
+    return _cut(lines, most, rest)
+
+
+_ASKED = {"fairness/groups/": "evaluate.sensitive", "slices/declared/": "evaluate.slices"}
+"""Facts that say why something that the spec names could not be looked at, and the key that names it."""
+
+
+def _came_to_nothing(entry: Entry, place: str) -> bool:
+    return entry.target is None and entry.status == "not_applicable" and entry.id.startswith(place)

@@ -51,7 +51,7 @@ def attacks(judging: Judging) -> list[Entry]:
     """Scores of rows that were changed against the model, if the spec asks for it."""
     how = judging.ask.evaluate.robustness.attack
     if how is None:
-        return [_none(judging, "not_run", "not asked for: evaluate.robustness.attack names a norm and a radius")]
+        return [_none(judging, "not_applicable", "not asked for: evaluate.robustness.attack names a norm and a radius")]
     table, entries = judging.table.take(some_rows(judging, ROWS)), list[Entry]()
     for target, truth in judging.truths.items():
         changed = attacked(judging, table, target, how)

@@ -101,10 +101,24 @@ def first_worse(lines: Sequence[Line]) -> list[str]:
 
 
 def changed_flags(a: Evidence, b: Evidence) -> list[str]:
-    """Flags that one raises and the other does not, in words."""
-    raised = [{e.id: e for e in found if e.metric.endswith("flag") and e.value not in (0, None)} for found in (a, b)]
-    new = [f"raised now: {e.reason or e.id}" for name, e in raised[1].items() if name not in raised[0]]
-    return new + [f"raised no more: {e.reason or e.id}" for name, e in raised[0].items() if name not in raised[1]]
+    """Flags that one raises and the other does not, in words: because it looked and found nothing, or did not look."""
+    one, two = (_flags(found) for found in (a, b))
+    new = [_changed("raised now", "not looked for before", e, one.get(at)) for at, e in two.items() if e.value]
+    gone = [_changed("raised no more", "not looked for any more", e, two.get(at)) for at, e in one.items() if e.value]
+    return [words for words in (*new, *gone) if words]
+
+
+def _flags(evidence: Evidence) -> dict[tuple[str, str, str | None], Entry]:
+    """Flags that were looked for, wherever the rows come from."""
+    found = [e for e in evidence if e.metric.endswith("flag") and isinstance(e.value, int | float)]
+    return {(e.axis, e.metric, e.target): e for e in found}
+
+
+def _changed(otherwise: str, unlooked: str, raised: Entry, beside: Entry | None) -> str:
+    """What became of a raised flag in the other model, which has ``beside``; nothing if it is raised there too."""
+    if beside is not None and beside.value:
+        return ""
+    return f"{otherwise if beside is not None else unlooked}: {raised.reason or raised.id}"
 
 
 def aligned_with(prediction: Prediction, like: Prediction) -> Prediction | str:

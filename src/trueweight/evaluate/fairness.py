@@ -236,7 +236,9 @@ def _flag(target: str, found: Sequence[_Found], ask: Ask, level: float) -> Entry
     tests = [(one, g) for one in found for g in range(len(one.p_G)) if not np.isnan(one.p_G[g])]
     own_id = f"fairness/{target}/fairness_flag/{ask.role}"
     if not tests:
-        why = f"no two groups are large enough to be compared: a rate needs {LEAST} rows in each"
+        named = ask.evaluate.sensitive
+        least = max(LEAST, ask.min_group, named.min_group if named else 0)
+        why = f"no two groups are there that are large enough to be compared: {least} rows in each"
         return not_applicable(own_id, "fairness_flag", why, ask, target)
     p_T = holm([one.p_G[g] for one, g in tests])
     apart = [tests[t] for t in np.argsort(p_T, kind="stable") if p_T[t] <= level]

@@ -98,11 +98,13 @@ def _meant(gate: GateSpec, evidence: Evidence) -> list[Entry] | str:
     found = [e for e in named if (e.slice is not None if gate.slice == "every" else e.slice == gate.slice)]
     if gate.slice != "every":
         found = [e for e in found if e.axis == "quality"] or found
-    elif gate.axis is None:  # what quality knows of parts of the rows are not groups of cases
-        found = [e for e in found if e.axis != "quality"] or found
+    elif gate.axis is None:  # parts that other checks know of, such as rows without twins, are not groups of cases
+        found = [e for e in found if e.axis == "slices"] or [e for e in found if e.axis != "quality"] or found
     if not found:
         slices = list(dict.fromkeys(e.slice for e in named if e.slice))
-        return f"not measured of {gate.slice or 'all rows'}; there is {_some(slices)}"
+        near = get_close_matches(gate.slice or "", slices, n=1)
+        said = f"did you mean {near[0]!r}?" if near else f"there is {_some(slices)}"
+        return f"not measured of {gate.slice or 'all rows'}; {said}"
     found, reason = _of_role(gate, found)
     if not found:
         return reason
@@ -134,10 +136,14 @@ def _nothing(gate: GateSpec, evidence: Evidence) -> str:
         return f"{_status(refused[0])}: {refused[0].reason}"
     targets = list(dict.fromkeys(e.target for e in evidence if e.target is not None))
     if gate.target is not None and gate.target not in targets:
-        return f"not measured: there is no target {gate.target!r}, only {_some(targets)}"
+        return _no_target(gate, targets)
     names = list(dict.fromkeys(e.metric for e in evidence if e.target == gate.target and "[" not in e.metric))
     near = get_close_matches(gate.metric or "", names, n=1)
     return f"not measured; did you mean {near[0]!r}?" if near else "not measured"
+
+
+def _no_target(gate: GateSpec, targets: Sequence[str]) -> str:
+    return f"not measured: there is no target {gate.target!r}, only {_some(targets)}"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -209,7 +215,10 @@ def _better(rule: str, gate: GateSpec, evidence: Evidence) -> Ruling:
         if not isinstance(entry.value, str):
             rivals[entry.id.rpartition("/")[2]] = entry
     if gate.better_than not in rivals:
-        return Ruling(rule, False, f"not compared by {gate.metric}; there is {_some(list(rivals))}")
+        targets = list(dict.fromkeys(e.target for e in evidence if e.target is not None))
+        unknown = gate.target is not None and gate.target not in targets
+        why = f"not compared by {gate.metric}; there is {_some(list(rivals))}"
+        return Ruling(rule, False, _no_target(gate, targets) if unknown else why)
     entry = rivals[gate.better_than]
     if entry.value is None or entry.status not in _KNOWN:
         return Ruling(rule, False, f"{_status(entry)}: {entry.reason or 'nobody compared them'}", (entry.id,))
@@ -252,8 +261,9 @@ def _no_flags(rule: str, check: str, evidence: Evidence) -> Ruling:
         return Ruling(rule, False, f"{_status(blind[0])}: {blind[0].reason}", tuple(e.id for e in blind))
     looked = [e for e in flags if e.status in _KNOWN and e.value is not None]
     if not looked:
-        why = f"{_status(flags[0])}: {flags[0].reason}" if flags else "nobody looked"
-        return Ruling(rule, False, why, tuple(e.id for e in flags))
+        open_ones = flags or [e for e in mine if e.metric == "check"]
+        why = f"{_status(open_ones[0])}: {open_ones[0].reason}" if open_ones else "nobody looked"
+        return Ruling(rule, False, why, tuple(e.id for e in open_ones))
     return Ruling(rule, True, f"{len(looked)} looked at, none raised", tuple(e.id for e in looked))
 
 

@@ -92,7 +92,7 @@ def _declared(judging: Judging) -> list[Entry]:
         parts = [c for c in _parts(judging, asked) if _enough(c, judging) and c.words not in seen]
         seen |= {c.words for c in parts}
         if not parts:
-            why = f"no part of at least {ask.min_group} rows"
+            why = f"{' & '.join(_columns(asked))} has no part of at least {ask.min_group} rows"
             entries.append(_not_applicable(f"slices/declared/{place}/{ask.role}", None, why, ask))
         for part in parts:
             rows, told = np.flatnonzero(part.rows_N), _enough(part, judging)

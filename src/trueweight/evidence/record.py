@@ -221,6 +221,8 @@ def _entry(raw: dict[str, Any]) -> Entry:
     for key, kind in nested.items():
         require_types(raw.get(key) or {}, _TYPES[kind], f"the {key} of {raw['id']!r}")
     built = {key: kind(**raw[key]) for key, kind in nested.items() if raw.get(key) is not None}
+    if (ends := built.get("interval")) is not None and not ends.low <= ends.high:
+        raise VerifyError(f"the interval of {raw['id']!r} goes from {ends.low!r} down to {ends.high!r}")
     if raw.get("curve") is not None:
         built["curve"] = _curve(raw["curve"], f"the curve of {raw['id']!r}")
     return Entry(**{**raw, **built, "depends_on": tuple(raw.get("depends_on", ()))})

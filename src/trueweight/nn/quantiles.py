@@ -6,6 +6,7 @@ Shape suffixes in this file:
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from statistics import NormalDist
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Generator, Tensor, nn
 
 from trueweight.metrics.prediction import Prediction
 from trueweight.nn.answers import Values
-from trueweight.nn.design import Again, Design
+from trueweight.nn.design import Again, Design, Ended, Enough
 from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.nn.losses import mean_over_rows
 from trueweight.nn.members import MemberLinear
@@ -71,26 +72,34 @@ class ValueWithQuantiles(nn.Module):
         """In the target's own unit."""
         return self.reader(out["value"].double().numpy(), out["quantile"].double().numpy(), facts)
 
-    def solve(self, train: Again, validation: Again) -> Iterator[tuple[float, float]]:
+    def solve(self, train: Again, validation: Again, enough: Enough | None = None) -> Iterator[tuple[float, float]]:
         """Ridge regression for the value, then linear quantile regression.
 
         Whoever asks may stop at any point: until the quantiles have been solved they lie beside the value, as far as
         normal errors of its size would put them.
         """
-        best = math.inf
-        for strength, loss in self.value.solve(train, validation):
+        best, ended = math.inf, False
+
+        def asked() -> bool:
+            nonlocal ended
+            ended = ended or (enough is not None and enough())
+            return ended
+
+        for strength, loss in self.value.solve(train, validation, asked):
             if not loss >= best:  # also where there is no validation row, and so no loss
                 best = loss
                 self._beside(self._spread(loss))
             yield strength, loss
-        designs = Design(train, _value), Design(validation, _value)
         self._beside(self._spread(best))
-        start_QT, kept = self._weights(), math.inf
-        for strength, loss, weight_QT in quantile_path(*designs, self.share_T.double(), start_QT, self._spread(best)):
-            if not loss >= kept:
-                kept = loss
-                self._set(weight_QT)
-            yield strength, loss
+        designs = Design(train, _value, asked), Design(validation, _value)
+        path = quantile_path(*designs, self.share_T.double(), self._weights(), self._spread(best))
+        kept = math.inf
+        with suppress(Ended):
+            for strength, loss, weight_QT in path:
+                if not loss >= kept:
+                    kept = loss
+                    self._set(weight_QT)
+                yield strength, loss
 
     @staticmethod
     def _spread(loss: float) -> float:

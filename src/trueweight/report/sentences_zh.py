@@ -224,4 +224,7 @@ SENTENCES: Mapping[str, str] = {
     "all that hangs on the meter is in it": "包括接在电表上的一切",
     # a check that ended with an error
     "a fault of ours: {kind} in {place}; the terminal showed the rest": "这是我们的错误：{kind}，位于 {place}；其余内容已显示在终端",
+    # what the spec names and the rows lack
+    "no two groups are there that are large enough to be compared: {least} rows in each": "没有两个足够大、可以比较的组：每组需要 {least} 行",
+    "{columns} has no part of at least {least} rows": "{columns} 中没有至少 {least} 行的部分",
 }

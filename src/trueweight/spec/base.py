@@ -22,12 +22,15 @@ from trueweight.errors import SpecError
 from trueweight.registry import registry
 
 __all__ = [
-    "CONFLICT", "CONFLICT_OF_KEY", "AugmentationPart", "ColumnPart", "Conflict", "EncoderPart", "FitterPart",
-    "FusionPart", "HeadPart", "OptimizerPart", "Part", "PartSpec", "Spec", "only_for",
+    "CONFLICT", "CONFLICT_OF_KEY", "FILE_NAME", "AugmentationPart", "ColumnPart", "Conflict", "EncoderPart",
+    "FitterPart", "FusionPart", "HeadPart", "OptimizerPart", "Part", "PartSpec", "Spec", "only_for",
 ]  # fmt: skip
 
 CONFLICT, CONFLICT_OF_KEY = "conflict", "conflict_of_key"
 """Pydantic's type of error for a :class:`Conflict`: of a value, of a key."""
+
+FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""Form of a text that names files and folders on any system."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from trueweight.spec.energy import EnergySpec
 from trueweight.spec.gates import CheckName
 from trueweight.spec.robustness import RobustnessSpec
 from trueweight.spec.slices import BinsSpec, SensitiveSpec
+from trueweight.spec.units import Share
 
 __all__ = ["CalibrationName", "ConformalSpec", "EvaluateSpec", "IntervalSpec"]
 
@@ -16,7 +17,7 @@ __all__ = ["CalibrationName", "ConformalSpec", "EvaluateSpec", "IntervalSpec"]
 class IntervalSpec(Spec):
     """How the uncertainty of a metric is found."""
 
-    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    level: Annotated[Share, Field(gt=0)] = 0.95
     """Share of repetitions that the interval should cover."""
 
     method: Literal["auto", "bootstrap", "exact"] = "auto"
@@ -33,7 +34,7 @@ class IntervalSpec(Spec):
 class ConformalSpec(Spec):
     """Intervals and sets with a coverage that calibration rows guarantee on average."""
 
-    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    coverage: Annotated[Share, Field(gt=0)] = 0.9
     """Share of new rows whose true value should lie in the interval, or whose true class should be in the set."""
 
     method: Literal["split", "conditional", "quantile"] = "split"

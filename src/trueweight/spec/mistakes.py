@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from trueweight.errors import SpecError
 from trueweight.registry import registry
-from trueweight.spec.base import CONFLICT, CONFLICT_OF_KEY, Part
+from trueweight.spec.base import CONFLICT, CONFLICT_OF_KEY, FILE_NAME, Part
 from trueweight.spec.document import Document, Path, dotted
 
 __all__ = ["Mistake", "mistakes_of"]
@@ -150,6 +150,8 @@ def _plain(message: str) -> str:
 
 def _demand(error: ErrorDetails) -> str:
     facts = {k: f"{v:g}" if isinstance(v, float | int) else v for k, v in error.get("ctx", {}).items()}
+    if facts.get("pattern") == FILE_NAME:
+        return "letters a to z, digits, dots, dashes and underscores, beginning with a letter or digit"
     return _DEMANDS[error["type"]].format(**facts)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from trueweight.spec.base import (
+    FILE_NAME,
     ColumnPart,
     Conflict,
     EncoderPart,
@@ -256,7 +257,7 @@ class RunSpec(Spec):
     version: Literal[1] = 1
     """Of this format."""
 
-    name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "model"
+    name: Annotated[str, Field(min_length=1, max_length=60, pattern=FILE_NAME)] = "model"
     """Names the bundle and the run folder."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

@@ -16,7 +16,7 @@ from trueweight.model.predictors.conformal import ConformalPredictor
 from trueweight.model.predictors.threshold import ThresholdPredictor
 from trueweight.model.protocols import Predictor
 from trueweight.seeds import row_hashes, stream_seed
-from trueweight.spec.run import ConformalSpec
+from trueweight.spec.evaluate import ConformalSpec
 from trueweight.train.prepare import Prepared
 
 __all__ = ["Answers", "Shares", "Weigh", "calibrated", "calibration_answers"]
