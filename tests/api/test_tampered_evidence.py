@@ -39,7 +39,8 @@ def claims() -> dict[str, Any]:
 
 
 SPEC = {
-    "name": "claims", "model": {"preset": "fast"}, "evaluate": {"interval": {"n_resamples": 100}},
+    "name": "claims", "model": {"preset": "fast"},
+    "evaluate": {"interval": {"n_resamples": 100}, "robustness": {"attack": {"radius": 0.2, "steps": 5}}},
     "targets": {"won": "binary", "cost": "number", "class": "category", "tags": "set", "place": "vector"},
 }  # fmt: skip
 

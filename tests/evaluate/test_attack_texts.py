@@ -101,6 +101,12 @@ def test_more_words_are_never_better_for_the_model_and_entries_are_bounds() -> N
     assert accuracy[-1] < accuracy[0]  # type: ignore[operator]
 
 
+def test_the_same_entries_come_out_again() -> None:
+    judging = letters((2,))
+    found, again = text_attacks(judging), text_attacks(judging)
+    assert [(e.id, e.value, e.interval) for e in found] == [(e.id, e.value, e.interval) for e in again]
+
+
 def test_texts_are_written_anew_with_the_spaces_that_belong_to_them() -> None:
     assert rewritten("one  two\nthree", {}) == "one  two\nthree"
     assert rewritten("one  two\nthree", {1: ""}) == "one\nthree"

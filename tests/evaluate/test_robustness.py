@@ -241,7 +241,8 @@ def test_a_model_that_reads_only_dates_and_sets_is_measured() -> None:
     wish = {"features": {"tags": "set", "day": "date"}, "targets": {"won": "binary"},
             "evaluate": {"metrics": {"won": ["accuracy"]}}}  # fmt: skip
     judging = judged(columns, wish)
-    found = {entry.id: entry for entry in corruptions(judging)}
+    found, again = ({entry.id: entry for entry in corruptions(judging)} for _ in range(2))
+    assert [(e.value, e.interval) for e in found.values()] == [(e.value, e.interval) for e in again.values()]
     fewer = found["robustness/won/accuracy/test/sets-fewer-3"]
     # Every other "x" is gone, and half of the rows had one: a quarter is wrong.
     assert fewer.value == pytest.approx(0.75, abs=4 * np.sqrt(0.75 * 0.25 / (fewer.n or 1)))

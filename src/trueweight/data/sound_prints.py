@@ -65,4 +65,4 @@ def _print(sample_N: np.ndarray) -> np.ndarray:
     value_TM = np.full((SIDE, SIDE), found_TM.mean(), np.float32)
     value_TM[: len(found_TM)] = found_TM
     # What is far below the loudest place is silence, at any gain.
-    return np.maximum(value_TM, value_TM.max() - DEEPEST).reshape(-1)
+    return np.asarray(np.maximum(value_TM, value_TM.max() - DEEPEST).reshape(-1))
