@@ -2,139 +2,40 @@
 
 Each fault is planted into a small honest world at five strengths, weakest first; strength 0 is the clean twin, on which
 the same check must stay silent. Everything follows from a seed. What strengths can share (the model fitted to the clean
-rows) is made once.
+rows) is made once, and of a check that has several parts only the part that raises the flag is asked.
 """
 
 import io
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.faults_kinds import KINDS
+from benchmarks.worlds import ROWS, Fault, World, check, clean, clean_costs, flagged, people, some, world
 from PIL import Image
 
 from trueweight.bundle.verify import compare_evidence
 from trueweight.data.table import Table
-from trueweight.evaluate.checks import CHECKS
-from trueweight.evaluate.judging import Check, Judging, Training, judging_of
-from trueweight.evaluate.quality import Ask, quality
+from trueweight.evaluate.duplicates import duplicates
+from trueweight.evaluate.label_noise import label_noise
+from trueweight.evaluate.leakage import leaks
+from trueweight.evaluate.quality import quality
+from trueweight.evaluate.refits import Refits
+from trueweight.evaluate.shortcuts import shortcuts
 from trueweight.evidence.energy import EnergyMeter
-from trueweight.evidence.record import Data, Entry, Evidence
+from trueweight.evidence.record import Evidence
 from trueweight.explain.cascade import randomised
 from trueweight.explain.proofs import faithful
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction
 from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
 from trueweight.spec.energy import EnergySpec
-from trueweight.spec.load import parse_spec
-from trueweight.train.build import fit
-from trueweight.train.prepare import Prepared, prepare
 
 __all__ = ["FAULTS", "ROWS", "Fault", "World"]
-
-ROWS = 1500
-
-LINEAR = {"members": [{"name": "linear", "encoder": {"type": "linear"}, "fusion": {"type": "concat"},
-                       "fitter": {"type": "solve"}}]}  # fmt: skip
-"""A model that is solved in a tenth of a second: the checks are on trial here, not the model."""
-
-
-@dataclass(frozen=True)
-class World:
-    """Rows, a fitted model, and the part of the rows that judges."""
-
-    columns: Mapping[str, np.ndarray]
-    ready: Prepared
-    predictor: Predictor
-
-    def judged(self, changed: Mapping[str, np.ndarray] | None = None, predictor: Predictor | None = None) -> Judging:
-        """The test rows, with some columns changed after the model was fitted, or with another model."""
-        rows = self.ready.split.test
-        table = self.ready.table.take(rows)
-        if changed:
-            table = Table.of({name: changed.get(name, self.columns[name])[rows] for name in self.columns})
-        ask = Ask(self.ready.spec.evaluate, self.ready.spec.seed, Data("sha256:0", "test"))
-        return judging_of(predictor or self.predictor, table, ask, None, Training(self.ready, rows))
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One kind of fault."""
-
-    name: str
-    """In plain words, for the table."""
-    check: str
-    """Which check is there for it."""
-    strengths: Sequence[float]
-    """Weakest first."""
-    unit: str
-    """What a strength is."""
-    found: Callable[[int, float], bool]
-    """(seed, strength) -> whether the check speaks up. Strength 0 is the clean twin."""
-    seeds: int = 100
-    """Of the benchmark: fewer where one costs seconds."""
-
-
-def flagged(entries: Iterable[Entry], *names: str) -> bool:
-    """Whether any of these flags is raised."""
-    return any(e.metric in names and e.value == 1 for e in entries)
-
-
-def check(name: str) -> Check:
-    """One of the checks by its name."""
-    return CHECKS[name]
-
-
-# --- Honest worlds ---------------------------------------------------------------------------------------------------
-
-
-def people(seed: int, rows: int = ROWS, certain: float = 1.0) -> dict[str, np.ndarray]:
-    """A yes-no target that five numbers and a category tell with an accuracy of about 0.85, or more where it is more
-    certain; one of three regions, which has no say."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(rows, 5))
-    kind, region = rng.choice(["red", "green", "blue", "grey"], rows), rng.choice(["north", "south", "west"], rows)
-    score = x @ [1.6, -1.2, 0.8, 0.4, 0.0] + 1.5 * (kind == "red") - 0.8 * (kind == "blue")
-    won = rng.random(rows) < 1 / (1 + np.exp(-1.3 * certain * score))
-    columns = {f"x{i}": x[:, i] for i in range(5)}
-    return columns | {"kind": kind, "region": region, "won": np.where(won, "yes", "no")}
-
-
-def costs(seed: int, rows: int = ROWS) -> dict[str, np.ndarray]:
-    """A number that the same features tell, with normal noise."""
-    columns = people(seed, rows)
-    rng = np.random.default_rng([seed, 1])
-    told = 2 * columns["x0"] - columns["x1"] + (columns["kind"] == "red")
-    del columns["won"]
-    return columns | {"cost": 10 + told + rng.normal(size=rows)}
-
-
-def world(columns: Mapping[str, np.ndarray], targets: Mapping[str, str], seed: int, **more: Any) -> World:
-    """A fitted linear model over these rows."""
-    wish = {"targets": dict(targets), "model": LINEAR, "seed": seed, "train": {"budget": {"time": 20}}} | more
-    ready = prepare(Table.of(columns), parse_spec(wish))
-    return World(columns, ready, fit(ready, None, None).predictor)
-
-
-@lru_cache(maxsize=4)
-def clean(seed: int) -> World:
-    """The honest world of a seed."""
-    return world(people(seed), {"won": "binary"}, seed)
-
-
-@lru_cache(maxsize=4)
-def clean_costs(seed: int) -> World:
-    """The honest world with a number to predict."""
-    return world(costs(seed), {"cost": "number"}, seed)
-
-
-def some(seed: int, rows: int, share: float) -> np.ndarray:
-    """bool, (rows,): about this share of them."""
-    return np.asarray(np.random.default_rng([seed, 7]).random(rows) < share)
-
 
 # --- Models that are wrong in a known way ----------------------------------------------------------------------------
 
@@ -199,7 +100,7 @@ def _leaked(seed: int, strength: float) -> bool:
     random = np.random.default_rng([seed, 3]).choice(["open", "paid"], ROWS)
     columns["status"] = np.where(told, np.where(columns["won"] == "yes", "paid", "open"), random)
     found = world(columns, {"won": "binary"}, seed)
-    return flagged(check("honesty")(found.judged()), "leak_flag")
+    return flagged(leaks(found.judged()), "leak_flag")
 
 
 def _twice(seed: int, strength: float) -> bool:
@@ -215,7 +116,7 @@ def _twice(seed: int, strength: float) -> bool:
     place[split.validation], place[split.calibration], place[split.test] = "validation", "calibration", "test"
     columns["part"] = place.astype(str)
     found = world(columns, {"won": "binary"}, seed, split={"method": "column", "column": "part"})
-    return flagged(check("honesty")(found.judged()), "near_duplicates_flag")
+    return flagged(duplicates(found.judged()), "near_duplicates_flag")
 
 
 def _flipped(seed: int, strength: float) -> bool:
@@ -224,7 +125,7 @@ def _flipped(seed: int, strength: float) -> bool:
     wrong = some(seed, ROWS, strength)
     columns["won"] = np.where((columns["won"] == "yes") ^ wrong, "yes", "no")
     found = world(columns, {"won": "binary"}, seed)
-    return flagged(check("honesty")(found.judged()), "label_noise_flag")
+    return flagged(label_noise(found.judged(), Refits.of(found.ready))[0], "label_noise_flag")
 
 
 def _surer(seed: int, strength: float) -> bool:
@@ -294,7 +195,7 @@ def _png(pixel: np.ndarray) -> bytes:
 
 
 def _patched(seed: int, strength: float) -> bool:
-    return flagged(check("robustness")(photos(seed, strength).judged()), "shortcut_flag")
+    return flagged(shortcuts(photos(seed, strength).judged()), "shortcut_flag")
 
 
 EXPLAINED = 40
@@ -399,9 +300,10 @@ FAULTS: Sequence[Fault] = (
     Fault("broken group", "slices", (0.2, 0.4, 0.6, 0.8, 1.0), "of the group's rows", _broken_group),
     Fault("a feature low for one gender", "fairness", (0.1, 0.25, 0.5, 1.0, 1.5), "standard deviations", _unfair),
     Fault("shifted test rows", "drift", (0.1, 0.2, 0.3, 0.5, 1.0), "standard deviations", _shifted),
-    Fault("spurious corner patch", "robustness", (0.2, 0.4, 0.6, 0.8, 1.0), "of a class's pictures", _patched, 30),
+    Fault("spurious corner patch", "robustness", (0.2, 0.4, 0.6, 0.8, 1.0), "of a class's pictures", _patched),
     Fault("explanation of an untrained model", "explanation", (0.2, 0.4, 0.6, 0.8, 1.0), "of what is told",
           _of_another),
     Fault("dead energy counter", "energy", (0.2, 0.4, 0.6, 0.8, 1.0), "of the work", _dead, 20),
     Fault("overstated metric", "verify", (1, 2, 5, 10, 20), "rows", _overstated),
+    *KINDS,
 )  # fmt: skip

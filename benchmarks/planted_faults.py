@@ -79,7 +79,9 @@ smallest strength at which it spoke up at least 9 times in 10. Intervals are Wil
 
 What helps the checks: labels are flipped in a world where the features tell them nearly without doubt (where they tell
 85 % of them, flips of 30 % are found in two of three), and the untrained model whose explanation is passed off as the
-true one is one whose shuffled weights do not resemble the true ones by chance.
+true one is one whose shuffled weights do not resemble the true ones by chance. Of a check of several parts only the
+part that raises the flag is asked. Labels that are flipped in one group count as found where either the check of labels
+or that of slices says so.
 
 """
 

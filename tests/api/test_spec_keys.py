@@ -263,6 +263,20 @@ def attacked(raw: Mapping[str, Any]) -> Any:
     return [(e.id, e.value) for e in found]
 
 
+def misworded(raw: Mapping[str, Any]) -> Any:
+    """What an attack on words finds."""
+    from trueweight.evaluate.attack_texts import text_attacks
+    from trueweight.evaluate.judging import judging_of
+    from trueweight.evaluate.quality import Ask
+    from trueweight.evidence.record import Data
+    from trueweight.train.build import fit
+
+    ready = prepared(raw)
+    ask = Ask(ready.spec.evaluate, 0, Data("sha256:0", "test"))
+    found = text_attacks(judging_of(fit(ready, None, None).predictor, ready.table.take(ready.split.test), ask))
+    return [(e.id, e.value) for e in found]
+
+
 def baselines(raw: Mapping[str, Any]) -> Any:
     """The simple models beside ours."""
     from trueweight.evaluate.baselines import fit_baselines
@@ -422,6 +436,13 @@ def on_attack(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     base = merged(SMALL, {"targets": {"cost": {"type": "number"}}, "features": {"comma": "number"}})
     base["evaluate"] = {"robustness": {"attack": {"radius": 0.2, "steps": 3, **fixed}}}
     return Change(f"evaluate/robustness/attack/{key}", first, second, attacked, base)
+
+
+def on_words(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    """A change of the attack on words that a linear model reads."""
+    base = merged(SMALL, {"targets": {"cost": {"type": "number"}}, "features": {"note": "text"}})
+    base["evaluate"] = {"robustness": {"text_attack": {"words": 1, **fixed}}}
+    return Change(f"evaluate/robustness/text_attack/{key}", first, second, misworded, base)
 
 
 class OnSense(Change):
@@ -674,6 +695,10 @@ CHANGES: dict[str, Change] = {
     "evaluate.robustness.attack.radius": on_attack("radius", 0.1, 0.3),
     "evaluate.robustness.attack.steps": on_attack("steps", 1, 4, norm="l2", radius=3.0),
     "evaluate.robustness.attack.restarts": on_attack("restarts", 1, 3, steps=1, radius=3.0, norm="l2"),
+    "evaluate.robustness.text_attack": change("evaluate/robustness/text_attack", None, {"words": 1}, misworded,
+                                               features={"note": "text"}),
+    "evaluate.robustness.text_attack.words": on_words("words", 1, 3),
+    "evaluate.robustness.text_attack.changes": on_words("changes", ["delete"], ["swap"]),
     "evaluate.learning_curve": change("evaluate/learning_curve", False, True, scores,
                                       features={"note": {"type": "text"}}),
     "evaluate.baselines": change("evaluate/baselines", ["constant"], ["gbdt"], baselines),

@@ -44,6 +44,7 @@ SPEC = {
     "name": "claims", "model": {"preset": "fast"},
     "evaluate": {
         "interval": {"n_resamples": 100}, "slices": ["sex"], "sensitive": {"columns": ["sex"], "min_group": 10},
+        "robustness": {"attack": {"radius": 0.2, "steps": 5}},
     },
     "targets": {"won": "binary", "cost": "number", "class": "category", "tags": "set", "place": "vector"},
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """Hashes of pictures hardly change with size, brightness and JPEG, and differ between pictures."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +9,7 @@ from PIL import Image
 
 from trueweight.data.cells import MediaCells, ReadOptions
 from trueweight.data.media import read_media
-from trueweight.data.picture_prints import apart, hashes_of, nearest, thumbnails
+from trueweight.data.picture_prints import apart, hashes_of, mirrored, nearest, thumbnails, without_edge
 from trueweight.data.pictures import picture_head
 
 
@@ -57,3 +58,26 @@ def test_the_nearest_are_those_of_the_fewest_bits() -> None:
     for n, row in enumerate(slow):
         assert sorted(bits_NK[n].tolist()) == sorted(row)[:3]
         assert [row[place] for place in place_NK[n]] == bits_NK[n].tolist()
+
+
+def test_mirrored_and_cropped_pictures_are_known_again() -> None:
+    files = [picture(seed) for seed in range(12)]
+    plain_NF = looked_at(files)[0]
+
+    def changed(change: Callable[[Image.Image], Image.Image]) -> np.ndarray:
+        found = []
+        for file in files:
+            stream = io.BytesIO()
+            change(Image.open(io.BytesIO(file))).save(stream, "PNG")
+            found.append(stream.getvalue())
+        return looked_at(found)[0]
+
+    mirror_NF = changed(lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    np.testing.assert_allclose(mirrored(plain_NF), mirror_NF, atol=1)  # halves are rounded one way
+    np.testing.assert_array_equal(mirrored(mirrored(plain_NF)), plain_NF)
+    box = (3.2, 3.2, 60.8, 60.8)  # a twentieth of 64 at each side
+    crop_NF = changed(lambda image: image.resize((64, 64), Image.Resampling.BILINEAR, box=box))
+    cut_NF = without_edge(plain_NF)
+    assert apart(cut_NF, crop_NF).max() < 0.1
+    assert apart(plain_NF, crop_NF).min() > 2 * apart(cut_NF, crop_NF).max()
+    np.testing.assert_allclose(without_edge(np.full((1, 1024), 7, np.float32)), 7, rtol=1e-6)

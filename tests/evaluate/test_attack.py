@@ -7,7 +7,7 @@ import pytest
 from tests.evaluate.judged import judged, picture
 
 from trueweight.data.reading import cells_of
-from trueweight.evaluate.attack import attacked, attacks
+from trueweight.evaluate.attack import ROWS, attacked, attacks, farthest, scores_of
 from trueweight.evaluate.corrupt_pictures import load_pictures
 from trueweight.evaluate.judging import Judging
 from trueweight.evaluate.robustness import changed_copies, some_rows
@@ -34,6 +34,18 @@ def logit(judging: Judging, table: Any) -> np.ndarray:
     return np.log(np.maximum(p, 1e-9)) - np.log(np.maximum(1 - p, 1e-9))
 
 
+def _assert_within(judging: Judging, clean: Any, changed: Any, norm: str, radius: float) -> None:
+    """No row is farther than declared, and some are as far, by this file's own reckoning and by the check's."""
+    std = judging.predictor.signature.columns
+    moved = [
+        (np.asarray(changed.data.column(name)) - np.asarray(clean.data.column(name))) / std[name].learnt["std"]
+        for name in ("x", "z")
+    ]
+    far = max(np.max(np.abs(moved[0])), np.max(np.abs(moved[1]))) if norm == "linf" else np.hypot(*moved).max()
+    assert far == pytest.approx(radius, rel=1e-6)
+    assert farthest(judging, clean, changed, norm) == pytest.approx(far)
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_a_linear_model_is_brought_to_its_exact_worst_case(norm: str) -> None:
     judging, radius = plain(), 0.1
@@ -41,6 +53,7 @@ def test_a_linear_model_is_brought_to_its_exact_worst_case(norm: str) -> None:
     changed = attacked(judging, table, "won", AttackSpec(norm=norm, radius=radius))
     assert changed is not None
     clean, _ = changed_copies(judging, table)
+    _assert_within(judging, clean, changed, norm, radius)
     before, after = logit(judging, clean), logit(judging, changed)
     # The slopes, per standard deviation, by moving one column at a time: the model is linear.
     slopes, signature = [], judging.predictor.signature
@@ -102,9 +115,22 @@ def test_pixels_stay_within_the_radius_and_answers_get_worse(norm: str) -> None:
     size = np.abs(step).max((1, 2, 3)) if norm == "linf" else np.sqrt(np.square(step).sum((1, 2, 3)))
     assert size.max() <= radius
     assert size.max() > 0.8 * radius
+    assert farthest(judging, table, changed, norm) == pytest.approx(size.max())
     truth = judging.truths["what"].take(some_rows(judging)).value
     right = [(judging.predictor.predict(t)["what"].answer_N() == truth).mean() for t in (table, changed)]  # type: ignore[attr-defined]
     assert right[1] < right[0] - 0.2
+
+
+def test_a_change_beyond_the_declared_radius_fails() -> None:
+    judging = plain({"radius": 0.1})
+    table = judging.table.take(some_rows(judging, ROWS))
+    changed = attacked(judging, table, "won", AttackSpec(radius=0.11))
+    assert changed is not None
+    clean, _ = changed_copies(judging, table)
+    (entry,) = scores_of(judging, "won", clean, changed, AttackSpec(radius=0.1))
+    assert entry.status == "failed"
+    assert "0.11" in (entry.reason or "")
+    assert {e.status for e in scores_of(judging, "won", clean, changed, AttackSpec(radius=0.11))} == {"bounded"}
 
 
 def test_nothing_is_attacked_unasked_or_where_nothing_varies() -> None:

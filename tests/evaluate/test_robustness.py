@@ -1,7 +1,9 @@
 """Suites of corruptions: cells written anew are the same, strengths mean what they say, brittle models are told."""
 
+import calendar
 import io
 from dataclasses import replace
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -11,12 +13,14 @@ from PIL import Image
 from tests.evaluate.judged import flag, judged, picture, sound
 
 from trueweight.data.reading import cells_of
+from trueweight.evaluate.corrupt_dates import swapped, years_later
 from trueweight.evaluate.corrupt_pictures import blurred, png
 from trueweight.evaluate.corrupt_sounds import wav
-from trueweight.evaluate.corrupt_tables import spread_of
+from trueweight.evaluate.corrupt_tables import UNSEEN, spread_of
 from trueweight.evaluate.corrupt_texts import mistyped, without_words
 from trueweight.evaluate.judging import Judging
 from trueweight.evaluate.robustness import FAMILIES, changed_copies, corruptions, some_rows
+from trueweight.registry import registry
 
 ROWS = 120
 WORDS = ["storm", "water", "fire", "roof", "cellar", "garden", "window", "door"]
@@ -34,6 +38,7 @@ def mixed() -> Judging:
         "code": [int(i % 4) for i in n],
         "flag": [bool(i % 5 < 2) for i in n],
         "day": [f"2024-{1 + i % 12:02d}-{1 + i % 28:02d}" for i in n],
+        "tags": [["ab", "cd", "ef"][: i % 4] if i % 7 else None for i in n],
         "place": [[float(v), float(i % 4)] for i, v in enumerate(size)],
         "note": [" ".join(rng.choice(WORDS, 12)) + (" Help" if k else " thanks") for k in kind],
         "photo": [picture(rng.integers(0, 80, (12, 10)) + 10 * np.arange(10) * k) for k in kind],
@@ -44,7 +49,8 @@ def mixed() -> Judging:
         "cost": size * 2 + kind,
     }  # fmt: skip
     types = {
-        "size": "number", "colour": "category", "code": "category", "flag": "binary", "day": "date", "place": "vector",
+        "size": "number", "colour": "category", "code": "category", "flag": "binary", "day": "date", "tags": "set",
+        "place": "vector",
         "note": "text", "photo": "image", "clip": "audio", "walk": "timeseries", "wave": "timeseries",
     }  # fmt: skip
     return judged(columns, {"features": types, "targets": {"won": "binary", "cost": "number"}})
@@ -86,7 +92,7 @@ def test_changed_cells_are_still_cells_of_their_type() -> None:
             continue
         for name in copy.table.names:
             facts = signature.columns[name]
-            if facts.type in copy.family.types and name != "size":
+            if facts.type in copy.family.types and name not in ("size", "tags"):
                 assert not cells_of(copy.table, facts, signature.options).missing_N.any(), (copy.key, name)
 
 
@@ -125,9 +131,14 @@ def test_a_model_that_lives_on_a_thousandth_is_told_and_its_twin_is_not(seed: in
 
 def test_tables_without_a_column_to_change_say_so() -> None:
     judging = mixed()
-    nothing = replace(judging, table=judging.table.select(["day", "won"]), truths={})
+    nothing = replace(judging, table=judging.table.select(["won"]), truths={})
     (entry,) = corruptions(nothing)
     assert entry.status == "not_applicable"
+
+
+def test_every_type_of_column_that_a_model_reads_has_suites() -> None:
+    told = {kind for family in FAMILIES for kind in family.types}
+    assert told == set(registry("column")) - {"id", "ignore"}
 
 
 # --- Single changes, against their definitions ------------------------------------------------------------------------
@@ -173,3 +184,68 @@ def test_noise_is_of_the_middle_half_and_leaves_columns_of_mostly_one_value() ->
     assert spread_of({"levels": levels, "quantiles": (at * 3).tolist(), "std": 50.0}) == pytest.approx(3, rel=1e-3)
     assert spread_of({"levels": levels, "quantiles": [0.0, 0.0, 0.0], "std": 50.0}) == 0
     assert spread_of({"levels": levels, "quantiles": [], "std": 0.0}) == 0
+
+
+def test_dates_move_as_a_calendar_does() -> None:
+    texts = ["2024-02-29T10:30", "2023-12-31", "1969-07-20", "2024-04-10", "2021-11-13", "1900-03-12"]
+    micros_N = np.array([np.datetime64(text, "us").astype(np.int64) for text in texts])
+    for years in (1, -1, 4):
+        for text, micros in zip(texts, years_later(micros_N, years).tolist(), strict=True):
+            day = datetime.fromisoformat(text)
+            last = calendar.monthrange(day.year + years, day.month)[1]
+            expected = day.replace(year=day.year + years, day=min(day.day, last))
+            assert np.datetime64(micros, "us") == np.datetime64(expected, "us"), (text, years)
+    for text, micros in zip(texts, swapped(micros_N).tolist(), strict=True):
+        day = datetime.fromisoformat(text)
+        expected = day if day.day > 12 else day.replace(month=day.day, day=day.month)
+        assert np.datetime64(micros, "us") == np.datetime64(expected, "us"), text
+    np.testing.assert_array_equal(swapped(swapped(micros_N)), micros_N)
+
+
+def _cells(copies: Any, key: str, name: str) -> list[Any]:
+    (found,) = (copy for copy in copies if copy.key == key)
+    return list(found.table.column(name).to_pylist())
+
+
+def test_strengths_of_plain_suites_are_what_their_words_say() -> None:
+    judging = mixed()
+    clean, copies = changed_copies(judging, judging.table)
+    rows, was = len(clean), {name: clean.column(name).to_pylist() for name in ("day", "tags", "colour")}
+    moved = [a - b for a, b in zip(_cells(copies, "dates-days-2", "day"), was["day"], strict=True)]
+    assert {abs(gap.days) for gap in moved} == {7}
+    for key, share in (("dates-year-3", 0.2), ("categories-typos-2", 0.2)):
+        name = "day" if key[0] == "d" else "colour"
+        changed = sum(a != b for a, b in zip(_cells(copies, key, name), was[name], strict=True))
+        # Two neighbours that are the same letter may be swapped.
+        assert round(share * rows) - 2 <= changed <= round(share * rows)
+    for severity, share in ((1, 0.05), (3, 0.5)):
+        pairs = list(zip(_cells(copies, f"sets-unseen-{severity}", "tags"), was["tags"], strict=True))
+        assert all(a is b is None or set(a) >= set(b) for a, b in pairs)
+        strangers = sum(a is not None and set(a) - {"ab", "cd", "ef"} == {UNSEEN} for a, _ in pairs)
+        assert strangers <= max(1, round(share * rows))
+    pairs = list(zip(_cells(copies, "sets-fewer-3", "tags"), was["tags"], strict=True))
+    before, after = (sum(len(pair[i] or ()) for pair in pairs) for i in (1, 0))
+    assert abs(after - before / 2) < 4 * np.sqrt(before / 4)  # four standard deviations of a binomial
+    for a, b in zip(_cells(copies, "sets-borrowed-3", "tags"), was["tags"], strict=True):
+        assert (a is None) == (b is None)
+        assert a is None or (set(b) <= set(a) <= {"ab", "cd", "ef"} and len(a) - len(b) <= 1)
+
+
+def test_a_model_that_reads_only_dates_and_sets_is_measured() -> None:
+    """What is left of a set decides: half of its members gone must cost, and the cost is that of the formula."""
+    rng, rows = np.random.default_rng(0), 1200
+    has = rng.random((rows, 3)) < 0.5
+    tags = [[name for name, there in zip("xyz", row, strict=True) if there] for row in has]
+    day = [str(np.datetime64("2024-01-01") + int(i)) for i in rng.integers(0, 300, rows)]
+    columns = {"tags": tags, "day": day, "won": np.where(has[:, 0], "yes", "no")}
+    wish = {"features": {"tags": "set", "day": "date"}, "targets": {"won": "binary"},
+            "evaluate": {"metrics": {"won": ["accuracy"]}}}  # fmt: skip
+    judging = judged(columns, wish)
+    found, again = ({entry.id: entry for entry in corruptions(judging)} for _ in range(2))
+    assert [(e.value, e.interval) for e in found.values()] == [(e.value, e.interval) for e in again.values()]
+    fewer = found["robustness/won/accuracy/test/sets-fewer-3"]
+    # Every other "x" is gone, and half of the rows had one: a quarter is wrong.
+    assert fewer.value == pytest.approx(0.75, abs=4 * np.sqrt(0.75 * 0.25 / (fewer.n or 1)))
+    assert found["robustness/won/accuracy/test/dates-year-3"].value == 1.0
+    (raised,) = (entry for entry in found.values() if entry.metric == "robustness_flag")
+    assert raised.status == "not_applicable"

@@ -12,9 +12,12 @@ from trueweight.data.cells import MediaCells
 from trueweight.data.media import UnusableError, content_of, in_threads
 from trueweight.data.pictures import calm, decoded, fitted
 
-__all__ = ["apart", "hashes_of", "nearest", "thumbnails"]
+__all__ = ["apart", "hashes_of", "mirrored", "nearest", "thumbnails", "without_edge"]
 
 SIDE = 32
+EDGE = 0.05
+"""Of a side, that may have been cut away."""
+
 LOW = 8
 """Lowest frequencies that are hashed, each way."""
 
@@ -41,6 +44,22 @@ def thumbnails(cells: MediaCells, rows: np.ndarray) -> tuple[np.ndarray, np.ndar
         for _ in in_threads(several, np.array_split(given, -(-len(given) // _RUN) or 1)):
             pass
     return value_NF, value_NF.std(1) >= FLAT
+
+
+def mirrored(value_NF: np.ndarray) -> np.ndarray:
+    """Thumbnails with left and right changed."""
+    return np.ascontiguousarray(value_NF.reshape(-1, SIDE, SIDE)[:, :, ::-1]).reshape(value_NF.shape)
+
+
+def without_edge(value_NF: np.ndarray) -> np.ndarray:
+    """Thumbnails without a twentieth at each side, at full size again, by straight lines between pixels."""
+    at_S = (np.arange(SIDE) + 0.5) * (1 - 2 * EDGE) + EDGE * SIDE - 0.5
+    low_S, part_S = np.floor(at_S).astype(int), at_S - np.floor(at_S)
+    move_SS = np.zeros((SIDE, SIDE), np.float32)
+    move_SS[np.arange(SIDE), low_S] = 1 - part_S
+    move_SS[np.arange(SIDE), np.minimum(low_S + 1, SIDE - 1)] += part_S
+    moved_NSS = move_SS @ value_NF.reshape(-1, SIDE, SIDE) @ move_SS.T
+    return np.asarray(moved_NSS.reshape(value_NF.shape))
 
 
 def hashes_of(value_NF: np.ndarray) -> np.ndarray:

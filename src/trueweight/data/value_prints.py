@@ -5,7 +5,7 @@ Shape suffixes:
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -22,7 +22,10 @@ from trueweight.data.cells import (
 )
 from trueweight.seeds import row_hashes
 
-__all__ = ["rounded", "value_prints"]
+__all__ = ["rough_prints", "rounded", "value_prints"]
+
+STEP = 0.1
+"""Standard deviations from one number to the next where values are compared roughly."""
 
 DIGITS = 3
 """Significant ones of a number that are kept."""
@@ -61,6 +64,39 @@ def value_prints(cells: Cells) -> Iterator[np.ndarray]:
         case SeriesCells():
             rows = (rounded(cells.value.row(i).astype(np.float64).ravel()) for i in range(len(cells)))
             yield np.array([_print(row.tobytes()) for row in rows], np.uint64)
+
+
+def rough_prints(
+    one: Cells, one_rows: np.ndarray, other: Cells, other_rows: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same for some rows of two tables, numbers in steps of a tenth of their spread in the other one.
+
+    Args:
+        one: A column of one table.
+        one_rows: Rows of it.
+        other: The same column of another table, whose spread counts.
+        other_rows: Rows of it.
+    """
+    if isinstance(one, NumberCells) and isinstance(other, NumberCells):
+        yield from _stepped([one.value_N[one_rows]], [other.value_N[other_rows]])
+    elif isinstance(one, VectorCells) and isinstance(other, VectorCells) and one.value_ND.shape[1]:
+        step = -(-one.value_ND.shape[1] // MOST_OF_A_VECTOR)
+        yield from _stepped(one.value_ND[one_rows].T[::step], other.value_ND[other_rows].T[::step])
+    else:
+        pairs = zip(value_prints(one), value_prints(other), strict=True)
+        yield from ((a[one_rows], b[other_rows]) for a, b in pairs)
+
+
+def _stepped(ones: Iterable[np.ndarray], others: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for one_N, other_T in zip(ones, others, strict=True):
+        spread = float(np.nanstd(other_T)) if np.isfinite(other_T).any() else 0.0
+        size = STEP * spread if spread > 0 else 1.0
+        yield tuple(np.where(np.isnan(v), _MISSING, _whole(v / size)) for v in (one_N, other_T))  # type: ignore[misc]
+
+
+def _whole(value_N: np.ndarray) -> np.ndarray:
+    whole_N = np.clip(np.floor(np.nan_to_num(value_N)), -(2.0**62), 2.0**62)
+    return np.asarray(whole_N.astype(np.int64).view(np.uint64))
 
 
 def rounded(value_N: np.ndarray) -> np.ndarray:

@@ -18,25 +18,20 @@ import numpy as np
 
 from trueweight.data.reading import cells_of
 from trueweight.data.table import Table
+from trueweight.evaluate.attack_scores import Attack, attacked_scores, no_attack
 from trueweight.evaluate.corrupt_pictures import Pictures, load_pictures, write_pictures
 from trueweight.evaluate.corrupt_tables import NUMBERS
 from trueweight.evaluate.gradients import Leaf, Varied, labels_of, leaves, losses
 from trueweight.evaluate.judging import Judging
-from trueweight.evaluate.quality import now
 from trueweight.evaluate.robustness import changed_copies, some_rows
 from trueweight.evidence.record import Entry, Method
-from trueweight.metrics.compare import paired_all
-from trueweight.metrics.interval import estimates
-from trueweight.metrics.metric import Metric
-from trueweight.metrics.prediction import ClassPrediction, Prediction
-from trueweight.metrics.registry import metric
 from trueweight.seeds import stream_seed
 from trueweight.spec.robustness import AttackSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["attacked", "attacks"]
+__all__ = ["attacked", "attacks", "farthest", "scores_of"]
 
 ROWS = 200
 """Judged rows that are attacked, at most."""
@@ -51,59 +46,62 @@ def attacks(judging: Judging) -> list[Entry]:
     """Scores of rows that were changed against the model, if the spec asks for it."""
     how = judging.ask.evaluate.robustness.attack
     if how is None:
-        return [_none(judging, "not_applicable", "not asked for: evaluate.robustness.attack names a norm and a radius")]
+        why = "not asked for: evaluate.robustness.attack names a norm and a radius"
+        return [no_attack(judging, "attack", "not_applicable", why)]
     table, entries = judging.table.take(some_rows(judging, ROWS)), list[Entry]()
-    for target, truth in judging.truths.items():
+    for target in judging.truths:
         changed = attacked(judging, table, target, how)
         if changed is None:
             continue
         clean, _ = changed_copies(judging, table)
-        before, after = (judging.predictor.predict(t)[target] for t in (clean, changed))
-        told = truth.take(some_rows(judging, ROWS))
-        entries += _entries(judging, target, before, after, told, how)
+        entries += scores_of(judging, target, clean, changed, how)
     why = "no network reads a column of pictures or numbers, which alone can be changed little by little"
-    return entries or [_none(judging, "not_applicable", why)]
+    return entries or [no_attack(judging, "attack", "not_applicable", why)]
 
 
-def _none(judging: Judging, status: Any, why: str) -> Entry:
-    return Entry(
-        id="robustness/attack", axis="robustness", metric="attack", status=status, reason=why, data=judging.ask.data,
-        produced_at=now(),
-    )  # fmt: skip
+def scores_of(judging: Judging, target: str, clean: Table, changed: Table, how: AttackSpec) -> list[Entry]:
+    """Scores of changed rows, or a failed entry where a row is changed by more than was declared.
+
+    Args:
+        judging: The model.
+        target: What it was to be wrong about.
+        clean: The rows as they are.
+        changed: The same rows changed.
+        how: What was declared.
+    """
+    far = farthest(judging, clean, changed, how.norm)
+    if far > how.radius * (1 + _ROUNDING):
+        why = f"a row of {target!r} was changed by {far:g}, more than the radius {how.radius:g} that was declared"
+        return [no_attack(judging, f"attack/{target}", "failed", why)]
+    before, after = (judging.predictor.predict(t)[target] for t in (clean, changed))
+    told = judging.truths[target].take(some_rows(judging, ROWS))
+    known = how.model_dump(mode="json") | {"rows": len(told), "farthest": round(far, 6)}
+    method = Method("projected gradient ascent", "1", known, judging.ask.seed)
+    words = f"changed by up to {how.radius:g} ({how.norm})"
+    return attacked_scores(judging, target, before, after, told, Attack("attacked", words, method))
 
 
-def _metrics(judging: Judging, target: str, answer: Prediction) -> list[Metric]:
-    names = list((judging.ask.evaluate.metrics or {}).get(target, ()))[:1]
-    if isinstance(answer, ClassPrediction):
-        names = list(dict.fromkeys([*names, "accuracy"]))
-    return [metric(name) for name in names]
+_ROUNDING = 1e-6
 
 
-def _entries(
-    judging: Judging, target: str, before: Prediction, after: Prediction, truth: Any, how: AttackSpec
-) -> list[Entry]:
-    ask, interval = judging.ask, judging.ask.evaluate.interval
-    asked, seed = _metrics(judging, target, before), stream_seed(judging.ask.seed, "interval") % 2**32
-    sizes = {"level": interval.level, "n_resamples": ask.draws(len(truth)), "seed": seed}
-    method = Method("projected gradient ascent", "1", how.model_dump(mode="json") | {"rows": len(truth)}, ask.seed)
-    scores = estimates(asked, after, truth, method=interval.method, **sizes)  # type: ignore[arg-type]
-    changes = paired_all(asked, after, before, truth, **sizes)  # type: ignore[arg-type]
-    why = "an attack shows how wrong the model can be made at least; a stronger one may do worse"
-    entries = []
-    for one, change in zip(scores, changes, strict=True):
-        known = bool(np.isfinite(one.value))
-        for name, found in ((f"{one.metric}_attacked", one), (f"{one.metric}_attacked_change", change)):
-            entries.append(
-                Entry(
-                    id=f"robustness/{target}/{name}/{ask.role}", axis="robustness", metric=name, target=target,
-                    value=found.value if known else None, interval=found.interval() if known else None,
-                    n=one.n, unit=metric(one.metric).unit, status="bounded" if known else "not_applicable",
-                    reason=why if known else one.reason or "undefined", method=method, data=ask.data,
-                    produced_at=now(), reproduce=ask.reproduce,
-                    slice=f"changed by up to {how.radius:g} ({how.norm})",
-                )
-            )  # fmt: skip
-    return entries
+def farthest(judging: Judging, one: Table, other: Table, norm: str) -> float:
+    """How far apart rows of two tables are at most, in the attack's own units, by their cells alone.
+
+    Args:
+        judging: Whose columns they are.
+        one: Rows.
+        other: As many.
+        norm: linf or l2, of each picture and of all numbers of a row.
+    """
+    before, after = _start(judging, one), _start(judging, other)
+    steps = [
+        (after.pictures[name].pixel_NHWC.astype(np.float64) - p.pixel_NHWC).reshape(len(one), -1) / 255
+        for name, p in before.pictures.items()
+    ]
+    moved = [(after.numbers[name].value_N - n.value_N) / before.std[name] for name, n in before.numbers.items()]
+    steps += [np.nan_to_num(np.stack(moved, axis=1))] if moved else []
+    sizes = [np.abs(s).max(1) if norm == "linf" else np.sqrt(np.square(s).sum(1)) for s in steps]
+    return max((float(size_N.max()) for size_N in sizes if len(size_N)), default=0.0)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from trueweight.data.cells import Cells
 from trueweight.data.signature import ColumnFacts
 
-__all__ = ["Family", "Suite", "blanked", "chosen", "missing_suite"]
+__all__ = ["Family", "Suite", "blanked", "chosen", "chosen_of", "missing_suite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,14 @@ def chosen(share: float, count: int, rng: np.random.Generator) -> np.ndarray:
     """(N,) bool: this share of the rows, at least one of them; which ones is left to chance."""
     mark_N = np.zeros(count, bool)
     mark_N[rng.permutation(count)[: max(1, round(share * count))]] = True
+    return mark_N
+
+
+def chosen_of(possible_N: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """(N,) bool: this share of the rows where something is possible, at least one of them."""
+    mark_N, rows = np.zeros(len(possible_N), bool), np.flatnonzero(possible_N)
+    if len(rows):
+        mark_N[rows[chosen(share, len(rows), rng)]] = True
     return mark_N
 
 

@@ -14,8 +14,9 @@ import pyarrow as pa
 from trueweight.data.cells import Cells, LevelCells, NumberCells, VectorCells
 from trueweight.data.signature import ColumnFacts
 from trueweight.evaluate.corrupt import Family, Suite, chosen, missing_suite
+from trueweight.evaluate.corrupt_texts import mistyped
 
-__all__ = ["CATEGORIES", "NUMBERS", "VECTORS", "spread_of"]
+__all__ = ["CATEGORIES", "NUMBERS", "UNSEEN", "VECTORS", "spread_of"]
 
 UNSEEN = "(a value never seen)"
 
@@ -85,6 +86,17 @@ def _unseen(loaded: pa.Array, strength: float, rng: np.random.Generator) -> pa.A
     return pa.array([UNSEEN if new else old for new, old in zip(mark_N, loaded.to_pylist(), strict=True)], pa.string())
 
 
+def _slip(level: str | None, rng: np.random.Generator) -> str | None:
+    """One slip of the keyboard; a level of one character is typed twice."""
+    return level if not level else mistyped(level, 1, rng) if len(level) > 1 else 2 * level
+
+
+def _mistyped(loaded: pa.Array, strength: float, rng: np.random.Generator) -> pa.Array:
+    mark_N = chosen(strength / 100, len(loaded), rng)
+    cells = zip(mark_N.tolist(), loaded.to_pylist(), strict=True)
+    return pa.array([_slip(cell, rng) if slips else cell for slips, cell in cells], pa.string())
+
+
 CATEGORIES = Family(
     "categories",
     ("category", "binary"),
@@ -92,6 +104,7 @@ CATEGORIES = Family(
     _as_they_are,
     (
         Suite("unseen", "{} % of the cells with a value never seen", (5, 20, 50), _unseen, mild=False),
+        Suite("typos", "a typing slip in {} % of the cells", (5, 20, 50), _mistyped, mild=False),
         missing_suite(_as_they_are),
     ),
 )

@@ -10,7 +10,8 @@ from trueweight.data.sample import BottomK
 from trueweight.data.signature import ColumnFacts
 from trueweight.evaluate.findings import flag, share, unlooked
 from trueweight.evaluate.judging import Judging, Training
-from trueweight.evaluate.near_rows import Near, Pair, near_in_values, near_pictures, near_texts
+from trueweight.evaluate.near_rows import Near, Pair, near_pictures, near_sounds, near_texts
+from trueweight.evaluate.near_values import near_in_values
 from trueweight.evaluate.quality import Ask, quality
 from trueweight.evidence.record import Entry
 from trueweight.seeds import row_hashes, stream_seed
@@ -70,15 +71,20 @@ def _looked(judging: Judging, training: Training, chosen: np.ndarray, others: np
     features = judging.predictor.signature.features()
     most = min(ROWS, VALUES // max(1, len(features)))
     fewer, many = _in_order_of_hash(others, SENSED), _in_order_of_hash(others, most)
-    found = [near_in_values([_pair(judging, training, facts, chosen, many) for facts in features])]
+    plain, targets = (
+        [_pair(judging, training, facts, chosen, many) for facts in some]
+        for some in (features, judging.predictor.signature.targets())
+    )
+    found = near_in_values(plain, [pair for pair in targets if pair.name in judging.table.names])
     for facts in features:
-        if facts.type not in ("text", "image"):
+        if facts.type not in ("text", "image", "audio"):
             continue
         pair = _pair(judging, training, facts, chosen, fewer)
         if isinstance(pair.judged, TextCells) and isinstance(pair.training, TextCells):
             found += [near for near in [near_texts(pair)] if near is not None]
         elif isinstance(pair.judged, MediaCells) and isinstance(pair.training, MediaCells):
-            found += [near for near in [near_pictures(pair)] if near is not None]
+            look = near_pictures if facts.type == "image" else near_sounds
+            found += [near for near in [look(pair)] if near is not None]
     return found
 
 

@@ -15,7 +15,7 @@ from trueweight.evaluate.parts import parts_of
 from trueweight.evaluate.quality import Ask, now
 from trueweight.evaluate.refits import Refits
 from trueweight.evidence.record import Entry, Interval, Method
-from trueweight.metrics.label_floor import CELLS, Floor, label_floor
+from trueweight.metrics.label_floor import CELLS, Floor, label_floor, rescaled
 from trueweight.metrics.leftover import leftover
 from trueweight.metrics.number_floor import ROWS, number_floor
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction
@@ -259,7 +259,10 @@ def _losses(answer: Prediction, truth: Truth) -> np.ndarray:
     match answer:
         case ClassPrediction():
             known = known[truth.value[known] >= 0]
-            return np.asarray(-np.log(np.maximum(answer.probability_NC[known, truth.value[known]], 1e-6)))
+            # The labels' likelihood is asked after such a fit too: a better calibrated model is not a better witness.
+            label_N = truth.value[known].astype(np.int64)
+            log_NC = rescaled(answer.probability_NC[known], label_N)
+            return np.asarray(-np.maximum(log_NC[np.arange(len(known)), label_N], np.log(1e-6)))
         case SetPrediction():
             p_NC = np.where(truth.value[known], answer.probability_NC[known], 1 - answer.probability_NC[known])
             return np.asarray(-np.log(np.maximum(p_NC, 1e-6)).sum(1))

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trueweight.data.cells import Cells, DateCells, LevelCells, NumberCells
+from trueweight.data.cells import Cells, DateCells, LevelCells, NumberCells, TextCells
+from trueweight.data.parse_dates import DAY
 from trueweight.data.reading import cells_of, plain_facts
 from trueweight.data.sample import BottomK
 from trueweight.data.suspects import LEAST_ROWS, ROWS, SUSPICIOUS, Suspect, strength_of, strengths
+from trueweight.evaluate.combined_leaks import exact_sum, gap_beside
 from trueweight.evaluate.findings import AXIS, flag, place, unlooked
 from trueweight.evaluate.judging import Judging, Training
 from trueweight.evaluate.quality import Ask, now
@@ -41,6 +43,13 @@ LATER = 0.05
 
 LATE_TELLS = 0.1
 
+CLOSE = 1.5
+"""Range of whole numbers, in rows of the table, up to which they are row numbers in another order: some rows may have
+been left out since."""
+
+READABLE = 0.95
+"""Share of a column's cells that must be dates for it to be held against the row's time, whatever its type."""
+
 NEIGHBOURS = 0.3
 """Correlation of the target of rows that follow each other in time from which a split by chance is too kind."""
 
@@ -68,6 +77,7 @@ def leaks(judging: Judging) -> list[Entry]:
             continue
         strongest = _strongest(mine[0], ask)
         reason = _leaking(mine, judging) or _numbering(mine, training, rows_R)
+        reason = reason or _combined(mine, truth, judging, training)
         entries += [strongest, flag("leak_flag", reason, ask, target=facts.name, depends_on=[strongest.id])]
         entries += _of_time(facts.name, truth, training, ask)
     return entries
@@ -102,6 +112,27 @@ def _leaking(told: Sequence[Suspect], judging: Judging) -> str | None:
     return None
 
 
+def _combined(told: Sequence[Suspect], truth: Cells, judging: Judging, training: Training) -> str | None:
+    """What to say of columns that tell the target together."""
+    ready, target = training.ready, told[0].target
+    asked = (judging.predictor.signature, ready.table, ready.split.train, truth)
+    if names := exact_sum(*asked):
+        shown = ", ".join(map(repr, names[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        return (
+            f"a weighted sum of {shown} is exactly {target!r} in most rows: find out whether these parts are known "
+            "before the target is, and if not, leave them out (type: ignore)"
+        )
+    found = gap_beside(*asked, told)
+    whole = _strength_of_model(judging.answers[target], judging.truths[target])
+    if found is None or found[0].strength < max(STRONG, OF_THE_MODEL * whole):
+        return None
+    gap, other = found
+    return (
+        f"whether {gap.column!r} is there, beside {other!r}, tells {target!r} nearly always ({gap.strength:.0%} of "
+        "what there is to tell): find out when it is filled in, and leave it out (type: ignore) if that is afterwards"
+    )
+
+
 def _strength_of_model(answer: Prediction, truth: Truth) -> float:
     """What the model tells, on the scale of single columns."""
     known = truth.present_N
@@ -122,10 +153,15 @@ def _numbering(told: Sequence[Suspect], training: Training, rows_R: np.ndarray) 
             continue
         cells = cells_of(ready.table, ready.signature.columns[suspect.column], ready.signature.options)
         value_R = _as_numbers(cells)
-        if value_R is not None and _numbers_rows(value_R[rows_R]):
+        if value_R is None:
+            continue
+        known = f"{suspect.column!r} only numbers the rows, yet tells {suspect.target!r} ({suspect.strength:.0%})"
+        if _numbers_rows(value_R[rows_R]):
+            return f"{known}: the rows are sorted, and new ones will not be; leave the column out (type: ignore)"
+        if isinstance(cells, NumberCells) and _without_gaps(value_R[rows_R], len(value_R)):
             return (
-                f"{suspect.column!r} only numbers the rows, yet tells {suspect.target!r} ({suspect.strength:.0%}): the "
-                "rows are sorted, and new ones will not be; leave the column out (type: ignore)"
+                f"{known}: numbers were given out in its order, and those of new rows will not be; leave the column "
+                "out (type: ignore)"
             )
     return None
 
@@ -148,28 +184,76 @@ def _numbers_rows(value_R: np.ndarray) -> bool:
     return bool((steps > 0).all() or (steps < 0).all())
 
 
+def _without_gaps(value_R: np.ndarray, rows: int) -> bool:
+    """Whether numbers are whole, all different, and lie so close that they count something, whatever their order."""
+    if np.isnan(value_R).any() or (value_R != np.round(value_R)).any():
+        return False
+    return bool(len(np.unique(value_R)) == len(value_R) and np.ptp(value_R) < CLOSE * rows)
+
+
 def _of_time(target: str, truth: Cells, training: Training, ask: Ask) -> list[Entry]:
     """Flags about the past and the future, where there are dates."""
     ready = training.ready
     columns = ready.signature.columns.values()
     dates = {facts.name: facts for facts in columns if facts.type == "date" and facts.role in ("feature", "ignored")}
     options, own, entries = ready.signature.options, ready.spec.split.time_column, list[Entry]()
-    features = [name for name, facts in dates.items() if facts.role == "feature" and name != own]
-    if own is not None and features:
+    if own is not None:
         time = cells_of(ready.table, plain_facts(own, "date", len(ready.table)), options)
-        if isinstance(time, DateCells) and not time.missing_N.all():
-            read = {name: cells_of(ready.table, dates[name], options) for name in features}
-            late = [name for name, cells in read.items() if _late(cells, time, truth, ready.split.train)]
+        if isinstance(time, DateCells) and not time.missing_N.all() and (moments := _moments(training, time)):
+            late = [name for name, cells in moments.items() if _late(cells, time, truth, ready.split.train)]
             reason = _late_reason(late[0], own, target) if late else None
             entries.append(flag("time_travel_flag", reason, ask, target=target, n=len(ready.split.train)))
     if ready.split.method in ("random", "stratified") and dates:
-        read = {name: cells_of(ready.table, facts, options) for name, facts in dates.items()}
-        found = {name: _neighbours(cells, truth, ready.cases.rows) for name, cells in read.items()}
+        all_dates = ((name, cells_of(ready.table, facts, options)) for name, facts in dates.items())
+        found = {name: _neighbours(cells, truth, ready.cases.rows) for name, cells in all_dates}
         name = max(found, key=lambda name: found[name])
         reason = _neighbour_reason(name, found[name], target) if found[name] >= NEIGHBOURS else None
         known = {"correlation": round(found[name], 4), "column": name}
         entries.append(flag("time_split_flag", reason, ask, target=target, n=len(ready.cases), parameters=known))
     return entries
+
+
+def _moments(training: Training, time: DateCells) -> dict[str, DateCells]:
+    """Features that are moments, also those that were taken for numbers (seconds, milliseconds or microseconds since
+    1970) or for texts and categories."""
+    ready, found = training.ready, dict[str, DateCells]()
+    for facts in ready.signature.features():
+        if facts.name == ready.spec.split.time_column:
+            continue
+        cells = cells_of(ready.table, facts, ready.signature.options)
+        if isinstance(cells, NumberCells):
+            cells = _since_1970(cells, time) or cells
+        elif isinstance(cells, LevelCells | TextCells):
+            few, date = (
+                ready.table.head(_LOOKED).select([facts.name]),
+                plain_facts(facts.name, "date", len(ready.table)),
+            )
+            asked = cells_of(few, date, ready.signature.options)
+            if (~asked.missing_N).sum() > READABLE * (~cells.missing_N[:_LOOKED]).sum() > 0:
+                cells = cells_of(ready.table, date, ready.signature.options)
+        if isinstance(cells, DateCells):
+            found[facts.name] = cells
+    return found
+
+
+_LOOKED = 200
+_NEAR = 5 * 365 * DAY
+
+
+def _since_1970(cells: NumberCells, time: DateCells) -> DateCells | None:
+    """Whole numbers that are moments near the rows' own times, if they are counted in a usual unit."""
+    given_N = ~cells.missing_N & ~time.missing_N
+    if not given_N.any() or (cells.value_N[given_N] != np.round(cells.value_N[given_N])).any():
+        return None
+    middle = float(np.median(time.micros_N[given_N]))
+    for unit in (1_000_000, 1_000, 1):
+        if abs(float(np.median(cells.value_N[given_N])) * unit - middle) < _NEAR:
+            micros_N = np.where(cells.missing_N, 0, np.clip(np.nan_to_num(cells.value_N) * unit, -_FAR, _FAR))
+            return DateCells(missing_N=cells.missing_N, micros_N=micros_N.astype(np.int64))
+    return None
+
+
+_FAR = 2.0**62
 
 
 def _late_reason(name: str, own: str, target: str) -> str:

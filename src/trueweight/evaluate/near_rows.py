@@ -1,37 +1,25 @@
-"""Judged rows that are nearly a training row: in all plain columns, in a text, or in a picture.
+"""Judged rows that are nearly a training row: in a text, a picture or a sound.
 
-Each way also answers whether there are more of them than comes about by itself: tables of few values repeat, and small
+Each way also answers whether there are more of them than comes about by itself: letters come from templates, and small
 pictures look alike, without anybody having copied anything.
 
 Shape suffixes:
-    N  judged rows    T  training rows    K  values of a row    B  bins of a sketch    F  pixels of a thumbnail
+    N  judged rows    T  training rows    B  bins of a sketch    F  pixels of a thumbnail
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from trueweight.data.cells import Cells, MediaCells, TextCells
-from trueweight.data.picture_prints import apart, hashes_of, nearest, thumbnails
+from trueweight.data.picture_prints import apart, hashes_of, mirrored, nearest, thumbnails, without_edge
 from trueweight.data.shingles import BINS, jaccard, shingles_of, sketches
-from trueweight.data.value_prints import value_prints
-from trueweight.metrics.beta import beta_cdf
+from trueweight.data.sound_prints import sound_prints
 from trueweight.seeds import row_hashes
 
-__all__ = ["Near", "Pair", "near_in_values", "near_pictures", "near_texts"]
-
-LEVEL = 0.01
-"""Chance of taking what is natural for copies."""
-
-LEFT_OUT = 16
-"""Columns that are left out one after the other, those of most different values."""
-
-BY_ITSELF = 0.2
-"""Largest share of full matches among pairs of rows that match in all values, or in all but one, where nothing was
-copied; and among rows with such a partner. Of columns that have nothing to do with each other it is about
-1 / (1 + log(rows / matches of a row)), a tenth where matches are rare."""
+__all__ = ["Near", "Pair", "near_pictures", "near_sounds", "near_texts"]
 
 SIMILAR = 0.8
 """Jaccard index of the shingles of two texts from which they are nearly the same."""
@@ -87,45 +75,6 @@ class Near:
     """Whether there are more than come about by themselves."""
     known: Mapping[str, Any] = field(default_factory=dict)
     """What was compared, for the record."""
-
-
-def near_in_values(pairs: Sequence[Pair]) -> Near:
-    """Rows that equal a training row in every value, numbers to three digits.
-
-    Where rows repeat because columns have few values, far more rows are equal in all values but one; a copy is not.
-    """
-    judged = [value_N[p.judged_rows] for p in pairs for value_N in value_prints(p.judged)]
-    training = [value_T[p.training_rows] for p in pairs for value_T in value_prints(p.training)]
-    judged = [row_hashes(k + 1, value_N) for k, value_N in enumerate(judged)]
-    training = [row_hashes(k + 1, value_T) for k, value_T in enumerate(training)]
-    with np.errstate(over="ignore"):
-        whole_N, whole_T = (np.stack(values).sum(0, dtype=np.uint64) for values in (judged, training))
-        full_N = _equal(whole_N, whole_T)
-        almost_N = np.zeros(len(full_N), np.int64)
-        for k in _most_different(training):
-            almost_N += _equal(whole_N - judged[k], whole_T - training[k]) - full_N
-    twin_N = full_N > 0
-    twins, almost = int(twin_N.sum()), int(((almost_N > 0) & ~twin_N).sum())
-    full = float(full_N.sum() / max(1, full_N.sum() + almost_N.sum()))
-    p = _at_least(twins, twins + almost, BY_ITSELF) if len(training) > 1 else 1.0
-    known = {"values": len(training), "training_rows": len(whole_T), "full_matches": round(full, 4), "p": round(p, 6)}
-    return Near("in all columns", twin_N, p <= LEVEL and full > BY_ITSELF, known)
-
-
-def _equal(key_N: np.ndarray, key_T: np.ndarray) -> np.ndarray:
-    """How many training rows have each key, (N,) int64."""
-    sorted_T = np.sort(key_T)
-    return np.searchsorted(sorted_T, key_N, side="right") - np.searchsorted(sorted_T, key_N, side="left")
-
-
-def _most_different(values: Sequence[np.ndarray]) -> list[int]:
-    different = [len(np.unique(value_T)) for value_T in values]
-    return sorted(range(len(values)), key=lambda k: -different[k])[:LEFT_OUT]
-
-
-def _at_least(hits: int, rows: int, chance: float) -> float:
-    """Probability of so many hits or more."""
-    return 1.0 if hits == 0 else beta_cdf(chance, hits, rows - hits + 1)
 
 
 def near_texts(pair: Pair) -> Near | None:
@@ -188,27 +137,62 @@ def _meeting(key_N: np.ndarray, key_T: np.ndarray) -> list[tuple[np.ndarray, np.
 
 
 def near_pictures(pair: Pair) -> Near | None:
-    """Pictures that look like a training picture, and far more so than pictures here look like each other."""
+    """Pictures that look like a training picture, or like its mirror image, or like either but for a narrow edge, and
+    far more so than pictures here look like each other."""
     assert isinstance(pair.judged, MediaCells)
     assert isinstance(pair.training, MediaCells)
     judged_rows, training_rows = _affordable(pair)
     (value_NF, shows_N), (value_TF, shows_T) = (
         thumbnails(pair.judged, judged_rows), thumbnails(pair.training, training_rows),
     )  # fmt: skip
-    value_TF = value_TF[shows_T]
+    judged = _Prints(value_NF, shows_N, (mirrored, without_edge))
+    return _near("picture", pair, judged, _Prints(value_TF[shows_T], shows_T[shows_T], (without_edge,)))
+
+
+def near_sounds(pair: Pair) -> Near | None:
+    """Sounds whose spectrogram looks like a training sound's, however loud either is."""
+    assert isinstance(pair.judged, MediaCells)
+    assert isinstance(pair.training, MediaCells)
+    judged = _Prints(*sound_prints(pair.judged, pair.judged_rows), ())
+    value_TF, shows_T = sound_prints(pair.training, pair.training_rows)
+    return _near("sound", pair, judged, _Prints(value_TF[shows_T], shows_T[shows_T], ()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Prints:
+    """What rows look like, small."""
+
+    value_NF: np.ndarray
+    shows_N: np.ndarray
+    """Whether there is something to know it by."""
+    changes: tuple[Callable[[np.ndarray], np.ndarray], ...]
+    """What may have been done to copies of them."""
+
+
+def _near(kind: str, pair: Pair, judged: _Prints, training: _Prints) -> Near | None:
+    """Those that are four times as close to a training row's as the fifth nearest of others is."""
+    value_NF, value_TF, shows_N = judged.value_NF, training.value_NF, judged.shows_N
     if len(value_TF) <= _FIFTH or not shows_N.any():
         return None
-    away_N = np.full(len(value_NF), np.inf)
-    place_NK, bits_NK = nearest(hashes_of(value_NF), hashes_of(value_TF), _NEIGHBOURS)
-    for place_N, bits_N in zip(place_NK.T, bits_NK.T, strict=True):
-        near = np.flatnonzero((bits_N <= _BITS) & shows_N)
-        away_N[near] = np.minimum(away_N[near], apart(value_NF[near], value_TF[place_N[near]]))
+    ways = [(value_NF, value_TF), *((change(value_NF), value_TF) for change in judged.changes)]
+    ways += [(value_NF, change(value_TF)) for change in training.changes]
+    away_N = np.minimum.reduce([_closest(one_NF, shows_N, other_TF) for one_NF, other_TF in ways])
     twin_N = np.zeros(len(pair.judged_rows), bool)
     if (close := np.flatnonzero(np.isfinite(away_N))).size:
         fifth = _fifth_nearest(value_NF[close], value_TF[:REFERENCES])
         twin_N[close] = away_N[close] < CLOSER * fifth
-    known = {"training_rows": len(value_TF), "pictures": int(shows_N.sum())}
-    return Near(f"by the picture {pair.name!r}", twin_N, bool(twin_N.sum() >= LEAST), known)
+    known = {"training_rows": len(value_TF), f"{kind}s": int(shows_N.sum())}
+    return Near(f"by the {kind} {pair.name!r}", twin_N, bool(twin_N.sum() >= LEAST), known)
+
+
+def _closest(value_NF: np.ndarray, shows_N: np.ndarray, other_TF: np.ndarray) -> np.ndarray:
+    """How far each is from the nearest of a few candidates, those of the likest hashes; infinite without any."""
+    away_N = np.full(len(value_NF), np.inf)
+    place_NK, bits_NK = nearest(hashes_of(value_NF), hashes_of(other_TF), _NEIGHBOURS)
+    for place_N, bits_N in zip(place_NK.T, bits_NK.T, strict=True):
+        near = np.flatnonzero((bits_N <= _BITS) & shows_N)
+        away_N[near] = np.minimum(away_N[near], apart(value_NF[near], other_TF[place_N[near]]))
+    return away_N
 
 
 def _affordable(pair: Pair) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """The check "robustness": suites of corruptions, for every column that has some."""
 
 from trueweight.evaluate.attack import attacks
+from trueweight.evaluate.attack_texts import text_attacks
 from trueweight.evaluate.judging import Judging
 from trueweight.evaluate.robustness import corruptions
 from trueweight.evaluate.shortcuts import shortcuts
@@ -10,5 +11,5 @@ __all__ = ["robustness"]
 
 
 def robustness(judging: Judging) -> list[Entry]:
-    """Suites of damage, places that decide alone, and the attack that the spec asks for."""
-    return [*corruptions(judging), *shortcuts(judging), *attacks(judging)]
+    """Suites of damage, places that decide alone, and the attacks that the spec asks for."""
+    return [*corruptions(judging), *shortcuts(judging), *attacks(judging), *text_attacks(judging)]

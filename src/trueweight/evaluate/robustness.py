@@ -22,8 +22,10 @@ from trueweight.data.reading import cells_of
 from trueweight.data.signature import ColumnFacts
 from trueweight.data.table import Table
 from trueweight.evaluate.corrupt import Family, Suite
+from trueweight.evaluate.corrupt_dates import DATES
 from trueweight.evaluate.corrupt_pictures import PICTURES
 from trueweight.evaluate.corrupt_series import SERIES
+from trueweight.evaluate.corrupt_sets import SETS
 from trueweight.evaluate.corrupt_sounds import SOUNDS
 from trueweight.evaluate.corrupt_tables import CATEGORIES, NUMBERS, VECTORS
 from trueweight.evaluate.corrupt_texts import TEXTS
@@ -42,8 +44,8 @@ from trueweight.seeds import row_hashes, stream, stream_seed
 
 __all__ = ["FAMILIES", "Changed", "changed_copies", "corruptions", "some_rows"]
 
-FAMILIES: tuple[Family, ...] = (NUMBERS, CATEGORIES, VECTORS, TEXTS, PICTURES, SOUNDS, SERIES)
-"""Every family of columns that has suites. Dates and sets of texts have none yet."""
+FAMILIES: tuple[Family, ...] = (NUMBERS, CATEGORIES, DATES, SETS, VECTORS, TEXTS, PICTURES, SOUNDS, SERIES)
+"""Every family of columns that has suites: all types that a model reads."""
 
 ROWS = 500
 """Judged rows that are changed, at most."""
@@ -103,7 +105,7 @@ def corruptions(judging: Judging) -> list[Entry]:
     table = judging.table.take(rows_N)
     clean, copies = changed_copies(judging, table)
     if not copies:
-        return [_nothing(judging, "no column that the model reads can be changed by a suite: dates and sets have none")]
+        return [_nothing(judging, "the model reads no column that varies")]
     answers = judging.predictor.predict(_stacked([clean, *(copy.table for copy in copies)]))
     constant = ConstantPredictor(judging.predictor.signature).predict(clean)
     entries: list[Entry] = []

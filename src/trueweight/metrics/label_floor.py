@@ -21,7 +21,7 @@ import numpy as np
 
 from trueweight.metrics.statistic import Array
 
-__all__ = ["Floor", "label_floor"]
+__all__ = ["Floor", "label_floor", "rescaled"]
 
 SHARES = (0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.14, 0.18, 0.24, 0.3, 0.38, 0.46, 0.55, 0.65, 0.75)
 """Of rows whose label may be any. In two classes half of these are right all the same."""
@@ -148,6 +148,14 @@ def _errors(best: tuple[_Noise, Array, Array], label_N: Array) -> tuple[Array, A
 def _log_softmax(log_NC: Array) -> Array:
     log_NC = log_NC - log_NC.max(1, keepdims=True)
     return np.asarray(log_NC - np.log(np.exp(log_NC).sum(1, keepdims=True)))
+
+
+def rescaled(probability_NC: Array, label_N: Array) -> Array:
+    """Log probabilities after the temperature and the shift that make the labels likeliest: what is left to tell
+    apart when two answers differ in how sure they are only."""
+    log_NC = np.log(np.clip(probability_NC, 1e-9, 1.0))
+    factor, shift_C = _best_scale(log_NC, label_N)
+    return _log_softmax(factor * log_NC + shift_C)
 
 
 def _best_scale(log_NC: Array, label_N: Array) -> tuple[float, Array]:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from trueweight.spec.base import Spec
 
-__all__ = ["AttackSpec", "RobustnessSpec"]
+__all__ = ["AttackSpec", "RobustnessSpec", "TextAttackSpec"]
 
 
 class AttackSpec(Spec):
@@ -33,8 +33,26 @@ class AttackSpec(Spec):
     """Starts: the row itself first, then random points within the radius."""
 
 
+class TextAttackSpec(Spec):
+    """Words changed on purpose, so that the model is most wrong; only its answers are asked, so any model will do
+    (Gao et al. 2018, arXiv:1801.04354).
+
+    Example:
+        ``robustness: {text_attack: {words: 3}}``
+    """
+
+    words: Annotated[int, Field(ge=1, le=20)]
+    """Words of a row that may be changed, of all its texts together."""
+
+    changes: Annotated[list[Literal["delete", "swap"]], Field(min_length=1)] = ["delete", "swap"]
+    """What may become of a word: it is left out, or two neighbouring letters near its middle change places."""
+
+
 class RobustnessSpec(Spec):
     """What is tried against the model beside suites of damage."""
 
     attack: AttackSpec | None = None
-    """Null: nothing is attacked."""
+    """Null: pictures and numbers are not attacked."""
+
+    text_attack: TextAttackSpec | None = None
+    """Null: no words are changed on purpose."""
