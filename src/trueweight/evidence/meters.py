@@ -49,6 +49,10 @@ class Reading:
             for name, value in values.items()
         ]  # fmt: skip
 
+    def seconds(self, work: str) -> list[Entry]:
+        """The two readings of time alone, for a part of the work; see :meth:`entries`."""
+        return [entry for entry in self.entries(work) if entry.unit == "s"]
+
 
 class Meter:
     """Measures what happens inside a ``with`` block.
