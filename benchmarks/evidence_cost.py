@@ -195,8 +195,9 @@ COVERAGE = """
 They should hold 90 % of the true values of rows *drawn like the calibration rows*. The band is where the share lies 99
 times in 100 for such rows (exact, beta-binomial, from the counts of calibration and judged rows).
 
-| data | seed | rows judged | held | band | inside? | classes in a set | `shift_flag`, `drift_flag`, `ood_flag` |
-|---|---|---|---|---|---|---|---|"""
+| data | like the calibration rows? | seed | rows judged | held | band | inside? | classes in a set | `shift_flag`, \
+`drift_flag`, `ood_flag` |
+|---|---|---|---|---|---|---|---|---|"""
 
 
 def render(runs: Sequence[Run]) -> str:
@@ -253,11 +254,12 @@ def _held(r: Run) -> str:
         share = found["coverage"]
         band = f"{low:.3f} … {high:.3f}"
         inside = "yes" if low <= share <= high else "**below**" if share < low else "**above**"
+    like = next(task.exchangeable for task in TASKS if task.name == r["task"])
     size = f"{found['set_size']:.2f}" if "set_size" in found else ""
     shift = [_state(r, word) for word in ("/shift_flag/", "drift/drift_flag/", "drift/ood_flag/")]
     return (
-        f"| {r['task']} | {r['seed']} | {found['rows']:,} | {found['coverage']:.3f} | {band} | {inside} | {size} | "
-        f"{', '.join(shift)} |"
+        f"| {r['task']} | {'yes' if like else 'no'} | {r['seed']} | {found['rows']:,} | {found['coverage']:.3f} | "
+        f"{band} | {inside} | {size} | {', '.join(shift)} |"
     )
 
 

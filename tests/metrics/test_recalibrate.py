@@ -51,7 +51,7 @@ def test_a_known_adaptive_temperature_is_found(true: tuple[float, float]) -> Non
 
 
 def test_sure_and_unsure_rows_are_put_right_at_once() -> None:
-    """Wrong labels make sure answers too sure, and the model is too modest about the others: no one temperature fits."""
+    """Wrong labels make sure answers too sure, and the model is too modest about others: no one temperature fits."""
     z, y = logits(6000, 8, 10)
     rng = np.random.default_rng(0)
     y = np.where(rng.random(6000) < 0.05, rng.integers(0, 10, 6000), y)
