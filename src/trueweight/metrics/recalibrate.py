@@ -86,7 +86,8 @@ class _Method:
 
 
 def _chosen(p: Array, y: Array, w: Array, names: Sequence[str]) -> tuple[str, str]:
-    """The method with the least held-out loss, and that in words."""
+    """The method with the least held-out loss, and that in words. One with more parameters is taken where its gain is
+    larger than its standard error (as Breiman et al. 1984, "Classification and regression trees", section 3.4.3)."""
     fold_N = stream(0, "calibration folds").permutation(len(y)) % FOLDS
     losses = {name: np.empty(len(y)) for name in names}
     for fold in range(FOLDS):
@@ -96,7 +97,11 @@ def _chosen(p: Array, y: Array, w: Array, names: Sequence[str]) -> tuple[str, st
             found = method.apply(p[held], method.fit(p[fits], y[fits], w[fits]))
             loss_N[held] = -np.log(np.clip(found[np.arange(len(found)), y[held]], 1e-15, 1))
     mean = {name: float(np.average(loss_N, weights=w)) for name, loss_N in losses.items()}
-    best = min(names, key=lambda name: mean[name])  # of equals the simplest, which comes first
+    best = names[0]
+    for name in names[1:]:  # from simple to less so: more parameters have to show that they help
+        gain_N = w * (losses[best] - losses[name])
+        if gain_N.mean() > gain_N.std() / len(gain_N) ** 0.5:
+            best = name
     told = ", ".join(f"{name} {loss:.4g}" for name, loss in mean.items())
     return best, f"log loss on held-out calibration rows: {told}"
 
