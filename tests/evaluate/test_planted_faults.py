@@ -22,3 +22,14 @@ def test_a_planted_fault_is_found_and_its_clean_twin_is_not(fault: Any) -> None:
 
 def test_every_check_has_a_fault() -> None:
     assert set(CHECKS) <= {fault.check for fault in FAULTS}
+
+
+def test_what_only_linear_models_take_for_wrong_labels_is_not_claimed() -> None:
+    """Labels are wrong in training rows alone: the model's own answers, about rows that are right, do not bear it out."""
+    columns = people(0, certain=4.0)
+    train = clean(0).ready.split.train
+    columns["won"][train[::9]] = np.where(columns["won"][train[::9]] == "yes", "no", "yes")
+    entries = check("honesty")(world(columns, {"won": "binary"}, 0).judged())
+    (flag,) = (entry for entry in entries if entry.metric == "label_noise_flag")
+    assert flag.status == "not_applicable"
+    assert "do not bear it out" in str(flag.reason)
