@@ -181,9 +181,9 @@ median over the seeds.{notes}
 |---|---|---|---|---|---|{rule}|"""
 
 NOTES = {
-    "901997c": """ Runs of these commits had one thread each and shared two cores with other work, so that budgets of wall
-seconds bought fewer processor seconds of fitting than on an idle machine, and less was allowed. fashion-mnist has not
-been run yet.""",
+    "901997c": """ Runs of these commits had one thread each and shared two cores with other work, so that budgets of
+wall seconds bought fewer processor seconds of fitting than on an idle machine, and less was allowed. fashion-mnist has
+not been run yet.""",
 }
 """What must be said of results by a commit that they were measured with."""
 

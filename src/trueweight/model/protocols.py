@@ -135,3 +135,4 @@ class Predictor(Protocol):
     def from_state(cls, state: State, signature: Signature) -> Predictor:
         """The inverse of :meth:`state`."""
         ...
+

@@ -89,7 +89,9 @@ class RowStem(nn.Module):
     mean_C: Tensor
     std_C: Tensor
 
-    def __init__(self, grid: tuple[int, ...], mean: Sequence[float], std: Sequence[float], width: int | None) -> None:
+    def __init__(
+        self, grid: tuple[int, ...], mean: Sequence[float], std: Sequence[float], width: int | None
+    ) -> None:
         super().__init__()
         high, wide = grid
         self.register_buffer("mean_C", torch.tensor(mean), persistent=False)

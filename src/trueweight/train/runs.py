@@ -149,7 +149,7 @@ _WORDS = {"running": "unfinished", "partial": "partial", "finished": "finished"}
 
 
 def _state(folder: Path) -> str | None:
-    """ "running" (also after a kill), "partial" or "finished"; None if nothing has begun."""
+    """"running" (also after a kill), "partial" or "finished"; None if nothing has begun."""
     path = folder / "run.json"
     return str(read_json(path)["state"]) if path.is_file() else None
 
