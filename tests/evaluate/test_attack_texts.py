@@ -122,7 +122,7 @@ def test_texts_are_written_anew_with_the_spaces_that_belong_to_them() -> None:
 
 def test_nothing_is_changed_unasked_or_where_there_are_no_words() -> None:
     (entry,) = text_attacks(letters())
-    assert (entry.status, entry.metric) == ("not_run", "text_attack")
+    assert (entry.status, entry.metric) == ("not_applicable", "text_attack")
     rng = np.random.default_rng(0)
     wish = {"targets": {"won": "binary"}, "evaluate": {"robustness": {"text_attack": {"words": 2}}}}
     (entry,) = text_attacks(judged({"x": rng.normal(size=90), "won": rng.choice(["yes", "no"], 90)}, wish))

@@ -54,7 +54,7 @@ def test_the_drop_is_what_theory_says() -> None:
     """Of a model that is right, the rmse after shuffling a column of weight w and spread 1 is w times the root of 2."""
     table, truth = rows(2000)
     found = importance_of(shuffle(Line(WEIGHTS), table, 0), "y", truth, METRICS["rmse"])
-    assert list(found.columns)[:3] == ["a", "b", "c"] and found.score == 0.0 and found.n == 1500
+    assert list(found.columns)[:3] == ["a", "b", "c"] and found.score == 0.0 and found.n == 800
     for name, weight in WEIGHTS.items():
         drop = found.columns[name]
         assert drop.value == pytest.approx(weight * np.sqrt(2), rel=0.06)
@@ -120,4 +120,4 @@ def _first(table: Table, truth: Truth, count: int) -> tuple[Table, Truth]:
 def test_work_is_bounded_by_counts() -> None:
     table = Table.of({"a": np.zeros(50_000)})
     assert len(chosen_rows(table, Line({"a": 1.0}).signature, 8, 0)) == 1500
-    assert len(chosen_rows(table, Line({"a": 1.0}).signature, 240, 0)) == 100
+    assert len(chosen_rows(table, Line({"a": 1.0}).signature, 240, 0)) == 50

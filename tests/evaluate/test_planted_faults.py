@@ -3,14 +3,18 @@
 The curves over strength, on 100 seeds, are a benchmark: ``docs/planted-faults.md``."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from trueweight.evaluate.checks import CHECKS
+from trueweight.evaluate.label_noise import _by_the_model, _denied
 
-FAULTS = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "faults.py"))["FAULTS"]
+PLANTED = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "faults.py"))
+FAULTS = PLANTED["FAULTS"]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -22,3 +26,13 @@ def test_a_planted_fault_is_found_and_its_clean_twin_is_not(fault: Any) -> None:
 
 def test_every_check_has_a_fault() -> None:
     assert set(CHECKS) <= {fault.check for fault in FAULTS}
+
+
+def test_the_model_itself_bears_out_wrong_labels_that_are_there_and_no_others() -> None:
+    for wrong, denied in ((0.0, True), (0.1, False)):
+        columns = PLANTED["people"](0, certain=4.0)
+        flipped = PLANTED["some"](0, len(columns["won"]), wrong)
+        columns["won"] = np.where((columns["won"] == "yes") ^ flipped, "yes", "no")
+        judging = PLANTED["world"](columns, {"won": "binary"}, 0).judged()
+        held = replace(_by_the_model(judging)["won"], by="linear models")
+        assert (_denied(judging, held, "won") is not None) == denied

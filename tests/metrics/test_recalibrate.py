@@ -39,11 +39,38 @@ def test_a_known_beta_map_is_found() -> None:
     assert found.parameters == pytest.approx((0.6, 1.5, -0.4), abs=0.08)
 
 
-@pytest.mark.parametrize("method", ["temperature", "beta"])
+@pytest.mark.parametrize("true", [(1.3, 0.4), (0.8, -0.2)])
+def test_a_known_adaptive_temperature_is_found(true: tuple[float, float]) -> None:
+    z, _ = logits(40_000, 1, 5)
+    p = softmax(2 * z)
+    right = METHODS["adaptive"].apply(p, true)
+    y = (right.cumsum(1) > np.random.default_rng(2).random((len(p), 1))).argmax(1)
+    found = learn_recalibration(p, y, None, "adaptive", binary=False)
+    assert found.parameters == pytest.approx(true, abs=0.05)
+    assert METHODS["adaptive"].apply(p, (1.7, 0.0)) == pytest.approx(METHODS["temperature"].apply(p, (1.7,)))
+
+
+def test_sure_and_unsure_rows_are_put_right_at_once() -> None:
+    """Wrong labels make sure answers too sure, and the model is too modest about others: no one temperature fits."""
+    z, y = logits(6000, 8, 10)
+    rng = np.random.default_rng(0)
+    y = np.where(rng.random(6000) < 0.05, rng.integers(0, 10, 6000), y)
+    p = softmax(z * np.where(np.arange(6000) % 2, 0.7, 1.0)[:, None] * np.linspace(0.6, 3, 6000)[:, None])
+    mixed = rng.permutation(6000)
+    early, late, ones = mixed[:2000], mixed[2000:], np.ones(4000)
+    found = {m: learn_recalibration(p[early], y[early], None, m, binary=False) for m in ("temperature", "auto")}
+    left = {m: loss(recalibrated(p[late], one), y[late], ones) for m, one in found.items()}
+    assert found["auto"].method == "adaptive"
+    assert left["auto"] < left["temperature"] - 0.02
+
+
+@pytest.mark.parametrize("method", ["temperature", "adaptive", "beta"])
 def test_no_neighbour_has_less_loss(method: str) -> None:
     z, y = logits(200, 3)
     w = np.random.default_rng(0).uniform(0.1, 3, 200)
     p = softmax(2.2 * z + np.array([0.0, 0.4]))
+    if method == "adaptive":
+        y[::15] = 1 - y[::15]  # wrong labels lead away from the bounds of its exponent
     best = METHODS[method].fit(p, y, w)
     least = loss(METHODS[method].apply(p, best), y, w)
     for place in range(len(best)):
@@ -56,13 +83,14 @@ def test_no_neighbour_has_less_loss(method: str) -> None:
 def test_the_order_of_rows_and_the_most_probable_class_stay() -> None:
     z, y = logits(500, 4)
     p = softmax(3 * z)
-    for method in ("temperature", "beta"):
+    for method in ("temperature", "adaptive", "beta"):
         found = recalibrated(p, learn_recalibration(p, y, None, method, binary=True))
         assert np.array_equal(np.argsort(found[:, 1], kind="stable"), np.argsort(p[:, 1], kind="stable"))
         np.testing.assert_allclose(found.sum(1), 1)
     z, y = logits(500, 5, 6)
-    many = recalibrated(softmax(3 * z), learn_recalibration(softmax(3 * z), y, None, "auto", binary=False))
-    assert np.array_equal(many.argmax(1), z.argmax(1))
+    for method in ("auto", "adaptive"):
+        many = recalibrated(softmax(3 * z), learn_recalibration(softmax(3 * z), y, None, method, binary=False))
+        assert np.array_equal(many.argmax(1), z.argmax(1))
 
 
 def test_auto_does_not_hurt_and_helps_where_there_is_need() -> None:
@@ -90,7 +118,7 @@ def test_where_nothing_can_be_learnt_nothing_changes(rows: int, labels: int, why
 
 def test_rows_that_can_be_told_apart_keep_parameters_finite() -> None:
     p = np.stack([1 - np.linspace(0, 1, 100), np.linspace(0, 1, 100)], axis=1)
-    for method in ("temperature", "beta"):
+    for method in ("temperature", "adaptive", "beta"):
         found = learn_recalibration(p, (p[:, 1] > 0.5).astype(np.int64), None, method, binary=True)
         assert np.isfinite(found.parameters).all()
         assert np.isfinite(recalibrated(p, found)).all()

@@ -82,16 +82,21 @@ def run(request: Request, stages: Stages, *, out: Path | None, resume: bool, pla
         donors = [] if older is None else networks_in(older.predictor)
         energy.idle_until_now(wait=ready.spec.train.device in ("auto", "cuda"))
         stages.end("opening the run")
-        fitted = fit(ready, the_run.folder, known, donors, on_encoded=lambda: stages.end("encoding"))
+        with Meter() as fitting:
+            fitted = fit(ready, the_run.folder, known, donors, on_encoded=lambda: stages.end("encoding"))
         spent = energy.lap("train")
-        baselines, followed = _baselines(ready, fitted, known, the_run)
-        judged = _judge(ready, fitted, baselines, the_run, sealed)
+        with Meter() as rivals:
+            baselines, followed = _baselines(ready, fitted, known, the_run)
+        with Meter() as judgement:
+            judged = _judge(ready, fitted, baselines, the_run, sealed)
+        parts = {"fit": fitting, "baselines": rivals, "judge": judgement}
         entries = [
             *judged.entries,
             *data_entries(ready, digest),
             *_fit_entries(fitted),
             *stages.entries(),
             *meter.reading().entries("train"),
+            *(entry for work, part in parts.items() for entry in part.reading().seconds(work)),
             *spent,
             *energy.lap("judge"),
         ]

@@ -42,7 +42,7 @@ DRAWS = 200
 LEVEL = 0.95
 
 _SENSED = ("image", "audio", "text", "timeseries")
-MOST_SENSED, MOST_PLAIN, MOST_JUDGED, FEWEST = 2_400, 24_000, 1_500, 40
+MOST_SENSED, MOST_PLAIN, MOST_JUDGED, FEWEST = 2_400, 12_000, 1_500, 40
 """Rows that may be answered in all, where cells are files, texts or series and where not; rows to judge by at most and
 at least."""
 

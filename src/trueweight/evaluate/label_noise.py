@@ -40,8 +40,13 @@ BETTER = 2.0
 GATHERED = 0.05
 """Chance of taking errors that lie anywhere for gathered ones."""
 
+SEEN_TOO = 0.25
+"""Chance up to which the model's own answers, about fewer rows, count as seeing what linear models see."""
+
 SUSPECTS = 200
 """Most rows that are listed."""
+
+_OWN = "the model's, on judged and validation rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ def label_noise(judging: Judging, refits: Refits | None) -> tuple[list[Entry], l
             continue
         floor, case_N = looked
         level = LEVEL / len(judging.truths)
-        if floor.p <= level and (missed := _missed(judging, floor, case_N)):
+        if floor.p <= level and (missed := _missed(judging, floor, case_N) or _denied(judging, held[target], target)):
             entries.append(unlooked("label_noise_flag", missed, judging.ask, target))
             continue
         entries += _entries(target, floor, len(case_N), held[target].by, level, judging.ask)
@@ -103,6 +108,20 @@ def _missed(judging: Judging, floor: Floor, case_N: np.ndarray) -> str | None:
     if 0.5 * erfc(gathered / sqrt(2)) > GATHERED / tests:
         return None
     return "errors gather where features are alike: the answers miss something, and labels cannot be held against them"
+
+
+def _denied(judging: Judging, held: _Held, target: str) -> str | None:
+    """Why labels cannot be judged by linear models: the model itself, about fewer rows, sees nothing of it.
+
+    What looks like wrong labels to a linear model may be what only the model has understood.
+    """
+    if held.by == _OWN:
+        return None
+    rng = stream(judging.ask.seed, f"label noise, the model's own {target}")
+    looked = _looked(_by_the_model(judging)[target], rng)
+    if isinstance(looked, str) or looked[0].p <= SEEN_TOO:
+        return None
+    return "to linear models some labels look wrong, but the model's own answers do not bear it out"
 
 
 def suspicious_rows(judging: Judging, suspicious: Sequence[Suspicious]) -> bytes:
@@ -214,7 +233,7 @@ def _by_the_model(judging: Judging) -> dict[str, _Held]:
             extra = _truths(judging)[target].take(more)
             answer, truth = _joined(answer, late[target]), _both(truth, extra)
             case_N = np.concatenate([cases, more])
-        found[target] = _Held(answer, truth, case_N, "the model's, on judged and validation rows")
+        found[target] = _Held(answer, truth, case_N, _OWN)
     return found
 
 

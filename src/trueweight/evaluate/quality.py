@@ -43,7 +43,7 @@ class Ask:
         return min(self.evaluate.interval.n_resamples, max(LEAST_DRAWS, DRAWN_ROWS // max(1, rows)))
 
 
-DRAWN_ROWS = 20_000_000
+DRAWN_ROWS = 10_000_000
 LEAST_DRAWS = 200
 """Enough for the ends of a 95 % interval to be known to about a tenth of its width."""
 

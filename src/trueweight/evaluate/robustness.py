@@ -50,7 +50,7 @@ FAMILIES: tuple[Family, ...] = (NUMBERS, CATEGORIES, DATES, SETS, VECTORS, TEXTS
 ROWS = 500
 """Judged rows that are changed, at most."""
 
-FEWER = {"texts": 200, "pictures": 200, "sounds": 100, "series": 200}
+FEWER = {"texts": 120, "pictures": 200, "sounds": 100, "series": 200}
 """The same, where a table has columns of a sense."""
 
 PIXELS = 2**19

@@ -3,7 +3,7 @@
 Every map keeps the order of the rows of a yes-no target, and the most probable class of others.
 
 Shape suffixes:
-    N  rows    C  classes    K  coefficients
+    N  rows    C  classes
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from trueweight.metrics.temperature import TINY, adapted, fit_adaptive, fit_temperature, tempered
 from trueweight.seeds import stream
 
 __all__ = ["METHODS", "Recalibration", "learn_recalibration", "recalibrated"]
@@ -22,11 +23,6 @@ FEWEST = 40
 """Labelled calibration rows below which nothing is learnt: a temperature of fewer is mostly chance."""
 
 FOLDS = 5
-TINY = 1e-6
-"""Added to probabilities before their logarithm is taken: what float32 leaves of 1 - p is not known better."""
-
-LEAST, MOST = 0.1, 10.0
-"""Of 1 / temperature. Beyond, the calibration rows are too few or all right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +30,9 @@ class Recalibration:
     """What one target's probabilities are put through."""
 
     method: str
-    """"none", "temperature" or "beta"."""
+    """"none", "temperature", "adaptive" or "beta"."""
     parameters: tuple[float, ...]
-    """() · the temperature · a, b, c of beta calibration."""
+    """() · the temperature · temperature and exponent of adaptive scaling · a, b, c of beta calibration."""
     n: int
     """Labelled calibration rows."""
     reason: str = ""
@@ -51,13 +47,14 @@ def learn_recalibration(
     """The map for one target.
 
     "auto" takes the method with the least log loss on rows that did not fit it (5 folds of the calibration rows): none,
-    temperature, and for yes-no targets beta, whose three parameters also correct a model that says yes too often.
+    temperature, for more classes a temperature that grows with how sure an answer is, and for yes-no targets beta,
+    whose three parameters also correct a model that says yes too often.
 
     Args:
         probability_NC: Of the calibration rows; rows sum to 1.
         index_N: True classes; -1 for one that the model does not know, whose rows are left out.
         weight_N: Of the rows, or None for 1 each.
-        method: "auto", "none", "temperature" or "beta" (yes-no only).
+        method: "auto", "none", "temperature", "adaptive" or "beta" (yes-no only).
         binary: Whether it is a yes-no target.
         crossed: See :class:`Recalibration`.
     """
@@ -72,7 +69,7 @@ def learn_recalibration(
         return Recalibration("none", (), n, few, crossed)
     reason = "asked for"
     if method == "auto":
-        method, reason = _chosen(p, y, w, ["none", "temperature", *(["beta"] if binary else [])])
+        method, reason = _chosen(p, y, w, ["none", "temperature", "beta" if binary else "adaptive"])
     return Recalibration(method, METHODS[method].fit(p, y, w), n, reason, crossed)
 
 
@@ -89,7 +86,8 @@ class _Method:
 
 
 def _chosen(p: Array, y: Array, w: Array, names: Sequence[str]) -> tuple[str, str]:
-    """The method with the least held-out loss, and that in words."""
+    """The method with the least held-out loss, and that in words. One with more parameters is taken where its gain is
+    larger than its standard error (as Breiman et al. 1984, "Classification and regression trees", section 3.4.3)."""
     fold_N = stream(0, "calibration folds").permutation(len(y)) % FOLDS
     losses = {name: np.empty(len(y)) for name in names}
     for fold in range(FOLDS):
@@ -99,43 +97,17 @@ def _chosen(p: Array, y: Array, w: Array, names: Sequence[str]) -> tuple[str, st
             found = method.apply(p[held], method.fit(p[fits], y[fits], w[fits]))
             loss_N[held] = -np.log(np.clip(found[np.arange(len(found)), y[held]], 1e-15, 1))
     mean = {name: float(np.average(loss_N, weights=w)) for name, loss_N in losses.items()}
-    best = min(names, key=lambda name: mean[name])  # of equals the simplest, which comes first
+    best = names[0]
+    for name in names[1:]:  # from simple to less so: more parameters have to show that they help
+        gain_N = w * (losses[best] - losses[name])
+        if gain_N.mean() > gain_N.std() / len(gain_N) ** 0.5:
+            best = name
     told = ", ".join(f"{name} {loss:.4g}" for name, loss in mean.items())
     return best, f"log loss on held-out calibration rows: {told}"
 
 
 def _same(p: Array, parameters: Sequence[float]) -> Array:  # noqa: ARG001 - the form of every method
     return p
-
-
-def _logs(p: Array) -> Array:
-    return np.asarray(np.log(p.astype(np.float64) + TINY))
-
-
-def _tempered(p: Array, parameters: Sequence[float]) -> Array:
-    """softmax(log p / T): Guo et al. 2017, arXiv:1706.04599, on the logarithm of (blended) probabilities."""
-    z = _logs(p) / parameters[0]
-    z -= z.max(1, keepdims=True, initial=-np.inf)
-    e = np.exp(z)
-    return np.asarray(e / e.sum(1, keepdims=True))
-
-
-def _fit_temperature(p: Array, y: Array, w: Array) -> tuple[float, ...]:
-    """Least log loss, which is convex in 1 / T: Newton's steps inside a shrinking bracket."""
-    z, own = _logs(p), np.arange(len(y))
-    low, high, inverse = LEAST, MOST, 1.0
-    for _ in range(60):
-        q = _tempered(p, (1 / inverse,))
-        mean_N = (q * z).sum(1)
-        slope = float((w * (mean_N - z[own, y])).sum())
-        low, high = (inverse, high) if slope < 0 else (low, inverse)
-        curve = float((w * ((q * np.square(z)).sum(1) - np.square(mean_N))).sum())
-        after = inverse - slope / curve if curve > 0 else (low + high) / 2
-        after = after if low < after < high else (low + high) / 2
-        if abs(after - inverse) < 1e-9 * inverse:
-            break
-        inverse = after
-    return (1 / inverse,)
 
 
 def _beta_columns(p: Array) -> Array:
@@ -191,7 +163,8 @@ def _logistic(x: Array, y: Array, w: Array, free: Array) -> Array:
 
 METHODS: Mapping[str, _Method] = {
     "none": _Method(lambda p, y, w: (), _same),  # noqa: ARG005
-    "temperature": _Method(_fit_temperature, _tempered),
+    "temperature": _Method(fit_temperature, tempered),
+    "adaptive": _Method(fit_adaptive, adapted),
     "beta": _Method(_fit_beta, _beta),
 }
 """By the name that specs and bundles use."""

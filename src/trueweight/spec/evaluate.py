@@ -44,7 +44,7 @@ class ConformalSpec(Spec):
     those of split."""
 
 
-CalibrationName = Literal["auto", "temperature", "beta", "none"]
+CalibrationName = Literal["auto", "temperature", "adaptive", "beta", "none"]
 """How probabilities may be corrected."""
 
 
@@ -58,9 +58,9 @@ class EvaluateSpec(Spec):
     """How uncertain each number is."""
 
     calibration: dict[str, CalibrationName] | None = None
-    """Target to how its probabilities are corrected: temperature scaling, beta calibration (yes-no targets only), none,
-    or auto, which takes the one with the least loss on held-out calibration rows. Null: auto for all classes and
-    sets."""
+    """Target to how its probabilities are corrected: temperature scaling, a temperature that grows with how sure an
+    answer is (adaptive), beta calibration (yes-no targets only), none, or auto, which takes the one with the least loss
+    on held-out calibration rows. Null: auto for all classes and sets."""
 
     conformal: ConformalSpec | None = Field(default_factory=ConformalSpec)
     """Intervals around predicted numbers and sets of probable classes; null gives none."""

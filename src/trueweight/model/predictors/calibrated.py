@@ -15,12 +15,12 @@ from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
 
 __all__ = ["CalibratedPredictor", "put_through"]
 
-_PARAMETERS = {"none": 0, "temperature": 1, "beta": 3}
+_PARAMETERS = {"none": 0, "temperature": 1, "adaptive": 2, "beta": 3}
 
 
 @dataclass(frozen=True)
 class CalibratedPredictor:
-    """A node that puts its one member's probabilities through temperature scaling or beta calibration.
+    """A node that puts its one member's probabilities through a temperature, plain or adaptive, or beta calibration.
 
     Source: Guo et al. 2017, arXiv:1706.04599; Kull et al. 2017, "Beta calibration". It works on the logarithm of
     probabilities rather than on logits, so that a blend can be calibrated as a whole.
@@ -38,7 +38,7 @@ class CalibratedPredictor:
         for target, found in self.maps.items():
             usable = found.method in METHODS and len(found.parameters) == _PARAMETERS[found.method]
             # A temperature of 0 divides by it; a beta calibration may well leave one of its two sides out.
-            cold = found.method == "temperature" and found.parameters == (0.0,)
+            cold = found.method in ("temperature", "adaptive") and not found.parameters[:1] > (0.0,)
             if not usable or cold or not np.isfinite(found.parameters).all():
                 raise ValueError(f"no such calibration of {target!r}: {found.method!r} of {found.parameters}")
 
