@@ -307,13 +307,13 @@ def test_evaluate_prints_the_table_or_json(api: FakeApi, capsys: pytest.CaptureF
     told = capsys.readouterr()
     assert told.out.startswith("Test: 442 rows")
     assert "runs/c.evidence" in told.err
-    assert "About the data" not in told.err
+    assert "the checks found" not in told.err
     drifted = Entry(id="drift/drift_flag/other", axis="drift", metric="drift_flag", value=1, reason="other people")
     api.answers["evaluate"] = Evidence((*EVIDENCE, drifted))
     assert run(["evaluate", "runs/c.bundle", "later.csv", "--json"]) == 0
     told = capsys.readouterr()
     assert json.loads(told.out)["schema"] == 1
-    assert "About the data:\n  other people\n" in told.err
+    assert "What the checks found:\n  other people\n" in told.err
 
 
 @pytest.mark.parametrize(

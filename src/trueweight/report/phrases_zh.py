@@ -202,6 +202,8 @@ PHRASES: Mapping[str, str] = {
     "{actual} answered as {answered}": "{actual} 答为 {answered}",
     "score of {name}": "{name} 的分数",
     "seconds of {name}": "{name} 的秒数",
+    "wall seconds of {name}": "{name} 的用时（秒）",
+    "cpu seconds of {name}": "{name} 的处理器时间（秒）",
     "seconds of the check {name}": "检查 {name} 的秒数",
     "seconds to the first step of {name}": "{name} 到第一步的秒数",
     "steps of {name}": "{name} 的步数",
