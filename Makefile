@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+RIVALS := .venv-rivals
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 PINS := -c requirements/core.txt -c requirements/test.txt -c requirements/bench.txt
@@ -13,7 +14,7 @@ NAME ?= tables
 export DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench clean
+.PHONY: help demo test test-slow check bench rivals clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,11 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.core
 
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.test
 	$(PIP) --requirement requirements/bench.txt
+	@touch $@
+
+$(RIVALS)/.done: requirements/rivals.txt
+	$(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/python -m pip --disable-pip-version-check install --quiet --requirement requirements/rivals.txt
 	@touch $@
 
 demo: $(VENV)/.core ## train on a real data set and ask for one prediction
@@ -53,5 +59,7 @@ check: $(VENV)/.test ## lint, types, and the tests until the first failure
 bench: $(VENV)/.bench ## measure: make bench NAME=tables DATA=folder/with/data
 	$(BIN)/python -m benchmarks $(NAME)
 
+rivals: $(RIVALS)/.done ## install the frameworks that make bench NAME=race compares with, in a venv of their own
+
 clean: ## forget the virtual environment and everything built
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(RIVALS) build dist

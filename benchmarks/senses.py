@@ -231,11 +231,7 @@ def render(runs: list[dict[str, object]]) -> str:
     """The page for the docs: of each task and seed the newest run."""
     rows = pd.DataFrame(runs).reindex(columns=_KEPT).drop_duplicates(["task", "alone", "seed"], keep="last")
     said = {key: ", ".join(sorted(set(rows[key]))) for key in ("date", "machine", "identity")}
-    lines = [
-        HEAD.format(
-            dates=said["date"], machines=said["machine"], identities=said["identity"]
-        )
-    ]
+    lines = [HEAD.format(dates=said["date"], machines=said["machine"], identities=said["identity"])]
     for task in TASKS:
         part = rows[(rows.task == task.name) & rows.alone.isna()]
         if part.empty:
