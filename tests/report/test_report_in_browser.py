@@ -3,54 +3,16 @@
 Skipped where there is no Chromium. Another one than that on the path is named by TRUEWEIGHT_CHROMIUM.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.report.in_browser import CHROMIUM, CONTRAST, NAMELESS, TOO_WIDE, WIDTHS, opened, wrong_with
 
 from trueweight.report.page import html_report
 
-CHROMIUM = os.environ.get("TRUEWEIGHT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-WIDTHS = (390, 1280)
-
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt install chromium")
-
-CONTRAST = """() => {
-  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-  const rgba = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data]; };
-  const channel = v => v / 255 <= .03928 ? v / 255 / 12.92 : ((v / 255 + .055) / 1.055) ** 2.4;
-  const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
-  const behind = element => {
-    for (let e = element; e; e = e.parentElement) {
-      const found = rgba(getComputedStyle(e).backgroundColor);
-      if (found[3] === 255) return found;
-    }
-    return [255, 255, 255];
-  };
-  const poor = [];
-  for (const element of document.querySelectorAll('body *')) {
-    const own = [...element.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-    const box = element.getBoundingClientRect(), style = getComputedStyle(element);
-    if (!own || !box.width || style.visibility === 'hidden' || element.closest('.away, .skip')) continue;
-    const text = rgba(element instanceof SVGElement ? style.fill : style.color);
-    const [a, b] = [light(text), light(behind(element))].sort((x, y) => y - x);
-    const ratio = (a + .05) / (b + .05);
-    if (ratio < 4.5) poor.push(element.textContent.slice(0, 40) + ' ' + ratio.toFixed(2));
-  }
-  return poor;
-}"""
-"""Texts whose contrast is below 4.5 : 1, by the definition of WCAG 2.1."""
-
-NAMELESS = """() => [...document.querySelectorAll('button, a, summary, svg[role=img], [role=dialog]')]
-  .filter(e => !(e.getAttribute('aria-label') || e.textContent).trim()).map(e => e.outerHTML.slice(0, 80))"""
-
-TOO_WIDE = """() => [...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll, .away, .track, .scale'))
-  .filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"""
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
@@ -68,26 +30,10 @@ def file(request, subject, tmp_path) -> Path:
     return path
 
 
-def opened(browser, file: Path, width: int, **more: Any) -> tuple[Any, list[str]]:
-    page, noise = browser.new_page(viewport={"width": width, "height": 844}, **more), []
-    page.on("console", lambda message: noise.append(message.text))
-    page.on("pageerror", lambda error: noise.append(str(error)))
-    page.on("request", lambda request: noise.append(request.url) if not request.url.startswith("file:") else None)
-    page.goto(file.as_uri())
-    return page, noise
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_it_fits_is_silent_named_and_readable(browser, file, width, scheme):
-    page, noise = opened(browser, file, width, color_scheme=scheme)
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(TOO_WIDE) == []
-    assert page.evaluate(NAMELESS) == []
-    assert page.evaluate(CONTRAST) == []
-    assert noise == []
-    page.close()
+    assert wrong_with(browser, file, width, scheme) == {}
 
 
 def test_the_answers_are_on_the_first_screen_of_a_desk_and_of_a_phone(browser, file):
