@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks import planted_real
 from benchmarks.faults import FAULTS, ROWS, Fault
 
 from trueweight.files import write_atomic
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "planted_faults.json"
+REAL = planted_real.RESULTS
 PAGE = HERE.parent / "docs" / "planted-faults.md"
 README = HERE.parent / "README.md"
 BEGIN, END = "<!-- planted faults: begin -->", "<!-- planted faults: end -->"
@@ -134,7 +136,8 @@ def render(content: dict[str, Any]) -> None:
     seeds = max((found(known, 0.0)[1] for known in kept.values()), default=0)
     summary = table(kept)
     head = HEAD.format(measured=content["measured"], by=content["by"], rows=ROWS, seeds=seeds)
-    write_atomic(PAGE, (head + "\n".join([*summary, "", *curves(kept)]).rstrip() + "\n").encode())
+    real = planted_real.section(json.loads(REAL.read_text())) if REAL.exists() else []
+    write_atomic(PAGE, (head + "\n".join([*summary, "", *real, *curves(kept)]).rstrip() + "\n").encode())
     text = README.read_text(encoding="utf-8")
     if BEGIN in text:
         before, rest = text.split(BEGIN, 1)
