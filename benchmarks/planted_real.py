@@ -205,8 +205,9 @@ def section(kept: Mapping[str, int]) -> list[str]:
         f"The same faults in five real tables ({names}; {ROWS:,} rows at most),",
         f"{SEEDS} seeds each: in how many of them the check spoke up. A flag on the table as it is need not be a false",
         "alarm: nobody knows that such rows hold no such fault. Of full strength some are still small here: in titanic",
-        "rows are alike by chance, so copies do not stand out; where features tell few labels, wrong ones look like the",
-        "others; a model of breast_cancer is so often right that it may be surer; and its parts are too few rows.", "",
+        "rows are alike by chance, so copies do not stand out; where features tell few labels, wrong ones look like",
+        "the others; a model of breast_cancer is so often right that it may be surer; and its parts are too few rows.",
+        "",
         "| planted fault | table | weak | full | as it is |", "|---|---|---|---|---|",
     ]  # fmt: skip
     total = {"weak": [0, 0], "full": [0, 0], "clean": [0, 0]}
