@@ -75,5 +75,5 @@ def _spelled(difference: Difference, *, ascii: bool) -> str:
     decimals = digits_for((high - low) / 2, value)
     between = "..." if ascii else _ELLIPSIS
     ends = f"{signed(low, decimals, ascii=ascii)} {between} {signed(high, decimals, ascii=ascii)}"
-    same = "same rows" if difference.clusters is None else f"same rows in {difference.clusters} groups"
+    same = "same rows" if difference.clusters is None else f"same rows in {counted(difference.clusters, 'group')}"
     return f"{signed(value, decimals, ascii=ascii)} ({ends}), {same}{because}"
