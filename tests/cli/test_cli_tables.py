@@ -201,3 +201,15 @@ def test_energy_is_told_in_plain_numbers(joules: float, told: str) -> None:
 def test_signs_that_take_two_places_are_aligned() -> None:
     lines = aligned([("年龄", "0.1"), ("a", "1000"), ("体重kg", "2")])
     assert lines == ["年龄      0.1", "a        1000", "体重kg      2"]
+
+
+def test_what_mistakes_cost_stands_in_the_table() -> None:
+    cost = score("calibration", "survived", "cost", 2.31, 2.0, 2.7)
+    half = score("calibration", "survived", "cost_at_half", 3.0, 2.5, 3.6)
+    lines = evidence_table(Evidence((*titanic(), cost, half))).splitlines()
+    assert lines[1:5] == [
+        "  roc_auc        0.831   0.790 … 0.870    0.820      0.500",
+        "  accuracy       0.810   0.770 … 0.850    0.800      0.680",
+        "  log_loss       0.440   0.390 … 0.490    0.450      0.630",
+        "  cost            2.31     2.00 … 2.70",
+    ]

@@ -31,6 +31,7 @@ def evidence_table(evidence: Evidence, *, kept: Mapping[str, Path] | None = None
     if not scores:
         return "\n".join(_not_run(evidence)) or "no scores"
     baselines = list(dict.fromkeys(_baseline(e) for e in evidence.select(axis="baseline")))
+    scores += evidence.select(axis="calibration", metric="cost")  # where the spec says what mistakes cost
     targets = list(dict.fromkeys(e.target for e in scores if e.target))
     rows: list[Sequence[str]] = [("", "", _level(scores), *baselines)]
     breaks: dict[int, str] = {}

@@ -174,6 +174,7 @@ PHRASES: Mapping[str, str] = {
     "{n} left out whose files are broken or missing, without other features": "略去文件损坏或缺失且没有其他特征的 {n}",
     "{n} row that repeats an earlier one dropped": "去掉与前面重复的 {n} 行",
     "{n} rows that repeat an earlier one dropped": "去掉与前面重复的 {n} 行",
+    "{names} left out: the index of the pandas frame that was written": "略去 {names}：它是所写 pandas 表格的索引",
     "{n} rows without a case left out": "略去没有案例的 {n} 行",
     "skipped files that are no {what}: {others}": "跳过不是{what}的文件：{others}",
     "spaces around column names were trimmed": "去掉了列名两端的空格",

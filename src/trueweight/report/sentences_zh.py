@@ -142,7 +142,7 @@ SENTENCES: Mapping[str, str] = {
     "by the picture {name}": "按图片 {name}",
     "test": "测试",
     "validation": "验证",
-    "about {share} of the labels of {target} look wrong ({low} to {high}): they contradict answers that are otherwise sure more often than chance explains; look at the rows in suspicious-rows.csv beside the bundle, the likeliest first": "{target} 的标签约有 {share} 看来是错的（{low} 至 {high}）：它们与原本有把握的答案相矛盾，多于偶然所能解释；请查看模型包旁边 suspicious-rows.csv 中的行，最可疑的在前",
+    "about {share} of the labels of {target} look wrong ({low} to {high}): they contradict answers that are otherwise sure more often than chance explains; look at the rows in suspicious-rows.csv in the folder NAME.evidence beside the bundle, the likeliest first": "{target} 的标签约有 {share} 看来是错的（{low} 至 {high}）：它们与原本有把握的答案相矛盾，多于偶然所能解释；请查看模型包旁边 NAME.evidence 文件夹里 suspicious-rows.csv 中的行，最可疑的在前",
     "errors gather where features are alike: the answers miss something, and labels cannot be held against them": "错误集中在特征相似之处：答案遗漏了什么，不能据此怀疑标签",
     "fewer than {least} labelled rows say little about wrong labels": "少于 {least} 行有标签的数据说明不了错误标签",
     "fewer than {least} labelled rows for {n} labels say little about wrong ones": "{n} 个标签只有少于 {least} 行有标签的数据，说明不了错误标签",
