@@ -133,6 +133,9 @@ def test_a_rule_goes_by_its_name() -> None:
     assert ruling.rule == "no leaks"
 
 
+NO = "not applicable"
+
+
 def sliced(*reasons: str | None) -> Evidence:
     """Slices a, b, …: measured where there is no reason, else not applicable."""
     return Evidence(tuple(
@@ -147,8 +150,8 @@ def sliced(*reasons: str | None) -> Evidence:
     [
         ((None, ONE_CLASS, None), True, f"all 2 slices keep to it; not judged: 'b' ({ONE_CLASS})"),
         ((None, ONE_CLASS), True, f"the only other slice keeps to it; not judged: 'b' ({ONE_CLASS})"),
-        ((None, ONE_CLASS, "too few"), False, f"1 of 2 slices do not: c: not applicable: too few; not judged: 'b' ({ONE_CLASS})"),
-        ((ONE_CLASS, ONE_CLASS), False, f"2 of 2 slices do not: a: not applicable: {ONE_CLASS}; b: not applicable: {ONE_CLASS}"),
+        ((None, ONE_CLASS, "too few"), False, f"1 of 2 slices do not: c: {NO}: too few; not judged: 'b' ({ONE_CLASS})"),
+        ((ONE_CLASS, ONE_CLASS), False, f"2 of 2 slices do not: a: {NO}: {ONE_CLASS}; b: {NO}: {ONE_CLASS}"),
         ((ONE_CLASS,), False, f"not applicable: {ONE_CLASS}"),
     ],
 )
