@@ -214,9 +214,9 @@ def _fails(asked: Asked) -> Answer:
     raised = [e for e in flags if e.value == 1]
     if raised:
         axes = [axis for axis in ("slices", "fairness") if any(e.axis == axis for e in raised)]
-        told = raised[:2] if len(axes) == 1 else [next(e for e in raised if e.axis == axis) for axis in axes]
+        first = raised[:2] if len(axes) == 1 else [next(e for e in raised if e.axis == axis) for axis in axes]
         # What to do about it stands below, under what to mind.
-        lines: list[Child] = [asked.facts.button(e, short((e.reason or "").split("; ")[0], 260)) for e in told]
+        lines: list[Child] = [asked.facts.button(e, short((e.reason or "").split("; ")[0], 260)) for e in first]
         return Answer("q.fails", words(f"fails.flag.{axes[0] if len(axes) == 1 else 'both'}"), tuple(lines), "bad")
     looked = any(e.value == 0 for e in flags)
     missing: tuple[Child, ...] = _weakest(asked) if looked else (_not_looked(asked, flags),)
