@@ -74,7 +74,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise VerifyError(f"{path.name} is missing", where=str(path.parent)) from None
     except (ValueError, UnicodeDecodeError) as error:
-        raise VerifyError(f"{path.name} is not valid JSON: {error}", where=str(path)) from None
+        raise VerifyError(f"this is not valid JSON: {error}", where=str(path)) from None
 
 
 def _refuse_constant(name: str) -> float:
@@ -124,6 +124,28 @@ def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def require_target(target: Path) -> None:
+    """Refuse before anything is done what could not be written afterwards.
+
+    Args:
+        target: The file to write; it need not be there yet.
+
+    Raises:
+        TrainError: It is a folder, its folder does not exist, or it may not be written to.
+    """
+    target = Path(os.path.realpath(target))  # a link stays a link
+    if target.is_dir():
+        raise TrainError(f"{target.name} is a folder", where=str(target.parent), hint="name a file in it")
+    if not target.parent.is_dir():
+        hint = f"make it first: mkdir -p {target.parent}"
+        raise TrainError(f"the folder {target.parent} does not exist", where=str(target), hint=hint)
+    # A file is replaced by a new one beside it; a device or a pipe is written to as it is.
+    written = target if target.exists() and not target.is_file() else target.parent
+    if not os.access(written, os.W_OK):
+        hint = "choose a folder you may write to, with --out or -o"
+        raise TrainError(f"no permission to write {target.name}", where=str(target.parent), hint=hint)
 
 
 TOO_LONG = "a name may have 255 bytes, and a path 4,096: choose a shorter one"

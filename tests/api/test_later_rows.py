@@ -1,6 +1,7 @@
 """Rows that come after training: none is lost, labels mean the same, groups and looks still count."""
 
 import logging
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from trueweight import api
 from trueweight.bundle.bundle import Bundle
 from trueweight.data.frames import from_frame
-from trueweight.errors import DataError
+from trueweight.errors import DataError, TrainError
 from trueweight.evidence.ledger import LEDGER, looks
+from trueweight.evidence.record import Evidence
 from trueweight.train.prepare import prepare
 
 FAST = {"model": {"preset": "fast"}, "evaluate": {"interval": {"n_resamples": 100}}}
@@ -50,7 +52,19 @@ def test_predict_loses_no_row_and_evaluate_says_so(
     assert "max_bad_rows" not in str(caught.value)  # which predict does not have
     with caplog.at_level(logging.WARNING, "trueweight.api"):
         assert api.evaluate(bundle, later, keep=False).find("quality/won/accuracy/other").n == 300
-    assert f"{name}: 1 unreadable rows were skipped" in caplog.text
+    assert f"{name}: 1 unreadable row was skipped" in caplog.text
+
+
+def test_a_full_disk_does_not_take_what_was_measured(make_table: Any) -> None:
+    bundle, found = api.train(make_table(120), spec=spec()), list[Evidence]()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(TrainError, match="no space left"):
+            api.evaluate(bundle, make_table(60, 1), measured=found.append)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found[0].find("quality/won/accuracy/other").n == 60
 
 
 @pytest.mark.parametrize("kind", ["bool", "float"])

@@ -1,6 +1,7 @@
 """Trueweight from Python: one call to train, the same kind of frame out as in, and nothing imported too early."""
 
 import inspect
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 import trueweight
+from trueweight.api.request import make_request
 from trueweight.errors import DataError, SpecError, TrainError, VerifyError
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
@@ -255,3 +257,25 @@ def test_verbs_stay_verbs() -> None:
     program += "from trueweight import train; from trueweight.train.loop import Step\n"
     program += "assert train is trueweight.train and callable(train) and callable(trueweight.evaluate)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("file", "named", "told"),
+    [
+        ("销售.csv", "model", "which '销售' is not: the model is called 'model'; --name chooses another"),
+        ("销售2024.csv", "2024", "which '销售2024' is not: the model is called '2024'"),
+        ("Ausgaben für März.csv", "Ausgaben-fur-Marz", None),
+        ("claims.csv", "claims", None),
+    ],
+)
+def test_a_name_that_had_to_be_changed_is_told(
+    file: str, named: str, told: str | None, make_table: Any, make_csv: Any, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    path = make_csv(tmp_path / file, make_table(60))
+    with caplog.at_level(logging.WARNING, "trueweight.api"):
+        assert make_request(path, "won", None, {}, [], None).spec.name == named
+        assert (told in caplog.text) if told else not caplog.text
+        caplog.clear()
+        assert make_request(path, "won", None, {"name": "shop"}, [], None).spec.name == "shop"
+        assert not caplog.text

@@ -4,6 +4,7 @@ import importlib
 import json
 import logging
 import os
+import resource
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ import trueweight
 from trueweight.cli.main import SECTIONS, cli, run
 from trueweight.errors import DataError, GateError, SpecError, TrainError, VerifyError
 from trueweight.evidence.record import Data, Entry, Evidence, Interval
+from trueweight.explain.record import Attribution, Change, Explanation, Explanations, Part, Weight
+from trueweight.explain.record import Curve as DependenceCurve
 from trueweight.files import locked
 from trueweight.progress import advance
 from trueweight.registry import KINDS, registry
@@ -60,6 +63,7 @@ class FakeApi(ModuleType):
         super().__init__("trueweight.api")
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.answers: dict[str, Any] = {"train": FakeBundle(), "load": FakeBundle(), "verify": FakeVerification()}
+        self.refuses: dict[str, BaseException] = {}
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_"):
@@ -70,7 +74,12 @@ class FakeApi(ModuleType):
             answer = self.answers[name]
             if isinstance(answer, BaseException):
                 raise answer
-            return answer() if callable(answer) else answer
+            answer = answer() if callable(answer) else answer
+            if measured := options.get("measured"):
+                measured(answer)
+            if name in self.refuses:  # once it has measured
+                raise self.refuses[name]
+            return answer
 
         return call
 
@@ -80,7 +89,15 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
     fake = FakeApi()
     monkeypatch.setitem(sys.modules, "trueweight.api", fake)
     monkeypatch.setattr(trueweight, "api", fake, raising=False)
-    for command in ("train", "predict", "evaluate", "diff", "verify", "show"):  # threads are not theirs to set here
+    for command in (
+        "train",
+        "predict",
+        "evaluate",
+        "explain",
+        "diff",
+        "verify",
+        "show",
+    ):  # threads are not theirs to set here
         monkeypatch.setattr(importlib.import_module(f"trueweight.cli.{command}"), "prepare_torch", lambda: None)
     level = logging.getLogger("trueweight").level
     yield fake
@@ -314,6 +331,73 @@ def test_evaluate_prints_the_table_or_json(api: FakeApi, capsys: pytest.CaptureF
     told = capsys.readouterr()
     assert json.loads(told.out)["schema"] == 1
     assert "What the checks found:\n  other people\n" in told.err
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Nothing can be written to any file, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def explanations() -> Explanations:
+    weights = (Weight("年龄", 0.25, None, "accuracy"), Weight("income", 0.125, None, "accuracy"))
+    share = Attribution(0, "1", 0.208, 0.5, (Part("年龄", (), "31"), Part("income", (), "2")), (-0.2, -0.092))
+    number = Attribution(0, "", 31.5, 30.0, (Part("income", (), "2"),), (1.5,))
+    curve = DependenceCurve("income", "1", (1.0, 9.0), (0.2, 0.7), (0.1, 0.6), (0.3, 0.8), (0.5, 0.5))
+    change = Change(0, "1", "0", (("income", "2", "3"),), 0.1)
+    entries = [("importance", "y", weights), ("shapley", "y", (share,)), ("occlusion", "z", (number,)),
+               ("dependence", "y", (curve,)), ("counterfactual", "y", (change,))]  # fmt: skip
+    return Explanations(tuple(Explanation(method, target, items) for method, target, items in entries))
+
+
+@pytest.mark.parametrize("name", ["why.json", "why.csv"])
+def test_what_was_explained_is_told_though_it_cannot_be_written(
+    name: str, api: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], full_disk: None
+) -> None:
+    api.answers["explain"] = explanations()
+    assert run(["explain", "b", "x.csv", "-o", str(tmp_path / name)]) == 4
+    told = capsys.readouterr()
+    assert "row 0: probability of 1: 0.208, usually 0.500" in told.out
+    assert told.err.startswith(f"error: {tmp_path}: no space left for {name}\n")
+    assert "kept in" not in told.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_explained(
+    api: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", "b", "x.csv", "-o", str(tmp_path / "nowhere" / "why.json")]) == 4
+    assert f"the folder {tmp_path / 'nowhere'} does not exist" in capsys.readouterr().err
+    assert not api.calls
+
+
+def test_explanations_are_read_whatever_the_answers_and_columns_are_called(
+    api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answers["explain"] = explanations()
+    assert run(["explain", "b", "x.csv"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:4] == [
+        "           accuracy   95 % interval",
+        "  年龄        0.250",
+        "  income      0.125",
+    ]
+    for said in ("  row 0: answer 31.5, usually 30", "  row 0: answer 1 would be 0 with income 2 → 3",
+                 "  income: probability of 1 from 0.2 at 1 to 0.7 at 9", "    年龄 31    −0.200"):  # fmt: skip
+        assert said in lines
+
+
+def test_what_was_measured_is_told_though_it_cannot_be_kept(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers["evaluate"] = EVIDENCE
+    api.refuses["evaluate"] = TrainError("no space left for 2026.json", where="c.evidence")
+    assert run(["evaluate", "runs/c.bundle", "later.csv"]) == 4
+    told = capsys.readouterr()
+    assert told.out.startswith("Test: 442 rows")
+    assert "error: c.evidence: no space left for 2026.json" in told.err
+    assert "kept in" not in told.err
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from trueweight.cli.tables import aligned, check_remarks, confusion_tables, data_remarks, evidence_table, remarks
+import pytest
+
+from trueweight.cli.tables import (
+    aligned,
+    check_remarks,
+    confusion_tables,
+    cost_line,
+    data_remarks,
+    evidence_table,
+    remarks,
+)
 from trueweight.evidence.record import Data, Entry, Evidence, Interval
 
 TEST = Data("sha256:0", "test")
@@ -168,3 +178,38 @@ def test_what_the_spec_names_and_the_rows_lack_is_said() -> None:
     assert check_remarks(Evidence(tuple(flags)), most=3, rest="in later.evidence") == [
         "  found 0", "  found 1", "  and 7 more: in later.evidence",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("joules", "told"),
+    [
+        (270.0, "270 J (140 … 540)"),
+        (3.21, "3.2 J (1.6 … 6.4)"),
+        (0.0027, "0.0027 J"),
+        (4.1e4, "11 Wh"),
+        (4e9, "1,100 kWh"),
+    ],
+)
+def test_energy_is_told_in_plain_numbers(joules: float, told: str) -> None:
+    ends = Interval(joules / 1.98, joules * 2, 0.95, "bounds")
+    spent = {"id": "cost/train/joules", "metric": "joules", "value": joules, "interval": ends, "status": "estimated"}
+    wall = Entry(id="cost/train/wall_seconds", axis="cost", metric="wall_seconds", value=3.0)
+    line = cost_line(Evidence((Entry(axis="cost", **spent), wall)))
+    assert f"training {told}" in line
+
+
+def test_signs_that_take_two_places_are_aligned() -> None:
+    lines = aligned([("年龄", "0.1"), ("a", "1000"), ("体重kg", "2")])
+    assert lines == ["年龄      0.1", "a        1000", "体重kg      2"]
+
+
+def test_what_mistakes_cost_stands_in_the_table() -> None:
+    cost = score("calibration", "survived", "cost", 2.31, 2.0, 2.7)
+    half = score("calibration", "survived", "cost_at_half", 3.0, 2.5, 3.6)
+    lines = evidence_table(Evidence((*titanic(), cost, half))).splitlines()
+    assert lines[1:5] == [
+        "  roc_auc        0.831   0.790 … 0.870    0.820      0.500",
+        "  accuracy       0.810   0.770 … 0.850    0.800      0.680",
+        "  log_loss       0.440   0.390 … 0.490    0.450      0.630",
+        "  cost            2.31     2.00 … 2.70",
+    ]

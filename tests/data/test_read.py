@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pyarrow as pa
 import pytest
-from pyarrow import csv, parquet
+from pyarrow import csv, feather, parquet
 
+from trueweight.data.frames import from_frame
 from trueweight.data.read import read_table
 from trueweight.data.source import arrow_stream
 from trueweight.data.table import Table
@@ -298,3 +300,27 @@ def test_no_thread_of_arrow_holds_a_python_function(tmp_path, monkeypatch, text,
     table = read(tmp_path, text.encode())
     assert list(zip(threads, functions, strict=True)) == tries
     assert len(table) == text.count(",") - 1
+
+
+@pytest.mark.parametrize("form", ["parquet", "feather"])
+def test_the_index_of_a_pandas_frame_is_no_column(tmp_path: Path, form: str) -> None:
+    frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "z"]}, index=[7, 3, 5])
+    written = pa.Table.from_pandas(frame)
+    assert "__index_level_0__" in written.column_names
+    stream = io.BytesIO()
+    parquet.write_table(written, stream) if form == "parquet" else feather.write_feather(written, stream)
+    told = "'__index_level_0__' left out: the index of the pandas frame that was written"
+    found = read(tmp_path, stream.getvalue(), f"rows.{form}")
+    assert (found.names, found.provenance.notes) == (["a", "b"], (told,))
+    assert from_frame(written).names == ["a", "b"]
+
+
+def test_a_column_is_an_index_only_where_pandas_says_so(tmp_path: Path) -> None:
+    plain = pa.table({"a": [1, 2], "__index_level_0__": [1, 2]})
+    kept = pa.Table.from_pandas(pd.DataFrame({"a": [1, 2]}, index=pd.Index([4, 5], name="customer")))
+    broken = plain.replace_schema_metadata({"pandas": "{"})
+    odd = plain.replace_schema_metadata({"pandas": '{"index_columns": [{"kind": "range"}, 3]}'})
+    alone = pa.Table.from_pandas(pd.DataFrame(index=[4, 5]))
+    names = [from_frame(table).names for table in (plain, kept, broken, odd, alone)]
+    both = ["a", "__index_level_0__"]
+    assert names == [both, ["a", "customer"], both, both, ["__index_level_0__"]]

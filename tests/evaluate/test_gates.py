@@ -11,6 +11,8 @@ from trueweight.bundle.detached import write_detached
 from trueweight.errors import SpecError, VerifyError
 from trueweight.evaluate.gates import judge_gates, rule_words
 from trueweight.evidence.record import Data, Entry, Evidence, Interval
+from trueweight.metrics.ranking import ONE_CLASS
+from trueweight.spec.gates import GateSpec
 from trueweight.spec.policy import load_policy, parse_policy
 
 TEST = Data("sha256:1", "test")
@@ -129,6 +131,36 @@ def test_a_sealed_test_set_passes_no_rule_on_it() -> None:
 def test_a_rule_goes_by_its_name() -> None:
     (ruling,) = judge_gates(parse_policy([{"name": "no leaks", "no_flags": "calibration"}]).gates, EVIDENCE)
     assert ruling.rule == "no leaks"
+
+
+NO = "not applicable"
+
+
+def sliced(*reasons: str | None) -> Evidence:
+    """Slices a, b, …: measured where there is no reason, else not applicable."""
+    return Evidence(tuple(
+        number("roc_auc", None, status="not_applicable", reason=reason, axis="slices", slice=name) if reason
+        else number("roc_auc", 0.8, 0.7, 0.9, axis="slices", slice=name)
+        for name, reason in zip("abcd", reasons, strict=False)
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reasons", "passed", "why"),
+    [
+        ((None, ONE_CLASS, None), True, f"all 2 slices keep to it; not judged: 'b' ({ONE_CLASS})"),
+        ((None, ONE_CLASS), True, f"the only other slice keeps to it; not judged: 'b' ({ONE_CLASS})"),
+        ((None, ONE_CLASS, "too few"), False, f"1 of 2 slices do not: c: {NO}: too few; not judged: 'b' ({ONE_CLASS})"),
+        ((ONE_CLASS, ONE_CLASS), False, f"2 of 2 slices do not: a: {NO}: {ONE_CLASS}; b: {NO}: {ONE_CLASS}"),
+        ((ONE_CLASS,), False, f"not applicable: {ONE_CLASS}"),
+    ],
+)
+def test_slices_of_one_class_have_nothing_to_rank(reasons: tuple[str | None, ...], passed: bool, why: str) -> None:
+    rule = {"target": "fraud", "metric": "roc_auc", "slice": "every", "at_least": 0.6}
+    (ruling,) = judge_gates([GateSpec.model_validate(rule)], sliced(*reasons))
+    assert (ruling.passed, ruling.why) == (passed, why)
+    alone = GateSpec.model_validate(rule | {"slice": "a"})
+    assert judge_gates([alone], sliced(*reasons))[0].passed == (reasons[0] is None)
 
 
 def test_every_mistake_of_a_policy_is_told_at_once(tmp_path: Path) -> None:

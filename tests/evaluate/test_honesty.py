@@ -278,7 +278,7 @@ def test_flipped_labels_are_found_and_the_rows_are_named_beside_the_bundle(seed:
     columns["won"] = np.where((columns["won"] == "yes") ^ wrong, "yes", "no")
     judging = judged(columns | {"key": np.arange(ROWS) + 5000}, data={"primary_key": "key"})
     entries = honesty(judging)
-    assert "suspicious-rows.csv" in raised(entries)["label_noise_flag"]
+    assert "suspicious-rows.csv in the folder NAME.evidence" in raised(entries)["label_noise_flag"]
     found = next(entry for entry in entries if entry.metric == "wrong_labels")
     assert found.interval is not None
     assert found.interval.low <= wrong.mean() <= found.interval.high

@@ -8,6 +8,7 @@ import pytest
 from trueweight.metrics.compare import paired, paired_all
 from trueweight.metrics.interval import estimate
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction
+from trueweight.metrics.ranking import ONE_CLASS
 from trueweight.metrics.registry import metric
 from trueweight.metrics.truth import Truth
 
@@ -113,7 +114,7 @@ def test_several_at_once_and_undefined_ones():
     area, loss = paired_all([metric("roc_auc"), metric("log_loss")], a, b, truth, seed=2)
     assert np.isnan(area.value)
     assert area.better == "not shown"
-    assert area.reason == "these rows do not define it"
+    assert area.reason == ONE_CLASS
     assert loss == paired(metric("log_loss"), a, b, truth, seed=2)
     interval = loss.interval()
     assert interval is not None

@@ -10,6 +10,7 @@ import scipy.stats
 from trueweight.metrics.beta import beta_cdf, clopper_pearson
 from trueweight.metrics.interval import estimate, estimates
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction
+from trueweight.metrics.ranking import ONE_CLASS
 from trueweight.metrics.registry import metric
 from trueweight.metrics.resample import Units, fewest_units
 from trueweight.metrics.truth import Truth
@@ -138,7 +139,7 @@ def test_rare_classes_and_few_rows_give_a_reason_instead_of_an_interval():
     assert found.reason == "5 rows are too few for a bootstrap"
     found = estimate(metric("roc_auc"), *binary(p, np.zeros(40)))
     assert np.isnan(found.value)
-    assert found.reason == "these rows do not define it (one class only?)"
+    assert found.reason == ONE_CLASS
     found = estimate(metric("roc_auc"), *binary(p, p > 0.5))
     assert found.value == 1
     assert found.reason == "every resample gave the same value, so the bootstrap says nothing"

@@ -10,6 +10,7 @@ import sklearn.metrics as sk
 from trueweight.errors import SpecError
 from trueweight.metrics.classes import confusion_matrix
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, SetPrediction, VectorPrediction
+from trueweight.metrics.ranking import ONE_CLASS
 from trueweight.metrics.registry import METRICS, metric, metrics_for
 from trueweight.metrics.truth import Truth
 
@@ -222,6 +223,17 @@ def test_more_classes_than_a_one_hot_matrix_would_bear():
 def test_without_positive_rows_there_is_no_curve(name: str):
     prediction = ClassPrediction(np.array([[0.3, 0.7], [0.6, 0.4]]), ("no", "yes"), binary=True)
     assert np.isnan(metric(name).compute(prediction, truth_of(np.array([0, 0]))))
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
+def test_without_other_rows_there_is_no_ranking_either(name: str):
+    """scikit-learn calls this average precision 1, whatever the model says."""
+    prediction = ClassPrediction(np.array([[0.3, 0.7], [0.6, 0.4]]), ("no", "yes"), binary=True)
+    found = metric(name).statistic(prediction, truth_of(np.array([1, 1])))
+    assert np.isnan(found.values(np.ones((1, 2)))).all()
+    assert found.reason == ONE_CLASS
+    mixed = metric(name).statistic(prediction, truth_of(np.array([1, 0])))
+    assert np.isnan(mixed.values(np.array([[2.0, 0.0]]))).all()  # a draw of positive rows alone
 
 
 def test_a_model_that_answers_nan_gets_no_score():

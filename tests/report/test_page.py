@@ -1,13 +1,15 @@
 """The page: nothing from elsewhere, nothing a user wrote becomes markup, every number opens, gaps are seen."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from trueweight.evidence.record import Evidence
+from trueweight.evidence.record import Entry, Evidence, Interval
 from trueweight.report.html import Html, el
 from trueweight.report.page import html_report
+from trueweight.report.subject import Later
 
 VOID = {"meta", "br", "hr", "col"}
 
@@ -99,8 +101,6 @@ def test_a_flag_is_on_the_first_screen_and_a_clean_one_is_not(subject, make_subj
 
 
 def test_what_two_checks_found_is_said_once(make_subject):
-    from trueweight.evidence.record import Entry
-
     def told(*metrics: str) -> str:
         facts = {"axis": "honesty", "target": "won"}
         flags = [Entry(id=f"honesty/{m}", metric=m, value=1, unit="flag", reason=m, **facts) for m in metrics]
@@ -116,8 +116,6 @@ def test_what_two_checks_found_is_said_once(make_subject):
 
 
 def test_declared_parts_are_one_plot_worst_first(subject, make_subject):
-    from dataclasses import replace
-
     accuracy = subject.evidence[0]
     many = [
         replace(
@@ -144,8 +142,6 @@ def test_what_was_not_looked_at_is_seen(subject):
 
 
 def test_better_or_worse_follows_the_metric(subject, make_subject):
-    from dataclasses import replace
-
     def told(metric: str) -> str:
         changed = [
             replace(e, depends_on=(f"comparison/t/{metric}/linear",)) if e.axis == "verdict" else e
@@ -157,9 +153,92 @@ def test_better_or_worse_follows_the_metric(subject, make_subject):
     assert "Not shown against the linear model" in told("accuracy")
 
 
-def test_numbers_are_not_asked_about_probabilities(subject, make_subject):
-    from dataclasses import replace
+def tile(subject, question: str) -> tuple[str, str]:
+    """A tile's colour and its text."""
+    found = re.findall(r'<article class="tile (\w+)"[^>]*>(.*?)</article>', html_report(subject), flags=re.DOTALL)
+    return next((tone, Page(text).text) for tone, text in found if question in text)
 
+
+def changed(subject, id: str, **changes):
+    return [replace(e, **changes) if e.id == id else e for e in subject.evidence]
+
+
+@pytest.mark.parametrize(("low", "high", "tone"), [(0.79, 0.83, "good"), (0.46, 0.72, "mind")])
+def test_a_wide_interval_is_marked(subject, make_subject, low: float, high: float, tone: str):
+    ends = Interval(low, high, 0.95, "bootstrap")
+    found = tile(make_subject(changed(subject, "quality/t/accuracy/test", interval=ends)), "How sure is that?")
+    assert found[0] == tone
+    assert ("wide interval" in found[1]) == (tone == "mind")
+
+
+@pytest.mark.parametrize(
+    ("gain", "told", "tone"),
+    [(0.0011, "Shown better than the linear model, by a very small amount", "mind"),
+     (0.0021, "Yes, better than the linear model", "good")],
+)  # fmt: skip
+def test_better_by_next_to_nothing_is_said_to_be_so(subject, make_subject, gain: float, told: str, tone: str):
+    """The linear model is right in 80 % of rows, which leaves 0.2: a hundredth of it is 0.002."""
+    ends = Interval(gain / 2, 2 * gain, 0.95, "paired bootstrap")
+    entries = changed(subject, "comparison/t/accuracy/linear", value=gain, interval=ends)
+    found = tile(make_subject(entries), "Is it better than a simple model?")
+    assert (found[0], told in found[1]) == (tone, True)
+
+
+def test_few_rows_and_numbers_without_interval_decide_nothing(subject, make_subject):
+    plain = [e for e in subject.evidence if e.axis != "slices"]
+    assert "Most often on" in tile(make_subject(plain), "On whom does it fail?")[1]
+    few = [replace(e, value=2.0) if e.axis == "confusion" else e for e in plain]  # 4 rows of each class
+    for entries in (few, [replace(e, interval=None) if "recall" in e.metric else e for e in plain]):
+        assert "Most often on" not in tile(make_subject(entries), "On whom does it fail?")[1]
+        assert "More rows of" not in tile(make_subject(entries), "What would help most?")[1]
+    looked = [replace(e, value=0) if e.metric == "worst_slice_flag" else e for e in subject.evidence]
+    assert "Weakest: colour =" in tile(make_subject(looked), "On whom does it fail?")[1]
+    for bare in ({"interval": None}, {"n": 9}):
+        none = [replace(e, **bare) if e.axis == "slices" and e.slice else e for e in looked]
+        assert "Weakest" not in tile(make_subject(none), "On whom does it fail?")[1]
+
+
+def test_fairness_has_a_heading_of_its_own(subject, make_subject):
+    unfair = Entry(id="fairness/t/fairness_flag/test", axis="fairness", metric="fairness_flag", value=1, reason="north")
+    groups, alike = "A group of rows fails more than chance explains", "It does not treat groups alike"
+    clean = [e for e in subject.evidence if not e.metric.endswith("flag")]
+    alone = tile(make_subject([*clean, unfair]), "On whom does it fail?")[1]
+    assert alike in alone
+    assert groups not in alone
+    both = tile(make_subject([*subject.evidence, unfair]), "On whom does it fail?")[1]
+    assert f"{groups}, and groups are not treated alike" in both
+    assert "north" in both
+
+
+def test_what_was_raised_later_is_on_the_first_screen(subject, make_subject):
+    def flag(reason: str) -> Evidence:
+        return Evidence((Entry(id="drift/t/x", axis="drift", metric="drift_flag", target="t", value=1, reason=reason),))
+
+    later = (Later("Ann", "2026-02-03T00:00:00Z", flag("old drift"), matches=True),
+             Later("Ann", "2026-03-04T00:00:00Z", flag("new drift"), matches=True),
+             Later("Ann", "2026-05-06T00:00:00Z", flag("of another model"), matches=False))  # fmt: skip
+    mind = html_report(make_subject(later=later)).partition('class="mind"')[2].partition("</ul>")[0]
+    assert mind.index("Measured later (2026-03-04): new drift") < mind.index("fails")  # of training
+    assert 'href="#later"' in mind
+    assert "old drift" not in mind
+    assert "of another model" not in mind
+    assert "后来测得（2026-03-04）：new drift" in html_report(make_subject(later=later), "zh")
+
+
+def test_one_is_told_as_one(make_subject):
+    places = ("groups", "twins")
+    one, two = (
+        first_screen(make_subject([
+            Entry(id=f"honesty/{at}", axis="honesty", metric=at, value=count, unit="rows") for at in places
+        ]))
+        for count in (1, 2)
+    )  # fmt: skip
+    assert "1 group has rows on both sides" in one
+    assert "1 of the test rows has the same features as a row" in one
+    assert "2 groups have rows on both sides" in two
+
+
+def test_numbers_are_not_asked_about_probabilities(subject, make_subject):
     def told(kind: str) -> str:
         known = subject.signature
         columns = {n: replace(f, type=kind) if f.role == "target" else f for n, f in known.columns.items()}
@@ -186,8 +265,6 @@ def test_the_same_evidence_gives_the_same_page(subject, make_subject):
 
 
 def test_a_page_of_many_facts_stays_small(subject, make_subject):
-    from dataclasses import replace
-
     many = [
         replace(subject.evidence[0], id=f"slices/t/accuracy/test/{i}", axis="slices", slice=f"s {i}")
         for i in range(800)

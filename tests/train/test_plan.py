@@ -60,6 +60,7 @@ def test_other_files_are_refused(tmp_path: Path):
     with pytest.raises(SpecError, match="not valid JSON") as caught:
         Plan.read(path)
     assert (caught.value.where, caught.value.hint) == (str(path), "give a run's plan.json")
+    assert str(caught.value).startswith(f"{path}: this is not valid JSON")  # its name is said once
     write_json(path, {"schema": 99, "members": []})
     with pytest.raises(SpecError, match="schema 99, we read 1"):
         Plan.read(path)

@@ -1,7 +1,7 @@
 """The golden path: one short function per verb. The command line and Python users call the same ones."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,8 +121,8 @@ def evaluate(
     bundle: "Bundle | str | Path | Any", source: Any, *, target: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None, classes: "Sequence[Any] | Mapping[str, Sequence[Any]] | None" = None,
     settings: Sequence[str] = (), out: str | Path | None = None, keep: bool = True, by: str = "unknown",
-    media_dir: str | Path | None = None,
-    allow: Sequence[str] = (),
+    media_dir: str | Path | None = None, allow: Sequence[str] = (),
+    measured: "Callable[[Evidence], object] | None" = None,
 ) -> "Evidence":  # fmt: skip
     """Measure a model on rows that it has not seen: a bundle, or any other model.
 
@@ -141,6 +141,7 @@ def evaluate(
         media_dir: As for :func:`predict`.
         by: Who measures, such as ``"Ann <ann@example.org>"``; kept with the facts.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
+        measured: Called with the facts before they are kept, so that a full disk does not take them.
 
     Raises:
         SpecError: A setting that makes no sense, or a model file that cannot be run.
@@ -151,21 +152,26 @@ def evaluate(
     from trueweight.bundle.detached import add_detached, evidence_folder, require_place
     from trueweight.data.digest import digest_rows
     from trueweight.evidence.ledger import record_known_look
+    from trueweight.metrics.words import counted
 
     if target is not None:
         from trueweight.api.foreign import Foreign, evaluate_foreign
 
         targets = [target] if isinstance(target, str) else list(target)
         asked = Foreign(bundle, source, targets, features, classes, list(settings))
-        return evaluate_foreign(asked, out=None if out is None else Path(out), keep=keep, by=by)
+        place = None if out is None else Path(out)
+        return evaluate_foreign(asked, out=place, keep=keep, by=by, measured=measured)
     opened = _opened(bundle, allow)
     if keep:
         require_place(evidence_folder(opened.path))
     table = _read_like(opened, source, **_media(media_dir))
     if skipped := table.provenance.skipped_rows:
-        _LOG.warning("%s: %d unreadable rows were skipped and are not in the scores", table.label, skipped)
+        told = counted(skipped, "unreadable row was skipped and is", "unreadable rows were skipped and are")
+        _LOG.warning("%s: %s not in the scores", table.label, told)
     record_known_look(opened.path.resolve().parent.parent, digest_rows(table), by=opened.name, purpose="evaluate")
     found = opened.evaluate(table)
+    if measured is not None:
+        measured(found)
     if keep:
         add_detached(opened.path, found, by=by)
     return found

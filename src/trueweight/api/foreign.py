@@ -4,7 +4,7 @@ Nothing is known of how the model was trained: no split, no baselines, no traini
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -68,7 +68,9 @@ class Foreign:
     settings: Sequence[str] = ()
 
 
-def evaluate_foreign(asked: Foreign, *, out: Path | None, keep: bool, by: str) -> Evidence:
+def evaluate_foreign(
+    asked: Foreign, *, out: Path | None, keep: bool, by: str, measured: Callable[[Evidence], object] | None = None
+) -> Evidence:
     """Measure somebody else's model.
 
     Args:
@@ -76,6 +78,7 @@ def evaluate_foreign(asked: Foreign, *, out: Path | None, keep: bool, by: str) -
         out: Folder of the evidence; beside the model where that is a file. None for a function: it is not kept.
         keep: Write it.
         by: Who measures.
+        measured: Called with the facts before they are written.
 
     Raises:
         SpecError: A mistake in the settings, or a model file that cannot be run.
@@ -100,6 +103,8 @@ def evaluate_foreign(asked: Foreign, *, out: Path | None, keep: bool, by: str) -
     silent = [name for name, one in tried.items() if gives_labels(one, signature.columns[name].type)]
     require_metrics(resolved)
     evidence = _measured(predictor, table, resolved, silent)
+    if measured is not None:
+        measured(evidence)
     if keep and folder is not None:
         digest = digest_file(Path(asked.model)) if model.kind == "onnx" else ""
         named = {"name": model.name, "kind": model.kind}

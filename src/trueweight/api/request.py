@@ -1,5 +1,7 @@
 """From what a caller gives (a file, a frame, a spec, a target, options) to a spec and a table."""
 
+import logging
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +16,13 @@ from trueweight.data.roles import read_options_of
 from trueweight.data.split import split_column_of
 from trueweight.data.table import Table
 from trueweight.errors import DataError, SpecError
-from trueweight.files import digest_bytes, safe_name
+from trueweight.files import digest_bytes, safe_name, shortened
 from trueweight.spec.data import DataSpec
 from trueweight.spec.load import load_spec, parse_spec
 from trueweight.spec.run import RunSpec
 from trueweight.spec.settings import parse_setting
+
+_LOG = logging.getLogger("trueweight.api")
 
 __all__ = ["Request", "as_cases", "asked_spec", "data_spec_of", "make_request", "read_source"]
 
@@ -107,7 +111,9 @@ def _guessed(data: Any, table: Table, targets: Sequence[str], settings: Sequence
                 f"column {name!r} cannot be a target: {guess.why}", where=table.label, hint="choose another --target"
             )
         heads[name] = {"type": guess.type, **guess.spec}
-    raw: dict[str, Any] = {"version": 1, "name": name_of(data, table), "targets": heads}
+    raw: dict[str, Any] = {"version": 1, "targets": heads}
+    if not any(setting.startswith("name=") for setting in settings):  # a name that is not used needs no word
+        raw["name"] = name_of(data, table)
     if table.provenance.names:
         raw["data"] = {
             "source": table.provenance.names[0] if len(table.provenance.names) == 1 else list(table.provenance.names)
@@ -128,9 +134,15 @@ def given_split(table: Table, targets: Sequence[str]) -> dict[str, Any] | None:
 
 
 def name_of(data: Any, table: Table) -> str:
-    """A run's name from its data: the first file's, without endings."""
-    stem = table.provenance.names[0].split(".")[0] if table.provenance.names else "model"
-    return safe_name(stem.replace("*", "")) if isinstance(data, str | Path | list | tuple) else "model"
+    """A run's name from its data: the first file's, without endings; says so where signs of it had to go."""
+    stem = table.provenance.names[0].split(".")[0].replace("*", "") if table.provenance.names else ""
+    if not stem or not isinstance(data, str | Path | list | tuple):
+        return "model"
+    name, letters = safe_name(stem), unicodedata.normalize("NFKD", stem)
+    if any(sign.isalnum() and not sign.isascii() for sign in letters):
+        told = "names of files are plain letters (a to z), digits, - and _, which %r is not: the model is called %r; "
+        _LOG.warning(told + "--name chooses another", shortened(stem, 60), name)
+    return name
 
 
 def read_source(

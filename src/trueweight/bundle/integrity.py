@@ -136,7 +136,7 @@ def parse_json(content: bytes, name: str) -> Any:
     try:
         return json.loads(content.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise VerifyError(f"{name} is not valid JSON: {error}", where=name) from None
+        raise VerifyError(f"this is not valid JSON: {error}", where=name) from None
 
 
 def _refuse(word: str) -> float:

@@ -1,13 +1,16 @@
 """``trueweight evaluate``: measure a bundle, or a model that was trained elsewhere, on rows it has not seen."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from trueweight.cli.bar import showing_progress
 from trueweight.cli.console import note, print_json
 from trueweight.cli.machine import leave_pandas_out, prepare_torch
+
+if TYPE_CHECKING:
+    from trueweight.evidence.record import Evidence
 
 __all__ = ["evaluate"]
 
@@ -46,25 +49,34 @@ def evaluate(
     """
     from trueweight import api
     from trueweight.bundle.detached import evidence_folder
-    from trueweight.cli.tables import evidence_table, remarks
 
     options = _options(bundle, source, model, foreign)
     prepare_torch()
     leave_pandas_out()
-    with showing_progress():
-        if model is not None:
-            evidence = api.evaluate(model, foreign["data"], by=by, **options)
-        else:
-            opened = api.load(bundle or Path(), allow=allow)
-            evidence = api.evaluate(opened, source, by=by, media_dir=media_dir)
     folder = evidence_folder(model or bundle or Path())
+    found: list[Evidence] = []
+    try:
+        with showing_progress():
+            if model is not None:
+                api.evaluate(model, foreign["data"], by=by, measured=found.append, **options)
+            else:
+                opened = api.load(bundle or Path(), allow=allow)
+                api.evaluate(opened, source, by=by, media_dir=media_dir, measured=found.append)
+    finally:  # told even where it cannot be kept: the disk may be full
+        for evidence in found:
+            _tell(evidence, folder, as_json=as_json)
+    note(f"kept in {folder}")
+
+
+def _tell(evidence: "Evidence", folder: Path, *, as_json: bool) -> None:
+    from trueweight.cli.tables import evidence_table, remarks
+
     if as_json:
         print_json(evidence.to_json())
     else:
         click.echo(evidence_table(evidence))
     if told := remarks(evidence, rest=f"in {folder}"):
         note("\n".join(told))
-    note(f"kept in {folder}")
 
 
 def _options(bundle: Path | None, source: str | None, model: Path | None, foreign: dict[str, Any]) -> dict[str, Any]:

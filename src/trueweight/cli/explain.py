@@ -50,21 +50,24 @@ def explain(
     """
     from trueweight import api
     from trueweight.cli.explained import explained_table
+    from trueweight.files import require_target
 
-    if output is not None and output.suffix.lower() not in (".json", ".csv"):
-        raise click.UsageError("explanations are written as .json or .csv: name a file that ends so")
+    if output is not None:
+        if output.suffix.lower() not in (".json", ".csv"):
+            raise click.UsageError("explanations are written as .json or .csv: name a file that ends so")
+        require_target(output)
     prepare_torch()
     leave_pandas_out()
     with showing_progress():
         opened = api.load(bundle, allow=allow)
         found = api.explain(opened, source, rows=rows, row=row, methods=methods, target=target, keep=keep)
-    if output is not None:
-        _write(found, output)
-        note(f"kept in {output}")
     if as_json:
         print_json(found.to_json())
     else:
         click.echo(explained_table(found))
+    if output is not None:  # last: a disk that is full must not take what was found
+        _write(found, output)
+        note(f"kept in {output}")
 
 
 def _write(found: "Explanations", output: Path) -> None:

@@ -84,7 +84,8 @@ def _item(item: Item) -> list[str]:
 
 
 def _attribution(item: Attribution) -> list[str]:
-    what = f"{item.output} {item.answer:.3f}" if item.output else f"{item.answer:.4g}"
+    # Of two classes it is always the positive one's probability, whichever is answered: "answer" would be wrong.
+    what = f"probability of {item.output}: {item.answer:.3f}" if item.output else f"answer {item.answer:.4g}"
     usual = f"{item.baseline:.3f}" if item.output else f"{item.baseline:.4g}"
     order = sorted(range(len(item.parts)), key=lambda i: -abs(item.values[i]))
     largest = abs(item.values[order[0]]) if order else 0.0
@@ -115,8 +116,8 @@ def _part(part: Part) -> str:
 def _curve(item: Curve) -> list[str]:
     low, high = min(item.mean), max(item.mean)
     at_low, at_high = (item.grid[item.mean.index(end)] for end in (low, high))
-    output = f"{item.output} " if item.output else ""
-    return [f"  {item.column}: {output}{low:.3g} at {_value(at_low)}, {high:.3g} at {_value(at_high)}"]
+    output = f"probability of {item.output} " if item.output else ""
+    return [f"  {item.column}: {output}from {low:.3g} at {_value(at_low)} to {high:.3g} at {_value(at_high)}"]
 
 
 def _value(value: object) -> str:
@@ -125,6 +126,6 @@ def _value(value: object) -> str:
 
 def _change(item: Change) -> str:
     if item.after is None:
-        return f"  row {item.row}: {item.before}; no change of up to four columns was found that turns it"
+        return f"  row {item.row}: answer {item.before}; no change of up to four columns was found that turns it"
     cells = " and ".join(f"{column} {before} → {after}" for column, before, after in item.cells)
-    return f"  row {item.row}: {item.before} would be {item.after} with {cells}"
+    return f"  row {item.row}: answer {item.before} would be {item.after} with {cells}"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.cells import cell_len
+
 from trueweight.evidence.record import Entry, Evidence
 from trueweight.files import shortened
 from trueweight.metrics.words import counted, digits_for, plain, shown
@@ -29,6 +31,7 @@ def evidence_table(evidence: Evidence, *, kept: Mapping[str, Path] | None = None
     if not scores:
         return "\n".join(_not_run(evidence)) or "no scores"
     baselines = list(dict.fromkeys(_baseline(e) for e in evidence.select(axis="baseline")))
+    scores += evidence.select(axis="calibration", metric="cost")  # where the spec says what mistakes cost
     targets = list(dict.fromkeys(e.target for e in scores if e.target))
     rows: list[Sequence[str]] = [("", "", _level(scores), *baselines)]
     breaks: dict[int, str] = {}
@@ -55,10 +58,12 @@ def aligned(rows: Sequence[Sequence[str]], *, left: int = 1, first: str = "", be
     Cells stand on one line each and are cut where nobody would read on: a label may be a megabyte.
     """
     rows = [[shortened(" ".join(cell.splitlines()), MOST_SIGNS) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(cell_len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
-        cells = [c.ljust(w) if n < left else c.rjust(w) for n, (c, w) in enumerate(zip(row, widths, strict=True))]
+        # Signs of Chinese, Japanese and Korean take two places each, so that a count of signs would not do.
+        gaps = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        cells = [c + gap if n < left else gap + c for n, (c, gap) in enumerate(zip(row, gaps, strict=True))]
         lines.append(first + between.join(cells))
     return lines
 
@@ -139,8 +144,14 @@ def _energy(entry: Entry) -> str:
     """Energy in a unit that suits it, with the ends between which it lies."""
     value = float(entry.value or 0)
     size, unit = next((s, u) for s, u in ((3.6e6, "kWh"), (3600.0, "Wh"), (1.0, "J")) if value >= s or u == "J")
-    ends = (entry.interval.low / size, entry.interval.high / size) if entry.interval else None
-    return f"{value / size:.2g} {unit}" + (f" ({ends[0]:.2g} … {ends[1]:.2g})" if ends else "")
+    low, high = (
+        (_two_digits(end / size) for end in (entry.interval.low, entry.interval.high)) if entry.interval else ("", "")
+    )
+    return f"{_two_digits(value / size)} {unit}" + (f" ({low} … {high})" if low else "")
+
+
+def _two_digits(value: float) -> str:
+    return plain(value, digits_for(None, value) - 1)
 
 
 ALL = "trueweight show BUNDLE --json"

@@ -1,6 +1,8 @@
 """The few things that are true of every table, wherever it came from: plain types, tidy names, a digest."""
 
 import hashlib
+import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -39,9 +41,29 @@ def tidy_names(names: Sequence[str], where: str) -> tuple[list[str], tuple[str, 
 
 
 def named(data: pa.Table, where: str) -> tuple[pa.Table, tuple[str, ...]]:
-    """A table with tidy names, and the notes of :func:`tidy_names`."""
+    """A table with tidy names and without the index of a pandas frame, and notes that say so."""
+    data, left_out = _without_index(data)
     names, notes = tidy_names(data.column_names, where)
-    return data.rename_columns(names), notes
+    return data.rename_columns(names), (*left_out, *notes)
+
+
+_UNNAMED = re.compile(r"__index_level_\d+__")
+
+
+def _without_index(data: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
+    """pandas writes an index without a name as a column: it numbers rows, and no model should learn from it.
+
+    An index that has a name is a column that somebody chose, and stays.
+    """
+    try:
+        listed = json.loads((data.schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"]
+        names = [n for n in listed if isinstance(n, str) and _UNNAMED.fullmatch(n) and n in data.column_names]
+    except (ValueError, KeyError, TypeError):  # no such facts, or not as pandas writes them
+        return data, ()
+    if not names or len(names) == data.num_columns:
+        return data, ()
+    told = ", ".join(map(repr, names))
+    return data.drop_columns(names), (f"{told} left out: the index of the pandas frame that was written",)
 
 
 def plain_types(data: pa.Table) -> pa.Table:

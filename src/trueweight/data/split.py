@@ -167,7 +167,8 @@ def _checked(split: Split, shares: Shares, unit: np.ndarray) -> Split:
     wanted = ["train", "validation"] + (["test"] if shares.test > 0 else [])
     if empty := [name for name in wanted if counts[name] == 0]:
         total = sum(counts.values()) - (counts["calibration"] if split.cross_fitted else 0)
-        why, hint = f"there are only {total} rows", "bring more rows, or change split.test and split.validation"
+        why = f"there {'is' if total == 1 else 'are'} only {counted(total, 'row')}"
+        hint = "bring more rows, or change split.test and split.validation"
         if (apart := len(np.unique(unit))) < min(total, 10):
             why = f"the {total} rows make only {counted(apart, 'group')} that can be parted"
             hint = "rows of one group, and rows with the same features, stay together: bring others"

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trueweight.data.frames import arrow_array
-from trueweight.errors import SpecError, TrainError
-from trueweight.files import disk_errors
+from trueweight.errors import SpecError
+from trueweight.files import disk_errors, require_target
 
 __all__ = ["WRITERS", "write_columns"]
 
@@ -48,12 +48,8 @@ def write_columns(columns: Mapping[str, np.ndarray], target: Path | IO[bytes], f
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[IO[bytes]]:
+    require_target(target)
     target = Path(os.path.realpath(target))  # a link stays a link
-    if target.is_dir():
-        raise TrainError(f"{target.name} is a folder", where=str(target.parent), hint="name a file in it")
-    if not target.parent.is_dir():
-        hint = f"make it first: mkdir -p {target.parent}"
-        raise TrainError(f"the folder {target.parent} does not exist", where=str(target), hint=hint)
     if target.exists() and not target.is_file():  # a device or a pipe: there is nothing to replace
         with disk_errors(target), target.open("wb") as stream:
             yield stream

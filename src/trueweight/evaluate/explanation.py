@@ -30,6 +30,7 @@ from trueweight.evidence.record import Entry, Interval, Method
 from trueweight.metrics.metric import Metric, known_rows
 from trueweight.metrics.resample import Units, fewest_units, resampled
 from trueweight.metrics.truth import Truth
+from trueweight.metrics.words import counted
 from trueweight.model.protocols import Predictor
 from trueweight.seeds import stream
 
@@ -42,6 +43,7 @@ MOST_NAMED = 50
 
 FEWEST_COLUMNS = 3
 FEWEST_ROWS = 30
+_ANSWERED = ("row with a known answer is", "rows with known answers are")
 MOST_PROVEN = 300
 """Rows that an order is put to the proof on."""
 
@@ -74,7 +76,7 @@ def explanation(judging: Judging) -> list[Entry]:
         return [_all(target, judging, "not_applicable", reason) for target in judging.truths]
     known = {target: len(known_rows(truth)) for target, truth in judging.truths.items()}
     if max(known.values()) < FEWEST_ROWS:
-        reason = f"{max(known.values())} rows with known answers are too few: it takes {FEWEST_ROWS}"
+        reason = f"{counted(max(known.values()), *_ANSWERED)} too few: it takes {FEWEST_ROWS}"
         return [_all(target, judging, "not_run", reason) for target in judging.truths]
     shuffled = shuffle(judging.predictor, judging.table, judging.ask.seed)
     entries: list[Entry] = []

@@ -20,6 +20,7 @@ from trueweight.metrics.resample import Units, drawn_sums
 from trueweight.metrics.several import fisher, holm, mean_gap, normal_tail
 from trueweight.metrics.statistic import ratio
 from trueweight.metrics.truth import Truth
+from trueweight.metrics.words import brief
 from trueweight.seeds import stream_seed
 
 __all__ = ["fairness"]
@@ -259,6 +260,6 @@ def _reason(target: str, apart: Sequence[tuple[_Found, int]]) -> str:
     others = len({(o.column.name, o.measure.name) for o, _ in apart}) - 1
     more = f" ({others} more such difference{'s' * (others > 1)})" if others else ""
     return (
-        f"{target}: {one.measure.words} is {value:.3g} where {group} and {rest:.3g} elsewhere{more}; is there a reason "
-        "that these people would accept? If not, bring more of their rows, or do not decide by this model alone"
+        f"{target}: {one.measure.words} is {brief(value)} where {group} and {brief(rest)} elsewhere{more}; is there a "
+        "reason that these people would accept? If not, bring more of their rows, or do not decide by this model alone"
     )

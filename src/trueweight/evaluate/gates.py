@@ -9,6 +9,7 @@ from difflib import get_close_matches
 
 from trueweight.errors import SpecError
 from trueweight.evidence.record import Entry, Evidence, Interval
+from trueweight.metrics.ranking import ONE_CLASS
 from trueweight.metrics.registry import metric
 from trueweight.metrics.words import digits_for, plain, shown, signed
 from trueweight.spec.gates import GateSpec
@@ -74,16 +75,30 @@ def _ruling(gate: GateSpec, evidence: Evidence) -> Ruling:
     found = _meant(gate, evidence)
     if isinstance(found, str):
         return Ruling(rule, False, found)
+    found, skipped = _rankable(gate, found)
     rulings = [_within(rule, gate, entry) for entry in found]
     failed = [ruling for ruling in rulings if not ruling.passed]
-    if len(rulings) == 1:
+    if len(rulings) == 1 and not skipped:
         return rulings[0]
     ids = tuple(entry for ruling in failed or rulings for entry in ruling.entries)
     if not failed:
-        return Ruling(rule, True, f"all {len(rulings)} slices keep to it", ids)
+        kept = "the only other slice keeps to it" if len(rulings) == 1 else f"all {len(rulings)} slices keep to it"
+        return Ruling(rule, True, f"{kept}{skipped}", ids)
     shown_ones = "; ".join(f"{found[rulings.index(r)].slice}: {r.why}" for r in failed[:MOST_NAMED])
     more = f"; and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
-    return Ruling(rule, False, f"{len(failed)} of {len(rulings)} slices do not: {shown_ones}{more}", ids)
+    return Ruling(rule, False, f"{len(failed)} of {len(rulings)} slices do not: {shown_ones}{more}{skipped}", ids)
+
+
+def _rankable(gate: GateSpec, found: list[Entry]) -> tuple[list[Entry], str]:
+    """Every slice but those of one class, where there is nothing to rank; and words that name these.
+
+    Where no slice is left, all stay, and the rule fails: nothing was judged.
+    """
+    alone = [e for e in found if e.status == "not_applicable" and e.reason == ONE_CLASS]
+    if gate.slice != "every" or not alone or len(alone) == len(found):
+        return found, ""
+    told = f"; not judged: {_some([str(e.slice) for e in alone])} ({ONE_CLASS})"
+    return [e for e in found if e not in alone], told
 
 
 # --- Which number is meant -------------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def _entries(target: str, floor: Floor, rows: int, by: str, level: float, ask: A
     reason = (
         f"about {floor.share:.0%} of the labels of {target!r} look wrong ({floor.low:.0%} to {floor.high:.0%}): they "
         "contradict answers that are otherwise sure more often than chance explains; look at the rows in "
-        "suspicious-rows.csv beside the bundle, the likeliest first"
+        "suspicious-rows.csv in the folder NAME.evidence beside the bundle, the likeliest first"
     )
     known = {"level": level, "p": round(floor.p, 4)}
     return [

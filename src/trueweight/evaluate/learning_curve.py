@@ -20,6 +20,7 @@ from trueweight.evaluate.refits import Refits
 from trueweight.evidence.record import Entry, Interval, Method
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction
 from trueweight.metrics.truth import Truth
+from trueweight.metrics.words import brief
 from trueweight.seeds import stream
 
 __all__ = ["Law", "fitted_laws", "learning_curve"]
@@ -130,8 +131,8 @@ def _said(entry: Entry, loss: float, target: str, name: str, rows: int) -> Entry
     assert entry.interval is not None
     low, high = loss - entry.interval.high, loss - entry.interval.low
     sentence = (
-        f"for the linear member, twice the {rows:,} training rows would bring the {name} of {target!r} from {loss:.4g} "
-        f"to {loss - entry.value:.4g} ({low:.4g} to {high:.4g})"
+        f"for the linear member, twice the {rows:,} training rows would bring the {name} of {target!r} from "
+        f"{brief(loss, 4)} to {brief(loss - entry.value, 4)} ({brief(low, 4)} to {brief(high, 4)})"
     )
     if entry.interval.low <= 0:
         sentence += ": no gain is shown"

@@ -221,7 +221,7 @@ class _Target:
         values = [float(s.values(np.ones((1, units.rows)))[0]) for s in statistics]
         enough = units.count >= fewest_units(self.ask.evaluate.interval.level)
         if not enough or np.isnan(values[:2]).any():
-            why = statistics[1].reason or f"{units.count} {units.name} with a known value are too few"
+            why = statistics[1].reason or f"{units.are} too few: only known values count"
             return [self._one("robustness_flag", status="not_run", reason=why, unit="flag")]
         draws = resampled(statistics, units, DRAWS, self._seed)
         found = [self._clean()]

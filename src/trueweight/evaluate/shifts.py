@@ -22,6 +22,7 @@ from trueweight.data.signature import ColumnFacts
 from trueweight.evaluate.two_samples import Counts, design_effect, ordered_apart, shares_apart, unordered_apart
 from trueweight.evidence.record import Interval
 from trueweight.metrics.several import normal_tail
+from trueweight.metrics.words import brief, signed
 
 __all__ = ["Shift", "label_shift", "shifts_of"]
 
@@ -143,7 +144,7 @@ def _number(
     name = f"{GISTS[facts.type]} of {facts.name}" if facts.type in GISTS else facts.name
     below, then = (float(share_K[: len(known_K) // 2].sum()) for share_K in reversed(counts.shares()))
     edge = edges[len(known_K) // 2 - 1]
-    shown = str(np.datetime64(int(edge), "s").astype("datetime64[D]")) if facts.type == "date" else f"{edge:.4g}"
+    shown = str(np.datetime64(int(edge), "s").astype("datetime64[D]")) if facts.type == "date" else brief(edge, 4)
     words = f"{name} is at most {shown} in {below:.0%} of rows, {then:.0%} in training (KS distance {distance:.2f})"
     seen = _drawn(counts, _ks, level, rng)
     yield Shift(facts.name, "ks_distance", distance, seen, int(given.sum()), p, distance >= _FAR, words)
@@ -282,6 +283,6 @@ def _vector(
     gap, error = float(gap_D[best]), float(error_D[best])
     p = min(1.0, 2 * normal_tail(abs(gap) / error) * len(places)) if error > 0 else 1.0
     half = NormalDist().inv_cdf((1 + level) / 2) * error
-    words = f"place {places[best]} of {name} is {gap:+.2f} standard deviations from its mean in training"
+    words = f"place {places[best]} of {name} is {signed(gap, 2)} standard deviations from its mean in training"
     seen = Interval(gap - half, gap + half, level, "normal")
     yield Shift(name, "mean_difference", gap, seen, len(value_ND), p, abs(gap) >= _FAR_MEAN, words)

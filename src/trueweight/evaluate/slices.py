@@ -23,6 +23,7 @@ from trueweight.metrics.resample import Units, drawn_sums
 from trueweight.metrics.several import mean_gap
 from trueweight.metrics.statistic import ratio
 from trueweight.metrics.truth import Truth
+from trueweight.metrics.words import brief
 from trueweight.seeds import stream_seed
 from trueweight.spec.slices import BinsSpec
 
@@ -162,7 +163,7 @@ def _reason(target: str, parts: _Parts, failing: int) -> str:
     more = f" ({failing - 1} more such part{'s' * (failing > 2)})" if failing > 1 else ""
     return (
         f"{target}: where {first.words}, the model fails more than chance explains: {parts.losses.metric} "
-        f"{value:.3g}, elsewhere {value - gap:.3g}{more}; look at these rows, bring more of them, or "
+        f"{brief(value)}, elsewhere {brief(value - gap)}{more}; look at these rows, bring more of them, or "
         "keep the model from them"
     )
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from trueweight.explain.record import Explanation, Proof
+from trueweight.metrics.words import counted
 from trueweight.seeds import stream
 
 __all__ = ["FEWEST_PARTS", "Erase", "Values", "faithful", "judged", "rank_correlation", "stays"]
@@ -50,7 +51,7 @@ def faithful(values: Values, erase: Erase, signs: Sequence[float], seed: int) ->
     """
     usable = [i for i, value_P in enumerate(values) if len(value_P) >= FEWEST_PARTS and signs[i]]
     if len(usable) < FEWEST_ROWS:
-        reason = f"{len(usable)} rows of {FEWEST_PARTS} parts or more: it takes {FEWEST_ROWS}"
+        reason = f"{counted(len(usable), 'row')} of {FEWEST_PARTS} parts or more: it takes {FEWEST_ROWS}"
         return [Proof(name, "not_applicable", n=len(usable), reason=reason) for name in ("deletion", "insertion")]
     masks = [
         _masks(signs[i] * value_P, stream(seed, "orders", i)) if i in set(usable) else np.zeros((0, len(value_P)), bool)

@@ -86,7 +86,7 @@ def paired_all(
         if np.isnan(values[i]):
             found.append(base.unknown(pair[0].reason or pair[1].reason or "these rows do not define it"))
         elif draws is None:
-            found.append(base.unknown(f"{units.count} {units.name} are too few to compare on"))
+            found.append(base.unknown(f"{units.are} too few to compare on"))
         else:
             found.append(base.answered(draws[2 * i] - draws[2 * i + 1], _differing(pair, units)))
     return found
@@ -112,7 +112,8 @@ class _Asked:
             return self.unknown(ends, skipped)
         better, reason = self._verdict(ends), ""
         if better != "not shown" and differing < fewest_units(self.level):
-            better, reason = "not shown", f"only {differing} {self.units.name} make the difference"
+            better = "not shown"
+            reason = f"only {self.units.counted(differing)} make{'s' * (differing == 1)} the difference"
         method = "paired bootstrap" if self.units.clusters is None else "paired clustered bootstrap"
         return Difference(
             self.metric.name, self.value, *ends, self.level, self.units.rows, better, method,

@@ -100,7 +100,7 @@ def estimates(
         elif statistics[i].share is not None and values[i] in (0.0, 1.0):
             found.append(_exact(base, _effective(values[i], truth, units)))
         elif draws is None:
-            found.append(_without(base, f"{units.count} {units.name} are too few for a bootstrap"))
+            found.append(_without(base, f"{units.are} too few for a bootstrap"))
         else:
             found.append(_bootstrapped(base, draws[drawn.index(i)], statistics[i]))
     return found

@@ -11,10 +11,13 @@ import numpy as np
 
 from trueweight.metrics.statistic import Array, Statistic, Sums, Weighted, ratio
 
-__all__ = ["AVERAGE_PRECISION", "ROC_AUC", "Area", "Curve", "mean_area"]
+__all__ = ["AVERAGE_PRECISION", "ONE_CLASS", "ROC_AUC", "Area", "Curve", "mean_area"]
 
 Curve = Callable[[Array], Array]
 """(R, N) weights to (R,) areas; NaN where one side has no weight."""
+
+ONE_CLASS = "only one class is among these rows, so there is nothing to rank"
+"""Why an area is not defined."""
 
 _MANY = 20_000
 """Rows times labels from which resamples follow the areas' slopes."""
@@ -34,6 +37,9 @@ class Area:
 def mean_area(area: Area, labels: Sequence[tuple[Array, Array]], weight_N: Array | None) -> Statistic:
     """The mean area over the labels for which it is defined, as a statistic; NaN where it is for none.
 
+    Rows of one side only have no ranking. (scikit-learn calls the average precision of such rows 1 without rows
+    that are not of a label: a perfect score for whatever a model says.)
+
     Under resampling each draw is ranked anew, up to :data:`_MANY` rows times labels. Beyond, draws follow the
     area's first-order change by the rows' weights (the infinitesimal jackknife: Efron 1982, "The jackknife, the
     bootstrap and other resampling plans", chapter 6), whose error vanishes as 1 / rows; labels with few rows on
@@ -44,8 +50,9 @@ def mean_area(area: Area, labels: Sequence[tuple[Array, Array]], weight_N: Array
         labels: Scores and which rows are positive, for each label.
         weight_N: The rows' weights, or None for 1 each.
     """
+    labels = [one for one in labels if one[1].any() and not one[1].all()]
     if not labels:
-        return Weighted(_mean_over_labels([]), weight_N)
+        return Weighted(_mean_over_labels([]), weight_N, reason=ONE_CLASS)
     weight = np.ones(len(labels[0][0])) if weight_N is None else weight_N
     many = sum(len(score_N) for score_N, _ in labels) > _MANY
     steep = [many and min(hit_N.sum(), (~hit_N).sum()) >= _ENOUGH for _, hit_N in labels]
@@ -116,7 +123,7 @@ def _precision_curve(score_N: Array, positive_N: Array) -> Curve:
     order = np.argsort(-score_N, kind="stable")
     # A tie is passed as a whole: every row is judged at the last row of its own score.
     last_N = np.searchsorted(-score_N[order], -score_N[order], side="right") - 1
-    positive_P = np.flatnonzero(positive_N[order])
+    positive_P, negative = np.flatnonzero(positive_N[order]), np.flatnonzero(~positive_N)
     all_P = last_N[positive_P]
     hits_P = np.searchsorted(positive_P, all_P, side="right") - 1
     sorted_positive = order[positive_P]
@@ -126,7 +133,8 @@ def _precision_curve(score_N: Array, positive_N: Array) -> Curve:
         weight_RP = weight_RN[:, sorted_positive]
         hits_RP = np.cumsum(weight_RP, axis=1)
         precision_RP = ratio(hits_RP[:, hits_P], passed_RN[:, all_P], empty=0.0)
-        return ratio(np.einsum("rp,rp->r", weight_RP, precision_RP), weight_RP.sum(1))
+        area_R = ratio(np.einsum("rp,rp->r", weight_RP, precision_RP), weight_RP.sum(1))
+        return np.where(weight_RN[:, negative].any(1), area_R, np.nan)
 
     return area
 

@@ -13,11 +13,14 @@ from typing import TypeAlias
 import numpy as np
 
 from trueweight.metrics.temperature import TINY, adapted, fit_adaptive, fit_temperature, tempered
+from trueweight.metrics.words import counted
 from trueweight.seeds import stream
 
 __all__ = ["METHODS", "Recalibration", "learn_recalibration", "recalibrated"]
 
 Array: TypeAlias = np.ndarray
+
+_ROWS = ("calibration row is", "calibration rows are")
 
 FEWEST = 40
 """Labelled calibration rows below which nothing is learnt: a temperature of fewer is mostly chance."""
@@ -65,7 +68,7 @@ def learn_recalibration(
     if method == "none":
         return Recalibration("none", (), n, "asked for", crossed)
     if n < FEWEST or len(np.unique(y)) < 2:
-        few = f"{n} calibration rows are too few" if n < FEWEST else "all calibration rows are of one class"
+        few = f"{counted(n, *_ROWS)} too few" if n < FEWEST else "all calibration rows are of one class"
         return Recalibration("none", (), n, few, crossed)
     reason = "asked for"
     if method == "auto":

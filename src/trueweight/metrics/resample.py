@@ -53,10 +53,14 @@ class Units:
         random = stream(seed, "bootstrap groups").permutation(len(kept)) % MANY_ROWS
         return cls(MANY_ROWS, random, len(kept), None)
 
+    def counted(self, count: int) -> str:
+        """So many of them in a sentence: "5 rows", "1 group"."""
+        return f"{count:,} {'row' if self.clusters is None else 'group'}{'s' * (count != 1)}"
+
     @property
-    def name(self) -> str:
-        """What to call them in a sentence."""
-        return "rows" if self.clusters is None else "groups"
+    def are(self) -> str:
+        """How a sentence about their number begins: "5 rows are", "1 group is"."""
+        return f"{self.counted(self.count)} {'is' if self.count == 1 else 'are'}"
 
     def pooled(self, statistic: Statistic) -> Statistic:
         """The statistic, asked with counts of units."""

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from trueweight.metrics.words import counted
 from trueweight.seeds import stream
 
 __all__ = ["Threshold", "cost_N", "learn_threshold"]
@@ -70,7 +71,8 @@ def learn_threshold(
     told = "the ratio of the costs"
     if n < FEWEST:
         mean = float(np.average(by_theory_N, weights=w))
-        return Threshold(theory, false_positive, false_negative, mean, n, f"{told}: {n} rows are few", crossed)
+        told = f"{told}: {counted(n, 'row is', 'rows are')} few"
+        return Threshold(theory, false_positive, false_negative, mean, n, told, crossed)
     costs = (false_positive, false_negative)
     gain_N = by_theory_N - _held_out(probability_N, positive_N, w, theory, costs)
     gain = float(np.average(gain_N, weights=w))

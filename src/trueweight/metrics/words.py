@@ -4,7 +4,7 @@ import math
 
 from trueweight.metrics.compare import Difference
 
-__all__ = ["counted", "digits_for", "plain", "shown", "signed", "verdict"]
+__all__ = ["brief", "counted", "digits_for", "plain", "shown", "signed", "verdict"]
 
 _MINUS, _ELLIPSIS = "−", "…"
 
@@ -38,6 +38,11 @@ def plain(value: float, decimals: int, *, ascii: bool = False) -> str:
         # Rounding may leave a zero with a sign only in the text.
         text = text.removeprefix("-") if not any(c in "123456789" for c in text) else text
     return text if ascii else text.replace("-", _MINUS, 1) if text.startswith("-") else text
+
+
+def brief(value: float, digits: int = 3) -> str:
+    """A number of so many significant digits within a sentence, with a real minus sign: "−0.0123"."""
+    return f"{value:.{digits}g}".replace("-", _MINUS)
 
 
 def signed(value: float, decimals: int, *, ascii: bool = False) -> str:
@@ -75,5 +80,5 @@ def _spelled(difference: Difference, *, ascii: bool) -> str:
     decimals = digits_for((high - low) / 2, value)
     between = "..." if ascii else _ELLIPSIS
     ends = f"{signed(low, decimals, ascii=ascii)} {between} {signed(high, decimals, ascii=ascii)}"
-    same = "same rows" if difference.clusters is None else f"same rows in {difference.clusters} groups"
+    same = "same rows" if difference.clusters is None else f"same rows in {counted(difference.clusters, 'group')}"
     return f"{signed(value, decimals, ascii=ascii)} ({ends}), {same}{because}"

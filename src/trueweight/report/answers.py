@@ -7,6 +7,7 @@ from typing import Literal
 from trueweight.errors import TrueweightError
 from trueweight.evidence.record import Entry
 from trueweight.metrics.registry import metric
+from trueweight.metrics.words import brief
 from trueweight.report.facts import Facts
 from trueweight.report.findings import findings
 from trueweight.report.html import Child, el, join
@@ -58,8 +59,9 @@ def _better(asked: Asked) -> Answer:
     lines = tuple(_difference(asked, verdict, entry) for verdict, entry in told if entry is not None)[:4]
     lines += (_against_your_own(asked),)
     # The hardest rival decides: whoever beats only a constant answer has shown little.
-    ranks = {"no": 0, "undefined": 1, "open": 2, "same": 2, "yes": 3}
-    worst, rival = min(((_outcome(entry), _rival(verdict)) for verdict, entry in told), key=lambda one: ranks[one[0]])
+    ranks = {"no": 0, "undefined": 1, "open": 2, "same": 2, "small": 3, "yes": 4}
+    found = ((_size(subject, entry, _rival(verdict)), _rival(verdict)) for verdict, entry in told)
+    worst, rival = min(found, key=lambda one: ranks[one[0]])
     tone: Tone = {"yes": "good", "no": "bad"}.get(worst, "mind")  # type: ignore[assignment]
     return Answer("q.better", words(f"better.{worst}", rival=rival_name(words, rival)), lines, tone)
 
@@ -97,6 +99,23 @@ def _outcome(entry: Entry | None) -> str:
     if not greater_is_better(entry.metric):
         better, worse = worse, better
     return "yes" if better else "no" if worse else "open"
+
+
+SMALL = 0.01
+"""Of what a simple model leaves to gain: a smaller difference may be shown, and is hardly worth a larger model."""
+
+
+def _size(subject: Subject, entry: Entry | None, rival: str) -> str:
+    """The outcome; of what is shown better, whether by a very small amount."""
+    outcome = _outcome(entry)
+    theirs = subject.rival_score(rival, entry) if entry is not None and outcome == "yes" else None
+    if entry is None or theirs is None or (value := value_of(theirs)) is None:
+        return outcome
+    try:  # the best that there is: 1 of shares, areas and r2, 0 of losses and errors
+        left = 1 - value if metric(entry.metric).greater_is_better else value
+    except TrueweightError:  # another package's metric, whose best nobody here knows
+        return outcome
+    return "small" if abs(value_of(entry) or 0.0) < SMALL * left else outcome
 
 
 def greater_is_better(name: str) -> bool:
@@ -146,7 +165,9 @@ def _sure(asked: Asked) -> Answer:
     lines += [_filled(asked, "sure.look", "look", e, str(e.value)) for e in looks[:1]]
     lines += _trust(asked)
     many_looks = any(isinstance(e.value, int) and e.value > MANY_LOOKS for e in looks)
-    sure = known and not many_looks and subject.role == "test" and not _wide(entry)
+    wide = [one for one in first if one.interval is not None and _wide(one)]
+    lines += [words("sure.wide")] if wide else []
+    sure = known and not many_looks and subject.role == "test" and not wide
     return Answer("q.sure", said, tuple(lines), "good" if sure else "mind")
 
 
@@ -155,8 +176,7 @@ WIDE_SHARE, WIDE = 0.1, 0.25
 
 
 def _wide(entry: Entry) -> bool:
-    if entry.interval is None:
-        return True
+    assert entry.interval is not None
     width = entry.interval.high - entry.interval.low
     return width > (WIDE_SHARE if is_share(entry) else WIDE * abs(value_of(entry) or 0.0))
 
@@ -193,22 +213,23 @@ def _fails(asked: Asked) -> Answer:
     flags = [e for e in subject.evidence if e.axis in ("slices", "fairness") and e.metric.endswith("flag")]
     raised = [e for e in flags if e.value == 1]
     if raised:
+        axes = [axis for axis in ("slices", "fairness") if any(e.axis == axis for e in raised)]
+        first = raised[:2] if len(axes) == 1 else [next(e for e in raised if e.axis == axis) for axis in axes]
         # What to do about it stands below, under what to mind.
-        lines: list[Child] = [asked.facts.button(e, short((e.reason or "").split("; ")[0], 260)) for e in raised[:2]]
-        return Answer("q.fails", words("fails.flag"), tuple(lines), "bad")
+        lines: list[Child] = [asked.facts.button(e, short((e.reason or "").split("; ")[0], 260)) for e in first]
+        return Answer("q.fails", words(f"fails.flag.{axes[0] if len(axes) == 1 else 'both'}"), tuple(lines), "bad")
     looked = any(e.value == 0 for e in flags)
     missing: tuple[Child, ...] = _weakest(asked) if looked else (_not_looked(asked, flags),)
     if (worst := _worst_class(subject)) is not None:
         label, entry = worst
         rows = _rows_of(subject, entry)
         line = words("fails.class.more", rows=words.counted(rows, "row"), label=label, value="\0")
-        line = line if rows else words("fails.class.bare", label=label, value="\0")
         before, _, after = line.partition("\0")
         found = join(before, asked.facts.button(entry, spoken(entry)[0]), after)
         return Answer("q.fails", words("fails.class", label=label), (found, *missing), "mind")
     if (tail := _tenth(subject)) is not None:
         entry, value = tail
-        told = _filled(asked, "fails.ends", "value", entry, f"{value:.3g}")
+        told = _filled(asked, "fails.ends", "value", entry, brief(value))
         said, tone = ("fails.nothing", "good") if looked else ("fails.not", "open")
         return Answer("q.fails", words(said), (told, *missing), tone)  # type: ignore[arg-type]
     if looked:
@@ -225,7 +246,9 @@ def _not_looked(asked: Asked, flags: Sequence[Entry]) -> Child:
 def _weakest(asked: Asked) -> tuple[Child, ...]:
     """The part of the rows that the check of slices puts first: the worst, though chance may explain it."""
     known = [e for e in asked.subject.evidence.select(axis="slices") if e.slice and value_of(e) is not None]
-    parts = [e for e in known if not e.id.startswith("slices/declared/")]  # those are in the order of the spec
+    # Declared ones are in the order of the spec; of one without interval, or of few rows, chance may tell anything.
+    least = asked.subject.spec.bundle.min_group
+    parts = [e for e in known if not e.id.startswith("slices/declared/") and e.interval and (e.n or 0) >= least]
     if not parts:
         return (asked.words("fails.groups"),)
     part, metric = short(parts[0].slice or "", 60), asked.words.metric(parts[0].metric)
@@ -240,8 +263,9 @@ def _worst_class(subject: Subject) -> tuple[str, Entry] | None:
         for e in subject.evidence.select(axis="quality")
         if e.metric.startswith("recall[") and e.slice is None and value_of(e) is not None
     ]
-    # By the favourable end: a class of three rows, none of which was found, is not known to be bad.
+    # By the favourable end: a class of few rows, none of which was found, is not known to be bad.
     known = [one for one in found if one[1].interval is not None and (value_of(one[1]) or 0.0) < 1]
+    known = [one for one in known if _rows_of(subject, one[1]) >= subject.spec.bundle.min_group]
     return min(known, key=lambda one: one[1].interval.high if one[1].interval else 1.0, default=None)
 
 
@@ -256,8 +280,9 @@ def _rows_of(subject: Subject, entry: Entry) -> int:
 
 
 def _tenth(subject: Subject) -> tuple[Entry, float] | None:
+    """The error that one row in ten exceeds, where that tenth is a group of rows."""
     for entry in subject.evidence.select(axis="curve", metric="error_quantiles"):
-        if entry.curve is not None:
+        if entry.curve is not None and (entry.n or 0) >= 10 * subject.spec.bundle.min_group:
             last = [y for x, y in entry.curve.points if abs(x - 0.9) < 1e-6]
             if last:
                 return entry, last[0]
@@ -322,7 +347,7 @@ def _help(asked: Asked) -> Answer:
     shown = [e for e in gains if e.interval is not None and e.interval.low > 0]
     if shown:
         return Answer("q.help", words("help.more"), tuple(_gain(asked, e) for e in shown[:2]), "open")
-    none = tuple(_gain(asked, e) for e in gains[:1]) or _curve_missing(asked)
+    none = tuple(_gain(asked, e) for e in gains if e.interval is not None)[:1] or _curve_missing(asked)
     simple = [e for e in subject.evidence.select(axis="verdict") if _rival(e) == "linear"]
     if any(_outcome(_told_of(subject, e)) in ("no", "same") for e in simple):
         return Answer("q.help", words("help.simple"), (words("help.simple.more"), *none), "mind")

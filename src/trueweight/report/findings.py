@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from trueweight.evidence.record import Entry
+from trueweight.metrics.words import brief
 from trueweight.report.numbers import short
 from trueweight.report.subject import Subject
 from trueweight.report.words import Words
@@ -23,8 +24,9 @@ class Finding:
 
 
 def findings(subject: Subject, words: Words) -> list[Finding]:
-    """Flags first, then what failed, then what the data's own facts say."""
-    found = [Finding(short(e.reason or words.metric(e.metric), 400), e, e.axis) for e in subject.flags()]
+    """Flags first, of them those that were raised later; then what the data's own facts say, and what failed."""
+    found = _raised_later(subject, words)
+    found += [Finding(short(e.reason or words.metric(e.metric), 400), e, e.axis) for e in subject.flags()]
     flagged = {e.axis for e in subject.flags()}
     found += _of_the_data(subject, words)
     for entry in subject.evidence:
@@ -39,6 +41,18 @@ def findings(subject: Subject, words: Words) -> list[Finding]:
     return found
 
 
+def _raised_later(subject: Subject, words: Words) -> list[Finding]:
+    """Flags of facts that came after the model, the newest first, each as it was told last."""
+    found: dict[tuple[str, str | None], Finding] = {}
+    for one in sorted(subject.later, key=lambda later: later.produced_at, reverse=True):
+        raised = [e for e in one.evidence if one.matches and e.metric.endswith("flag") and e.value == 1]
+        for entry in raised:
+            what = short(entry.reason or words.metric(entry.metric), 300)
+            text = words("mind.later", at=one.produced_at[:10], what=what)
+            found.setdefault((entry.metric, entry.target), Finding(text, entry, "later"))
+    return list(found.values())
+
+
 def _of_the_data(subject: Subject, words: Words) -> list[Finding]:
     found, flags = [], subject.flags()
     leaking = {e.target for e in flags if e.metric == "leak_flag"}  # the flag says the same
@@ -46,11 +60,11 @@ def _of_the_data(subject: Subject, words: Words) -> list[Finding]:
     for entry in subject.evidence.select(axis="honesty"):
         value = entry.value
         if entry.id.startswith("honesty/leak/") and isinstance(value, float) and entry.target not in leaking:
-            found.append(Finding(words("mind.leak", what=entry.metric, value=f"{value:.3g}"), entry, "honesty"))
+            found.append(Finding(words("mind.leak", what=entry.metric, value=brief(value)), entry, "honesty"))
         elif entry.id == "honesty/twins" and isinstance(value, int) and value and not copies:
-            found.append(Finding(words("mind.twins", rows=f"{value:,}"), entry, "honesty"))
+            found.append(Finding(words.several("mind.twins", value), entry, "honesty"))
         elif entry.id == "honesty/groups" and isinstance(value, int) and value:
-            found.append(Finding(words("mind.groups", count=f"{value:,}"), entry, "honesty"))
+            found.append(Finding(words.several("mind.groups", value), entry, "honesty"))
     return found
 
 

@@ -97,6 +97,10 @@ class Words:
         """One sentence on how to read a plot, or nothing."""
         return self._table.get(f"figure.{metric.partition('[')[0]}", "")
 
+    def several(self, key: str, count: int) -> str:
+        """A sentence that is another where the count is one."""
+        return self(f"{key}.one") if count == 1 else self(key, count=f"{count:,}")
+
     def counted(self, count: int, noun: str) -> str:
         """``1 row``, ``1,200 rows``."""
         return self(f"{noun}.one" if count == 1 else f"{noun}.many", count=f"{count:,}")
