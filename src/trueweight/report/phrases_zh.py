@@ -211,8 +211,6 @@ PHRASES: Mapping[str, str] = {
     "longer than 100,000 characters in {name}": "{name} 中超过 100,000 个字符",
     "{actual} answered as {answered}": "{actual} 答为 {answered}",
     "score of {name}": "{name} 的分数",
-    "wall seconds of {name}": "{name} 的实际秒数",
-    "cpu seconds of {name}": "{name} 的处理器秒数",
     "seconds of {name}": "{name} 的秒数",
     "wall seconds of {name}": "{name} 的用时（秒）",
     "cpu seconds of {name}": "{name} 的处理器时间（秒）",
