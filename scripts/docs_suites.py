@@ -1,6 +1,6 @@
 """The table of suites in docs/robustness.md, from the suites themselves."""
 
-from trueweight.evaluate.robustness import FAMILIES
+from trueweight.evaluate.changed_rows import FAMILIES
 
 __all__ = ["suites_table"]
 

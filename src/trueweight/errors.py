@@ -8,7 +8,10 @@
     └── GateError           6   a gate or a diff says no
 """
 
-__all__ = ["DataError", "GateError", "SpecError", "TrainError", "TrueweightError", "VerifyError"]
+from pathlib import Path
+from traceback import extract_tb
+
+__all__ = ["DataError", "GateError", "SpecError", "TrainError", "TrueweightError", "VerifyError", "fault_of"]
 
 
 class TrueweightError(Exception):
@@ -67,3 +70,16 @@ class GateError(TrueweightError):
 
 def _rebuild(kind: type[TrueweightError], problem: str, where: str, hint: str) -> TrueweightError:
     return kind(problem, where=where, hint=hint)
+
+
+def fault_of(error: Exception) -> str:
+    """An error without its text, for records: "ValueError in asking.py, line 63", the last place in our own code.
+
+    What a foreign library says of an error may hold a cell of the data, which no record may. Where an error of ours
+    only passes one on, it is the other's type that helps.
+    """
+    told = error.__cause__ if isinstance(error, TrueweightError) and error.__cause__ is not None else error
+    ours = Path(__file__).parent
+    frames = [frame for frame in extract_tb(told.__traceback__) if Path(frame.filename).is_relative_to(ours)]
+    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    return f"{type(told).__name__}{place}"

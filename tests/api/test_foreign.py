@@ -105,6 +105,34 @@ def test_no_check_is_run_where_none_is_asked_for() -> None:
     assert not nothing.select(axis="drift") + nothing.select(axis="calibration") + nothing.select(axis="slices")
 
 
+def test_a_model_that_refuses_missing_values_is_measured_by_all_other_damage() -> None:
+    rows = FRAME.assign(age=FRAME.age.astype(float))  # whole numbers stay whole only where none is missing
+    model = LogisticRegression().fit(rows[["income", "age"]], rows.default)
+    found = measured(model, rows)
+    suites = {e.id: e for e in found if e.id.startswith("robustness/default/roc_auc/other/")}
+    refused = {place.rsplit("/", 1)[-1]: e for place, e in suites.items() if e.status == "failed"}
+    assert set(refused) == {f"numbers-missing-{severity}" for severity in (1, 2, 3)}
+    words = "the model refuses rows with numbers: 5 % of the cells missing: ValueError in asking.py, line "
+    assert str(refused["numbers-missing-1"].reason).startswith(words)
+    # A model that never refuses is asked about all damage at once, and gets the same numbers.
+    patient = measured(lambda frame: model.predict_proba(frame.fillna(0.0)), rows, features=["income", "age"])
+    for place, entry in suites.items():
+        twin = patient.find(place)
+        assert twin.status == "measured"
+        assert entry.status == "failed" or (entry.value, entry.interval) == (twin.value, twin.interval)
+
+
+def test_what_a_model_says_of_a_cell_stays_out_of_the_evidence() -> None:
+    def model(frame: pd.DataFrame) -> np.ndarray:
+        if frame.isna().to_numpy().any():
+            raise ValueError(f"cannot read {frame.income.tolist()[0]!r} of Zyxwille")
+        return np.asarray(1 / (1 + np.exp(-frame.income)))
+
+    found = measured(model, features=["income", "age"])
+    assert [e for e in found if e.status == "failed"]
+    assert not [e for e in found if "Zyxwille" in str(e)]
+
+
 def positive(frame: Any) -> np.ndarray:
     return 1 / (1 + np.exp(-np.asarray(frame["income"], dtype=float)))
 
@@ -179,7 +207,9 @@ def test_rows_reach_a_function_as_they_were_given(form: str, tmp_path: Path) -> 
     assert all(type(rows) is kind for rows in seen)
     assert list(seen[0].columns if form != "arrays" else seen[0]) == ["income", "age", "town", "grade", "amount"]
     if form == "pandas":
-        assert all(rows.town.dtype == source.town.dtype and rows.age.dtype == source.age.dtype for rows in seen)
+        assert all(rows.town.dtype == source.town.dtype for rows in seen)
+        # Damaged rows have gaps, which whole numbers do not allow.
+        assert all(rows.age.dtype == source.age.dtype for rows in seen if rows.age.notna().all())
     assert np.asarray(seen[0]["age"]).dtype.kind in "if"
 
 

@@ -41,6 +41,17 @@ def photo(kind: int, number: int) -> str:
 
 
 @cache
+def sign(kind: int, number: int) -> str:
+    """A red sign of 12 by 10, as an address, with a white bar at the top, on the right or on the left."""
+    value = np.full((12, 10, 3), (180, 30, 30)) + np.random.default_rng(number).integers(0, 40, (12, 10, 1))
+    bar = ((slice(0, 3), slice(None)), (slice(None), slice(7, 10)), (slice(None), slice(0, 3)))[kind]
+    value[bar] = 250
+    stream = io.BytesIO()
+    Image.fromarray(value.astype(np.uint8)).save(stream, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+@cache
 def clip(kind: int, number: int) -> str:
     """A tone in noise of a tenth of a second or more, as an address: higher for each kind."""
     rng, file = np.random.default_rng(number), io.BytesIO()
@@ -84,6 +95,8 @@ def claims() -> Table:
         "note": [NOTES[(i + k) % 4] + "!" * int(v > 0) for i, k, v in zip(n, kind, risk, strict=True)],
         "clip": [clip(k, i) for i, k in enumerate(kind.tolist())],
         "photo": [photo(k, i) for i, k in enumerate(kind.tolist())],
+        "shows": [("up", "right", "left")[k] for k in kind.tolist()],
+        "sign": [sign(k, i) for i, k in enumerate(kind.tolist())],
         "customer": [f"c{i // 6}" for i in n],
         "other": [f"d{i // 9}" for i in n],
         "weight": [float(1 + i % 3) for i in n],
@@ -557,6 +570,14 @@ def on_pixels(kind: str, key: str, first: Any, second: Any) -> Change:
     return change("features/photo/augment", *ways, augmented, **merged(SMALL, features))
 
 
+def on_signs(kind: str, key: str, first: Any, second: Any) -> Change:
+    """Where the target tells pictures from their mirror images."""
+    left_out: dict[str, Any] = {"size": "ignore", "kind": "ignore"}
+    base = {**SMALL, "features": {"sign": {"type": "image"}, **left_out}, "targets": {"shows": {"type": "category"}}}
+    ways = [[{"type": kind, key: value}] for value in (first, second)]
+    return Change("features/sign/augment", *ways, augmented, base)
+
+
 def on_clip(key: str, first: Any, second: Any, see: Any) -> Change:
     features = {"features": {"clip": {"type": "audio"}}}
     return change(f"features/clip/{key}", first, second, see, **merged(SMALL, features))
@@ -888,6 +909,7 @@ CHANGES: dict[str, Change] = {
     "encoder.cnn.hidden_sizes": on_cnn("hidden_sizes", [], [5]),
     # Augmentations
     "augmentation.horizontal_flip.grey": on_pixels("horizontal_flip", "grey", True, False),
+    "augmentation.horizontal_flip.wary": on_signs("horizontal_flip", "wary", False, True),
     "augmentation.shift.share": on_pixels("shift", "share", 0.1, 0.4),
     "augmentation.crop.smallest": on_pixels("crop", "smallest", 0.2, 0.8),
     "augmentation.spec_augment.time_masks": on_frames("spec_augment", "time_masks", 0, 5),

@@ -85,6 +85,12 @@ def lies(entry: Entry) -> Iterator[tuple[str, Entry]]:
         yield "low", replace(entry, interval=replace(found, low=found.low - step(entry, found.low)))
         yield "high", replace(entry, interval=replace(found, high=found.high + step(entry, found.high)))
         yield "level", replace(entry, interval=replace(found, level=found.level + 0.04))
+    for key, number in (entry.method.parameters if entry.method else {}).items():
+        # A chance as small as rounding is as good as none; of others a fiftieth is too much, of thresholds less.
+        if isinstance(number, int | float) and not isinstance(number, bool) and (key != "p" or number > 1e-6):
+            lie = number + 1 if isinstance(number, int) else number * (1.03 if key == "p" else 1.001) + (not number)
+            parameters = {**entry.method.parameters, key: lie}  # type: ignore[union-attr]
+            yield f"method's {key}", replace(entry, method=replace(entry.method, parameters=parameters))  # type: ignore[type-var]
     yield "status", replace(entry, status="not_run", reason="nobody had the time", value=None)
 
 
@@ -135,6 +141,20 @@ def test_one_row_in_a_sealed_bundle_is_noticed(bundle: Bundle, reseal: Any, tmp_
     assert found.unchanged
     assert found.reproduced is False
     assert [line for line in found.lines if name in line]
+
+
+def test_a_forged_chance_in_a_sealed_bundle_is_noticed(bundle: Bundle, reseal: Any, tmp_path: Path) -> None:
+    name = next(e.id for e in bundle.evidence if e.method and e.value is not None and e.method.parameters.get("p"))
+
+    def less_by_chance(entries: list[dict[str, Any]]) -> None:
+        parameters = next(e for e in entries if e["id"] == name)["method"]["parameters"]
+        parameters["p"] = parameters["p"] * 0.5 + 1e-3
+
+    forged = reseal(bundle.path, tmp_path / "chance.bundle", less_by_chance)
+    found = api.verify(forged, recompute=True, data=claims())
+    assert found.unchanged
+    assert found.reproduced is False
+    assert [line for line in found.lines if name in line and "its method's 'p' is" in line]
 
 
 def test_energy_is_told_and_not_asked_for_again(bundle: Bundle) -> None:

@@ -8,9 +8,9 @@ from tests.evaluate.judged import judged, picture
 
 from trueweight.data.reading import cells_of
 from trueweight.evaluate.attack import ROWS, attacked, attacks, farthest, scores_of
+from trueweight.evaluate.changed_rows import changed_copies, some_rows
 from trueweight.evaluate.corrupt_pictures import load_pictures
 from trueweight.evaluate.judging import Judging
-from trueweight.evaluate.robustness import changed_copies, some_rows
 from trueweight.spec.robustness import AttackSpec
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from trueweight.data.frames import from_frame
 from trueweight.evaluate.duplicates import duplicates
-from trueweight.evaluate.honest import honesty
+from trueweight.evaluate.honesty import honesty
 from trueweight.evaluate.judging import Judging, Training, judging_of
 from trueweight.evaluate.leakage import leaks
 from trueweight.evaluate.quality import Ask

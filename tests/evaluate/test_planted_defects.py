@@ -7,7 +7,7 @@ import pytest
 
 from trueweight.data.frames import from_frame
 from trueweight.data.suspects import SUSPICIOUS
-from trueweight.evaluate.honesty import data_entries
+from trueweight.evaluate.data_facts import data_entries
 from trueweight.evidence.record import Entry
 from trueweight.spec.load import parse_spec
 from trueweight.train.prepare import prepare

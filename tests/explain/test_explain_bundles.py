@@ -12,7 +12,9 @@ from trueweight import api
 from trueweight.cli.explain import METHODS as OFFERED
 from trueweight.cli.main import run
 from trueweight.data.frames import from_frame
+from trueweight.data.table import Table
 from trueweight.errors import DataError, SpecError
+from trueweight.explain.ask import Wish, explain_table
 from trueweight.explain.methods import METHODS
 from trueweight.explain.record import Attribution, Change, Curve, Example, Weight
 from trueweight.explain.usual import canonical, grid_of, usual_row, with_usual
@@ -155,3 +157,27 @@ def test_on_the_command_line(trained: Any, tmp_path: Path, capsys: pytest.Captur
     assert kept == json.loads(capsys.readouterr().out) and kept["schema"] == 1
     assert kept["explanations"][0]["items"][0]["kind"] == "attribution"
     assert run([*wish, "-o", "why.html"]) == 2
+
+
+class _Refusing:
+    """Answers once, and then names a cell in what it says of an error."""
+
+    def __init__(self, predictor: Any) -> None:
+        self.signature, self.members, self.state = predictor.signature, predictor.members, predictor.state
+        self.predictor, self.asked = predictor, 0
+
+    def predict(self, table: Table, **how: Any) -> Any:
+        self.asked += 1
+        if self.asked > 1:
+            raise ValueError(f"cannot read {table.column('kind')[0].as_py()!r} of Zyxwille")
+        return self.predictor.predict(table, **how)
+
+
+def test_what_an_error_says_of_a_cell_is_not_in_the_record(trained: Any) -> None:
+    bundle, rows = trained
+    wish = Wish(rows=2, methods=["shapley"], target="won")
+    entries = explain_table(_Refusing(bundle.predictor), from_frame(rows), bundle.resolved, wish)
+    (entry,) = entries
+    assert entry.status == "failed"
+    assert str(entry.reason).startswith("a fault of ours: ValueError in ")
+    assert "Zyxwille" not in json.dumps(entries.to_json())

@@ -15,10 +15,11 @@ def part(kind: str, **options: Any) -> Any:
     return with_defaults(registry("column")[kind].model_validate({"type": kind, **options}))
 
 
-def mirrored(channels: int) -> bool:
+def mirrored(channels: int, mirrors: bool = True) -> bool:
     """Whether what the recipe chose mirrors pictures of so many channels in any of twenty batches."""
     layout = Layout(
-        {"pixel": channels}, senses={"pixel": Sense(grid=(8, 8), mean=(0.5,) * channels, std=(0.2,) * channels)}
+        {"pixel": channels},
+        senses={"pixel": Sense(grid=(8, 8), mean=(0.5,) * channels, std=(0.2,) * channels, mirrors=mirrors)},
     )
     ramp = torch.arange(8, dtype=torch.uint8).view(1, 1, 8, 1).expand(6, 8, 8, channels) * 30
     modules = [one.build(layout) for one in part("image").augment]
@@ -36,6 +37,7 @@ def test_flips_are_off_where_they_are_wrong():
     """Digits, letters and scans are grey, and their mirror image is something else; photographs are in colour."""
     assert mirrored(3)
     assert not mirrored(1)
+    assert not mirrored(3, mirrors=False)
 
 
 @pytest.mark.parametrize("kind", SENSES)

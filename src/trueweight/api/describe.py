@@ -1,18 +1,24 @@
 """``check``: what a run would do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from trueweight.api.request import read_source
+from trueweight.data.learn import blank_signature, learn_signature
+from trueweight.data.reading import column_part
 from trueweight.data.roles import Role, assign_roles, missing_columns, named_columns, read_options_of, require_features
 from trueweight.data.split import refuse_unknown_parts, words_of
 from trueweight.data.table import Table
-from trueweight.errors import TrueweightError
+from trueweight.errors import DataError, TrueweightError
 from trueweight.evaluate.asked import metric_mistakes
 from trueweight.metrics.words import counted
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
+from trueweight.recipes.senses import with_defaults
 from trueweight.spec.document import Document
 from trueweight.spec.load import all_of, judge, read_document
 from trueweight.spec.run import RunSpec
@@ -58,7 +64,7 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     targets = {name: head.type for name, head in asked.targets.items()}
     resolved = resolve(asked, Facts(len(table), features, targets))
-    return CheckReport(resolved, _lines(resolved, table, roles))
+    return CheckReport(resolved, [*_lines(resolved, table, roles), *_mirrored(table, roles, asked)])
 
 
 def _data_mistakes(asked: RunSpec, document: Document, folder: Path) -> list[str]:
@@ -91,3 +97,23 @@ def _lines(spec: RunSpec, table: Table, roles: Sequence[Role]) -> list[str]:
     members = " + ".join(member.name for member in spec.model.members or [])
     lines.append(f"split: {spec.split.method}; model: {members}; at most {', '.join(x for x in limits if x)}")
     return lines
+
+
+def _mirrored(table: Table, roles: Sequence[Role], spec: RunSpec) -> list[str]:
+    """What these rows say of pictures and their mirror images: augmentation follows from it."""
+    pictures = [replace(r, part=with_defaults(r.part)) for r in roles if r.role == "feature" and r.part.type == "image"]
+    targets = [role for role in roles if role.role == "target"]
+    if not pictures or not len(table):
+        return []
+    rows = np.arange(len(table))
+    try:
+        blank = blank_signature(table, [*pictures, *targets], read_options_of(spec.data), rows)
+        signature = learn_signature(blank, table, rows, min_group=spec.bundle.min_group)
+    except DataError:  # the first rows may all be of one class: a run sees them all
+        return []
+    told = []
+    for facts in signature.features():
+        part: Any = column_part(facts)
+        if why := part.mirrored(facts.learnt):
+            told.append(f"{facts.name}: {why}")
+    return told

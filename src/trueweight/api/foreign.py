@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -49,9 +49,7 @@ __all__ = ["Foreign", "evaluate_foreign"]
 _TRIED = 64
 """Rows that the model is asked about first, to learn what its answers are like."""
 
-_CHECKS: tuple[CheckName, ...] = (
-    "calibration", "slices", "fairness", "drift", "robustness", "honesty", "explanation",
-)  # fmt: skip
+_CHECKS: tuple[CheckName, ...] = get_args(CheckName)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from trueweight.data.spill import taken
 from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.evaluate.baselines import fit_baselines
-from trueweight.evaluate.honesty import data_entries
+from trueweight.evaluate.data_facts import data_entries
 from trueweight.evaluate.judging import Judging, Training, judging_of
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask

@@ -22,7 +22,7 @@ from trueweight.data.spill import taken
 from trueweight.errors import SpecError
 from trueweight.evaluate.asked import require_labels, require_metrics
 from trueweight.evaluate.baselines import KEPT, fit_baselines, require_baselines
-from trueweight.evaluate.honesty import data_entries, reading
+from trueweight.evaluate.data_facts import data_entries, reading
 from trueweight.evaluate.judging import Training, judging_of
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask, now

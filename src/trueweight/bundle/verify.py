@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trueweight.bundle.integrity import Content, ManifestChangedError, inspect
 from trueweight.bundle.load import Loaded, answered, build
+from trueweight.bundle.verify_parameters import different_parameters
 from trueweight.evaluate.tipping import Tipping
 from trueweight.evidence.record import Entry, Evidence
 
@@ -159,7 +160,8 @@ def compare_evidence(
 
     The intervals in evidence are for other data; here the data is the same, so only rounding may differ: for shares
     and counts of answers, the rows whose answer hangs by a hair, mostly none; 1e-4 of the value for the rest; texts
-    exactly. Wider would let an inflated number pass.
+    exactly. Wider would let an inflated number pass. What a method says of itself (p, thresholds, draws) must come
+    out again too.
 
     Args:
         stored: From the bundle.
@@ -170,7 +172,7 @@ def compare_evidence(
     """
     again = {entry.id: entry for entry in fresh}
     kept = [entry for entry in stored if not _left_out(entry, not_again)]
-    problems = [(entry.id, _problem(entry, again.get(entry.id), tipping or {})) for entry in kept]
+    problems = [(entry.id, _problem(entry, again.get(entry.id), tipping or {}, whole)) for entry in kept]
     known, axes = {entry.id for entry in stored}, {entry.axis for entry in stored}
     more = [e for e in fresh if e.id not in known and e.axis in axes and not _left_out(e, not_again)] if whole else []
     problems += [(e.id, f"{_shown(e.value)} measured, left out of the evidence") for e in more if _measurable(e)]
@@ -186,7 +188,7 @@ def _measurable(entry: Entry) -> bool:
     return entry.status not in _EMPTY and entry.value is not None
 
 
-def _problem(stored: Entry, fresh: Entry | None, tipping: Mapping[str, Tipping]) -> str:
+def _problem(stored: Entry, fresh: Entry | None, tipping: Mapping[str, Tipping], whole: bool) -> str:
     """What is wrong with a stored fact, or nothing."""
     if not _measurable(stored):
         # A check that failed then may not fail now, and was told; what can be measured must not be kept silent about.
@@ -196,7 +198,8 @@ def _problem(stored: Entry, fresh: Entry | None, tipping: Mapping[str, Tipping])
         return f"{_shown(stored.value)} stored, not measured again"
     if not _measurable(fresh):
         return f"{_shown(stored.value)} stored, now {fresh.status.replace('_', ' ')}: {fresh.reason}"
-    return _difference(stored, fresh, _allowed(stored, _tipping_of(stored, tipping)))
+    found = _difference(stored, fresh, _allowed(stored, _tipping_of(stored, tipping)))
+    return found or different_parameters(*(one.method and one.method.parameters for one in (stored, fresh)), whole)
 
 
 def _difference(stored: Entry, fresh: Entry, allowed: float) -> str:

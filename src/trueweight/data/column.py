@@ -53,6 +53,8 @@ class Sense:
     """Most items that a row keeps, for ragged arrays."""
     covariance: tuple[tuple[float, ...], ...] = ()
     """Of patches of 2 by 2 pixels, values by row, column and channel; () where unknown."""
+    mirrors: bool = True
+    """Whether the mirror image of a picture may stand for it, as far as the training rows tell."""
 
 
 class Codec(Protocol):

@@ -9,6 +9,7 @@ import numpy as np
 
 from trueweight.data.cells import Cells, MediaCells, ReadOptions, SeriesCells, TextCells
 from trueweight.data.made_by import code_print
+from trueweight.data.mirrors import learn_mirrors
 from trueweight.data.reading import cells_of, column_part
 from trueweight.data.roles import Role
 from trueweight.data.sample import BottomK
@@ -58,6 +59,7 @@ def learn_signature(
         learnt[name] = _learn(facts, blank, table, train, sample, min_group, weight_N)
         advance("learning about columns", place, len(blank.columns), unit="columns")
     signature = replace(blank, columns=learnt, rows=len(train))
+    signature = learn_mirrors(signature, table, train, min_group=min_group)
     return replace(signature, together=learn_together(signature, table, train, min_group=min_group))
 
 

@@ -13,7 +13,7 @@ from trueweight.data.media import UnusableError, content_of, in_threads
 from trueweight.data.pictures import calm, decoded, fitted
 from trueweight.data.sample import BottomK
 
-__all__ = ["LARGEST", "PATCH", "learn_pictures", "shared_size"]
+__all__ = ["LARGEST", "PATCH", "learn_pictures", "pictures_of", "shared_size"]
 
 LARGEST = 128
 """Longest side that a size chosen by the data has."""
@@ -68,15 +68,18 @@ def learn_pictures(
     few = count < min(min_group, len(rows)) or not len(seen)
     chosen = size or ((32, 32) if few else shared_size(cells.head_NF[seen]))
     facts: dict[str, Any] = {"count": count, "missing": missing, "size": list(chosen)}
-    looked_at = [] if few else _look(cells, BottomK.of(seen, k=_LOOKED_AT).rows, chosen)
+    some = seen[:0] if few else BottomK.of(seen, k=_LOOKED_AT).rows
+    looked_at = pictures_of(cells, some, chosen)[1]
     facts |= {"looked_at": 0 if few else min(len(seen), _LOOKED_AT)}
     facts |= {"broken": facts["looked_at"] - len(looked_at)}
-    if not looked_at:
+    if not len(looked_at):
         return facts | {"channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3, "covariance": []}
-    return facts | _colours(np.stack(looked_at))
+    return facts | _colours(looked_at)
 
 
-def _look(cells: MediaCells, rows: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
+def pictures_of(cells: MediaCells, rows: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures in colour and of one size: the rows that can be decoded, and (N, H, W, 3) uint8."""
+
     def one(row: int) -> np.ndarray | None:
         try:
             return fitted(decoded(content_of(cells, row), size), size, 3)
@@ -84,7 +87,10 @@ def _look(cells: MediaCells, rows: np.ndarray, size: tuple[int, int]) -> list[np
             return None
 
     with calm():
-        return [pixels for pixels in in_threads(one, map(int, rows)) if pixels is not None]
+        found = list(in_threads(one, map(int, rows)))
+    whole = [pixels for pixels in found if pixels is not None]
+    kept = rows[np.array([pixels is not None for pixels in found], bool)]
+    return kept, np.stack(whole) if whole else np.zeros((0, *size, 3), np.uint8)
 
 
 def _colours(pixel_NHWC: np.ndarray) -> dict[str, Any]:

@@ -19,11 +19,11 @@ import numpy as np
 from trueweight.data.reading import cells_of
 from trueweight.data.table import Table
 from trueweight.evaluate.attack_scores import Attack, attacked_scores, no_attack
+from trueweight.evaluate.changed_rows import changed_copies, some_rows
 from trueweight.evaluate.corrupt_pictures import Pictures, load_pictures, write_pictures
 from trueweight.evaluate.corrupt_tables import NUMBERS
 from trueweight.evaluate.gradients import Leaf, Varied, labels_of, leaves, losses
 from trueweight.evaluate.judging import Judging
-from trueweight.evaluate.robustness import changed_copies, some_rows
 from trueweight.evidence.record import Entry, Method
 from trueweight.seeds import stream_seed
 from trueweight.spec.robustness import AttackSpec

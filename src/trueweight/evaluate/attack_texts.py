@@ -15,10 +15,10 @@ import numpy as np
 from trueweight.data.reading import cells_of
 from trueweight.data.table import Table
 from trueweight.evaluate.attack_scores import Attack, attacked_scores, no_attack
+from trueweight.evaluate.changed_rows import some_rows
 from trueweight.evaluate.corrupt_texts import TEXTS
 from trueweight.evaluate.judging import Judging
 from trueweight.evaluate.mosaic import with_column
-from trueweight.evaluate.robustness import some_rows
 from trueweight.evaluate.row_losses import row_losses
 from trueweight.evidence.record import Entry, Method
 from trueweight.metrics.truth import Truth

@@ -6,9 +6,9 @@ from trueweight.evaluate.calibration import calibration
 from trueweight.evaluate.drift import drift
 from trueweight.evaluate.explanation import explanation
 from trueweight.evaluate.fairness import fairness
-from trueweight.evaluate.honest import honesty
+from trueweight.evaluate.honesty import honesty
 from trueweight.evaluate.judging import Check
-from trueweight.evaluate.robust import robustness
+from trueweight.evaluate.robustness import robustness
 from trueweight.evaluate.slices import slices
 
 __all__ = ["CHECKS"]

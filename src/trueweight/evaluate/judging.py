@@ -8,14 +8,12 @@ says in an entry with the status "not_run" or "not_applicable" and a reason; it 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter, process_time
-from traceback import extract_tb
 
 import numpy as np
 
 from trueweight.data.table import Table
-from trueweight.errors import TrueweightError
+from trueweight.errors import TrueweightError, fault_of
 from trueweight.evaluate.quality import Ask, now
 from trueweight.evaluate.truths import truths_of
 from trueweight.evidence.energy import EnergyMeter
@@ -110,15 +108,9 @@ def _checked(name: str, check: Check, judging: Judging) -> list[Entry]:
     try:
         return check(judging)
     except TrueweightError as error:
-        reason = error.problem
+        # Where it passes on what a foreign model said, that may hold a cell.
+        reason = error.problem if error.__cause__ is None else fault_of(error)
     except Exception as error:  # see further()
         _LOG.warning("the check %s ended with %r", name, error, exc_info=_LOG.isEnabledFor(logging.DEBUG))
-        reason = f"a fault of ours: {type(error).__name__} in {_place(error)}; the terminal showed the rest"
+        reason = f"a fault of ours: {fault_of(error)}; the terminal showed the rest"
     return [Entry(id=f"{name}/check", axis=name, metric="check", status="failed", reason=reason, produced_at=now())]
-
-
-def _place(error: Exception) -> str:
-    """Where in our code it came up. What a foreign library says of it may hold a cell, which no bundle may."""
-    ours = Path(__file__).parents[1]
-    frames = [frame for frame in extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(ours)]
-    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}"

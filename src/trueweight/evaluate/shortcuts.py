@@ -25,9 +25,9 @@ import numpy as np
 from trueweight.data.reading import cells_of
 from trueweight.data.signature import ColumnFacts
 from trueweight.data.table import Table
+from trueweight.evaluate.changed_rows import some_rows
 from trueweight.evaluate.judging import Judging
 from trueweight.evaluate.quality import Ask, now
-from trueweight.evaluate.robustness import some_rows
 from trueweight.evaluate.shortcut_regions import PLACED, Place, Placed
 from trueweight.evaluate.shortcut_words import WORDS
 from trueweight.evidence.record import Entry, Interval, Method

@@ -10,7 +10,7 @@ import numpy as np
 from trueweight.data.digest import digest_rows
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
-from trueweight.errors import DataError, SpecError, TrueweightError
+from trueweight.errors import DataError, SpecError, TrueweightError, fault_of
 from trueweight.explain.asked import Asked, Output, outputs_of
 from trueweight.explain.methods import METHODS
 from trueweight.explain.record import Explanation, Explanations
@@ -129,9 +129,10 @@ def _of_target(asked: Asked, method: str, target: str, truth: Truth | None, spec
     try:
         found = METHODS[method](one)
     except TrueweightError as error:
-        found = [Explanation(method, target, status="failed", reason=error.problem)]
+        reason = error.problem if error.__cause__ is None else fault_of(error)  # a foreign text may hold a cell
+        found = [Explanation(method, target, status="failed", reason=reason)]
     except Exception as error:  # one method's fault must not lose what the others say
         _LOG.warning("%s of %s ended with %r", method, target, error, exc_info=_LOG.isEnabledFor(logging.DEBUG))
-        found = [Explanation(method, target, status="failed", reason=f"{type(error).__name__}: {error}")]
+        found = [Explanation(method, target, status="failed", reason=f"a fault of ours: {fault_of(error)}")]
     seconds = round(perf_counter() - start, 3)
     return [replace(each, seconds=seconds / len(found)) for each in found]

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterator
 
-from trueweight.evidence.record import Entry, Method
+from trueweight.evidence.record import NOT_AGAIN, Entry, Method
 from trueweight.report.html import Child, Html, el, join
 from trueweight.report.numbers import ends, number, short
 from trueweight.report.words import Words
 
 __all__ = ["Facts"]
-
-NOT_AGAIN = ("cost", "fit", "ledger")
 
 
 class Facts:

@@ -129,6 +129,8 @@ PHRASES: Mapping[str, str] = {
     "pictures of {high} × {wide}, grey": "{high} × {wide} 的灰度图片",
     "pictures of {high} × {wide}, in colour": "{high} × {wide} 的彩色图片",
     "{told}; {broken} of {all} broken": "{told}；{all} 个中有 {broken} 个损坏",
+    "{told}; mirrored: no, classes differ from their mirror images": "{told}；不做镜像：各类别与其镜像不同",
+    "{told}; classes differ from their mirror images": "{told}；各类别与其镜像不同",
     "texts of about {n} characters, {grams} n-grams": "约 {n} 个字符的文本，{grams} 个 n-gram",
     "texts of about {n} characters, {grams} n-grams, {tokens} tokens": "约 {n} 个字符的文本，{grams} 个 n-gram，{tokens} 个词元",
     "sounds of {low} to {high} seconds, half below {mid}": "{low} 至 {high} 秒的声音，一半短于 {mid}",

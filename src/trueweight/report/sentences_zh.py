@@ -110,6 +110,8 @@ SENTENCES: Mapping[str, str] = {
     "not asked for: evaluate.robustness.attack names a norm and a radius": "没有要求：evaluate.robustness.attack 指定范数和半径",
     "no column that the model reads can be changed by a suite: dates and sets have none": "模型读取的列都无法用这些方法改变：日期和集合没有对应的方法",
     "no metric is asked for": "没有要求任何指标",
+    "the model refuses rows with {change}: {fault}": "模型拒绝{change}的行：{fault}",
+    "the model refuses all damaged rows": "模型拒绝所有受损的行",
     "no suite for these columns is mild enough to be held against a model": "对这些列没有足够轻微、可以用来要求模型的改变",
     "{n} with a known value are too few": "{n}有已知值，太少",
     "{n} too few: only known values count": "{n}太少：只有已知值才算",
@@ -226,7 +228,7 @@ SENTENCES: Mapping[str, str] = {
     "the energy counter of {name} tells of {watts} W, which is not believed": "{name} 的能耗计数器显示 {watts} W，不可信",
     "all that hangs on the meter is in it": "包括接在电表上的一切",
     # a check that ended with an error
-    "a fault of ours: {kind} in {place}; the terminal showed the rest": "这是我们的错误：{kind}，位于 {place}；其余内容已显示在终端",
+    "a fault of ours: {fault}; the terminal showed the rest": "这是我们的错误：{fault}；其余内容已显示在终端",
     # what the spec names and the rows lack
     "no two groups are there that are large enough to be compared: {least} rows in each": "没有两个足够大、可以比较的组：每组需要 {least} 行",
     "{columns} has no part of at least {least} rows": "{columns} 中没有至少 {least} 行的部分",

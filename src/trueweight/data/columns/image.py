@@ -4,7 +4,7 @@ import base64
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +43,8 @@ class ImageCodec:
     std: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...]
     flags: bool
+    mirrors: bool = True
+    """See :class:`~trueweight.data.column.Sense`."""
 
     def shapes(self) -> dict[str, int]:
         if not any(self.size):
@@ -63,7 +65,8 @@ class ImageCodec:
     def senses(self) -> dict[str, Sense]:
         if not any(self.size):
             return {}
-        return {"pixel": Sense(grid=self.size, mean=self.mean, std=self.std, covariance=self.covariance)}
+        known = {"grid": self.size, "mean": self.mean, "std": self.std, "covariance": self.covariance}
+        return {"pixel": Sense(**known, mirrors=self.mirrors)}
 
     def encode(self, cells: Cells) -> FieldArrays:
         """Decoded in threads, straight into one array. What cannot be decoded is missing, with one warning for all."""
@@ -110,7 +113,8 @@ class ImageColumn(PartSpec):
     Facts learnt: "count" and "missing" (rows), "size" (height, width), "channels", "mean" and "std" of each channel,
     "covariance" of patches of 2 by 2 pixels, "bins" (pictures between edges of their brightness; all from at most
     1,024 pictures), and how many were "looked_at" for that and how many of them are "broken": their heads are right,
-    and yet they cannot be decoded.
+    and yet they cannot be decoded. In colour and beside a target of classes also "mirror": whether classes differ from
+    their mirror images, and by how much; see ``data/mirrors.py``.
 
     Example:
         ``photo: {type: image, size: 64, augment: [horizontal_flip, shift], encoder: cnn}``
@@ -156,13 +160,16 @@ class ImageColumn(PartSpec):
         high, wide = learnt["size"] if learnt["count"] else (0, 0)
         covariance = tuple(tuple(row) for row in learnt["covariance"])
         flags = learnt["missing"] > 0 and learnt["count"] > 0
-        return ImageCodec(name, (high, wide), tuple(learnt["mean"]), tuple(learnt["std"]), covariance, flags)
+        mean, std = tuple(learnt["mean"]), tuple(learnt["std"])
+        return ImageCodec(name, (high, wide), mean, std, covariance, flags, not _differs(learnt))
 
     def codec_from_json(self, raw: Mapping[str, Any]) -> ImageCodec:
         """The inverse of :meth:`ImageCodec.to_json`."""
         high, wide = raw["size"]
         covariance = tuple(tuple(row) for row in raw["covariance"])
-        return ImageCodec(raw["name"], (high, wide), tuple(raw["mean"]), tuple(raw["std"]), covariance, raw["flags"])
+        mean, std = tuple(raw["mean"]), tuple(raw["std"])
+        mirrors = raw.get("mirrors", True)  # bundles of earlier versions do not say
+        return ImageCodec(raw["name"], (high, wide), mean, std, covariance, raw["flags"], mirrors)
 
     def synthetic(self, learnt: Mapping[str, Any], rng: np.random.Generator, n: int) -> pa.Array:
         """Smooth noise in the learnt colours, as ``data:`` addresses of tiny PNG files."""
@@ -180,4 +187,17 @@ class ImageColumn(PartSpec):
             return "no pictures"
         high, wide = learnt["size"]
         odd = f"; {learnt['broken']:,} of {learnt['looked_at']:,} broken" if learnt.get("broken") else ""
+        told = self.mirrored(learnt)
+        odd += f"; {told}" if told else ""
         return f"pictures of {high} × {wide}, {'grey' if learnt['channels'] == 1 else 'in colour'}{odd}"
+
+    def mirrored(self, learnt: Mapping[str, Any]) -> str:
+        """Why pictures are not mirrored, or what speaks against it where that was asked for; "" where nothing does."""
+        if not _differs(learnt):
+            return ""
+        wary = any(part.type == "horizontal_flip" and cast(Any, part).wary for part in self.augment or ())
+        return f"{'mirrored: no, ' if wary else ''}classes differ from their mirror images"
+
+
+def _differs(learnt: Mapping[str, Any]) -> bool:
+    return bool(learnt.get("mirror", {}).get("differs"))

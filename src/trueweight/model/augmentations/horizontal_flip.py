@@ -29,10 +29,16 @@ class HorizontalFlipAugmentation(PartSpec):
     grey: bool = True
     """Whether grey pictures are mirrored too. The recipe says no: they are digits and letters too often."""
 
+    wary: bool = False
+    """Whether pictures stay as they are where the training rows show that classes differ from their mirror images.
+    The recipe says yes."""
+
     def build(self, layout: Layout) -> "nn.Module":
         """A ``nn.augment_pixels.HorizontalFlip``, or nothing."""
         from torch import nn
 
         from trueweight.nn.augment_pixels import HorizontalFlip
 
-        return HorizontalFlip() if self.grey or layout.width(self.reads) > 1 else nn.Identity()
+        wrong = self.wary and not layout.senses[self.reads].mirrors
+        right = not wrong and (self.grey or layout.width(self.reads) > 1)
+        return HorizontalFlip() if right else nn.Identity()

@@ -82,7 +82,7 @@ class OnnxModel:
             return list(self._session.run(None, inputs))
         except Exception as error:  # see above
             told = " ".join(str(error).split())[:300]
-            raise DataError(f"the model failed: {told}", where=self.path.name) from None
+            raise DataError(f"the model failed: {told}", where=self.path.name) from error
 
     def _inputs(self, rows: Rows, table: Table) -> dict[str, np.ndarray]:
         inputs = self._session.get_inputs()

@@ -13,13 +13,14 @@ from PIL import Image
 from tests.evaluate.judged import flag, judged, picture, sound
 
 from trueweight.data.reading import cells_of
+from trueweight.evaluate.changed_rows import FAMILIES, changed_copies, some_rows
 from trueweight.evaluate.corrupt_dates import swapped, years_later
 from trueweight.evaluate.corrupt_pictures import blurred, png
 from trueweight.evaluate.corrupt_sounds import wav
 from trueweight.evaluate.corrupt_tables import UNSEEN, spread_of
 from trueweight.evaluate.corrupt_texts import mistyped, without_words
+from trueweight.evaluate.corruptions import corruptions
 from trueweight.evaluate.judging import Judging
-from trueweight.evaluate.robustness import FAMILIES, changed_copies, corruptions, some_rows
 from trueweight.registry import registry
 
 ROWS = 120
