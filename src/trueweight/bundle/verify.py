@@ -199,7 +199,8 @@ def _problem(stored: Entry, fresh: Entry | None, tipping: Mapping[str, Tipping],
     if not _measurable(fresh):
         return f"{_shown(stored.value)} stored, now {fresh.status.replace('_', ' ')}: {fresh.reason}"
     found = _difference(stored, fresh, _allowed(stored, _tipping_of(stored, tipping)))
-    return found or different_parameters(*(one.method and one.method.parameters for one in (stored, fresh)), whole)
+    before, after = (one.method.parameters if one.method else {} for one in (stored, fresh))
+    return found or different_parameters(before, after, whole)
 
 
 def _difference(stored: Entry, fresh: Entry, allowed: float) -> str:

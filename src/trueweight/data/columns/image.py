@@ -65,8 +65,8 @@ class ImageCodec:
     def senses(self) -> dict[str, Sense]:
         if not any(self.size):
             return {}
-        known = {"grid": self.size, "mean": self.mean, "std": self.std, "covariance": self.covariance}
-        return {"pixel": Sense(**known, mirrors=self.mirrors)}
+        sense = Sense(grid=self.size, mean=self.mean, std=self.std, covariance=self.covariance, mirrors=self.mirrors)
+        return {"pixel": sense}
 
     def encode(self, cells: Cells) -> FieldArrays:
         """Decoded in threads, straight into one array. What cannot be decoded is missing, with one warning for all."""
