@@ -199,7 +199,7 @@ def _problem(stored: Entry, fresh: Entry | None, tipping: Mapping[str, Tipping],
     if not _measurable(fresh):
         return f"{_shown(stored.value)} stored, now {fresh.status.replace('_', ' ')}: {fresh.reason}"
     found = _difference(stored, fresh, _allowed(stored, _tipping_of(stored, tipping)))
-    before, after = (None if one.method is None else one.method.parameters for one in (stored, fresh))
+    before, after = (one.method.parameters if one.method else {} for one in (stored, fresh))
     return found or different_parameters(before, after, whole)
 
 

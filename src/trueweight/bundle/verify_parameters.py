@@ -15,15 +15,14 @@ ROUNDED = {"p": 1e-2}
 """Of what is written with three or four digits: rounding in float32 may move the last of them."""
 
 
-def different_parameters(stored: Mapping[str, Any] | None, fresh: Mapping[str, Any] | None, whole: bool) -> str:
+def different_parameters(before: Mapping[str, Any], after: Mapping[str, Any], whole: bool) -> str:
     """What is wrong with stored parameters, or nothing.
 
     Args:
-        stored: From the bundle.
-        fresh: Of the same method, measured again.
+        before: Stored in the bundle.
+        after: Of the same method, measured again.
         whole: Whether the same version wrote both, so that a parameter may neither be lacking nor be added.
     """
-    before, after = stored or {}, fresh or {}
     for key in before:
         if key not in after:
             if whole:
