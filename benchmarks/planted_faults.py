@@ -107,7 +107,9 @@ def table(kept: Kept) -> list[str]:
 
 def _share(hits: int, n: int) -> str:
     low, high = wilson(hits, n)
-    return f"{100 * hits / n:.0f} % ({100 * low:.0f} … {100 * high:.0f}), n = {n}"
+    digits = 0 if n < 1000 else 1
+    share, least, most = (f"{100 * value:.{digits}f}" for value in (hits / n, low, high))
+    return f"{share} % ({least} … {most}), n = {n:,}"
 
 
 def _weakest(fault: Fault, known: dict[str, int]) -> str:

@@ -8,6 +8,7 @@ import resource
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -333,13 +334,15 @@ def test_evaluate_prints_the_table_or_json(api: FakeApi, capsys: pytest.CaptureF
     assert "What the checks found:\n  other people\n" in told.err
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """Nothing can be written to any file, as on a disk that is full."""
+    """Nothing can be written to any file, as on a disk that is full. No fixture: pytest's own report may be a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def explanations() -> Explanations:
@@ -355,10 +358,12 @@ def explanations() -> Explanations:
 
 @pytest.mark.parametrize("name", ["why.json", "why.csv"])
 def test_what_was_explained_is_told_though_it_cannot_be_written(
-    name: str, api: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], full_disk: None
+    name: str, api: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.answers["explain"] = explanations()
-    assert run(["explain", "b", "x.csv", "-o", str(tmp_path / name)]) == 4
+    with full_disk():
+        code = run(["explain", "b", "x.csv", "-o", str(tmp_path / name)])
+    assert code == 4
     told = capsys.readouterr()
     assert "row 0: probability of 1: 0.208, usually 0.500" in told.out
     assert told.err.startswith(f"error: {tmp_path}: no space left for {name}\n")
