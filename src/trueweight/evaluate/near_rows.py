@@ -46,6 +46,9 @@ _BITS = 12
 _PIXELS = 5e7
 """Pixels of files that are decoded: about half a second."""
 
+_OPENED = 3000
+"""And as many of them does it cost to open a file."""
+
 _NEIGHBOURS = 3
 """Training rows that are compared where several share a band."""
 
@@ -168,15 +171,20 @@ class _Prints:
     changes: tuple[Callable[[np.ndarray], np.ndarray], ...]
     """What may have been done to copies of them."""
 
+    def hashed(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """With its hashes: as they are, and after each change."""
+        values = [self.value_NF, *(change(self.value_NF) for change in self.changes)]
+        return [(value_NF, hashes_of(value_NF)) for value_NF in values]
+
 
 def _near(kind: str, pair: Pair, judged: _Prints, training: _Prints) -> Near | None:
     """Those that are four times as close to a training row's as the fifth nearest of others is."""
     value_NF, value_TF, shows_N = judged.value_NF, training.value_NF, judged.shows_N
     if len(value_TF) <= _FIFTH or not shows_N.any():
         return None
-    ways = [(value_NF, value_TF), *((change(value_NF), value_TF) for change in judged.changes)]
-    ways += [(value_NF, change(value_TF)) for change in training.changes]
-    away_N = np.minimum.reduce([_closest(one_NF, shows_N, other_TF) for one_NF, other_TF in ways])
+    here, there = judged.hashed(), training.hashed()
+    ways = [*((one, there[0]) for one in here), *((here[0], other) for other in there[1:])]
+    away_N = np.minimum.reduce([_closest(one, shows_N, other) for one, other in ways])
     twin_N = np.zeros(len(pair.judged_rows), bool)
     if (close := np.flatnonzero(np.isfinite(away_N))).size:
         fifth = _fifth_nearest(value_NF[close], value_TF[:REFERENCES])
@@ -185,10 +193,13 @@ def _near(kind: str, pair: Pair, judged: _Prints, training: _Prints) -> Near | N
     return Near(f"by the {kind} {pair.name!r}", twin_N, bool(twin_N.sum() >= LEAST), known)
 
 
-def _closest(value_NF: np.ndarray, shows_N: np.ndarray, other_TF: np.ndarray) -> np.ndarray:
+def _closest(
+    one: tuple[np.ndarray, np.ndarray], shows_N: np.ndarray, other: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
     """How far each is from the nearest of a few candidates, those of the likest hashes; infinite without any."""
+    (value_NF, hash_N), (other_TF, hash_T) = one, other
     away_N = np.full(len(value_NF), np.inf)
-    place_NK, bits_NK = nearest(hashes_of(value_NF), hashes_of(other_TF), _NEIGHBOURS)
+    place_NK, bits_NK = nearest(hash_N, hash_T, _NEIGHBOURS)
     for place_N, bits_N in zip(place_NK.T, bits_NK.T, strict=True):
         near = np.flatnonzero((bits_N <= _BITS) & shows_N)
         away_N[near] = np.minimum(away_N[near], apart(value_NF[near], other_TF[place_N[near]]))
@@ -202,7 +213,7 @@ def _affordable(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     assert isinstance(pair.training, MediaCells)
     kept = []
     for cells, rows in ((pair.judged, pair.judged_rows), (pair.training, pair.training_rows)):
-        pixels = cells.head_NF[rows, 0] * cells.head_NF[rows, 1]
+        pixels = cells.head_NF[rows, 0] * cells.head_NF[rows, 1] + _OPENED
         kept.append(rows[: max(1, int(np.searchsorted(np.cumsum(pixels), _PIXELS)))])
     return kept[0], kept[1]
 
