@@ -7,7 +7,8 @@ RIVALS := .venv-rivals
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 PINS := -c requirements/core.txt -c requirements/test.txt -c requirements/bench.txt
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PINS) $(TORCH)
+INSTALL := -m pip --disable-pip-version-check install --quiet
+PIP := $(BIN)/python $(INSTALL) $(PINS) $(TORCH)
 SHIPPED := pyproject.toml requirements/core.txt
 DEMO := build/demo
 NAME ?= tables
@@ -36,7 +37,7 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.test
 
 $(RIVALS)/.done: requirements/rivals.txt
 	$(PYTHON) -m venv $(RIVALS)
-	$(RIVALS)/bin/python -m pip --disable-pip-version-check install --quiet --requirement requirements/rivals.txt
+	$(RIVALS)/bin/python $(INSTALL) $(TORCH) --requirement requirements/rivals.txt
 	@touch $@
 
 demo: $(VENV)/.core ## train on a real data set and ask for one prediction

@@ -46,6 +46,9 @@ def test_pins_do_not_contradict_each_other() -> None:
 def test_every_call_of_pip_in_the_makefile_pins_torch() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert makefile.count("pip ") == 1  # all go through one variable …
+    used = [line for line in makefile.splitlines() if "$(INSTALL)" in line]
+    assert used
+    assert all("$(TORCH)" in line for line in used)
     assert re.search(r"^TORCH := torch==" + re.escape(pins("core.txt")["torch"]) + "$", makefile, re.MULTILINE)
     assert re.search(r"^PIP := .* \$\(TORCH\)$", makefile, re.MULTILINE)  # … that names torch
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,7 @@ def test_nothing_of_a_single_series_is_kept(tmp_path):
     for path in bundle.path.rglob("*"):
         if path.is_file():
             content = path.read_bytes()
-            assert not any(secret in content for secret in (b"77.125", b"4242.4242", b" 600", b":600"))
+            assert not re.search(rb"77\.125|4242\.4242|[ :]600(?![\d.])", content)  # 600 steps, not 600 million bytes
     assert json.loads((bundle.path / "signature.json").read_text())
 
 

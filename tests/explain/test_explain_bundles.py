@@ -149,7 +149,7 @@ def test_on_the_command_line(trained: Any, tmp_path: Path, capsys: pytest.Captur
     wish = ["explain", str(bundle.path), str(source), "--target", "won", "--row", "1", "--method", "shapley"]
     assert run([*wish, "-o", str(tmp_path / "why.csv")]) == 0
     shown = capsys.readouterr().out
-    assert "row 1: yes" in shown and "Checked: deletion, insertion" in shown
+    assert "row 1: probability of yes: " in shown and "Checked: deletion, insertion" in shown
     table = (tmp_path / "why.csv").read_text().splitlines()
     assert table[0].startswith("method,target,status,row,output,column") and len(table) == 5
     assert run([*wish, "-o", str(tmp_path / "why.json"), "--json"]) == 0
