@@ -9,6 +9,7 @@ network). First screens become pictures of the docs.
 """
 
 import argparse
+import io
 import json
 import os
 import platform
@@ -23,6 +24,7 @@ from typing import Any
 
 from benchmarks.evidence_cost import TASKS, Task
 from benchmarks.senses import identity
+from PIL import Image
 from playwright import sync_api
 from tests.report.in_browser import CHROMIUM, WIDTHS, opened, wrong_with
 
@@ -78,8 +80,9 @@ def run(task: Task, data: Path, browser: Any, budget: str) -> list[dict[str, Any
 
 def _picture(browser: Any, page: Path, target: Path) -> None:
     screen, _ = opened(browser, page, 1280)
-    screen.screenshot(path=str(target))
+    shot = Image.open(io.BytesIO(screen.screenshot()))
     screen.close()
+    shot.convert("RGB").quantize(48).save(target, optimize=True)
 
 
 def _do(command: Sequence[str], folder: Path) -> str:
