@@ -11,8 +11,10 @@ from sklearn.datasets import load_digits
 from tests.evaluate.judged import picture
 
 from trueweight import api
+from trueweight.data import mirrors
 from trueweight.data.frames import from_frame
 from trueweight.data.mirrors import CHANCE, DIFFERS, _between, mirror_share
+from trueweight.data.read import read_table
 from trueweight.spec.load import parse_spec
 from trueweight.train.prepare import prepare
 
@@ -127,3 +129,25 @@ def test_check_tells_the_reason(tmp_path: Path) -> None:
     assert words in api.check(spec).lines
     spec.write_text(head + "features: {sign: {type: image, augment: [horizontal_flip]}}\n")
     assert "sign: classes differ from their mirror images" in api.check(spec).lines
+
+
+def test_it_is_found_once_for_the_same_rows_and_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    data, asked = load_digits(), list[int]()
+    signs = coloured(data.images[:200] / 16, 4)
+    address = [picture(np.kron(p, np.ones((2, 2, 1)))) for p in signs]
+    digits = data.target[:200]
+    labels = {"digit": [f"d{d}" for d in digits], "odd": ["yes" if d % 2 else "no" for d in digits]}
+    pq.write_table(pa.table({"sign": address, **labels}), tmp_path / "d.parquet")
+    share = mirrors.mirror_share
+    monkeypatch.setattr(mirrors, "mirror_share", lambda *given: asked.append(1) or share(*given))
+
+    def told(target: str) -> Any:
+        spec = parse_spec({"features": {"sign": "image"}, "other_features": "ignore", "targets": {target: "category"}})
+        return prepare(read_table(tmp_path / "d.parquet", spec.data), spec).signature.columns["sign"].learnt["mirror"]
+
+    first = told("digit")
+    assert told("digit") == first
+    assert len(asked) == 1
+    assert told("odd")["target"] == "odd"
+    assert len(asked) == 2

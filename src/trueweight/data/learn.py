@@ -59,7 +59,7 @@ def learn_signature(
         learnt[name] = _learn(facts, blank, table, train, sample, min_group, weight_N)
         advance("learning about columns", place, len(blank.columns), unit="columns")
     signature = replace(blank, columns=learnt, rows=len(train))
-    signature = learn_mirrors(signature, table, train, min_group=min_group)
+    signature = _with_mirrors(signature, table, train, min_group)
     return replace(signature, together=learn_together(signature, table, train, min_group=min_group))
 
 
@@ -85,6 +85,26 @@ def _learn(
     if path is not None:
         write_json(path, learnt)
     return replace(facts, learnt=learnt)
+
+
+def _with_mirrors(signature: Signature, table: Table, train: np.ndarray, min_group: int) -> Signature:
+    """With what pictures and targets together say of mirrors, kept like the other facts of the senses."""
+    pictures = [facts for facts in signature.features() if facts.type == "image"]
+    options = signature.options
+    places = [_place(f, options, table, cells_of(table, f, options), train, min_group) for f in pictures]
+    kept = [place for place in places if place is not None]
+    if not kept or len(kept) < len(places):
+        return learn_mirrors(signature, table, train, min_group=min_group)
+    targets = [[t.name, t.type, dict(t.spec), t.learnt.get("classes")] for t in signature.targets()]
+    asked = canonical_json([[place.name for place in kept], targets]).encode()
+    path = kept[0].with_name(f"{digest_bytes(asked).removeprefix('sha256:')[:40]}.json")
+    if (known := _known(path)) is None:
+        learnt = learn_mirrors(signature, table, train, min_group=min_group)
+        known = {facts.name: facts.learnt["mirror"] for facts in learnt.features() if "mirror" in facts.learnt}
+        write_json(path, known)
+    told = {name: {**signature.columns[name].learnt, "mirror": mirror} for name, mirror in known.items()}
+    new = {name: replace(signature.columns[name], learnt=learnt) for name, learnt in told.items()}
+    return replace(signature, columns={**signature.columns, **new})
 
 
 def _known(path: Path) -> dict[str, Any] | None:
