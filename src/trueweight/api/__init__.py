@@ -1,7 +1,7 @@
 """The golden path: one short function per verb. The command line and Python users call the same ones."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,6 @@ __all__ = [
     "check", "diff", "evaluate", "explain", "gate", "init", "load", "memory", "predict", "report", "show", "train",
     "verify",
 ]  # fmt: skip
-
-_LOG = logging.getLogger("trueweight.api")
 
 
 def train(
@@ -149,10 +147,7 @@ def evaluate(
             failed.
         TrainError: The facts cannot be kept where they belong: no permission, no space.
     """
-    from trueweight.bundle.detached import add_detached, evidence_folder, require_place
-    from trueweight.data.digest import digest_rows
-    from trueweight.evidence.ledger import record_known_look
-    from trueweight.metrics.words import counted
+    from trueweight.api.later import evaluate_later
 
     if target is not None:
         from trueweight.api.foreign import Foreign, evaluate_foreign
@@ -162,19 +157,8 @@ def evaluate(
         place = None if out is None else Path(out)
         return evaluate_foreign(asked, out=place, keep=keep, by=by, measured=measured)
     opened = _opened(bundle, allow)
-    if keep:
-        require_place(evidence_folder(opened.path))
-    table = _read_like(opened, source, **_media(media_dir))
-    if skipped := table.provenance.skipped_rows:
-        told = counted(skipped, "unreadable row was skipped and is", "unreadable rows were skipped and are")
-        _LOG.warning("%s: %s not in the scores", table.label, told)
-    record_known_look(opened.path.resolve().parent.parent, digest_rows(table), by=opened.name, purpose="evaluate")
-    found = opened.evaluate(table)
-    if measured is not None:
-        measured(found)
-    if keep:
-        add_detached(opened.path, found, by=by)
-    return found
+    read = partial(_read_like, opened, source, **_media(media_dir))
+    return evaluate_later(opened, read, keep=keep, by=by, measured=measured)
 
 
 def explain(
