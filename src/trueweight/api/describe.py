@@ -101,7 +101,9 @@ def _lines(spec: RunSpec, table: Table, roles: Sequence[Role]) -> list[str]:
 
 def _mirrored(table: Table, roles: Sequence[Role], spec: RunSpec) -> list[str]:
     """What these rows say of pictures and their mirror images: augmentation follows from it."""
-    pictures = [replace(r, part=with_defaults(r.part)) for r in roles if r.role == "feature" and r.part.type == "image"]
+    preset = spec.model.preset
+    seen = [role for role in roles if role.role == "feature" and role.part.type == "image"]
+    pictures = [replace(role, part=with_defaults(role.part, preset)) for role in seen]
     targets = [role for role in roles if role.role == "target"]
     if not pictures or not len(table):
         return []

@@ -91,7 +91,7 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
         raise DataError("there are no rows, only a header", where=table.label, hint="bring a file with data below it")
     spec = with_quantiles(spec)
     options = read_options_of(spec.data)
-    roles = [_sensed(role) for role in assign_roles(table, spec)]
+    roles = [_sensed(role, spec.model.preset) for role in assign_roles(table, spec)]
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
     refuse_broken(blank, table, spec.data.max_bad_rows)
@@ -110,9 +110,9 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     )  # fmt: skip
 
 
-def _sensed(role: Role) -> Role:
+def _sensed(role: Role, preset: str) -> Role:
     """With the recipe's encoder, where the column needs one of its own and names none."""
-    return replace(role, part=with_defaults(role.part)) if role.role == "feature" else role
+    return replace(role, part=with_defaults(role.part, preset)) if role.role == "feature" else role
 
 
 def _require_readable(blank: Signature, table: Table) -> None:

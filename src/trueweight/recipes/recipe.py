@@ -1,0 +1,28 @@
+"""What a recipe says about columns of one sense: texts, pictures, sounds or series."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Raw", "SenseRecipe"]
+
+Raw = Mapping[str, Any]
+"""A part as plain data: its ``type`` and what differs from the part's own defaults."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenseRecipe:
+    """The defaults of one column type."""
+
+    encoder: Sequence[Raw]
+    """One part, or several in a row."""
+    augment: Sequence[Raw] = ()
+    presets: Mapping[str, Sequence[Raw]] = field(default_factory=dict)
+    """Encoders of the presets that take another one."""
+    rows_seen: int | None = None
+    """Training examples, repeats included, after which a network has learnt what it will from such columns; None: it
+    learns as long as the budget lasts."""
+
+    def encoder_of(self, preset: str) -> Sequence[Raw]:
+        """The encoder of a preset."""
+        return self.presets.get(preset, self.encoder)
