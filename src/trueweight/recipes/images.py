@@ -1,6 +1,6 @@
 """The recipe for pictures: a convolutional network, and small changes that leave a picture what it is.
 
-Each constant names where it comes from. They were chosen on the calibration list of ``benchmarks/lists.py`` and never$
+Each constant names where it comes from. They were chosen on the calibration list of ``benchmarks/lists.py`` and never
 on the benchmark list.
 """
 

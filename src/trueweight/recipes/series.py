@@ -1,6 +1,6 @@
 """The recipe for series: a convolutional network, beside a solved one on random convolutions where rows are few.
 
-Each constant names where it comes from. They were chosen on the calibration list of ``benchmarks/lists.py`` and never$
+Each constant names where it comes from. They were chosen on the calibration list of ``benchmarks/lists.py`` and never
 on the benchmark list.
 """
 

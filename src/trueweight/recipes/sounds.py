@@ -1,6 +1,6 @@
 """The recipe for sounds: a convolutional network over log-mel features.
 
-Each constant names where it comes from. They were chosen on the calibration list of ``benchmarks/lists.py`` and never$
+Each constant names where it comes from. They were chosen on the calibration list of ``benchmarks/lists.py`` and never
 on the benchmark list.
 """
 

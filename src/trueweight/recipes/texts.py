@@ -1,6 +1,6 @@
 """The recipe for texts: means of word vectors, beside the solved linear model of n-grams.
 
-Each constant names where it comes from. They were chosen on the calibration list of ``benchmarks/lists.py`` and never$
+Each constant names where it comes from. They were chosen on the calibration list of ``benchmarks/lists.py`` and never
 on the benchmark list.
 """
 
