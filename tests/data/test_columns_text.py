@@ -214,6 +214,19 @@ def test_frequent_words_count_rows():
     assert found == {"b": 3, "a": 1, "c": 1, "我": 1}
 
 
+def test_both_apostrophes_make_one_word():
+    assert frequent_words(pa.array(["don't", "don\u2019t stop"]), 1, 10) == {"don't": 2, "stop": 1}
+
+
+def test_frequent_words_of_many_texts_equal_a_plain_count():
+    rng = np.random.default_rng(0)
+    rows = [" ".join(rng.choice(list("abcdefghij"), rng.integers(0, 30))) for _ in range(400)]
+    expected = {word: sum(word in row.split() for row in rows) for word in "abcdefghij"}
+    assert frequent_words(pa.array(rows), 1, 100) == expected
+    assert len(frequent_words(pa.array(rows), 1, 3)) == 3
+    assert frequent_words(pa.array(["", "..."]), 1, 3) == {}
+
+
 # --- Tokens ----------------------------------------------------------------------------------------------------------
 
 

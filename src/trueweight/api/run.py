@@ -32,6 +32,7 @@ from trueweight.evidence.meters import Meter, Stages
 from trueweight.evidence.record import Curve, Data, Entry, Evidence
 from trueweight.files import disk_errors, read_json, safe_name, write_atomic
 from trueweight.metrics.curves import thinned
+from trueweight.model.predictors.network import SLICE_MEDIA
 from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
 from trueweight.spec.load import dump_resolved, dump_spec
@@ -155,6 +156,8 @@ def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], 
     )
     forget_many(ready.table)
     table = taken(ready.table, rows)
+    if len(rows) <= SLICE_MEDIA:  # more would be read and encoded bit by bit, so as not to fill memory
+        fitted.encoded.lend(table, rows)
     digest = digest_rows(table)
     reproduce = "trueweight verify BUNDLE --recompute --data SOURCE"
     ask = Ask(ready.spec.evaluate, ready.spec.seed, Data(digest, role), reproduce, ready.spec.bundle.min_group)

@@ -89,17 +89,30 @@ def ngram_counts(texts: pa.Array, *, word_grams: int, pieces: tuple[int, int] | 
 
 def frequent_words(texts: pa.Array, least: int, most: int) -> dict[str, int]:
     """The words that most texts hold, and how many do: those of at least ``least``, at most ``most`` of them."""
-    counts: dict[str, int] = {}
+    counts: dict[int, int] = {}
+    spelt: dict[int, str] = {}
     for _, _, rows in _chunks(texts):
         whole, code_M, start_N1 = _codes(rows)
         start_W, end_W, kind_W = _words(code_M)
-        row_W = _row_of(start_N1, start_W)
-        wordy = kind_W <= _LONE
-        spans = zip(row_W[wordy].tolist(), start_W[wordy].tolist(), end_W[wordy].tolist(), strict=True)
-        for _, word in {(row, whole[start:end]) for row, start, end in spans}:
-            counts[word] = counts.get(word, 0) + 1
-    ranked = sorted((word for word, rows in counts.items() if rows >= least), key=lambda word: (-counts[word], word))
-    return {word: counts[word] for word in ranked[:most]}
+        start_W, end_W = start_W[kind_W <= _LONE], end_W[kind_W <= _LONE]
+        if not len(start_W):
+            continue
+        key_W, row_W = _hash_spans(_mixed(code_M), start_W, end_W), _row_of(start_N1, start_W)
+        order_W = np.lexsort((row_W, key_W))
+        key_W, row_W = key_W[order_W], row_W[order_W]
+        new_W = np.append(True, key_W[1:] != key_W[:-1])
+        once_W = new_W | np.append(True, row_W[1:] != row_W[:-1])  # a word counts once a text
+        first = np.flatnonzero(new_W)
+        held = np.add.reduceat(once_W, first, dtype=np.int64)
+        place = order_W[first]
+        for key, texts_with, start, end in zip(
+            key_W[first].tolist(), held.tolist(), start_W[place].tolist(), end_W[place].tolist(), strict=True
+        ):
+            counts[key] = counts.get(key, 0) + texts_with
+            spelt.setdefault(key, whole[start:end].replace(chr(_CURLY), "'"))
+    found = {spelt[key]: rows for key, rows in counts.items() if rows >= least}
+    ranked = sorted(found, key=lambda word: (-found[word], word))
+    return {word: found[word] for word in ranked[:most]}
 
 
 def _chunks(texts: pa.Array) -> Iterator[tuple[int, int, list[str]]]:

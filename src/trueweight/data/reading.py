@@ -15,7 +15,7 @@ from trueweight.files import digest_compact
 from trueweight.registry import registry
 
 __all__ = [
-    "CELLS_BYTES", "cells_between", "cells_of", "column_part", "encoded_of", "forget_many", "plain_facts",
+    "CELLS_BYTES", "cells_between", "cells_of", "column_part", "encoded_of", "forget_many", "lend", "plain_facts",
     "reading_from",
 ]  # fmt: skip
 
@@ -130,3 +130,14 @@ def encoded_of(table: Table, field: Field, signature: Signature) -> FieldArrays:
     if key not in known:
         known[key] = field.encode(cells)
     return known[key]
+
+
+def lend(table: Table, field: Field, arrays: FieldArrays) -> None:
+    """Have :func:`encoded_of` give these arrays, which the same codecs made of the same rows of a larger table.
+
+    Args:
+        table: The rows.
+        field: Of a sense: others are quickly encoded.
+        arrays: Its arrays, one row for each of the table's.
+    """
+    _ENCODED.setdefault(table, {})[digest_compact(field.to_json())] = arrays

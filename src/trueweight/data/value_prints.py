@@ -68,8 +68,9 @@ def value_prints(cells: Cells) -> Iterator[np.ndarray]:
 
 def rough_prints(
     one: Cells, one_rows: np.ndarray, other: Cells, other_rows: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The same for some rows of two tables, numbers in steps of a tenth of their spread in the other one.
+) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """The same for some rows of two tables, numbers in steps of a tenth of their spread in the other one; None for
+    columns without numbers, whose values have no rough neighbours.
 
     Args:
         one: A column of one table.
@@ -78,13 +79,11 @@ def rough_prints(
         other_rows: Rows of it.
     """
     if isinstance(one, NumberCells) and isinstance(other, NumberCells):
-        yield from _stepped([one.value_N[one_rows]], [other.value_N[other_rows]])
-    elif isinstance(one, VectorCells) and isinstance(other, VectorCells) and one.value_ND.shape[1]:
+        return list(_stepped([one.value_N[one_rows]], [other.value_N[other_rows]]))
+    if isinstance(one, VectorCells) and isinstance(other, VectorCells) and one.value_ND.shape[1]:
         step = -(-one.value_ND.shape[1] // MOST_OF_A_VECTOR)
-        yield from _stepped(one.value_ND[one_rows].T[::step], other.value_ND[other_rows].T[::step])
-    else:
-        pairs = zip(value_prints(one), value_prints(other), strict=True)
-        yield from ((a[one_rows], b[other_rows]) for a, b in pairs)
+        return list(_stepped(one.value_ND[one_rows].T[::step], other.value_ND[other_rows].T[::step]))
+    return None
 
 
 def _stepped(ones: Iterable[np.ndarray], others: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

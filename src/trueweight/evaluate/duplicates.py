@@ -28,7 +28,7 @@ MATTERS = 0.01
 """Share of rows with a near twin from which scores are given without them too: fewer hardly move a score."""
 
 ROWS = 200_000
-SENSED = 20_000
+SENSED = 10_000
 """Most training rows that are looked at: of plain columns, of texts and pictures."""
 
 

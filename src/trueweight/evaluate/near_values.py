@@ -7,7 +7,7 @@ Shape suffixes:
     N  judged rows    T  training rows    K  values of a row
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -57,10 +57,12 @@ def near_in_values(pairs: Sequence[Pair], targets: Sequence[Pair]) -> list[Near]
         pairs: The features.
         targets: The targets.
     """
-    judged, training = _keys(pairs)
-    rough = [both for p in pairs for both in rough_prints(p.judged, p.judged_rows, p.training, p.training_rows)]
+    exact = [_prints(pair) for pair in pairs]
+    judged, training = _keys(exact)
+    found = (rough_prints(p.judged, p.judged_rows, p.training, p.training_rows) for p in pairs)
+    rough = [both for known, other in zip(exact, found, strict=True) for both in (known if other is None else other)]
     few = [key_T[:ROWS] for key_T in training]
-    target_N, target_T = (_whole(keys) for keys in _keys(targets)) if targets else _nothing(pairs)
+    target_N, target_T = (_whole(keys) for keys in _keys(map(_prints, targets))) if targets else _nothing(pairs)
     return [
         _in_all(judged, training),
         _but_for_one(judged, few, (target_N, target_T[:ROWS])),
@@ -68,11 +70,15 @@ def near_in_values(pairs: Sequence[Pair], targets: Sequence[Pair]) -> list[Near]
     ]
 
 
-def _keys(pairs: Sequence[Pair]) -> tuple[_Keys, _Keys]:
-    return (
-        _hashed([value_N[p.judged_rows] for p in pairs for value_N in value_prints(p.judged)]),
-        _hashed([value_T[p.training_rows] for p in pairs for value_T in value_prints(p.training)]),
-    )
+def _prints(pair: Pair) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each value, in judged and in training rows."""
+    both = zip(value_prints(pair.judged), value_prints(pair.training), strict=True)
+    return [(one_N[pair.judged_rows], other_N[pair.training_rows]) for one_N, other_N in both]
+
+
+def _keys(prints: Iterable[list[tuple[np.ndarray, np.ndarray]]]) -> tuple[_Keys, _Keys]:
+    every = [both for column in prints for both in column]
+    return _hashed([one_N for one_N, _ in every]), _hashed([one_T for _, one_T in every])
 
 
 def _nothing(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:

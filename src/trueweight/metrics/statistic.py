@@ -131,9 +131,13 @@ def share_of(hit_N: Array, of_N: Array | None, weight_N: Array | None) -> Sums:
     return Sums(columns, lambda s: ratio(s[:, 0], s[:, 1], empty=empty), row_N=row, share_columns=True)
 
 
+_FEW_LABELS = 32
+
+
 @dataclass(frozen=True, slots=True)
 class LabelSums:
-    """Sums of weights per label, without a one-hot matrix: a thousand classes cost no more than two."""
+    """Sums of weights per label. Of few labels by one product of matrices; of many without a one-hot matrix, so that a
+    thousand classes cost little more than two."""
 
     order: Array
     """Positions of rows, sorted by label."""
@@ -143,6 +147,8 @@ class LabelSums:
     """Those labels."""
     labels: int
     """L, all labels."""
+    member_NL: Array | None
+    """One-hot labels, zero outside the rows that count; None where there are many."""
 
     @classmethod
     def of(cls, label_N: Array, labels: int, *, rows: Array | None = None) -> "LabelSums":
@@ -150,10 +156,16 @@ class LabelSums:
         rows = np.arange(len(label_N)) if rows is None else rows
         order = rows[np.argsort(label_N[rows], kind="stable")]
         present, starts = np.unique(label_N[order], return_index=True)
-        return cls(order, starts, present, labels)
+        member_NL = None
+        if labels <= _FEW_LABELS:
+            member_NL = np.zeros((len(label_N), labels))
+            member_NL[rows, label_N[rows]] = 1.0
+        return cls(order, starts, present, labels, member_NL)
 
     def __call__(self, weight_RN: Array) -> Array:
         """(R, L) sums."""
+        if self.member_NL is not None:
+            return np.asarray(weight_RN @ self.member_NL)
         sums = np.zeros((len(weight_RN), self.labels))
         if len(self.order):
             sums[:, self.present] = np.add.reduceat(weight_RN[:, self.order], self.starts, axis=1)

@@ -13,8 +13,11 @@ from trueweight.data.cells import Cells, MediaCells
 from trueweight.data.column import Arrays, FieldArrays
 from trueweight.data.feed import Feed, Stored, stored
 from trueweight.data.field import Field
-from trueweight.data.reading import cells_between, cells_of, column_part
+from trueweight.data.packed import Packed
+from trueweight.data.ragged import Ragged
+from trueweight.data.reading import cells_between, cells_of, column_part, lend
 from trueweight.data.signature import ColumnFacts
+from trueweight.data.table import Table
 from trueweight.files import digest_bytes
 from trueweight.spec.base import PartSpec
 from trueweight.train.prepare import Prepared
@@ -40,6 +43,24 @@ class Encoded:
     def feed(self, rows: np.ndarray) -> Feed:
         """Some of the cases, by number."""
         return Feed(torch.from_numpy(rows), self.inputs, self.targets, self.weight_N)
+
+    def lend(self, table: Table, rows: np.ndarray) -> None:
+        """Spare predictors to encode again what texts, pictures, sounds and series hold.
+
+        Args:
+            table: Some of the cases, as a table of its own that lives as long as they are judged.
+            rows: Their numbers.
+        """
+        for name, field in self.fields.items():
+            if field.sensed:
+                lend(table, field, {key: _taken(array, rows) for key, array in self.inputs[name].items()})
+
+
+def _taken(array: torch.Tensor | Packed, rows: np.ndarray) -> np.ndarray | Ragged:
+    if isinstance(array, Packed):
+        return Ragged(array.value_MC.numpy(), array.start_N1.numpy()).take(rows)
+    taken: np.ndarray = array.numpy()[rows]
+    return taken
 
 
 def fields_of(ready: Prepared) -> dict[str, Field]:
