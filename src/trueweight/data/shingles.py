@@ -23,6 +23,9 @@ WIDTH = 8
 LONGEST = 4000
 """Bytes of a text that are looked at."""
 
+_AT_ONCE = 256
+"""Texts that are cut into shingles together."""
+
 
 def shingles_of(text: str) -> np.ndarray:
     """Distinct runs of 8 bytes of a text in small letters, as sorted uint64."""
@@ -35,10 +38,11 @@ def _plain(text: str) -> bytes:
 
 def _windows(content: bytes) -> np.ndarray:
     """Every 8 bytes in a row, (S,) uint64; none of a shorter text."""
-    if len(content) < WIDTH:
-        return np.zeros(0, np.uint64)
-    windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(content, np.uint8), WIDTH)
-    return np.ascontiguousarray(windows).view(np.uint64)[:, 0]
+    window_S = np.empty(max(0, len(content) - WIDTH + 1), np.uint64)
+    for first in range(min(WIDTH, len(window_S))):
+        whole = (len(content) - first) // WIDTH
+        window_S[first::WIDTH] = np.frombuffer(content, np.uint64, whole, first)
+    return window_S
 
 
 def sketches(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -49,20 +53,25 @@ def sketches(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     count_N = np.zeros(len(texts), np.int64)
     none = np.uint64(0xFFFFFFFFFFFFFFFF)
     sketch_NB = np.full((len(texts), BINS), none)
-    for row, text in enumerate(texts):
-        window_S = _windows(_plain(text))
-        count_N[row] = len(window_S)
-        hash_S = row_hashes(11, window_S)
-        np.minimum.at(sketch_NB[row], (hash_S & np.uint64(BINS - 1)).astype(np.int64), hash_S >> np.uint64(6))
-    empty_NB = sketch_NB == none
+    for first in range(0, len(texts), _AT_ONCE):
+        some = [_plain(text) for text in texts[first : first + _AT_ONCE]]
+        length_N = np.array([len(content) for content in some])
+        here_N = np.maximum(length_N - WIDTH + 1, 0)
+        row_S = np.repeat(np.arange(len(some)), here_N)
+        # Of all texts end to end: windows that lie in one text.
+        place_S = np.arange(len(row_S)) + np.repeat(np.cumsum(length_N) - length_N - np.cumsum(here_N) + here_N, here_N)
+        hash_S = row_hashes(11, _windows(b"".join(some))[place_S])
+        bin_S = (hash_S & np.uint64(BINS - 1)).astype(np.int64) + row_S * BINS
+        np.minimum.at(sketch_NB[first : first + _AT_ONCE].reshape(-1), bin_S, hash_S >> np.uint64(6))
+        count_N[first : first + _AT_ONCE] = here_N
     for _ in range(BINS):  # an empty bin takes what its neighbour holds, marked by how far it came
-        holes_NB = empty_NB & (count_N > 0)[:, None]
-        if not holes_NB.any():
+        rows = np.flatnonzero((sketch_NB == none).any(1) & (count_N > 0))
+        if not len(rows):
             break
-        next_NB = np.roll(sketch_NB, -1, axis=1)
+        some_NB = sketch_NB[rows]
+        next_NB = np.roll(some_NB, -1, axis=1)
         moved_NB = np.where(next_NB == none, none, row_hashes(13, next_NB))
-        sketch_NB = np.where(holes_NB, moved_NB, sketch_NB)
-        empty_NB = sketch_NB == none
+        sketch_NB[rows] = np.where(some_NB == none, moved_NB, some_NB)
     return sketch_NB, count_N
 
 

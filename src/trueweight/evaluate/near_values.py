@@ -8,10 +8,13 @@ Shape suffixes:
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
+import pyarrow as pa
 
+from trueweight.data.cells import Cells, TextCells
 from trueweight.data.value_prints import rough_prints, value_prints
 from trueweight.evaluate.near_rows import LEAST, Near, Pair
 from trueweight.metrics.beta import beta_cdf
@@ -72,8 +75,14 @@ def near_in_values(pairs: Sequence[Pair], targets: Sequence[Pair]) -> list[Near]
 
 def _prints(pair: Pair) -> list[tuple[np.ndarray, np.ndarray]]:
     """Of each value, in judged and in training rows."""
-    both = zip(value_prints(pair.judged), value_prints(pair.training), strict=True)
-    return [(one_N[pair.judged_rows], other_N[pair.training_rows]) for one_N, other_N in both]
+    ones, others = _printed(pair.judged, pair.judged_rows), _printed(pair.training, pair.training_rows)
+    return list(zip(ones, others, strict=True))
+
+
+def _printed(cells: Cells, rows: np.ndarray) -> list[np.ndarray]:
+    if isinstance(cells, TextCells):  # each takes a while: only those that are looked at
+        return list(value_prints(replace(cells, text_N=cells.text_N.take(pa.array(rows)))))
+    return [value_N[rows] for value_N in value_prints(cells)]
 
 
 def _keys(prints: Iterable[list[tuple[np.ndarray, np.ndarray]]]) -> tuple[_Keys, _Keys]:
