@@ -12,7 +12,7 @@ from trueweight.data.cells import MediaCells
 from trueweight.data.media import UnusableError, content_of, in_threads
 from trueweight.data.pictures import calm, decoded, fitted
 
-__all__ = ["apart", "hashes_of", "mirrored", "nearest", "thumbnails", "without_edge"]
+__all__ = ["apart", "hashes_of", "mirrored", "nearest", "thumbnails", "unit", "without_edge"]
 
 SIDE = 32
 EDGE = 0.05
@@ -84,8 +84,12 @@ def nearest(one_N: np.ndarray, other_T: np.ndarray, count: int) -> tuple[np.ndar
     return np.concatenate(found), np.concatenate(bits)
 
 
+def unit(value_NF: np.ndarray) -> np.ndarray:
+    """Pictures without brightness and contrast: of mean 0 and length 1, or 0 where they are flat."""
+    away_NF = value_NF - value_NF.mean(-1, keepdims=True)
+    return np.asarray(away_NF / np.maximum(np.linalg.norm(away_NF, axis=-1, keepdims=True), 1e-9))
+
+
 def apart(one_NF: np.ndarray, other_NF: np.ndarray) -> np.ndarray:
     """How far pictures are apart, row by row, whatever their brightness and contrast: 0 for equal, 1 for unrelated."""
-    one, other = (value - value.mean(-1, keepdims=True) for value in (one_NF, other_NF))
-    size = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
-    return np.asarray(np.sqrt(np.maximum(0.0, 1 - (one * other).sum(-1) / np.maximum(size, 1e-9))))
+    return np.asarray(np.sqrt(np.maximum(0.0, 1 - (unit(one_NF) * unit(other_NF)).sum(-1))))

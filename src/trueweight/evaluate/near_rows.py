@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from trueweight.data.cells import Cells, MediaCells, TextCells
-from trueweight.data.picture_prints import apart, hashes_of, mirrored, nearest, thumbnails, without_edge
+from trueweight.data.picture_prints import apart, hashes_of, mirrored, nearest, thumbnails, unit, without_edge
 from trueweight.data.shingles import BINS, jaccard, shingles_of, sketches
 from trueweight.data.sound_prints import sound_prints
 from trueweight.seeds import row_hashes
@@ -39,6 +39,7 @@ CLOSER = 0.25
 REFERENCES = 500
 """Training pictures that tell how far pictures are from each other here."""
 
+_AT_ONCE = 256
 _FIFTH = 4
 _BITS = 12
 """Of 64 that two pictures' hashes may differ by to be looked at closely."""
@@ -219,5 +220,9 @@ def _affordable(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fifth_nearest(value_NF: np.ndarray, other_TF: np.ndarray) -> np.ndarray:
-    away = [np.partition(apart(one_F, other_TF), _FIFTH)[_FIFTH] for one_F in value_NF]
-    return np.array(away)
+    one_NF, other_TF = unit(value_NF), unit(other_TF)
+    found = []
+    for some_NF in np.array_split(one_NF, -(-len(one_NF) // _AT_ONCE)):
+        alike_NT = np.partition(some_NF @ other_TF.T, len(other_TF) - 1 - _FIFTH, axis=1)
+        found.append(np.sqrt(np.maximum(0.0, 1 - alike_NT[:, len(other_TF) - 1 - _FIFTH])))
+    return np.concatenate(found)
