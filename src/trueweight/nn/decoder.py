@@ -1,0 +1,278 @@
+"""The transformer that writes: what was read and the text so far in, logits of the next token out.
+
+Shape suffixes in this file:
+    B  rows    T  tokens written    L  tokens read    D  width    V  vocabulary    S  places of a cache
+    H  heads    G  heads of keys and values    K  width of a head
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trueweight.nn.attention import attended
+from trueweight.nn.dropout import Dropout
+from trueweight.nn.encoding import Encoding, Tensors
+from trueweight.nn.positions import Learned, rotated, rotation, waves
+from trueweight.nn.transformer import NORMS, FeedForward
+
+__all__ = ["DecoderWishes", "TransformerDecoder"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderWishes:
+    """What the decoder is made like."""
+
+    width: int
+    layers: int
+    heads: int
+    key_value_heads: int
+    """G: fewer than ``heads`` share keys and values among several queries."""
+    hidden: int
+    dropout: float
+    norm: str
+    """pre or post; see ``nn.transformer.Block``."""
+    normalization: str
+    activation: str
+    positions: str
+    """rotary, sinusoidal or learned."""
+    qk_norm: bool
+    tied: bool
+    """Whether the table of tokens is also what logits are made with."""
+    length: int
+    """Most tokens of an answer: learned places."""
+
+
+class CachedAttention(nn.Module):
+    """Causal self-attention whose keys and values of earlier tokens can be kept.
+
+    Grouped queries: Ainslie et al. 2023, "GQA", arXiv:2305.13245. With as many heads of keys as of queries it is
+    ``nn.attention.SelfAttention``.
+    """
+
+    def __init__(self, wishes: DecoderWishes) -> None:
+        super().__init__()
+        width, self.heads, self.groups = wishes.width, wishes.heads, wishes.key_value_heads
+        self.dropout = wishes.dropout
+        head_width = width // self.heads
+        self.q, self.kv = nn.Linear(width, width), nn.Linear(width, 2 * self.groups * head_width)
+        self.out = nn.Linear(width, width)
+        self.norm_q = nn.RMSNorm(head_width, eps=1e-6) if wishes.qk_norm else nn.Identity()
+        self.norm_k = nn.RMSNorm(head_width, eps=1e-6) if wishes.qk_norm else nn.Identity()
+        _begin(self.q, self.kv, self.out)
+
+    def project(self, x_BTD: Tensor, turn: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, T, K), keys and values (B, G, T, K)."""
+        q_BHTK = self.norm_q(self.q(x_BTD).unflatten(2, (self.heads, -1)).transpose(1, 2))
+        k_BGTK, v_BGTK = self.kv(x_BTD).unflatten(2, (2, self.groups, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        k_BGTK = self.norm_k(k_BGTK)
+        if turn is not None:
+            q_BHTK, k_BGTK = rotated(q_BHTK, turn), rotated(k_BGTK, turn)
+        return q_BHTK, k_BGTK, v_BGTK
+
+    def forward(self, x_BTD: Tensor, turn: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
+        """All tokens at once; also their keys and values."""
+        q_BHTK, k_BGTK, v_BGTK = self.project(x_BTD, turn)
+        shared = self.heads // self.groups
+        k_BHTK, v_BHTK = (t if shared == 1 else t.repeat_interleave(shared, 1) for t in (k_BGTK, v_BGTK))
+        mixed_BHTK = nn.functional.scaled_dot_product_attention(
+            q_BHTK, k_BHTK, v_BHTK, dropout_p=self.dropout if self.training else 0.0, is_causal=True
+        )
+        return self.out(mixed_BHTK.transpose(1, 2).flatten(2)), k_BGTK, v_BGTK
+
+    def step(
+        self, x_BD: Tensor, turn: tuple[Tensor, Tensor] | None, k_BGSK: Tensor, v_BGSK: Tensor, place_B: Tensor
+    ) -> Tensor:
+        """One token more, which is written into the cache at its place."""
+        q_BH1K, k_BG1K, v_BG1K = self.project(x_BD.unsqueeze(1), turn)
+        row_B = torch.arange(len(x_BD), device=x_BD.device)
+        k_BGSK[row_B, :, place_B], v_BGSK[row_B, :, place_B] = k_BG1K[:, :, 0], v_BG1K[:, :, 0]
+        used = int(place_B.max()) + 1
+        seen_B11S = (torch.arange(used, device=x_BD.device) <= place_B.unsqueeze(1))[:, None, None, :]
+        # The queries that share keys stand in the place of several tokens: nothing has to be repeated.
+        q_BGQK = q_BH1K.reshape(len(x_BD), self.groups, -1, q_BH1K.shape[3])
+        mixed_BGQK = nn.functional.scaled_dot_product_attention(
+            q_BGQK, k_BGSK[:, :, :used], v_BGSK[:, :, :used], seen_B11S
+        )
+        mixed_BD: Tensor = self.out(mixed_BGQK.flatten(1))
+        return mixed_BD
+
+
+class CrossAttention(nn.Module):
+    """Every written token a mean of what was read, by how well it matches. Keys and values are made once a row."""
+
+    def __init__(self, width: int, memory_width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.q, self.kv, self.out = nn.Linear(width, width), nn.Linear(memory_width, 2 * width), nn.Linear(width, width)
+        _begin(self.q, self.kv, self.out)
+
+    def keys(self, memory_BLD: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values, each (B, H, L, K)."""
+        k_BHLK, v_BHLK = self.kv(memory_BLD).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        return k_BHLK, v_BHLK
+
+    def forward(self, x_BTD: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, real_B11L: Tensor) -> Tensor:
+        """Attend."""
+        q_BHTK = self.q(x_BTD).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        mixed_BHTK = nn.functional.scaled_dot_product_attention(
+            q_BHTK, k_BHLK, v_BHLK, real_B11L, self.dropout if self.training else 0.0
+        )
+        mixed_BTD: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
+        return mixed_BTD
+
+
+class DecoderBlock(nn.Module):
+    """Self-attention, attention to what was read if there is anything, the perceptron; each added to what it read."""
+
+    def __init__(self, memory_width: int | None, wishes: DecoderWishes) -> None:
+        super().__init__()
+        width, norm = wishes.width, NORMS[wishes.normalization]
+        self.pre = wishes.norm == "pre"
+        self.attention = CachedAttention(wishes)
+        self.cross = None if memory_width is None else CrossAttention(width, memory_width, wishes.heads, wishes.dropout)
+        self.perceptron = FeedForward(width, wishes.hidden, wishes.activation, wishes.dropout)
+        self.norm_1, self.norm_3 = norm(width), norm(width)
+        self.norm_2 = nn.Identity() if memory_width is None else norm(width)
+        self.dropout = Dropout(wishes.dropout)
+
+    def forward(
+        self, x_BTD: Tensor, turn: tuple[Tensor, Tensor] | None, memory: tuple[Tensor, Tensor, Tensor] | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """All tokens at once; also their keys and values."""
+        added_BTD, k_BGTK, v_BGTK = self.attention(self.norm_1(x_BTD) if self.pre else x_BTD, turn)
+        return self._rest(self._joined(x_BTD, added_BTD, self.norm_1), memory), k_BGTK, v_BGTK
+
+    def step(
+        self, x_BD: Tensor, turn: tuple[Tensor, Tensor] | None, memory: tuple[Tensor, Tensor, Tensor] | None,
+        k_BGSK: Tensor, v_BGSK: Tensor, place_B: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """One token more."""
+        added_BD = self.attention.step(self.norm_1(x_BD) if self.pre else x_BD, turn, k_BGSK, v_BGSK, place_B)
+        return self._rest(self._joined(x_BD, added_BD, self.norm_1).unsqueeze(1), memory).squeeze(1)
+
+    def _rest(self, x_BTD: Tensor, memory: tuple[Tensor, Tensor, Tensor] | None) -> Tensor:
+        if self.cross is not None and memory is not None:
+            added_BTD = self.cross(self.norm_2(x_BTD) if self.pre else x_BTD, *memory)
+            x_BTD = self._joined(x_BTD, added_BTD, self.norm_2)
+        return self._joined(x_BTD, self.perceptron(self.norm_3(x_BTD) if self.pre else x_BTD), self.norm_3)
+
+    def _joined(self, x: Tensor, added: Tensor, norm: nn.Module) -> Tensor:
+        x = x + self.dropout(added)
+        joined: Tensor = x if self.pre else norm(x)
+        return joined
+
+
+class TransformerDecoder(nn.Module):
+    """Writes token by token; see ``nn.generate`` for how tokens are chosen.
+
+    Without anything to read it is a language model (Radford et al. 2019). Source: Vaswani et al. 2017,
+    arXiv:1706.03762, section 3.1; "Deep encoder, shallow decoder", Kasai et al. 2020, arXiv:2006.10369, for its size.
+
+    Args:
+        vocabulary: V.
+        memory_width: Of the tokens that are read; None: nothing is read.
+        wishes: What it is made like.
+    """
+
+    def __init__(self, vocabulary: int, memory_width: int | None, wishes: DecoderWishes) -> None:
+        super().__init__()
+        self.vocabulary, self.wishes = vocabulary, wishes
+        width = wishes.width
+        self.embedding = nn.Embedding(vocabulary, width)
+        nn.init.normal_(self.embedding.weight, std=width**-0.5)
+        self.places = Learned(wishes.length, width) if wishes.positions == "learned" else None
+        self.dropout = Dropout(wishes.dropout)
+        self.blocks = nn.ModuleList(DecoderBlock(memory_width, wishes) for _ in range(wishes.layers))
+        self.last = NORMS[wishes.normalization](width) if wishes.norm == "pre" else nn.Identity()
+        self.head = None if wishes.tied else nn.Linear(width, vocabulary, bias=False)
+        if self.head is not None:
+            nn.init.normal_(self.head.weight, std=width**-0.5)
+        factor = (3 * wishes.layers) ** -0.5 if wishes.norm == "pre" else 1.0
+        with torch.no_grad():  # so that the sum over many layers does not grow: Radford et al. 2019, section 2.3
+            for block in self._layers():
+                block.attention.out.weight.mul_(factor)
+                block.perceptron.down.weight.mul_(factor)
+                if block.cross is not None:
+                    block.cross.out.weight.mul_(factor)
+
+    def _layers(self) -> list[DecoderBlock]:
+        return [block for block in self.blocks if isinstance(block, DecoderBlock)]
+
+    def read(self, z: Encoding | None) -> Tensors:
+        """What is kept of the encoding for each row: keys and values of every layer, and which are real."""
+        if z is None:
+            return {}
+        rows, tokens = z.tokens_BLD.shape[:2]
+        mask_BL = z.mask_BL
+        if mask_BL is None:
+            mask_BL = torch.ones(rows, tokens, dtype=torch.bool, device=z.tokens_BLD.device)
+        real_B11L = attended(mask_BL)
+        kept: dict[str, Tensor] = {} if real_B11L is None else {"real": real_B11L}
+        for number, block in enumerate(self._layers()):
+            if block.cross is not None:
+                kept[f"k{number}"], kept[f"v{number}"] = block.cross.keys(z.tokens_BLD)
+        return kept
+
+    def forward(self, token_BT: Tensor, memory: Tensors) -> Tensor:
+        """Logits (B, T, V) of what follows each token."""
+        return self._logits(self._run(token_BT, memory)[0])
+
+    def cache(self, rows: int, places: int) -> dict[str, Tensor]:
+        """Room for so many tokens of each row."""
+        weight, wishes = self.embedding.weight, self.wishes
+        shape = (rows, wishes.key_value_heads, places, wishes.width // wishes.heads)
+        return {f"{name}{number}": weight.new_zeros(shape) for number in range(wishes.layers) for name in "kv"}
+
+    def prefill(self, token_BT: Tensor, length_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> None:  # noqa: ARG002 - a recurrent decoder needs it
+        """Write the first tokens into the cache. Those behind a row's length are written over as it goes on."""
+        if not token_BT.shape[1]:
+            return
+        for number, (k_BGTK, v_BGTK) in enumerate(self._run(token_BT, memory)[1]):
+            cache[f"k{number}"][:, :, : token_BT.shape[1]] = k_BGTK
+            cache[f"v{number}"][:, :, : token_BT.shape[1]] = v_BGTK
+
+    def step(self, token_B: Tensor, place_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:
+        """Logits (B, V) of what follows one token more at its place."""
+        x_BD, turn = self._placed(self.embedding(token_B).unsqueeze(1), place_B.unsqueeze(1))
+        x_BD = x_BD.squeeze(1)
+        for number, block in enumerate(self._layers()):
+            kept = cache[f"k{number}"], cache[f"v{number}"]
+            x_BD = block.step(x_BD, turn, _of_layer(memory, number), *kept, place_B)
+        return self._logits(x_BD)
+
+    def _run(self, token_BT: Tensor, memory: Tensors) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        place_1T = torch.arange(token_BT.shape[1], device=token_BT.device).unsqueeze(0)
+        x_BTD, turn = self._placed(self.embedding(token_BT), place_1T)
+        x_BTD, kept = self.dropout(x_BTD), []
+        for number, block in enumerate(self._layers()):
+            x_BTD, k_BGTK, v_BGTK = block(x_BTD, turn, _of_layer(memory, number))
+            kept.append((k_BGTK, v_BGTK))
+        return x_BTD, kept
+
+    def _placed(self, x_BTD: Tensor, place_BT: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Tokens that know their places, or the turns by which attention does."""
+        wishes, most = self.wishes, int(place_BT.max()) + 1
+        if wishes.positions == "rotary":
+            cos_SK, sin_SK = rotation(most, wishes.width // wishes.heads, x_BTD)
+            return x_BTD * wishes.width**0.5, (cos_SK[place_BT].unsqueeze(1), sin_SK[place_BT].unsqueeze(1))
+        if self.places is not None:
+            table = self.places.table
+            return x_BTD * wishes.width**0.5 + table(place_BT.clamp_max(table.num_embeddings - 1)), None
+        return x_BTD * wishes.width**0.5 + waves(most, wishes.width, x_BTD)[place_BT], None
+
+    def _logits(self, x_BTD: Tensor) -> Tensor:
+        y_BTD = self.last(x_BTD)
+        return nn.functional.linear(y_BTD, self.embedding.weight if self.head is None else self.head.weight)
+
+
+def _of_layer(memory: Tensors, number: int) -> tuple[Tensor, Tensor, Tensor] | None:
+    if f"k{number}" not in memory:
+        return None
+    return memory[f"k{number}"], memory[f"v{number}"], memory["real"]
+
+
+def _begin(*layers: nn.Linear) -> None:
+    for layer in layers:
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(layer.bias)

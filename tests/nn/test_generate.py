@@ -1,0 +1,155 @@
+"""Writing: cached equals uncached, rows do not depend on their neighbours, beams find what a full search finds."""
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from trueweight.nn.decoder import DecoderWishes, TransformerDecoder
+from trueweight.nn.encoding import Encoding
+from trueweight.nn.generate import BEGIN, END, Choice, beam_search, gumbel, write
+
+WISHES = DecoderWishes(
+    width=16, layers=2, heads=4, key_value_heads=4, hidden=32, dropout=0.0, norm="pre", normalization="rms",
+    activation="gelu", positions="rotary", qk_norm=False, tied=True, length=12,
+)  # fmt: skip
+KINDS = [
+    {}, {"key_value_heads": 2, "qk_norm": True}, {"key_value_heads": 1, "tied": False},
+    {"norm": "post", "normalization": "layer", "activation": "relu", "positions": "sinusoidal"},
+    {"positions": "learned", "activation": "swiglu"},
+]  # fmt: skip
+
+
+def decoder(vocabulary: int = 9, memory: int | None = 8, **changes: Any) -> TransformerDecoder:
+    torch.manual_seed(0)
+    found = TransformerDecoder(vocabulary, memory, replace(WISHES, **changes)).eval()
+    with torch.no_grad():
+        for weight in found.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+    return found
+
+
+def memory_of(rows: int = 3, length: int = 5) -> Encoding:
+    torch.manual_seed(1)
+    mask = torch.arange(length) < torch.tensor([length, 2, 1])[:rows, None]
+    return Encoding(torch.randn(rows, length, 8), mask, (length,))
+
+
+@pytest.mark.parametrize("changes", KINDS)
+@pytest.mark.parametrize("reads", [True, False])
+@torch.no_grad()
+def test_cached_equals_uncached(changes: dict[str, Any], reads: bool) -> None:
+    one = decoder(memory=8 if reads else None, **changes)
+    memory = one.read(memory_of() if reads else None)
+    token_BT = torch.randint(2, 9, (3, 7))
+    whole = one(token_BT, memory)
+    lengths = torch.tensor([4, 1, 0])
+    cache = one.cache(3, 8)
+    one.prefill(token_BT[:, :4], lengths, memory, cache)
+    place = lengths.clone()
+    for _ in range(3):
+        logits = one.step(token_BT.gather(1, place.unsqueeze(1)).squeeze(1), place, memory, cache)
+        torch.testing.assert_close(logits, whole[torch.arange(3), place], rtol=1e-5, atol=1e-5)
+        place = place + 1
+
+
+@torch.no_grad()
+def test_the_future_and_what_is_not_there_are_not_read() -> None:
+    one = decoder()
+    z = memory_of()
+    token_BT = torch.randint(2, 9, (3, 6))
+    base = one(token_BT, one.read(z))
+    later = token_BT.clone()
+    later[:, 4] = (later[:, 4] + 1) % 9
+    torch.testing.assert_close(one(later, one.read(z))[:, :4], base[:, :4])
+    assert not torch.allclose(one(later, one.read(z))[:, 4], base[:, 4])
+    noisy = replace(z, tokens_BLD=torch.where(z.mask_BL.unsqueeze(2), z.tokens_BLD, 9.0))
+    torch.testing.assert_close(one(token_BT, one.read(noisy)), base)
+
+
+def texts(one: TransformerDecoder, rows: list[int], how: Choice, prompts: list[Tensor], slots: int) -> dict[int, Any]:
+    found: dict[int, list[int]] = {row: [] for row in rows}
+    z = memory_of()
+    chosen = Encoding(z.tokens_BLD[rows], z.mask_BL[rows], z.grid)
+    seeds = torch.tensor(rows) * 7 + 3
+    for row_B, token_B, _ in write(one, one.read(chosen), [prompts[r] for r in rows], seeds, how, slots=slots):
+        for row, token in zip(row_B.tolist(), token_B.tolist(), strict=True):
+            found[rows[row]].append(token)
+    return found
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        Choice(steps=10),
+        Choice(steps=10, temperature=1.3),
+        Choice(steps=10, temperature=0.8, top_k=3, repetition_penalty=1.5),
+        Choice(steps=10, temperature=2.0, top_p=0.7),
+    ],
+)
+@torch.no_grad()
+def test_batch_mates_and_slots_do_not_matter(how: Choice) -> None:
+    one = decoder()
+    prompts = [torch.tensor([2, 3]), torch.tensor([], dtype=torch.int64), torch.tensor([4, 5, 6])]
+    together = texts(one, [0, 1, 2], how, prompts, 8)
+    assert together == texts(one, [0, 1, 2], how, prompts, 1)
+    for row in range(3):
+        assert texts(one, [row], how, prompts, 8)[row] == together[row]
+    assert all(1 <= len(text) <= 10 for text in together.values())
+    assert all(END not in text[:-1] for text in together.values())
+
+
+@torch.no_grad()
+def test_greedy_takes_the_likeliest_token_each_time() -> None:
+    one = decoder()
+    z, prompt = memory_of(1), torch.tensor([4, 5])
+    memory = one.read(z)
+    said, logps = [], []
+    for _, token_B, logp_B in write(one, memory, [prompt], torch.zeros(1, dtype=torch.int64), Choice(steps=8)):
+        said.append(int(token_B))
+        logps.append(float(logp_B))
+    text = torch.tensor([[BEGIN, 4, 5, *said]])
+    logit_TV = one(text, memory)[0, 2:-1]
+    assert logit_TV.argmax(1).tolist() == said
+    expected = logit_TV.log_softmax(1).gather(1, torch.tensor(said).unsqueeze(1)).squeeze(1)
+    torch.testing.assert_close(torch.tensor(logps), expected, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_wide_beam_finds_what_trying_all_finds() -> None:
+    one = decoder(vocabulary=4)
+    memory, how = one.read(memory_of(1)), Choice(steps=4, beams=64, length_penalty=0.8)
+    found = beam_search(one, memory, [torch.tensor([], dtype=torch.int64)], how)
+    best, best_score = None, -torch.inf
+    for length in range(5):
+        for said in itertools.product([1, 2, 3], repeat=length):
+            ends = length < 4
+            whole = [BEGIN, *said] + [END] * ends
+            logp = one(torch.tensor([whole]), memory)[0].double().log_softmax(1)
+            total = sum(float(logp[i, whole[i + 1]]) for i in range(len(whole) - 1))
+            score = total / ((5 + len(whole) - 1) / 6) ** 0.8
+            if score > best_score:
+                best, best_score, best_total = list(said), score, total
+    assert found.token_RS[0, : int(found.length_R[0])].tolist() == best
+    assert float(found.logp_R[0]) == pytest.approx(best_total, abs=1e-5)
+
+
+def test_gumbel_noise_is_gumbel_and_belongs_to_its_row_and_step() -> None:
+    noise = gumbel(torch.arange(200), torch.zeros(200, dtype=torch.int64), 500)
+    assert float(noise.mean()) == pytest.approx(0.5772, abs=0.02)
+    assert float(noise.var()) == pytest.approx(torch.pi**2 / 6, abs=0.04)
+    again = gumbel(torch.tensor([5]), torch.tensor([0]), 500)
+    torch.testing.assert_close(again[0], noise[5], rtol=0, atol=0)
+    assert float(torch.corrcoef(torch.stack([noise[0], noise[1]]))[0, 1]) == pytest.approx(0, abs=0.15)
+
+
+@torch.no_grad()
+def test_draws_follow_the_probabilities() -> None:
+    logit_V = torch.tensor([0.0, 1.0, 2.0, -1.0])
+    rows = 20_000
+    noise = gumbel(torch.arange(rows), torch.full((rows,), 3), 4)
+    share_V = torch.bincount((logit_V.double() + noise).argmax(1), minlength=4) / rows
+    torch.testing.assert_close(share_V, logit_V.softmax(0), atol=0.015, rtol=0)
