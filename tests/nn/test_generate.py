@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trueweight.nn.decoder import DecoderWishes, TransformerDecoder
+from trueweight.nn.decoder_lstm import LstmDecoder
 from trueweight.nn.encoding import Encoding
 from trueweight.nn.generate import BEGIN, END, Choice, beam_search, gumbel, write
 
@@ -16,20 +17,32 @@ WISHES = DecoderWishes(
     width=16, layers=2, heads=4, key_value_heads=4, hidden=32, dropout=0.0, norm="pre", normalization="rms",
     activation="gelu", positions="rotary", qk_norm=False, tied=True, length=12,
 )  # fmt: skip
-KINDS = [
-    {}, {"key_value_heads": 2, "qk_norm": True}, {"key_value_heads": 1, "tied": False},
-    {"norm": "post", "normalization": "layer", "activation": "relu", "positions": "sinusoidal"},
-    {"positions": "learned", "activation": "swiglu"},
-]  # fmt: skip
-
-
-def decoder(vocabulary: int = 9, memory: int | None = 8, **changes: Any) -> TransformerDecoder:
+def decoder(vocabulary: int = 9, memory: int | None = 8, family: Any = None, **changes: Any) -> Any:
+    if family is not None:
+        return family(vocabulary, memory, **changes)
     torch.manual_seed(0)
     found = TransformerDecoder(vocabulary, memory, replace(WISHES, **changes)).eval()
     with torch.no_grad():
         for weight in found.parameters():
             weight.add_(torch.randn_like(weight) * 0.1)
     return found
+
+
+def recurrent(vocabulary: int = 9, memory: int | None = 8, **changes: Any) -> LstmDecoder:
+    torch.manual_seed(0)
+    wishes = {"width": 16, "layers": 2, "dropout": 0.0, "tied": True} | changes
+    return LstmDecoder(vocabulary, memory, **wishes).eval()
+
+
+KINDS: list[dict[str, Any]] = [
+    {},
+    {"key_value_heads": 2, "qk_norm": True},
+    {"key_value_heads": 1, "tied": False},
+    {"norm": "post", "normalization": "layer", "activation": "relu", "positions": "sinusoidal"},
+    {"positions": "learned", "activation": "swiglu"},
+    {"family": recurrent},
+    {"family": recurrent, "layers": 1, "tied": False},
+]
 
 
 def memory_of(rows: int = 3, length: int = 5) -> Encoding:
@@ -56,9 +69,10 @@ def test_cached_equals_uncached(changes: dict[str, Any], reads: bool) -> None:
         place = place + 1
 
 
+@pytest.mark.parametrize("family", [None, recurrent])
 @torch.no_grad()
-def test_the_future_and_what_is_not_there_are_not_read() -> None:
-    one = decoder()
+def test_the_future_and_what_is_not_there_are_not_read(family: Any) -> None:
+    one = decoder(family=family)
     z = memory_of()
     token_BT = torch.randint(2, 9, (3, 6))
     base = one(token_BT, one.read(z))
@@ -70,7 +84,7 @@ def test_the_future_and_what_is_not_there_are_not_read() -> None:
     torch.testing.assert_close(one(token_BT, one.read(noisy)), base)
 
 
-def texts(one: TransformerDecoder, rows: list[int], how: Choice, prompts: list[Tensor], slots: int) -> dict[int, Any]:
+def texts(one: Any, rows: list[int], how: Choice, prompts: list[Tensor], slots: int) -> dict[int, Any]:
     found: dict[int, list[int]] = {row: [] for row in rows}
     z = memory_of()
     chosen = Encoding(z.tokens_BLD[rows], z.mask_BL[rows], z.grid)
@@ -90,9 +104,10 @@ def texts(one: TransformerDecoder, rows: list[int], how: Choice, prompts: list[T
         Choice(steps=10, temperature=2.0, top_p=0.7),
     ],
 )
+@pytest.mark.parametrize("family", [None, recurrent])
 @torch.no_grad()
-def test_batch_mates_and_slots_do_not_matter(how: Choice) -> None:
-    one = decoder()
+def test_batch_mates_and_slots_do_not_matter(how: Choice, family: Any) -> None:
+    one = decoder(family=family)
     prompts = [torch.tensor([2, 3]), torch.tensor([], dtype=torch.int64), torch.tensor([4, 5, 6])]
     together = texts(one, [0, 1, 2], how, prompts, 8)
     assert together == texts(one, [0, 1, 2], how, prompts, 1)
