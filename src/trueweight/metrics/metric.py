@@ -9,6 +9,7 @@ import numpy as np
 from trueweight.errors import SpecError
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction, VectorPrediction
 from trueweight.metrics.statistic import Array, Statistic, undefined
+from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
 
 __all__ = ["Form", "Metric", "known_rows"]
@@ -21,6 +22,7 @@ _WORDS: Mapping[type, str] = {
     ClassPrediction: "binary and category",
     SetPrediction: "set",
     VectorPrediction: "vector",
+    TextPrediction: "text",
 }
 
 
@@ -98,6 +100,8 @@ def known_rows(truth: Truth) -> Array:
 def _not_finite(prediction: Prediction, truth: Truth) -> Statistic | None:
     """A model that answers NaN must not get a score by what sorting happens to do with it."""
     for what, number in (("answers", prediction.scores()), ("true values", truth.value)):
+        if number.dtype == object:  # texts
+            continue
         wrong = int(np.count_nonzero(~np.isfinite(number)))
         if wrong:
             return undefined(f"{wrong} of {number.size} {what} are not finite", len(truth))

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from trueweight.metrics import classes, labels, numbers, sets
+from trueweight.metrics import classes, labels, numbers, sets, texts
 from trueweight.metrics.metric import Form, Metric
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, SetPrediction, VectorPrediction
 from trueweight.metrics.ranking import AVERAGE_PRECISION, ROC_AUC, Area
+from trueweight.metrics.text_prediction import TextPrediction
 
 __all__ = ["PER_LABEL", "SCORES"]
 
@@ -69,6 +70,7 @@ SCORES: tuple[Metric, ...] = (
     ),
     Metric("set_size", False, {ClassPrediction: classes.set_size}, "mean number of classes in the predicted set"),
     _number("interval_width", False, numbers.interval_width, "mean width of the predicted interval"),
+    *[Metric(name, greater, {TextPrediction: form}, words) for name, (greater, form, words) in texts.FORMS.items()],
 )
 """One entry per name."""
 

@@ -12,7 +12,7 @@ class Truth:
     """True values of one target for N rows.
 
     Shape of ``value`` by the target's type: number (N,) float64; binary and category (N,) int64 indices into
-    the prediction's classes; set (N, C) bool; vector (N, D) float64. A label that the model has never
+    the prediction's classes; set (N, C) bool; vector (N, D) float64; text (N,) object. A label that the model has never
     seen counts as present with index -1: whatever is answered is wrong.
     """
 

@@ -1,0 +1,62 @@
+"""Texts as answers: what was written, and how likely the model held it, or the truth, to be.
+
+Shape suffixes:
+    N  rows
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from trueweight.metrics.prediction import Prediction
+
+__all__ = ["TextPrediction"]
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class TextPrediction:
+    """A text per row, written token by token."""
+
+    text_N: Array
+    """object: str. "" where nothing was written because the truth was only scored."""
+    logp_N: Array
+    """float64: the model's log probability of the text, its end included where it was reached."""
+    tokens_N: Array
+    """int64: tokens that it is the sum of."""
+    truth_logp_N: Array | None = None
+    """float64: log probability of the true text, where that was asked for."""
+    truth_tokens_N: Array | None = None
+    """int64."""
+
+    def __len__(self) -> int:
+        return len(self.text_N)
+
+    def columns(self, name: str) -> dict[str, Array]:
+        return {name: self.text_N, f"{name}.logp": self.logp_N}
+
+    def take(self, rows: Array) -> "TextPrediction":
+        truth_logp, truth_tokens = (
+            None if array is None else array[rows] for array in (self.truth_logp_N, self.truth_tokens_N)
+        )
+        return replace(
+            self, text_N=self.text_N[rows], logp_N=self.logp_N[rows], tokens_N=self.tokens_N[rows],
+            truth_logp_N=truth_logp, truth_tokens_N=truth_tokens,
+        )  # fmt: skip
+
+    def scores(self) -> Array:
+        """Log probabilities: texts that were drawn may differ where those agree."""
+        return np.stack([self.logp_N if self.truth_logp_N is None else self.truth_logp_N], axis=1)
+
+    def scored_by(self, forced: "TextPrediction") -> "TextPrediction":
+        """The same texts, with the likelihood of the truth."""
+        return replace(self, truth_logp_N=forced.truth_logp_N, truth_tokens_N=forced.truth_tokens_N)
+
+    def mix(self, others: Sequence[Prediction], weights: Sequence[float]) -> "TextPrediction":
+        """The texts of the member with the greatest weight: half of one text and half of another is none."""
+        every = [self, *others]
+        best = every[int(np.argmax(weights))]
+        assert isinstance(best, TextPrediction)
+        return best
