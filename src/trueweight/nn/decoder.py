@@ -216,7 +216,16 @@ class TransformerDecoder(nn.Module):
 
     def forward(self, token_BT: Tensor, memory: Tensors) -> Tensor:
         """Logits (B, T, V) of what follows each token."""
-        return self._logits(self._run(token_BT, memory)[0])
+        return self.logits(self.states(token_BT, memory))
+
+    def states(self, token_BT: Tensor, memory: Tensors) -> Tensor:
+        """What logits are made of, (B, T, D)."""
+        state_BTD: Tensor = self.last(self._run(token_BT, memory)[0])
+        return state_BTD
+
+    def logits(self, state: Tensor) -> Tensor:
+        """Logits of what follows, (..., V)."""
+        return nn.functional.linear(state, self.embedding.weight if self.head is None else self.head.weight)
 
     def cache(self, rows: int, places: int) -> dict[str, Tensor]:
         """Room for so many tokens of each row."""
@@ -239,7 +248,7 @@ class TransformerDecoder(nn.Module):
         for number, block in enumerate(self._layers()):
             kept = cache[f"k{number}"], cache[f"v{number}"]
             x_BD = block.step(x_BD, turn, _of_layer(memory, number), *kept, place_B)
-        return self._logits(x_BD)
+        return self.logits(self.last(x_BD))
 
     def _run(self, token_BT: Tensor, memory: Tensors) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         place_1T = torch.arange(token_BT.shape[1], device=token_BT.device).unsqueeze(0)
@@ -260,10 +269,6 @@ class TransformerDecoder(nn.Module):
             table = self.places.table
             return x_BTD * wishes.width**0.5 + table(place_BT.clamp_max(table.num_embeddings - 1)), None
         return x_BTD * wishes.width**0.5 + waves(most, wishes.width, x_BTD)[place_BT], None
-
-    def _logits(self, x_BTD: Tensor) -> Tensor:
-        y_BTD = self.last(x_BTD)
-        return nn.functional.linear(y_BTD, self.embedding.weight if self.head is None else self.head.weight)
 
 
 def _of_layer(memory: Tensors, number: int) -> tuple[Tensor, Tensor, Tensor] | None:

@@ -75,8 +75,16 @@ class LstmDecoder(nn.Module):
 
     def forward(self, token_BT: Tensor, memory: Tensors) -> Tensor:
         """Logits (B, T, V) of what follows each token."""
+        return self.logits(self.states(token_BT, memory))
+
+    def states(self, token_BT: Tensor, memory: Tensors) -> Tensor:
+        """What logits are made of, (B, T, D)."""
         h_BTD, _ = self.lstm(self.dropout(self._embedded(token_BT)), self._first(memory, len(token_BT)))
-        return self._logits(h_BTD, memory)
+        return self._asked(h_BTD, memory)
+
+    def logits(self, state: Tensor) -> Tensor:
+        """Logits of what follows, (..., V)."""
+        return nn.functional.linear(state, self.embedding.weight if self.head is None else self.head.weight)
 
     def cache(self, rows: int, places: int) -> dict[str, Tensor]:  # noqa: ARG002 - a state has one size
         """The state of each row."""
@@ -108,7 +116,7 @@ class LstmDecoder(nn.Module):
         h_B1D, (h_NBD, c_NBD) = self.lstm(self._embedded(token_B.unsqueeze(1)), state)
         cache["h"], cache["c"] = h_NBD.transpose(0, 1), c_NBD.transpose(0, 1)
         cache["begun"] = torch.ones_like(cache["begun"])
-        return self._logits(h_B1D, memory).squeeze(1)
+        return self.logits(self._asked(h_B1D, memory)).squeeze(1)
 
     def _embedded(self, token_BT: Tensor) -> Tensor:
         embedded_BTD: Tensor = self.embedding(token_BT) * self.width**0.5
@@ -121,10 +129,11 @@ class LstmDecoder(nn.Module):
         assert state_2NBD.shape[2] == rows
         return state_2NBD[0].contiguous(), state_2NBD[1].contiguous()
 
-    def _logits(self, h_BTD: Tensor, memory: Tensors) -> Tensor:
+    def _asked(self, h_BTD: Tensor, memory: Tensors) -> Tensor:
+        """States that know what was read."""
         if self.join is not None and "key" in memory:
             score_BTL = (h_BTD @ memory["key"].transpose(1, 2)) * self.width**-0.5
             share_BTL = score_BTL.masked_fill(~memory["real"], -torch.inf).softmax(2)
             h_BTD = torch.tanh(self.join(torch.cat([share_BTL @ memory["value"], h_BTD], dim=2)))
-        weight = self.embedding.weight if self.head is None else self.head.weight
-        return nn.functional.linear(self.dropout(h_BTD), weight)
+        dropped_BTD: Tensor = self.dropout(h_BTD)
+        return dropped_BTD
