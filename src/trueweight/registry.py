@@ -12,7 +12,9 @@ __all__ = ["KINDS", "Registry", "registry"]
 
 T = TypeVar("T")
 
-KINDS = ("augmentation", "column", "encoder", "fusion", "head", "fitter", "optimizer", "predictor", "source")
+KINDS = (
+    "augmentation", "column", "decoder", "encoder", "fusion", "head", "fitter", "optimizer", "predictor", "source",
+)  # fmt: skip
 """Every kind of part there is; each is an entry-point group ``trueweight.<kind>``."""
 
 OURS = "trueweight"

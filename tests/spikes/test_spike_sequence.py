@@ -70,7 +70,7 @@ class SequenceHead(nn.Module):
     def stream(self, z: Encoding, how: Decoding, noise: Tensors) -> Iterator[Tensors]:
         cache = self.cache(z)
         before_R = torch.zeros(len(z.tokens_BLD), dtype=torch.long)
-        for t in range(min(LENGTH, how.max_steps)):
+        for t in range(min(LENGTH, how.max_steps or LENGTH)):
             before_R = self.steps(cache, torch.tensor([t]), before_R[:, None])[:, 0].argmax(1)
             yield {"token": before_R}
 

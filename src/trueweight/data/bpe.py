@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from trueweight.data.ragged import Ragged, starts_of
 
-__all__ = ["FIRST", "Merges", "learn_merges", "token_rows", "tokens_of", "vocabulary_of"]
+__all__ = ["FIRST", "Merges", "learn_merges", "texts_of", "token_rows", "tokens_of", "vocabulary_of"]
 
 Merges = tuple[tuple[str, str], ...]
 """Pairs that become one token, the first one first; each byte is written as one printable character."""
@@ -30,7 +30,7 @@ SHARD = 2048
 _ALPHABET = tuple(sorted(pre_tokenizers.ByteLevel.alphabet()))
 
 
-def learn_merges(texts: Sequence[str], *, size: int, least: int) -> Merges:
+def learn_merges(texts: Sequence[str], *, size: int, least: int, characters: bool = False) -> Merges:
     """Merges of byte pairs whose tokens rest on at least ``least`` of the texts.
 
     Each word of a text counts once, so that what one text repeats a thousand times earns no token; tokens that still
@@ -43,8 +43,12 @@ def learn_merges(texts: Sequence[str], *, size: int, least: int) -> Merges:
         texts: To learn from.
         size: Most tokens, the 256 bytes included.
         least: Texts that a token needs.
+        characters: Join the bytes of single characters only.
     """
     tokenizer = _blank(models.BPE())
+    if characters:
+        each = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([each, _bytes_of(use_regex=False)])
     trainer = trainers.BpeTrainer(
         vocab_size=max(size, len(_ALPHABET)), min_frequency=least, initial_alphabet=list(_ALPHABET),
         show_progress=False, max_token_length=LONGEST,
@@ -88,8 +92,13 @@ def vocabulary_of(merges: Merges) -> dict[str, int]:
 
 def _blank(model: models.BPE) -> Tokenizer:
     tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = _bytes_of(use_regex=True)
+    tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
+
+
+def _bytes_of(*, use_regex: bool) -> pre_tokenizers.ByteLevel:
+    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_regex)
 
 
 @lru_cache(maxsize=8)
@@ -103,3 +112,11 @@ def tokens_of(texts: Sequence[str], merges: Merges) -> Ragged:
     start_N1 = starts_of([len(ids) for ids in found])
     value = np.fromiter((number for ids in found for number in ids), np.int32, int(start_N1[-1]))
     return Ragged(value[:, None], start_N1)
+
+
+def texts_of(rows: Sequence[Sequence[int]], merges: Merges) -> list[str]:
+    """The inverse of :func:`tokens_of`; bytes that are no UTF-8 become replacement marks, numbers below
+    :data:`FIRST` nothing."""
+    spelt = [[number for number in row if number >= FIRST] for row in rows]
+    found: list[str] = _tokenizer(merges).decode_batch(spelt, skip_special_tokens=False)
+    return found

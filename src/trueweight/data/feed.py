@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trueweight.data.batch import Batch, Tensors
+from trueweight.data.batch import Batch
 from trueweight.data.column import FieldArrays
 from trueweight.data.packed import Packed
 from trueweight.data.ragged import Ragged
@@ -39,7 +39,7 @@ class Feed:
     """(N,) int64 case numbers of this feed: positions on the first axis of every other tensor here."""
     inputs: Mapping[str, Stored]
     """By field; first axes run over all cases, of this feed or not."""
-    targets: Mapping[str, Tensors]
+    targets: Mapping[str, Stored]
     """By target; first axes as above, ``present`` among them. Empty for prediction."""
     weight_N: Tensor | None = None
     """Of all cases."""
@@ -49,7 +49,8 @@ class Feed:
 
     def lengths(self) -> Tensor | None:
         """Items of each row over all ragged arrays, (N,) int64; None where there is none."""
-        packed = [t for tensors in self.inputs.values() for t in tensors.values() if isinstance(t, Packed)]
+        every = [*self.inputs.values(), *self.targets.values()]
+        packed = [t for tensors in every for t in tensors.values() if isinstance(t, Packed)]
         return sum((t.lengths[self.rows] for t in packed), torch.zeros_like(self.rows)) if packed else None
 
     def without(self, unread: Mapping[str, Collection[str]]) -> "Feed":
@@ -105,17 +106,13 @@ class Feed:
     def _gather(self, rows: Tensor) -> Batch:
         return Batch(
             rows,
-            {name: _pick_any(tensors, rows) for name, tensors in self.inputs.items()},
+            {name: _pick(tensors, rows) for name, tensors in self.inputs.items()},
             {name: _pick(tensors, rows) for name, tensors in self.targets.items()},
             None if self.weight_N is None else self.weight_N.index_select(0, rows),
         )
 
 
-def _pick(tensors: Tensors, rows: Tensor) -> Tensors:
-    return {name: t.index_select(0, rows) for name, t in tensors.items()}
-
-
-def _pick_any(tensors: Stored, rows: Tensor) -> Tensors:
+def _pick(tensors: Stored, rows: Tensor) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for name, t in tensors.items():
         if isinstance(t, Packed):

@@ -130,7 +130,16 @@ class Network(nn.Module):
     def answer(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors]) -> Mapping[str, Tensors]:
         """Every head's outputs, by target. ``noise`` is from :meth:`noise`."""
         z = self.encode(batch)
-        return {name: self.head(name).outputs(z, how, noise.get(name, {})) for name in self.targets}
+        return {name: self.head(name).outputs(z, how, self._given(name, batch, noise)) for name in self.targets}
+
+    def _given(self, name: str, batch: Batch, noise: Mapping[str, Tensors]) -> Tensors:
+        """Noise, and for heads that go on from a target, or say how probable it is, the target."""
+        drawn = noise.get(name, {})
+        return {**batch.targets.get(name, {}), **drawn} if self.asks_targets(name) else drawn
+
+    def asks_targets(self, name: str) -> bool:
+        """Whether the head of a target looks at it when it answers."""
+        return bool(getattr(self.head(name), "asks_targets", False))
 
     def noise(self, rows_R: Tensor, seed: int) -> Mapping[str, Tensors]:
         """What heads that draw samples need for these rows, by target."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.metrics.prediction import Prediction
-from trueweight.nn.decoding import GREEDY, Context, Decoding
+from trueweight.nn.decoding import FORCED, GREEDY, Context, Decoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from trueweight.nn.encoding import Encoding, Form, Tensors
 
 __all__ = [
-    "GREEDY", "Again", "Context", "Decoding", "Encoder", "Enough", "Fusion", "Head", "Predictor", "Runtime", "Solving",
-    "State", "Streaming",
+    "FORCED", "GREEDY", "Again", "Context", "Decoding", "Encoder", "Enough", "Fusion", "Head", "Predictor", "Runtime",
+    "Solving", "State", "Streaming",
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from trueweight.data.cells import Cells, ReadOptions
-from trueweight.data.column import Arrays
+from trueweight.data.column import FieldArrays
 from trueweight.data.sample import BottomK
 from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.truth import Truth
@@ -54,9 +54,9 @@ class HeadType(Protocol):
         """
         ...
 
-    def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> Arrays:
+    def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> FieldArrays:
         """Training tensors: "present" bool (N,), and "value" float32 (N, D) or "index" int64 (N,) or
-        "hot" float32 (N, C). Absent rows hold zeros. Labels never seen in training are absent."""
+        "hot" float32 (N, C) or "token" ragged. Absent rows hold zeros. Labels never seen in training are absent."""
         ...
 
     def truth(self, cells: Cells, learnt: Mapping[str, Any]) -> Truth:

@@ -57,6 +57,7 @@ class Texts(nn.Module):
     """
 
     row_wise = True
+    asks_targets = True
 
     def __init__(
         self, decoder: nn.Module, *, reads: bool, label_smoothing: float, usual: Choice, speller: Speller,

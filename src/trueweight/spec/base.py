@@ -204,6 +204,8 @@ def _reads(name: str) -> str | None:
 
 ColumnPart = Annotated[SerializeAsAny[PartSpec], Part("column")]
 """A column type."""
+DecoderPart = Annotated[SerializeAsAny[PartSpec], Part("decoder")]
+"""A decoder."""
 EncoderPart = Annotated[SerializeAsAny[PartSpec], Part("encoder")]
 """An encoder."""
 FitterPart = Annotated[SerializeAsAny[PartSpec], Part("fitter")]

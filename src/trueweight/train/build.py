@@ -16,7 +16,7 @@ from trueweight.metrics.truth import Truth
 from trueweight.model.network import Network, build_network
 from trueweight.model.predictors.blend import BlendPredictor
 from trueweight.model.predictors.network import NetworkPredictor, learnt_targets
-from trueweight.model.protocols import Predictor
+from trueweight.model.protocols import FORCED, Predictor
 from trueweight.recipes.resolve import linear_member
 from trueweight.seeds import stream_seed
 from trueweight.spec.run import MemberSpec
@@ -261,7 +261,7 @@ def _scorer(work: _Work, leaf: NetworkPredictor, feed: Feed) -> Callable[[nn.Mod
 
     def score(network: nn.Module) -> float:
         asked = replace(leaf, network=cast(Network, network))  # the probe tries a copy, perhaps on another device
-        return selection_score(work.ready.spec, work.ready.signature, asked.predict_feed(feed), truths)
+        return selection_score(work.ready.spec, work.ready.signature, asked.predict_feed(feed, how=FORCED), truths)
 
     return score
 
@@ -269,7 +269,7 @@ def _scorer(work: _Work, leaf: NetworkPredictor, feed: Feed) -> Callable[[nn.Mod
 def _weigh(work: _Work, leaves: Mapping[str, NetworkPredictor]) -> Shares:
     """Weights of the members for each target, by greedy selection on validation rows."""
     rows = work.ready.split.validation
-    return _weights(work, [leaf.predict_feed(work.feed(rows)) for leaf in leaves.values()], rows)
+    return _weights(work, [leaf.predict_feed(work.feed(rows), how=FORCED) for leaf in leaves.values()], rows)
 
 
 def _weights(work: _Work, answers: Sequence[Answers], rows: np.ndarray) -> Shares:
@@ -303,7 +303,7 @@ def _calibrated(work: _Work, top: Predictor, members: Sequence[NetworkPredictor]
         return top
 
     def asked(leaf: NetworkPredictor) -> Callable[[np.ndarray], Answers]:
-        return lambda rows: leaf.predict_feed(work.feed(rows))
+        return lambda rows: leaf.predict_feed(work.feed(rows), how=FORCED)
 
     answers = calibration_answers(work.ready, [asked(leaf) for leaf in members], weights, partial(_weights, work))
     truths = {name: work.truth_of(name, rows) for name in work.truths}

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from trueweight.data.batch import Tensors
 from trueweight.data.blocks import MEDIA_SHARD_ROWS, SHARD_ROWS, block_address, open_block, write_block
 from trueweight.data.cells import Cells, MediaCells
-from trueweight.data.column import Arrays, FieldArrays
+from trueweight.data.column import FieldArrays
 from trueweight.data.feed import Feed, Stored, stored
 from trueweight.data.field import Field
 from trueweight.data.packed import Packed
@@ -37,7 +36,7 @@ class Encoded:
 
     fields: Mapping[str, Field]
     inputs: Mapping[str, Stored]
-    targets: Mapping[str, Tensors]
+    targets: Mapping[str, Stored]
     weight_N: torch.Tensor | None
 
     def feed(self, rows: np.ndarray) -> Feed:
@@ -121,7 +120,7 @@ def encode(ready: Prepared, *, keep: bool) -> Encoded:
     """
     fields = fields_of(ready)
     inputs = {name: stored(_encode_field(ready, field, keep)) for name, field in fields.items()}
-    targets = {facts.name: _tensors(_encode_target(ready, facts.name)) for facts in ready.signature.targets()}
+    targets = {facts.name: stored(_encode_target(ready, facts.name)) for facts in ready.signature.targets()}
     weight = None if ready.weight_N is None else torch.from_numpy(ready.weight_N.astype(np.float32))
     return Encoded(fields, inputs, targets, weight)
 
@@ -157,12 +156,8 @@ def _reading(facts: ColumnFacts) -> dict[str, Any]:
     return {key: value for key, value in facts.spec.items() if key not in ("encoder", "augment")}
 
 
-def _encode_target(ready: Prepared, name: str) -> Arrays:
+def _encode_target(ready: Prepared, name: str) -> FieldArrays:
     facts = ready.signature.columns[name]
     part: Any = column_part(facts)
-    arrays: Arrays = part.encode(cells_of(ready.table, facts, ready.signature.options), facts.learnt)
+    arrays: FieldArrays = part.encode(cells_of(ready.table, facts, ready.signature.options), facts.learnt)
     return arrays
-
-
-def _tensors(arrays: Arrays) -> Tensors:
-    return {name: torch.from_numpy(np.asarray(array)) for name, array in arrays.items()}

@@ -11,6 +11,7 @@ from trueweight.data.table import Table
 from trueweight.errors import TrainError
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction, VectorPrediction
 from trueweight.metrics.registry import metric
+from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
 from trueweight.spec.run import RunSpec
 
@@ -30,7 +31,8 @@ def run_truths(
 
 
 def target_loss(facts: ColumnFacts, prediction: Prediction, truth: Truth) -> float:
-    """How bad answers are, in a unit that targets share: log loss, or squared error over the target's variance.
+    """How bad answers are, in a unit that targets share: log loss (of a text: of its tokens), or squared error over the
+    target's variance.
 
     Infinite where nothing can be said: no known label among the rows.
     """
@@ -41,6 +43,9 @@ def target_loss(facts: ColumnFacts, prediction: Prediction, truth: Truth) -> flo
             return metric("log_loss").compute(prediction, truth)
         case NumberPrediction():
             return (metric("rmse").compute(prediction, truth) / (float(facts.learnt["std"]) or 1.0)) ** 2
+        case TextPrediction(truth_logp_N=np.ndarray() as logp_N, truth_tokens_N=np.ndarray() as tokens_N):
+            known = truth.present_N
+            return float(-logp_N[known].sum() / max(1, int(tokens_N[known].sum())))
         case VectorPrediction():
             spread = float(np.mean(np.square(facts.learnt["std"]))) or 1.0
             return metric("rmse").compute(prediction, truth) ** 2 / spread

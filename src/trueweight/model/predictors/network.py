@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from trueweight.data.field import Field
-from trueweight.data.reading import column_part, encoded_of
-from trueweight.data.signature import Signature
+from trueweight.data.reading import cells_of, column_part, encoded_of
+from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
 from trueweight.model.protocols import GREEDY, Context, Decoding, Predictor, State
@@ -20,6 +20,7 @@ from trueweight.spec.base import PartSpec
 if TYPE_CHECKING:
     import torch
 
+    from trueweight.data.column import FieldArrays
     from trueweight.data.feed import Feed
     from trueweight.metrics.prediction import Prediction
     from trueweight.model.network import Network
@@ -88,7 +89,7 @@ class NetworkPredictor:
         return self._read(_joined(parts), np.arange(len(table)))
 
     def feed(self, table: Table) -> Feed:
-        """The table's rows as this leaf's network takes them, without targets."""
+        """The table's rows as this leaf's network takes them, without targets but those that heads ask for."""
         import torch
 
         from trueweight.data.feed import Feed, Stored, stored
@@ -96,7 +97,13 @@ class NetworkPredictor:
         inputs: dict[str, Stored] = {}
         for name in self.network.fields:
             inputs[name] = stored(encoded_of(table, self.fields[name], self.signature))
-        return Feed(torch.arange(len(table)), inputs, {})
+        asked = {facts.name: facts for facts in self.signature.targets() if self.network.asks_targets(facts.name)}
+        given = {name: stored(self._target(table, facts)) for name, facts in asked.items() if name in table.names}
+        return Feed(torch.arange(len(table)), inputs, given)
+
+    def _target(self, table: Table, facts: ColumnFacts) -> FieldArrays:
+        head = cast("HeadType", column_part(facts))
+        return head.encode(cells_of(table, facts, self.signature.options), facts.learnt)
 
     def reading(self, feed: Feed, augmentations: Mapping[str, Sequence[PartSpec]] | None = None) -> Feed:
         """The feed with only those arrays that this leaf's network reads.

@@ -1,0 +1,1 @@
+"""Parts that write, token by token: one file each."""

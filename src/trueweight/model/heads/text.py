@@ -1,0 +1,223 @@
+"""A target that is a text: written token by token.
+
+Shape suffixes:
+    N  rows
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from trueweight.data.bpe import learn_merges, texts_of, tokens_of, vocabulary_of
+from trueweight.data.cells import Cells, ReadOptions, TextCells
+from trueweight.data.column import FieldArrays
+from trueweight.data.ragged import Ragged, starts_of
+from trueweight.data.sample import BottomK
+from trueweight.errors import DataError, SpecError
+from trueweight.metrics.prediction import Prediction
+from trueweight.metrics.text_prediction import TextPrediction
+from trueweight.metrics.truth import Truth
+from trueweight.model.decoders.transformer import TransformerDecoderPart
+from trueweight.model.heads.labels import read_as
+from trueweight.recipes.tables import METRICS
+from trueweight.spec.base import DecoderPart, PartSpec
+
+if TYPE_CHECKING:
+    from trueweight.model.protocols import Head, Solving
+    from trueweight.nn.encoding import Form
+
+__all__ = ["TextHead"]
+
+_CHARACTERS = 2**24
+"""That the vocabulary is learnt from."""
+
+_LONGEST = 512
+"""Most tokens by default."""
+
+_PERCENTILE = 0.99
+"""Share of training texts that are learnt to their end by default."""
+
+
+class TextHead(PartSpec):
+    """Writes a text: a translation, a summary, a transcript, an answer. Without features it is a language model, and
+    what the column holds when it is asked is how the text begins.
+
+    Facts learnt: "count" (training rows with a text), "merges" of the byte-pair encoding, "max_tokens", "length" (mean
+    characters), "cut" (share of training texts that are longer than ``max_tokens``), "usual" (the most frequent text,
+    if at least ten rows have it).
+
+    Source: Sutskever, Vinyals and Le 2014, "Sequence to sequence learning with neural networks", arXiv:1409.3215.
+
+    Example:
+        ``fr: {type: text, decoder: {type: transformer, layers: 2}, label_smoothing: 0.1}``
+    """
+
+    search_space: ClassVar[dict[str, list[Any]]] = {
+        "label_smoothing": [0.0, 0.1, 0.2],
+        "vocabulary_size": [512, 2048, 8192],
+    }
+
+    type: Literal["text"] = "text"
+    """Name of this part."""
+
+    decoder: DecoderPart = Field(default_factory=TransformerDecoderPart)
+    """What writes."""
+
+    tokens: Literal["bpe", "characters"] = "bpe"
+    """What is written at a time: frequent runs of bytes, or single characters."""
+
+    vocabulary_size: Annotated[int, Field(ge=258, le=2**17)] | None = None
+    """Most tokens. Null: four times the root of the characters there are, from 512 to 16,384."""
+
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Tokens after which a text is cut off, when learnt from and when written. Null: as many as 99 % of training rows
+    have, at most 512."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability that is spread over all tokens in the loss: Szegedy et al. 2015, arXiv:1512.00567, section 7."""
+
+    beams: Annotated[int, Field(ge=1)] = 1
+    """Texts that are followed side by side when answers are written; 1 takes the likeliest token each time."""
+
+    length_penalty: Annotated[float, Field(ge=0)] = 1.0
+    """Of beams: log probabilities are divided by ``((5 + length) / 6) ** length_penalty``."""
+
+    repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
+    """Above 1 makes tokens that were written already less likely."""
+
+    loss_weight: Annotated[float, Field(ge=0)] = 1.0
+    """Share of this target in the summed loss of all."""
+
+    def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> Cells:
+        """Interpret raw cells as texts, letters as they are."""
+        return read_as("text", raw, options, lowercase=False, normalize=False)
+
+    def learn(
+        self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str, weight_N: np.ndarray | None = None
+    ) -> dict[str, Any]:
+        """See the class.
+
+        Raises:
+            DataError: No row has a text.
+        """
+        del weight_N  # which tokens there are does not depend on it
+        where, known = f"targets.{name}", _texts(cells)
+        given = rows[~known.missing_N[rows]]
+        if not len(given):
+            said = f"all {len(rows)} training rows of {name!r} are empty: there is nothing to learn to write"
+            raise DataError(said, where=where, hint="is it the right column?")
+        few = np.intersect1d(sample.rows, given)
+        texts = known.text_N.take(pa.array(few if len(few) else given))
+        length_N = np.asarray(pc.utf8_length(texts)).astype(np.int64)
+        some = texts.slice(0, int(np.searchsorted(np.cumsum(length_N), _CHARACTERS)) + 1).to_pylist()
+        size = self.vocabulary_size or int(min(16_384, max(512, 4 * float(np.sqrt(sum(map(len, some)))))))
+        merges = learn_merges(some, size=size, least=_LEAST_ROWS, characters=self.tokens == "characters")
+        count_N = tokens_of(some, merges).lengths
+        most = self.max_tokens or int(min(_LONGEST, max(1, np.ceil(np.quantile(count_N, _PERCENTILE)))))
+        return {
+            "count": len(given), "merges": [list(merge) for merge in merges], "max_tokens": most,
+            "length": float(length_N.mean()), "cut": float((count_N > most).mean()), "usual": _usual(some),
+        }  # fmt: skip
+
+    def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> FieldArrays:
+        """ "token", ragged; "whole": whether the text was not cut; "present"."""
+        known = _texts(cells)
+        every = tokens_of(known.text_N.to_pylist(), _merges(learnt))
+        most, length_N = learnt["max_tokens"], every.lengths
+        kept_N = np.minimum(length_N, most)
+        start_N1 = starts_of(kept_N)
+        place = np.arange(start_N1[-1]) - np.repeat(start_N1[:-1] - every.start_N1[:-1], kept_N)
+        return {
+            "token": Ragged(every.value_MC[place], start_N1), "whole": length_N <= most, "present": ~known.missing_N,
+        }  # fmt: skip
+
+    def truth(self, cells: Cells, learnt: Mapping[str, Any]) -> Truth:  # noqa: ARG002
+        """Texts as they are."""
+        known = _texts(cells)
+        return Truth(np.array([*known.text_N.to_pylist(), None], dtype=object)[:-1], ~known.missing_N)
+
+    def build(self, form: "Form", learnt: Mapping[str, Any]) -> "Head":
+        """The decoder with its loss.
+
+        Raises:
+            SpecError: The model holds several networks in one, whose texts cannot be averaged.
+        """
+        from trueweight.nn.generate import Choice
+        from trueweight.nn.texts import Texts
+
+        if form.members > 1:
+            hint = "set members: 1 in the encoder"
+            raise SpecError(f"{form.members} networks in one cannot write one text", where="model.encoder", hint=hint)
+        merges, most = _merges(learnt), learnt["max_tokens"]
+        reads = form.grid_rank > 0 or form.width > 1
+        decoder: Any = self.decoder
+        usual = Choice(
+            steps=most, beams=self.beams, length_penalty=self.length_penalty,
+            repetition_penalty=self.repetition_penalty,
+        )  # fmt: skip
+        return Texts(
+            decoder.build(len(vocabulary_of(merges)), form.width if reads else None, most + 1), reads=reads,
+            label_smoothing=self.label_smoothing, usual=usual, speller=partial(_spelt, merges), reader=_read,
+        )  # fmt: skip
+
+    def build_solving(self, form: "Form", learnt: Mapping[str, Any]) -> "Solving":  # noqa: ARG002
+        """Refused.
+
+        Raises:
+            SpecError: Always.
+        """
+        hint = "use fitter: gradient"
+        raise SpecError("a text cannot be solved for", where="model.members.fitter", hint=hint)
+
+    def constant(self, learnt: Mapping[str, Any], n: int) -> Prediction:
+        """The most frequent text."""
+        return TextPrediction(
+            np.array([learnt["usual"]] * n, dtype=object), np.zeros(n), np.zeros(n, np.int64)
+        )
+
+    def metrics(self, learnt: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
+        """Default metrics."""
+        return list(METRICS[self.type])
+
+    def summary(self, learnt: Mapping[str, Any]) -> str:
+        """``texts of about 34 characters, 2,113 tokens``."""
+        return f"texts of about {learnt['length']:,.0f} characters, {len(learnt['merges']) + 258:,} tokens"
+
+
+_LEAST_ROWS = 10
+"""Texts that a token needs: rarer ones would tell of single rows, and bytes can spell them."""
+
+
+def _usual(texts: Sequence[str]) -> str:
+    names, counts = np.unique(np.array(texts, dtype=object).astype(str), return_counts=True)
+    best = int(counts.argmax())
+    return str(names[best]) if counts[best] >= _LEAST_ROWS else ""
+
+
+def _texts(cells: Cells) -> TextCells:
+    if not isinstance(cells, TextCells):
+        raise TypeError(f"labels must be TextCells, not {type(cells).__name__}")
+    return cells
+
+
+def _merges(learnt: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((left, right) for left, right in learnt["merges"])
+
+
+def _spelt(merges: tuple[tuple[str, str], ...], tokens: Sequence[int]) -> str:
+    return texts_of([tokens], merges)[0]
+
+
+def _read(out: Mapping[str, Any], facts: Mapping[str, Any]) -> Prediction:
+    if "truth_logp" in out:
+        blank = np.array([""] * len(out["truth_logp"]), dtype=object)
+        zero = np.zeros(len(blank))
+        return TextPrediction(blank, zero, zero.astype(np.int64), out["truth_logp"], out["truth_tokens"])
+    rows = [tokens[:length].tolist() for tokens, length in zip(out["token"], out["length"], strict=True)]
+    texts = texts_of(rows, _merges(facts)) if rows else []
+    return TextPrediction(np.array([*texts, None], dtype=object)[:-1], out["logp"], out["tokens"])
