@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter, process_time
+from typing import cast
 
 import numpy as np
 
@@ -19,11 +20,12 @@ from trueweight.evaluate.truths import truths_of
 from trueweight.evidence.energy import EnergyMeter
 from trueweight.evidence.record import Entry
 from trueweight.metrics.prediction import Prediction
+from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
-from trueweight.model.protocols import Predictor
+from trueweight.model.protocols import FORCED, Predictor
 from trueweight.train.prepare import Prepared
 
-__all__ = ["Check", "Judging", "Training", "further", "judging_of"]
+__all__ = ["Check", "Judging", "Training", "answers_of", "further", "judging_of"]
 
 _LOG = logging.getLogger("trueweight.evaluate")
 
@@ -72,9 +74,26 @@ def judging_of(
     truths = truths_of(predictor.signature, table, cluster_N)
     few = table.head(_AGAIN)
     with EnergyMeter(ask.evaluate.energy) as meter:
-        answers = predictor.predict(table)
+        answers = answers_of(predictor, table)
         cost = meter.per_thousand(len(table), lambda: len(few) if predictor.predict(few) else 0)
     return Judging(predictor, table, answers, truths, ask, training, tuple(cost))
+
+
+def answers_of(predictor: Predictor, table: Table) -> Mapping[str, Prediction]:
+    """Answers to rows whose truth the table holds. Of texts also how probable the truth is; a language model, which
+    reads nothing, is not asked to write what it would be told."""
+    texts = [facts.name for facts in predictor.signature.targets() if facts.type == "text"]
+    if not texts:
+        return predictor.predict(table)
+    forced = predictor.predict(table, how=FORCED)
+    if not predictor.signature.features():
+        return forced
+    answers, found = predictor.predict(table), dict[str, Prediction]()
+    for name, answer in answers.items():
+        likely = forced[name]
+        both = isinstance(answer, TextPrediction) and isinstance(likely, TextPrediction)
+        found[name] = cast(TextPrediction, answer).scored_by(cast(TextPrediction, likely)) if both else answer
+    return found
 
 
 _AGAIN = 2000

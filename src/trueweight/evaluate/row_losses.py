@@ -59,7 +59,8 @@ def _median(value_SD: np.ndarray, weight_S: np.ndarray) -> np.ndarray:
 
 
 def row_losses(prediction: Prediction, truth: Truth, names: Sequence[str]) -> RowLosses | None:
-    """Losses of every known row; None where the answers are not finite or no label is known.
+    """Losses of every known row; None where the answers are not finite, are texts, or no
+    label is known.
 
     Args:
         prediction: Of one target.
@@ -67,6 +68,8 @@ def row_losses(prediction: Prediction, truth: Truth, names: Sequence[str]) -> Ro
         names: Metrics that were asked for, the first the most telling.
     """
     rows = known_rows(truth)
+    if type(prediction) not in _OTHERWISE:
+        return None
     fitting = [name for name in [*names, _OTHERWISE[type(prediction)]] if _is_loss(name, prediction)]
     per_row = ((name, metric(name).per_row(prediction, truth)) for name in fitting)
     name, shown_N = next(((name, row_N) for name, row_N in per_row if row_N is not None), ("", None))
