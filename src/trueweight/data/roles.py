@@ -211,12 +211,13 @@ def left_out(roles: Sequence[Role], spec: RunSpec) -> list[str]:
 
 
 def require_features(roles: list[Role]) -> None:
-    """Refuse a run that has no column to learn from.
+    """Refuse a run that has no column to learn from. A text alone can be learnt: a language model goes on from itself.
 
     Raises:
         DataError: Lists why each column was left out.
     """
-    if any(role.role == "feature" for role in roles):
+    targets = [role.part.type for role in roles if role.role == "target"]
+    if any(role.role == "feature" for role in roles) or targets == ["text"]:
         return
     reasons = "; ".join(f"{role.name}: {role.why}" for role in roles if role.role == "ignored")
     hint = f"left out: {reasons}" if reasons else "the file needs more columns than the target: is its delimiter right?"

@@ -44,7 +44,8 @@ class DecoderWishes:
 
 
 class CachedAttention(nn.Module):
-    """Causal self-attention whose keys and values of earlier tokens can be kept.
+    """Causal self-attention whose keys and values of earlier tokens can be kept. No links are dropped: that would take
+    the matrix of all links into memory, which the fused kernel never makes.
 
     Grouped queries: Ainslie et al. 2023, "GQA", arXiv:2305.13245. With as many heads of keys as of queries it is
     ``nn.attention.SelfAttention``.
@@ -53,7 +54,6 @@ class CachedAttention(nn.Module):
     def __init__(self, wishes: DecoderWishes) -> None:
         super().__init__()
         width, self.heads, self.groups = wishes.width, wishes.heads, wishes.key_value_heads
-        self.dropout = wishes.dropout
         head_width = width // self.heads
         self.q, self.kv = nn.Linear(width, width), nn.Linear(width, 2 * self.groups * head_width)
         self.out = nn.Linear(width, width)
@@ -76,7 +76,7 @@ class CachedAttention(nn.Module):
         shared = self.heads // self.groups
         k_BHTK, v_BHTK = (t if shared == 1 else t.repeat_interleave(shared, 1) for t in (k_BGTK, v_BGTK))
         mixed_BHTK = nn.functional.scaled_dot_product_attention(
-            q_BHTK, k_BHTK, v_BHTK, dropout_p=self.dropout if self.training else 0.0, is_causal=True
+            q_BHTK, k_BHTK, v_BHTK, is_causal=True
         )
         return self.out(mixed_BHTK.transpose(1, 2).flatten(2)), k_BGTK, v_BGTK
 
@@ -101,9 +101,9 @@ class CachedAttention(nn.Module):
 class CrossAttention(nn.Module):
     """Every written token a mean of what was read, by how well it matches. Keys and values are made once a row."""
 
-    def __init__(self, width: int, memory_width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, memory_width: int, heads: int) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.q, self.kv, self.out = nn.Linear(width, width), nn.Linear(memory_width, 2 * width), nn.Linear(width, width)
         _begin(self.q, self.kv, self.out)
 
@@ -116,7 +116,7 @@ class CrossAttention(nn.Module):
         """Attend."""
         q_BHTK = self.q(x_BTD).unflatten(2, (self.heads, -1)).transpose(1, 2)
         mixed_BHTK = nn.functional.scaled_dot_product_attention(
-            q_BHTK, k_BHLK, v_BHLK, real_B11L, self.dropout if self.training else 0.0
+            q_BHTK, k_BHLK, v_BHLK, real_B11L
         )
         mixed_BTD: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
         return mixed_BTD
@@ -130,7 +130,7 @@ class DecoderBlock(nn.Module):
         width, norm = wishes.width, NORMS[wishes.normalization]
         self.pre = wishes.norm == "pre"
         self.attention = CachedAttention(wishes)
-        self.cross = None if memory_width is None else CrossAttention(width, memory_width, wishes.heads, wishes.dropout)
+        self.cross = None if memory_width is None else CrossAttention(width, memory_width, wishes.heads)
         self.perceptron = FeedForward(width, wishes.hidden, wishes.activation, wishes.dropout)
         self.norm_1, self.norm_3 = norm(width), norm(width)
         self.norm_2 = nn.Identity() if memory_width is None else norm(width)

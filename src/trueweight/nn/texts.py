@@ -22,6 +22,9 @@ __all__ = ["Reader", "TextDecoder", "Texts"]
 Reader = Callable[[Mapping[str, Any], Mapping[str, Any]], Prediction]
 """Outputs as arrays and the target's ``learnt`` to a Prediction."""
 
+_AT_ONCE = 2**16
+"""Tokens whose truth is scored together, of a vocabulary of 64; of larger ones fewer."""
+
 Speller = Callable[[Sequence[int]], str]
 
 
@@ -146,10 +149,17 @@ class Texts(nn.Module):
         return enough
 
     def _scored(self, memory: Tensors, y: Tensors) -> Tensors:
+        """Some rows at a time: logits of all tokens of all rows would fill gigabytes."""
         before_RT, after_RT, real_RT = _shifted(y)
-        logit_RTV = self._writer().logits(self._writer().states(before_RT, memory)).double()
-        logp_RT = logit_RTV.log_softmax(2).gather(2, after_RT.unsqueeze(2)).squeeze(2)
-        return {"truth_logp": (logp_RT * real_RT).sum(1), "truth_tokens": real_RT.sum(1)}
+        size = max(1, _AT_ONCE * 64 // (before_RT.shape[1] * max(64, self._writer().vocabulary)))
+        found = [torch.zeros(0, dtype=torch.float64)]
+        for start in range(0, len(before_RT), size):
+            some = slice(start, start + size)
+            state_RTD = self._writer().states(before_RT[some], {name: t[some] for name, t in memory.items()})
+            logp_RTV = self._writer().logits(state_RTD).log_softmax(2)
+            logp_RT = logp_RTV.gather(2, after_RT[some].unsqueeze(2)).squeeze(2).double()
+            found.append((logp_RT * real_RT[some]).sum(1))
+        return {"truth_logp": torch.cat(found), "truth_tokens": real_RT.sum(1)}
 
 
 def _shifted(y: Tensors) -> tuple[Tensor, Tensor, Tensor]:

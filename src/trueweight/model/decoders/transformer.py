@@ -50,7 +50,7 @@ class TransformerDecoderPart(PartSpec):
     """Width of the perceptron inside each block. Null: 4 times ``width``, for swiglu 8/3 times."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of links, hidden units and sums that are zeroed in each training step."""
+    """Share of hidden units and of what each half of a block adds that is zeroed in each training step."""
 
     norm: Literal["pre", "post"] = "pre"
     """Whether branches normalise what they read, or sums are normalised."""
