@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from trueweight.data.cells import ReadOptions
+from trueweight.data.feed import Feed, stored
 from trueweight.data.sample import BottomK
 from trueweight.metrics.prediction import blend
 from trueweight.nn.decoding import GREEDY, Context
@@ -31,6 +32,7 @@ RAW: dict[str, list[Any]] = {
     "category": [None, *("abc"[i] for i in SIGNAL[1:].argmax(1))],
     "set": SETS,
     "vector": [None, *(row.tolist() for row in SIGNAL[1:])],
+    "text": [None, *(" ".join("abc"[i] for i in np.argsort(row)[: 1 + r % 3]) for r, row in enumerate(SIGNAL[1:]))],
 }
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "number": [
@@ -44,12 +46,19 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "category": [{}, {"class_weight": "balanced", "loss": "focal", "label_smoothing": 0.1}],
     "set": [{"separator": "|"}, {"separator": "|", "loss": "focal", "label_smoothing": 0.1}],
     "vector": [{}, {"loss": "huber"}],
+    "text": [
+        {"decoder": {"type": "transformer", "width": 16, "layers": 1, "dropout": 0.0}},
+        {"decoder": {"type": "lstm", "width": 16, "dropout": 0.0}, "tokens": "characters", "label_smoothing": 0.1},
+        {"decoder": {"type": "transformer", "width": 16, "layers": 1, "dropout": 0.0}, "beams": 2},
+    ],
 }
+ALONE = ("text",)
+"""Heads that cannot average several networks in one."""
 CASES = [
     pytest.param((name, options, members), id=f"{name}-{i}-members{members}")
     for name in registry("head")
     for i, options in enumerate(VARIANTS[name])
-    for members in (1, 3)
+    for members in ((1,) if name in ALONE else (1, 3))
 ]
 
 
@@ -64,7 +73,9 @@ class Case:
         torch.manual_seed(0)
         self.form = Form(WIDTH, members=members)
         self.head: Any = self.part.build(self.form, self.learnt)
-        self.y = {key: torch.from_numpy(a) for key, a in self.part.encode(self.cells, self.learnt).items()}
+        # As a batch of all rows has them: ragged ones filled up.
+        targets = {"y": stored(self.part.encode(self.cells, self.learnt))}
+        self.y = dict(Feed(torch.arange(ROWS), {}, targets).batch(torch.arange(ROWS)).targets["y"])
         tokens = torch.from_numpy(X).unsqueeze(1).repeat_interleave(members, dim=0)
         self.z = Encoding(tokens + 0.1 * torch.randn(tokens.shape), members=members)
         self.rng = torch.Generator().manual_seed(0)

@@ -15,6 +15,7 @@ from trueweight.metrics.prediction import Prediction
 from trueweight.nn.decoding import Context, Decoding
 from trueweight.nn.encoding import Encoding, Tensors
 from trueweight.nn.generate import BEGIN, END, Choice, Writer, beam_search, write
+from trueweight.nn.losses import mean_over_rows
 from trueweight.seeds import row_hashes, stream_seed
 
 __all__ = ["Reader", "TextDecoder", "Texts"]
@@ -53,6 +54,7 @@ class Texts(nn.Module):
     Args:
         decoder: A :class:`TextDecoder`.
         reads: Whether there is anything to read; else what a row's target holds is the beginning of its text.
+        usual_tokens: Of a text, its end included.
         label_smoothing: Of each token, in [0, 1).
         usual: How texts are written unless asked otherwise.
         speller: Token numbers to a text, for stop strings.
@@ -63,18 +65,19 @@ class Texts(nn.Module):
     asks_targets = True
 
     def __init__(
-        self, decoder: nn.Module, *, reads: bool, label_smoothing: float, usual: Choice, speller: Speller,
-        reader: Reader,
+        self, decoder: nn.Module, *, reads: bool, usual_tokens: float, label_smoothing: float, usual: Choice,
+        speller: Speller, reader: Reader,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.decoder, self.reads = decoder, reads
+        self.decoder, self.reads, self.usual_tokens = decoder, reads, usual_tokens
         self.label_smoothing, self.usual, self.speller, self.reader = label_smoothing, usual, speller, reader
 
     def _writer(self) -> TextDecoder:
         return self.decoder  # type: ignore[return-value]
 
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:  # noqa: ARG002
-        """Mean cross entropy of a token; see ``model.protocols.Head``. Rows count by their tokens."""
+        """Cross entropy of a row's tokens over the usual number of tokens, so that rows count by what they hold, and
+        the loss is still a mean over rows; see ``model.protocols.Head``."""
         before_RT, after_RT, real_RT = _shifted(y)
         real_RT = real_RT & y["present"].unsqueeze(1)
         state_RTD = self._writer().states(before_RT, self._read(z))
@@ -83,10 +86,8 @@ class Texts(nn.Module):
         loss_M = nn.functional.cross_entropy(
             logit_MV, after_RT[real_RT], reduction="none", label_smoothing=self.label_smoothing
         )
-        if weight_R is None:
-            return loss_M.sum() / max(1, len(loss_M))
-        weight_M = weight_R.unsqueeze(1).expand_as(real_RT)[real_RT].to(loss_M.dtype)
-        return (loss_M * weight_M).sum() / weight_M.sum().clamp_min(1e-12)
+        loss_R = loss_M.new_zeros(len(real_RT)).index_add(0, real_RT.nonzero()[:, 0], loss_M)
+        return mean_over_rows(loss_R.unsqueeze(1) / self.usual_tokens, y["present"], weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:
         """A seed of each row's own."""

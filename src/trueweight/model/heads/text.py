@@ -47,9 +47,9 @@ class TextHead(PartSpec):
     """Writes a text: a translation, a summary, a transcript, an answer. Without features it is a language model, and
     what the column holds when it is asked is how the text begins.
 
-    Facts learnt: "count" (training rows with a text), "merges" of the byte-pair encoding, "max_tokens", "length" (mean
-    characters), "cut" (share of training texts that are longer than ``max_tokens``), "usual" (the most frequent text,
-    if at least ten rows have it).
+    Facts learnt: "count" (training rows with a text), "merges" of the byte-pair encoding, "max_tokens", "tokens" (mean
+    number, with the end), "length" (mean characters), "cut" (share of training texts that are longer than
+    ``max_tokens``), "usual" (the most frequent text, if at least ten rows have it).
 
     Source: Sutskever, Vinyals and Le 2014, "Sequence to sequence learning with neural networks", arXiv:1409.3215.
 
@@ -121,7 +121,8 @@ class TextHead(PartSpec):
         most = self.max_tokens or int(min(_LONGEST, max(1, np.ceil(np.quantile(count_N, _PERCENTILE)))))
         return {
             "count": len(given), "merges": [list(merge) for merge in merges], "max_tokens": most,
-            "length": float(length_N.mean()), "cut": float((count_N > most).mean()), "usual": _usual(some),
+            "tokens": float(np.minimum(count_N, most).mean()) + 1, "length": float(length_N.mean()),
+            "cut": float((count_N > most).mean()), "usual": _usual(some),
         }  # fmt: skip
 
     def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> FieldArrays:
@@ -133,7 +134,8 @@ class TextHead(PartSpec):
         start_N1 = starts_of(kept_N)
         place = np.arange(start_N1[-1]) - np.repeat(start_N1[:-1] - every.start_N1[:-1], kept_N)
         return {
-            "token": Ragged(every.value_MC[place], start_N1), "whole": length_N <= most, "present": ~known.missing_N,
+            "token": Ragged(every.value_MC[place], start_N1), "whole": (length_N <= most) & ~known.missing_N,
+            "present": ~known.missing_N,
         }  # fmt: skip
 
     def truth(self, cells: Cells, learnt: Mapping[str, Any]) -> Truth:  # noqa: ARG002
@@ -162,7 +164,8 @@ class TextHead(PartSpec):
         )  # fmt: skip
         return Texts(
             decoder.build(len(vocabulary_of(merges)), form.width if reads else None, most + 1), reads=reads,
-            label_smoothing=self.label_smoothing, usual=usual, speller=partial(_spelt, merges), reader=_read,
+            usual_tokens=learnt["tokens"], label_smoothing=self.label_smoothing, usual=usual,
+            speller=partial(_spelt, merges), reader=_read,
         )  # fmt: skip
 
     def build_solving(self, form: "Form", learnt: Mapping[str, Any]) -> "Solving":  # noqa: ARG002
