@@ -1,0 +1,62 @@
+"""The n-gram model against its definition, written plainly, and against laws."""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+
+from trueweight.evaluate.kneser_ney import _END, KneserNey, _discounts
+
+TEXTS = ["abracadabra", "abra", "cadabra", "a", "", "bracket", "abacus", "a cab", "a bad crab", "dab"]
+
+
+def plain(order: int, texts: list[str]) -> "defaultdict[int, dict[tuple[int, ...], int]]":
+    """Counts of n-grams by length, as tuples."""
+    counts: defaultdict[int, dict[tuple[int, ...], int]] = defaultdict(Counter)
+    for text in texts:
+        symbols = [256] * (order - 1) + list(text.encode()) + [_END]
+        for i in range(order - 1, len(symbols)):
+            counts[order][tuple(symbols[i - order + 1 : i + 1])] += 1
+    for length in range(order - 1, 0, -1):
+        counts[length] = Counter(gram[1:] for gram in counts[length + 1])
+    return counts
+
+
+def slow(counts: "defaultdict[int, dict[tuple[int, ...], int]]", context: tuple[int, ...], byte: int) -> float:
+    length = len(context) + 1
+    shorter = 1 / 257 if length == 1 else slow(counts, context[1:], byte)
+    mine = {gram: c for gram, c in counts[length].items() if gram[:-1] == context}
+    if not mine:
+        return shorter
+    discounts = _discounts(np.array(list(counts[length].values())))
+    count, total = mine.get((*context, byte), 0), sum(mine.values())
+    spared = sum(discounts[min(c, 3)] for c in mine.values())
+    return (count - discounts[min(count, 3)] + spared * shorter) / total
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_it_equals_its_definition(order: int) -> None:
+    model, counts = KneserNey.fit(TEXTS, order), plain(order, TEXTS)
+    for text in ["abba", "crab", "", "zé"]:
+        symbols = [256] * (order - 1) + list(text.encode()) + [_END]
+        expected = sum(
+            np.log(slow(counts, tuple(symbols[i - order + 1 : i]), symbols[i])) for i in range(order - 1, len(symbols))
+        )
+        assert model.logp([text])[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_probabilities_of_the_next_byte_sum_to_one() -> None:
+    counts = plain(3, TEXTS)
+    for context in [(97, 98), (122, 122), (256, 97)]:
+        assert sum(slow(counts, context, byte) for byte in [*range(256), _END]) == pytest.approx(1)
+
+
+def test_longer_contexts_predict_better_and_texts_do_not_mix() -> None:
+    rng = np.random.default_rng(0)
+    words = ["the cat sat", "on the mat", "and the dog", "ate the hat"]
+    texts = [" ".join(rng.choice(words, 4)) for _ in range(200)]
+    new = [" ".join(rng.choice(words, 4)) for _ in range(50)]
+    bits = [-KneserNey.fit(texts, order).logp(new).sum() for order in (1, 2, 3, 5)]
+    assert sorted(bits, reverse=True) == bits
+    both = KneserNey.fit(texts).logp(new)
+    assert both[3] == KneserNey.fit(texts).logp([new[3]])[0]
