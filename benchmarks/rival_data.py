@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 _BEGAN = float(os.environ.get("RACE_BEGAN", time.monotonic()))
+_LIMIT = float(os.environ.get("RACE_LIMIT", "inf"))
 _scoring = 0.0
 _stepped = False
 
@@ -32,12 +33,15 @@ def stepped() -> None:
 
 
 def tell(answer: Answer, x: np.ndarray, y: np.ndarray, epoch: int) -> None:
-    """Score the test rows off the clock, and print."""
+    """Score the test rows off the clock, and print; the end of the time that the harness gives ends the process."""
     global _scoring  # noqa: PLW0603
     start = time.monotonic()
     right = float((np.asarray(answer(x)).argmax(1) == y).mean())
     _scoring += time.monotonic() - start
     print(json.dumps({"epoch": epoch, "seconds": _now(), "accuracy": right}), flush=True)
+    if _now() > _LIMIT:
+        print(json.dumps({"stopped": _now()}), flush=True)
+        os._exit(0)  # frameworks catch what a callback raises
 
 
 def rows_of(path: str) -> tuple[list[Any], list[str]]:
