@@ -17,8 +17,8 @@ come in, by versions, task, seed and machine, so that the harness can be stopped
 """
 
 import argparse
+import ast
 import hashlib
-import inspect
 import json
 import os
 import statistics
@@ -26,7 +26,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +37,12 @@ from benchmarks.race_tasks import TASKS, Task, Variant, truth
 from benchmarks.race_times import fastest, target_of
 from pyarrow import parquet
 
-sys.path.insert(0, str(HERE))
-
-import rivals  # as the rivals' own process imports it
-
 KEPT = RESULTS / "race.json"
 PYTHON = Path(os.environ.get("RIVALS", HERE.parent / ".venv-rivals")) / "bin" / "python"
 LONGEST = 1800
 """Seconds after which any run is stopped."""
+
+RIVALS: dict[Variant, str] = {"default": "rivals_default.py", "expert": "rivals_expert.py", "hand": "rivals_hand.py"}
 
 PACKAGES = {
     "keras-jax": ("keras", "jax"), "keras-torch": ("keras", "torch"), "pytorch-m5": ("torch",), "by hand": ("torch",),
@@ -53,10 +51,28 @@ PACKAGES = {
 }  # fmt: skip
 
 
+KERAS = ("keras-jax", "keras-torch")
+
+
+@lru_cache
+def scripts(variant: Variant) -> dict[tuple[str, str], str]:
+    """By framework and kind of data: the source of what is run. Read, not imported: rivals live elsewhere."""
+    text = (HERE / RIVALS[variant]).read_text(encoding="utf-8")
+    parts = ast.parse(text).body
+    functions = {p.name: ast.get_source_segment(text, p) or "" for p in parts if isinstance(p, ast.FunctionDef)}
+    table = next(p.value for p in parts if isinstance(p, ast.Assign) and ast.unparse(p.targets[0]) == "RIVALS")
+    assert isinstance(table, ast.Dict)
+    return {
+        ast.literal_eval(key): functions[ast.unparse(value)]
+        for key, value in zip(table.keys, table.values, strict=True)
+        if key
+    }
+
+
 def identity(task: Task, who: str, variant: Variant) -> str:
     """Versions of the rival and the first digits of the digest of our script for it."""
-    script = rivals.RIVALS[variant][rivals.FRAMEWORKS.get(who, who), task.kind]
-    digest = hashlib.sha256(inspect.getsource(script).encode()).hexdigest()[:8]
+    script = scripts(variant)["keras" if who in KERAS else who, task.kind]
+    digest = hashlib.sha256(script.encode()).hexdigest()[:8]
     found = pins(PYTHON, PACKAGES[who])
     return f"{found} (script {digest})" if found else "not installed"
 
@@ -72,6 +88,11 @@ class Course:
     longest: float
     rows: int | None
     """Only so many rows to learn from, to try the scripts; None: all."""
+
+    @property
+    def known(self) -> list[Entry]:
+        """What was measured with so many rows."""
+        return [entry for entry in self.kept.entries if entry["rows"] == self.rows]
 
     @cached_property
     def imports(self) -> float:
@@ -186,18 +207,18 @@ def _told(found: Entry) -> str:
 
 def race(course: Course, seeds: int) -> None:
     """References, then ours, then a screening of all others, then the fastest with the other seeds, in turn."""
-    task, kept = course.task, course.kept
+    task = course.task
     for seed in range(seeds):
         for who in task.references:
             course.rival(who, "default", seed, course.longest)
-    target = target_of(task, kept.entries)
+    target = target_of(task, course.known)
     if target is None:
         sys.stderr.write(f"{task.name}: no rival of reference ended, so there is no target\n")
         return
     limit = 10 * course.ours(0, target)
     for who, variant in task.rivals:
         course.rival(who, variant, 0, limit)
-    chosen = fastest(task, [e for e in kept.entries if e["seed"] == 0], target)
+    chosen = fastest(task, [e for e in course.known if e["seed"] == 0], target)
     for seed in range(1, seeds):
         course.ours(seed, target)
         for who, variant in chosen:

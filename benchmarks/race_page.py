@@ -19,7 +19,8 @@ scoring is taken off. *Start-up* is the part of them before the first optimiser 
 *warm* is the same once more on data that it has seen. *default* is a framework's documented first example, *expert*
 what a good engineer makes of it in five minutes, *by hand* a plain loop in PyTorch. Every rival is run once, and
 stopped at ten times our time (`>`); the fastest run with the other seeds too. *Times ours* is how many times as long as
-our cold run a rival needs: **below 1 it beats us**. Memory is the most that a process and its children held.
+our cold run a rival needs: **below 1 it beats us**. A run that never got there is endless in the median. Memory is the
+most that a process and its children held.
 """
 
 _COLUMNS = """
@@ -82,8 +83,9 @@ def _line(time: Time, name: str, variant: str, own: Time | None) -> str:
         ratio = f"**{ratio}** we lose" if time.reached and times_ours < 1 and time.who != OURS[0] else ratio
     startup = "" if time.startup is None else f"{time.startup:.1f}"
     accuracy = "" if time.accuracy is None else f"{time.accuracy:.4f}"
-    span = f"{time.low:.1f} … {time.high:.1f}" if time.runs > 1 else ""
-    cells = (name, variant, _seconds(time), span, ratio, startup, accuracy, f"{time.peak_mb:.0f}", str(time.runs))
+    span = f"{time.low:.1f} … {time.high:.1f}" if time.runs - time.missed > 1 else ""
+    runs = f"{time.runs}, {time.missed} of them never" if 0 < time.missed < time.runs else str(time.runs)
+    cells = (name, variant, _seconds(time), span, ratio, startup, accuracy, f"{time.peak_mb:.0f}", runs)
     return "| " + " | ".join(cells).replace("\n", " ") + " |"
 
 

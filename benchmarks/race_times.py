@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
+from math import inf
+from statistics import median, median_high, median_low
 from typing import Any
 
 from benchmarks.race_tasks import Promise, Task
@@ -49,8 +50,10 @@ class Time:
     low: float
     high: float
     runs: int
+    missed: int
+    """Runs that did not get there. They count as endless in the median."""
     reached: bool
-    """Whether every run got there; if not, seconds are those after which the others had not."""
+    """Whether the median run got there; if not, seconds are those after which the median of the others had not."""
     stopped: bool
     """Whether a run that did not get there was stopped, so that it might have later."""
     accuracy: float | None
@@ -74,11 +77,14 @@ def time_of(entries: Sequence[Entry], task: Task, who: str, variant: str, target
         runs = [_first_try(tries, target) for tries in _by_seed([e for e in runs if e["cold"] == cold])]
     if not runs:
         return None
-    times = [_one(run, target) for run in runs]
-    seconds = [second for second, _ in times]
-    late = [run for run, (_, reached) in zip(runs, times, strict=True) if not reached]
+    found = [_one(run, target) for run in runs]
+    late = [run for run, (_, there) in zip(runs, found, strict=True) if not there]
+    # of two runs, the worse one of ours and the better one of a rival: no doubt is to our favour
+    middle = (median_high if (who, variant) == OURS else median_low)([s if there else inf for s, there in found])
+    there = [seconds for seconds, reached in found if reached]
     return Time(
-        who, variant, median(seconds), min(seconds), max(seconds), len(runs), not late,
+        who, variant, median([run["seconds"] for run in late]) if middle == inf else middle,
+        min(there, default=inf), max(there, default=inf), len(runs), len(late), middle < inf,
         any(run["reason"] and run["reason"].startswith("stopped") for run in late),
         _middle([run["accuracy"] for run in runs]), _middle([run["startup"] for run in runs]),
         max(run["peak_mb"] for run in runs), next((run["reason"] for run in late if run["reason"]), None),
