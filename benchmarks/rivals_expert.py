@@ -37,7 +37,9 @@ def _convolved(shape: tuple[int, ...], widths: tuple[int, ...], classes: int, *,
 
     z = given = keras.Input(shape=shape)
     for width in widths:
-        z = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(width, 3, padding="same", use_bias=False)(z)))
+        z = layers.ReLU()(
+            layers.BatchNormalization(momentum=0.9)(layers.Conv2D(width, 3, padding="same", use_bias=False)(z))
+        )
         z = layers.MaxPooling2D()(z)
     z = layers.Dropout(dropout)(layers.GlobalAveragePooling2D()(z))
     return keras.Model(given, layers.Dense(classes)(z))
@@ -63,10 +65,14 @@ def keras_photos(train: str, test: str, seed: int) -> None:
     z = given = keras.Input(shape=x.shape[1:])
     for stack, width in enumerate((32, 64, 128)):
         strides = 2 if stack else 1
-        z = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(width, 3, strides, "same", use_bias=False)(z)))
+        z = layers.ReLU()(
+            layers.BatchNormalization(momentum=0.9)(layers.Conv2D(width, 3, strides, "same", use_bias=False)(z))
+        )
         inner = z
         for _ in range(2):
-            inner = layers.BatchNormalization()(layers.Conv2D(width, 3, padding="same", use_bias=False)(inner))
+            inner = layers.BatchNormalization(momentum=0.9)(
+                layers.Conv2D(width, 3, padding="same", use_bias=False)(inner)
+            )
             inner = layers.ReLU()(inner)
         z = layers.add([z, inner])
     model = keras.Model(given, layers.Dense(classes)(layers.GlobalAveragePooling2D()(z)))
@@ -124,7 +130,9 @@ def keras_series(train: str, test: str, seed: int) -> None:
     x, y, tx, ty, classes = series(train, test)
     z = given = keras.Input(shape=x.shape[1:])
     for size in (7, 5, 3):
-        z = layers.ReLU()(layers.BatchNormalization()(layers.Conv1D(64, size, padding="same", use_bias=False)(z)))
+        z = layers.ReLU()(
+            layers.BatchNormalization(momentum=0.9)(layers.Conv1D(64, size, padding="same", use_bias=False)(z))
+        )
     model = keras.Model(given, layers.Dense(classes)(layers.GlobalAveragePooling1D()(z)))
     _kept(model, x, y, (tx, ty), epochs=60, batch=16, rate=3e-3)
 
