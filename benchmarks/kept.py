@@ -50,15 +50,19 @@ def pins(python: Path, names: tuple[str, ...]) -> str | None:
 class Kept:
     """A list of entries in a JSON file. An entry is known by its key: equal key, equal run."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, retry: bool = False) -> None:
+        self.path, self.retry = path, retry
         self.entries: list[Entry] = json.loads(path.read_text()) if path.exists() else []
+        self._before = len(self.entries)
 
     def find(self, **key: Any) -> Entry | None:
-        """The newest entry with this key on this kind of machine."""
+        """The newest entry with this key on this kind of machine; not one that failed before, if those are retried."""
         asked = key | {"machine": machine()}
-        fits = (e for e in reversed(self.entries) if all(e.get(name) == value for name, value in asked.items()))
-        return next(fits, None)
+        for place in range(len(self.entries) - 1, -1, -1):
+            entry = self.entries[place]
+            if all(entry.get(name) == value for name, value in asked.items()):
+                return None if self.retry and place < self._before and entry.get("reason") else entry
+        return None
 
     def add(self, found: Mapping[str, Any], **key: Any) -> Entry:
         """Keep an entry, with the day, the machine and the commit of the harness."""

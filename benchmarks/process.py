@@ -38,8 +38,9 @@ class Ended:
             return f"stopped after {self.seconds:.0f} s"
         if self.code == 0:
             return None
-        said = [line.strip() for line in self.errors.splitlines() if line.strip()]
-        return f"ended with {self.code}: {said[-1][:300] if said else 'nothing said'}"
+        said = [line.strip() for line in self.errors.splitlines() if line.strip()] or ["nothing said"]
+        last = said[-3:] if said[-1].startswith("hint:") else said[-1:]  # our errors end with a remedy
+        return f"ended with {self.code}: {' '.join(last)[:300]}"
 
 
 def run(command: Sequence[str | Path], folder: Path, *, limit: float, threads: int,

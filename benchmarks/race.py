@@ -136,7 +136,9 @@ class Course:
             with tempfile.TemporaryDirectory() as place:
                 folder = Path(place)
                 cold = self._own(folder, seed, budget, cold=True)
-                if cold["reason"] or (cold["accuracy"] or 0.0) >= target:
+                if cold["reason"]:
+                    break
+                if cold["accuracy"] >= target:
                     self._own(folder, seed, budget, cold=False)
                     break
         return float(cold["seconds"])
@@ -243,7 +245,7 @@ def main() -> None:
         sys.exit("say where the data sets are: make bench NAME=race DATA=folder")
     if pins(PYTHON, ("numpy",)) is None:
         sys.exit("the rivals are not installed: make rivals")
-    kept = Kept(chosen.results)
+    kept = Kept(chosen.results, retry=chosen.retry)
     for task in TASKS:
         if chosen.task and task.name not in chosen.task:
             continue

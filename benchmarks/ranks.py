@@ -59,7 +59,7 @@ class Bench:
         self.data = Path(chosen.data).resolve()
         self.seconds, self.threads, self.rows = chosen.seconds, chosen.threads, chosen.rows
         self.boosting: list[str] = chosen.boosting
-        self.kept = Kept(chosen.results)
+        self.kept = Kept(chosen.results, retry=chosen.retry)
 
     def table(self, asked: Set) -> pd.DataFrame:
         """The rows as text, as every system reads them."""
@@ -167,6 +167,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--boosting", nargs="+", default=[], metavar="SETTING",
                         help=f"settings that make {BOOSTED} of {OURS}")  # fmt: skip
+    parser.add_argument("--retry", action="store_true", help="run again what failed or was stopped before")
     parser.add_argument("--rows", type=int, help="learn from about so many rows only, to try the scripts")
     parser.add_argument("--results", type=Path, default=KEPT, help="another file, so that the page is not written")
     chosen = parser.parse_args()

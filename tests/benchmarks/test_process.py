@@ -32,6 +32,8 @@ def test_memory_of_children_counts(tmp_path):
 def test_a_failure_says_its_last_line(tmp_path):
     done = python("raise ValueError('no such column')", tmp_path)
     assert done.reason == "ended with 1: ValueError: no such column"
+    ours = "import sys; sys.exit('error: no column\\n  where: x\\n  hint: look')"
+    assert python(ours, tmp_path).reason == "ended with 1: error: no column where: x hint: look"
 
 
 def test_what_takes_too_long_is_stopped_with_its_children(tmp_path):

@@ -149,6 +149,13 @@ def test_what_ran_is_found_again(tmp_path):
     again = Kept(tmp_path / "results" / "race.json")
     assert again.find(task="t", seed=0)["seconds"] == 1.0
     assert again.find(task="t", seed=1) is None
+    kept.add({"seconds": 1.0, "reason": "stopped"}, task="t", seed=1)
+    assert Kept(tmp_path / "results" / "race.json").find(task="t", seed=1)
+    retried = Kept(tmp_path / "results" / "race.json", retry=True)
+    assert retried.find(task="t", seed=0)
+    assert retried.find(task="t", seed=1) is None
+    retried.add({"reason": "stopped again"}, task="t", seed=1)
+    assert retried.find(task="t", seed=1)["reason"] == "stopped again"
     entry = json.loads((tmp_path / "results" / "race.json").read_text())[0]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", entry["date"])
     assert {"machine", "commit"} <= entry.keys()
