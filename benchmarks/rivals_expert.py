@@ -183,7 +183,9 @@ def skorch_pictures(train: str, test: str, seed: int) -> None:
     torch.manual_seed(seed)
     x, y, tx, ty, classes = pictures(train, test, first=True)
     batch, epochs = 256 if len(x) > 20_000 else 64, passes(len(x))
-    cycle = LRScheduler("OneCycleLR", max_lr=4e-3, total_steps=epochs * -(-len(x) // batch), step_every="batch")
+    cycle = LRScheduler(
+        torch.optim.lr_scheduler.OneCycleLR, max_lr=4e-3, total_steps=epochs * -(-len(x) // batch), step_every="batch"
+    )
     skorched(
         _network(x.shape[1], classes, last=nn.Softmax(-1)), x, y, (tx, ty), calls=[("cycle", cycle)], lr=4e-3,
         max_epochs=epochs, batch_size=batch, train_split=None, optimizer=torch.optim.AdamW,
@@ -199,7 +201,7 @@ def sklearn_pictures(train: str, test: str, seed: int) -> None:
     x, tx = (part.reshape(len(part), -1) for part in (x, tx))
     model = MLPClassifier((256, 128), batch_size=256, learning_rate_init=2e-3, random_state=seed)
     for epoch in range(passes(len(x), 30)):
-        model.partial_fit(x, y, np.unique(y))
+        model.partial_fit(x, y, classes=np.unique(y))
         stepped()
         tell(model.predict_proba, tx, ty, epoch + 1)
 
