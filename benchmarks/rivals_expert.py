@@ -79,7 +79,7 @@ def keras_photos(train: str, test: str, seed: int) -> None:
 
     class Shifted(keras.utils.PyDataset):
         def __len__(self) -> int:
-            return len(x) // 128
+            return max(1, len(x) // 128)
 
         def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
             if batch == 0:
@@ -160,7 +160,7 @@ def lightning_pictures(train: str, test: str, seed: int) -> None:
 
     class Batches:
         def __len__(self) -> int:
-            return len(x) // batch
+            return max(1, len(x) // batch)
 
         def __iter__(self) -> Any:
             for chosen in torch.randperm(len(x)).split(batch)[: len(self)]:

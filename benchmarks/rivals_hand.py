@@ -27,7 +27,7 @@ def cycle(model: Any, x: Any, y: Any, test: tuple[Any, Any], *, epochs: int, bat
     from torch.nn import functional
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01, fused=True)
-    steps = len(x) // batch
+    steps = max(1, len(x) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * steps, pct_start=0.25)
 
     def answer(x: np.ndarray) -> np.ndarray:
