@@ -6,7 +6,7 @@ from benchmarks.process import run
 
 
 def python(code: str, folder, **options):
-    return run([sys.executable, "-c", code], folder, **({"limit": 60, "threads": 1} | options))
+    return run([sys.executable, "-c", code], folder, **({"limit": 300, "threads": 1} | options))
 
 
 def test_output_code_and_environment(tmp_path):
