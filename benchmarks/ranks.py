@@ -33,6 +33,7 @@ PYTHON = Path(os.environ.get("RIVALS", HERE.parent / ".venv-rivals")) / "bin" / 
 GLUED = Path(os.environ.get("RIVALS_AUTOGLUON", HERE.parent / ".venv-rivals-autogluon")) / "bin" / "python"
 
 OURS, BOOSTED = "trueweight", "trueweight-boosted"
+OTHER = "(the other class)"
 CORE = (OURS, "lightgbm", "xgboost", "catboost", "random-forest", "linear", "sklearn-mlp", "keras-mlp")
 MORE = ("lightgbm-expert", "xgboost-expert", "keras-mlp-expert", "catboost-tuned", "autogluon")
 
@@ -88,7 +89,7 @@ class Bench:
             (folder / "task.json").write_text(json.dumps({"target": asked.target, "metric": asked.metric}))
             found = self._ours(asked, folder, system) if system in (OURS, BOOSTED) else self._peer(folder, system)
             if not found["reason"]:
-                found |= _scored(asked, folder, train[asked.target], test[asked.target])
+                found |= scored(asked, folder, train[asked.target], test[asked.target])
         found |= {"metric": asked.metric, "rows": len(train), "columns": train.shape[1] - 1,
                   "calibration": asked.name in CALIBRATION}  # fmt: skip
         sys.stderr.write(f"{asked.name}, fold {fold}: {system} {found['score']}, {found['seconds']} s, "
@@ -122,23 +123,30 @@ class Bench:
         found |= {"seconds": round(first.seconds + second.seconds, 2), "reason": second.reason,
                   "peak_mb": max(first.peak_mb, second.peak_mb)}  # fmt: skip
         if not second.reason:
-            answers, start = pd.read_csv(folder / "ours.csv"), f"{asked.target}.p["
-            if asked.metric == "rmse":
-                answers = answers[[asked.target]].set_axis(["y"], axis=1)
-            else:
-                answers = answers[[name for name in answers if name.startswith(start)]]
-                answers = answers.rename(columns=lambda name: name.removeprefix(start).removesuffix("]"))
-            answers.to_csv(folder / "answers.csv", index=False)
+            own_answers(asked, pd.read_csv(folder / "ours.csv")).to_csv(folder / "answers.csv", index=False)
         return found
 
 
-def _scored(asked: Set, folder: Path, known: pd.Series, true: pd.Series) -> Entry:
+def own_answers(asked: Set, written: pd.DataFrame) -> pd.DataFrame:
+    """Our file of answers in the form that all systems use: of two classes, it holds the chance of one."""
+    if asked.metric == "rmse":
+        return written[[asked.target]].set_axis(["y"], axis=1)
+    start = f"{asked.target}.p["
+    chances = written[[name for name in written if name.startswith(start)]]
+    chances = chances.rename(columns=lambda name: name.removeprefix(start).removesuffix("]"))
+    return chances.assign(**{OTHER: 1 - chances.iloc[:, 0]}) if chances.shape[1] == 1 else chances
+
+
+def scored(asked: Set, folder: Path, known: pd.Series, true: pd.Series) -> Entry:
+    """The score of answers.csv, or why it has none."""
     answers = pd.read_csv(folder / "answers.csv")
     if not np.isfinite(answers.to_numpy()).all():
         return {"reason": "an answer is not a finite number"}
     if asked.metric == "rmse":
         return {"score": float(root_mean_squared_error(true.astype(float), answers["y"]))}
     classes = sorted(known.unique())
+    if OTHER in answers:
+        answers = answers.rename(columns={OTHER: next(name for name in classes if name not in answers)})
     chances = answers[classes].to_numpy()
     if asked.metric == "roc_auc":
         return {"score": float(roc_auc_score(true == classes[1], chances[:, 1]))}

@@ -1,5 +1,6 @@
 """The harnesses with real processes and tiny data: what runs is told, what fails too, what ran is not run again."""
 
+import math
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from benchmarks import race, ranks
 from benchmarks.kept import Kept
 from benchmarks.race_tasks import Task, truth
-from benchmarks.rank_sets import SETS
+from benchmarks.rank_sets import SETS, Set
 
 WORDS = {"fruit": "an apple and a pear in a bowl", "tool": "the hammer hits a nail on the bench"}
 
@@ -71,3 +72,26 @@ def test_a_fold_is_scored_and_a_missing_system_is_told(tmp_path, monkeypatch):
     assert bench.fold(iris, rows, 0, "linear") is found
     lost = bench.fold(iris, rows, 0, "catboost")
     assert (lost["score"], lost["reason"]) == (None, "ended with 1: ModuleNotFoundError: No module named 'catboost'")
+
+
+@pytest.mark.parametrize("positive", ["no", "yes"])
+def test_of_two_classes_our_file_holds_the_chance_of_one(tmp_path, positive):
+    asked = Set("s", "deny", "roc_auc", lambda _: pd.DataFrame(), "")
+    sure = pd.Series([0.9, 0.2, 0.4, 0.7])  # that it is "yes"
+    written = pd.DataFrame({"deny": "?", f"deny.p[{positive}]": sure if positive == "yes" else 1 - sure})
+    ranks.own_answers(asked, written).to_csv(tmp_path / "answers.csv", index=False)
+    true = pd.Series(["yes", "no", "yes", "yes"])
+    assert ranks.scored(asked, tmp_path, true, true)["score"] == 1.0
+    true = pd.Series(["yes", "yes", "no", "no"])
+    assert ranks.scored(asked, tmp_path, true, true)["score"] == 0.5
+
+
+def test_numbers_and_several_classes_of_ours(tmp_path):
+    asked = Set("s", "y", "rmse", lambda _: pd.DataFrame(), "")
+    ranks.own_answers(asked, pd.DataFrame({"y": [1.0, 3.0], "y.low": [0.0, 0.0]})).to_csv(tmp_path / "answers.csv")
+    assert ranks.scored(asked, tmp_path, pd.Series(["1"]), pd.Series(["1", "1"]))["score"] == pytest.approx(2**0.5)
+    asked = Set("s", "y", "log_loss", lambda _: pd.DataFrame(), "")
+    written = pd.DataFrame({"y": ["a"], "y.p[a]": [0.5], "y.p[b]": [0.25], "y.p[c]": [0.25]})
+    ranks.own_answers(asked, written).to_csv(tmp_path / "answers.csv", index=False)
+    found = ranks.scored(asked, tmp_path, pd.Series(["c", "b", "a"]), pd.Series(["b"]))
+    assert found["score"] == pytest.approx(-math.log(0.25))
