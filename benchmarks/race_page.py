@@ -32,7 +32,7 @@ def render(entries: Sequence[Entry]) -> str:
     """The page of all systems."""
     last = newest([e for e in entries if not e["rows"]])
     dates = sorted({e["date"] for e in last})
-    said = {f"{'Trueweight' if e['who'] == OURS[0] else e['who']} {e['identity'].split(' (script')[0]}" for e in last}
+    said = {f"{'Trueweight ' if e['who'] == OURS[0] else ''}{e['identity'].split(' (script')[0]}" for e in last}
     lines = [HEAD.format(
         dates=dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
         machines=", ".join(sorted({e["machine"] for e in last})),
