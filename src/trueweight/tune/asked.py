@@ -36,18 +36,25 @@ def space_of(asked: RunSpec, resolved: RunSpec, batch: int, document: Document |
         origin = document.origin if document else ""
         raise all_of([_placed(key, line, document) for key, line in mistakes], origin)
     open_choices = suggested(asked, resolved, raw, batch) if asked.tune.other_fields == "search" else []
-    choices = [*_without(open_choices, wishes), *wishes]
-    kinds = next((c.values for c in wishes if c.places == (TYPE,)), ())
-    if asked.tune.other_fields == "search" and not isinstance(kinds, RangeSpec):
-        more = [choice for kind in kinds for choice in options_of_optimizer(raw, str(kind), set())]
-        known = {choice.key for choice in choices}
-        choices += [choice for choice in _without(more, wishes) if choice.key not in known]
+    choices = [*_of_kinds(raw, _without(open_choices, wishes), wishes, asked.tune.other_fields), *wishes]
     # The optimiser is chosen before its options are put in.
     choices.sort(key=lambda choice: choice.places[0][:2] == OPTIMIZER and choice.places != (TYPE,))
     if all(not isinstance(c.values, RangeSpec) and len(c.values) == 1 for c in choices):
         hint = "name some options under tune.search_space, or ask for fewer of them in the spec"
         raise SpecError("there is nothing to search: every option has one value only", where="tune", hint=hint)
     return Space(raw, tuple(choices))
+
+
+def _of_kinds(raw: Mapping[str, Any], choices: Iterator[Choice], wishes: Sequence[Choice], others: str) -> list[Choice]:
+    """Choices with the options of just those optimisers that the spec names, if it names some."""
+    kinds = next((choice.values for choice in wishes if choice.places == (TYPE,)), None)
+    found = list(choices)
+    if not isinstance(kinds, tuple):
+        return found
+    known = {choice.when for choice in found}
+    new = [kind for kind in kinds if kind not in known] if others == "search" else []
+    more = _without([choice for kind in new for choice in options_of_optimizer(raw, str(kind), set())], wishes)
+    return [choice for choice in [*found, *more] if choice.when is None or choice.when in kinds]
 
 
 def _placed(key: str, line: str, document: Document | None) -> str:

@@ -44,7 +44,8 @@ def put(raw: Any, path: Path, value: Any) -> Any:
     key, rest = path[0], path[1:]
     if isinstance(key, int):
         return [put(item, rest, value) if place == key else item for place, item in enumerate(raw)]
-    return {**raw, key: put(raw.get(key), rest, value)}
+    below = raw or {}  # what a spec leaves out
+    return {**below, key: put(below.get(key), rest, value)}
 
 
 def named_places(raw: Mapping[str, Any], asked: Path) -> list[Path]:
