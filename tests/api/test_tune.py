@@ -149,6 +149,61 @@ def test_trials_go_on_after_a_kill_as_if_there_had_been_none(
         tune(place / "rows.yaml", trials=5, train=False, out=place / "cut", resume=True)
 
 
+def test_a_final_training_that_was_killed_is_taken_up_again(
+    place: Path, make_table: Callable[..., Any], make_csv: Callable[..., Path], weights: Callable[[Path], Any]
+) -> None:  # fmt: skip
+    make_csv(place / "rows.csv", make_table(ROWS))
+    (place / "rows.yaml").write_text(json.dumps(changed(SMALL, data={"source": "rows.csv"})))
+    code = (
+        "import os, signal\n"
+        "from trueweight.api import run as whole\n"
+        "whole.make_golden = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from trueweight.cli.main import run\n"
+        "run(['tune', 'rows.yaml', '--trials', '2'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, timeout=300, cwd=place)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert not (place / "runs" / "rows-01" / "rows.bundle").exists()
+    before = read_trials(place / "runs" / "rows-tune-01" / "trials.jsonl")
+    tuned = tune(place / "rows.yaml", trials=2, resume=True)
+    assert list(tuned.trials) == before
+    assert tuned.bundle is not None
+    assert tuned.bundle.path == Path("runs/rows-01/rows.bundle")
+    whole = api.train(spec=tuned.spec, out=place / "whole")
+    assert weights(tuned.bundle.path) == weights(whole.path)
+    assert read_json(tuned.folder / "study.json")["state"] == "finished"
+
+
+SENSES: dict[str, Any] = {
+    "name": "senses", "targets": {"won": "binary"}, "other_features": "ignore",
+    "features": {
+        "note": {"type": "text", "encoder": "bag"},
+        "wave": {"type": "timeseries", "encoder": {"type": "lstm", "hidden_size": 4}, "augment": ["jitter"]},
+        "x": "number",
+    },
+    "model": {"encoder": {"type": "mlp", "hidden_sizes": [8], "members": 1}},
+    "train": {"budget": {"steps": 2}, "batch_size": 32}, "evaluate": {"checks": []},
+}  # fmt: skip
+
+
+def test_columns_of_the_senses_are_searched_too(place: Path, make_table: Callable[..., Any]) -> None:
+    columns = make_table(120)
+    columns["note"] = [f"{kind} as ever, number {i % 9}" for i, kind in enumerate(columns["kind"])]
+    columns["wave"] = [[round(float(x + t % 3), 3) for t in range(8)] for x in columns["x"]]
+    raw = changed(SENSES, train={**SENSES["train"], "optimizer": {"type": "adamw"}})
+    tuned = search(raw, columns, trials=3)
+    assert [trial.state for trial in tuned.trials] == ["complete"] * 3
+    names = {entry["name"] for entry in read_json(tuned.folder / "tuning.json")["space"]}
+    assert {
+        "features.note.encoder.width",
+        "features.wave.encoder.layers",
+        "features.wave.augment[0].deviation",
+    } <= names
+    assert "features.wave.encoder.hidden_size" not in names  # asked for
+    assert "features.*.max_features" in names
+    assert load_spec(tuned.spec).features["wave"].type == "timeseries"
+
+
 def test_ctrl_c_keeps_the_best_so_far_and_exits_with_130(
     place: Path, make_table: Callable[..., Any], make_csv: Callable[..., Path]
 ) -> None:  # fmt: skip

@@ -32,8 +32,13 @@ def parts(inner: Inner, place: int) -> dict[str, np.ndarray]:
     return {word: outer[labels == word] for word in ("train", "validation", "test")}
 
 
+DATED = {"method": "time", "time_column": "day", "validation": {"from": "2024-08-01"}, "test": {"from": "2024-10-01"}}
+
+
 @pytest.mark.parametrize(
-    "split", [{}, {"method": "random"}, {"group": "customer"}, {"time_column": "day"}, {"validation": 0.3}], ids=str
+    "split",
+    [{}, {"method": "random"}, {"group": "customer"}, {"time_column": "day"}, {"validation": 0.3}, DATED],
+    ids=str,
 )
 def test_only_training_rows_are_in_it_and_each_has_one_part(split: dict[str, Any]) -> None:
     run = ready(split=split)
