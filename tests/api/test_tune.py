@@ -350,9 +350,22 @@ def test_a_budget_is_kept_and_its_shares_are_told(place: Path, make_table: Calla
     assert tuned.bundle.resolved.train.budget.time == 3.0
     assert any("9.0 s for trials" in note and "at most 3.0 s for the final training" in note for note in tuned.notes)
     assert time.monotonic() - started < 120  # judging comes on top, and machines may be busy
+    assert read_json(tuned.folder / "study.json")["fit_seconds"] == pytest.approx(9 / 10 / 3)
     spent = sum(trial.seconds for trial in tuned.trials)
     longest = max(trial.seconds for trial in tuned.trials)
     assert spent <= 9 + longest
+
+
+def test_a_budget_may_be_raised_when_a_search_is_resumed(place: Path, make_table: Callable[..., Any]) -> None:
+    raw = changed(SMALL, train={"optimizer": "adamw", "batch_size": 32})
+    out = place / "search"
+    first = tune(raw, make_table(ROWS), budget=4, trials=1, train=False, out=out)
+    (out / "study.json").write_text(json.dumps(read_json(out / "study.json") | {"state": "partial"}))
+    more = tune(raw, make_table(ROWS), budget=100, trials=2, train=False, out=out, resume=True)
+    assert list(more.trials[:1]) == list(first.trials)
+    assert len(more.trials) == 2
+    assert read_json(out / "study.json")["fit_seconds"] == pytest.approx(4 / 10 / 3, abs=1e-3)
+    assert any("each fit at most 0.1 s" in note for note in more.notes)
 
 
 def test_without_optuna_one_message_names_the_extra(

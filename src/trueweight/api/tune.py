@@ -28,6 +28,7 @@ from trueweight.train.probe import batch_size_for
 from trueweight.tune.asked import space_of
 from trueweight.tune.entries import score_on_validation, search_entries
 from trueweight.tune.inner import Inner, inner_of
+from trueweight.tune.places import put
 from trueweight.tune.search import Limits, Search, best_of, require_optuna, search
 from trueweight.tune.space import Space
 from trueweight.tune.study import Study, open_study
@@ -135,7 +136,7 @@ def _searched(
     fit_seconds = study.begin(_digests(request, space, inner), _fit_seconds(left, inner))
     limits = Limits(left, asked.trials)
     found = search(space, inner, limits, study.folder, ready.spec.seed, lambda one: _timed(one, request, fit_seconds))
-    notes = _notes(request, inner, found, left, final, fit_seconds)
+    notes = _notes(request, inner, found, left, final if asked.train else None, fit_seconds)
     return _finished(study, request, space, inner, found, notes, stem, train=asked.train)
 
 
@@ -206,6 +207,7 @@ def _digests(request: Request, space: Space, inner: Inner) -> dict[str, str]:
     """What a resumed search must have in common with its beginning."""
     choices = [[choice.key, str(choice.values), choice.default] for choice in space.choices]
     spec = {key: value for key, value in space.raw.items() if key not in ("evaluate", "gates", "card", "bundle")}
+    spec = put(spec, ("train", "budget", "time"), None)  # a budget may be raised: a fit's own time is kept apart
     return {
         "table of data": digest_compact([request.table.provenance.digest, len(request.table)]),
         "spec or space": digest_compact([spec, choices, [one.labels for one in inner.rounds]]),
@@ -213,7 +215,8 @@ def _digests(request: Request, space: Space, inner: Inner) -> dict[str, str]:
 
 
 def _notes(
-    request: Request, inner: Inner, found: Search, left: float | None, final: float, fit_seconds: float | None
+    request: Request, inner: Inner, found: Search, left: float | None, final: float | None,
+    fit_seconds: float | None,
 ) -> tuple[str, ...]:  # fmt: skip
     spent = sum(trial.seconds for trial in found.trials)
     others = f"{len(request.table) - len(inner.table):,} other rows were not read by any"
@@ -221,6 +224,8 @@ def _notes(
     notes = [f"Trials were scored on {rows}; the {others}."]
     if left is not None and fit_seconds is not None:
         after = f", and at most {describe_seconds(final)} for the final training" if final else ""
+        if final == 0.0:
+            after = "; the final training comes on top, since train.budget limits it by steps or epochs, not by time"
         notes.append(
             f"Time: {describe_seconds(left)} for trials, of which {describe_seconds(spent)} went into trials that ended"
             f" (each fit at most {describe_seconds(fit_seconds)}){after}."
