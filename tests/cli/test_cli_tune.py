@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from trueweight.api.tune import Tuned
+from trueweight.cli.bar import pace
 from trueweight.cli.main import run
 from trueweight.cli.tune import trial_table
 from trueweight.tune.trial import Trial
@@ -70,6 +71,11 @@ def test_mistakes_are_told(
     assert words in told.err
     assert not told.out
     assert not list(place.glob("runs/*"))
+
+
+def test_what_takes_long_is_counted_by_the_minute() -> None:
+    assert pace(1234.0, "rows") == "1,234 rows/s"
+    assert pace(0.05, "trials") == "3.0 trials/min"
 
 
 def trial(number: int, state: Any, score: float | None, **options: Any) -> Trial:

@@ -156,7 +156,7 @@ def _seconds(asked: _Asked) -> float | None:
     try:
         seconds = parse_duration(asked.budget)
     except ValueError as error:
-        raise SpecError(f"{asked.budget!r} is {error}", where="budget", hint="write 90s, 20m or 1h30m") from None
+        raise SpecError(f"{asked.budget!r} is {error}", where="budget") from None  # which says what to write
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
         raise SpecError(f"{asked.budget!r} is no time to search in", where="budget", hint="write 90s, 20m or 1h30m")
     return float(seconds)

@@ -62,7 +62,7 @@ def _left(event: Progress, seconds: float) -> str:
     return f", {describe_seconds(seconds * (event.total - event.done) / event.done)} left"
 
 
-def _rate(per_second: float, unit: str) -> str:
+def pace(per_second: float, unit: str) -> str:
     """Rows by the second, what takes longer by the minute."""
     return f"{per_second:,.0f} {unit}/s" if per_second >= 1 else f"{60 * per_second:.1f} {unit}/min"
 
@@ -88,7 +88,7 @@ def _drawing() -> Iterator[Listener]:
             began[event.task] = now
             tasks[event.task] = bars.add_task(event.task, total=event.total, amount="", rate="")
         seconds = now - began[event.task]
-        rate = _rate(event.done / seconds, event.unit) if seconds > 0.5 else ""
+        rate = pace(event.done / seconds, event.unit) if seconds > 0.5 else ""
         bars.update(
             tasks[event.task], completed=event.done, total=event.total, amount=amount(event), rate=rate,
             visible=not event.finished,
