@@ -21,6 +21,7 @@ from trueweight.errors import SpecError, TrainError, VerifyError
 from trueweight.files import read_json
 from trueweight.spec.load import load_spec, parse_spec
 from trueweight.train.prepare import prepare
+from trueweight.tune import inner as inner_rows
 from trueweight.tune.trial import read_trials
 
 ROWS = 240
@@ -310,6 +311,27 @@ def test_what_is_worse_than_the_middle_of_the_others_is_given_up(place: Path, ma
             worse = len(before) >= 5 and score > np.median([other.rounds[place_of_round] for other in before])
             assert worse == (trial.state == "pruned" and place_of_round == len(asked) - 1)
         assert len(trial.rounds) == 3 if trial.state == "complete" else len(trial.rounds) < 3
+
+
+def test_many_rows_are_scored_on_one_cut_after_a_first_look(
+    place: Path, make_table: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr(inner_rows, "FEW_ROWS", 100)  # a cut of thousands takes long
+    tuned = search(SMALL, make_table(ROWS), trials=2)
+    for trial in tuned.trials:
+        assert len(trial.rounds) == 2
+        assert trial.score == trial.rounds[1]
+        assert len(trial.parts) == 5
+        # Equal parts of the rows that judge: their mean log loss is nearly that of all.
+        assert np.mean(trial.parts) == pytest.approx(trial.score, rel=0.05)
+    assert any("one stratified cut" in note for note in tuned.notes)
+
+
+def test_rows_in_order_of_time_are_scored_by_their_past(place: Path, make_table: Callable[..., Any]) -> None:
+    day = [f"2024-{1 + i // 28:02d}-{1 + i % 28:02d}" for i in range(ROWS)]
+    tuned = search(changed(SMALL, split={"time_column": "day"}), {**make_table(ROWS), "day": day}, trials=2)
+    assert all(len(trial.parts) == 2 for trial in tuned.trials)
+    assert any("2 periods of time" in note for note in tuned.notes)
 
 
 def test_a_search_of_everything_ends_by_itself(place: Path, make_table: Callable[..., Any]) -> None:
