@@ -351,6 +351,13 @@ def rulings(raw: Mapping[str, Any]) -> Any:
     return [str(ruling) for ruling in judge_gates(parse_spec(raw).gates, Evidence(tuple(facts)))]
 
 
+def searched(raw: Mapping[str, Any]) -> Any:
+    """What a search would try."""
+    from trueweight.tune.asked import space_of
+
+    return space_of(parse_spec(raw), prepared(raw).spec, 32).choices
+
+
 def spec(raw: Mapping[str, Any]) -> Any:
     """Whether it is a spec at all."""
     return parse_spec(raw).model_dump(mode="json")
@@ -549,6 +556,14 @@ def on_gate(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     return change("gates", *([{**rule, key: value}] for value in (first, second)), rulings, **targets)
 
 
+def on_range(key: str, first: Any, second: Any) -> Change:
+    """A change of a range of values to search."""
+    name = "train.batch_size"
+    space = {"low": 2, "high": 9} | {key: first}
+    base = {**SMALL, "tune": {"search_space": {name: space}}}
+    return change(f"tune/search_space/{name}/{key}", first, second, searched, **base)
+
+
 def on_gate_of_checks(key: str, first: Any, second: Any) -> Change:
     return change("gates", [{key: first}], [{key: second}], rulings)
 
@@ -723,6 +738,13 @@ CHANGES: dict[str, Change] = {
     "evaluate.learning_curve": change("evaluate/learning_curve", False, True, scores,
                                       features={"note": {"type": "text"}}),
     "evaluate.baselines": change("evaluate/baselines", ["constant"], ["gbdt"], baselines),
+    "tune.search_space": change("tune/search_space", {"train.batch_size": [8, 16]}, {"train.batch_size": [8, 32]},
+                                searched, **SMALL),
+    "tune.search_space.low": on_range("low", 2, 3),
+    "tune.search_space.high": on_range("high", 9, 8),
+    "tune.search_space.log": on_range("log", False, True),
+    "tune.other_fields": change("tune/other_fields", "search", "keep", searched,
+                                **SMALL, tune={"search_space": {"train.batch_size": [8, 16]}}),
     "gates.name": on_gate("name", "", "our first rule"),
     "gates.target": on_gate("target", "fraud", "cost"),
     "gates.metric": on_gate("metric", "f1", "accuracy"),

@@ -23,7 +23,9 @@ from trueweight.spec.document import Document
 from trueweight.spec.load import all_of, judge, read_document
 from trueweight.spec.run import RunSpec
 from trueweight.spec.settings import apply_settings
+from trueweight.spec.tune import TuneSpec
 from trueweight.spec.units import describe_seconds
+from trueweight.tune.asked import space_of
 
 __all__ = ["CHECK_ROWS", "CheckReport", "check_spec"]
 
@@ -64,6 +66,9 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     targets = {name: head.type for name, head in asked.targets.items()}
     resolved = resolve(asked, Facts(len(table), features, targets))
+    if asked.tune != TuneSpec():  # names that lead nowhere; values that cannot stand there
+        columns = {role.name: role.part for role in roles if role.role == "feature"}
+        space_of(asked, resolved.model_copy(update={"features": columns}), 1, document)
     return CheckReport(resolved, [*_lines(resolved, table, roles), *_mirrored(table, roles, asked)])
 
 

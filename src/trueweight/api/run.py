@@ -1,6 +1,6 @@
 """``train`` from end to end: folder, preparation, fitting, baselines, evidence, bundles."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,8 +59,15 @@ class _Judged:
     """Files that name rows, for the folder beside the bundle."""
 
 
-def run(request: Request, stages: Stages, *, out: Path | None, resume: bool, plan: Path | None, sealed: bool) -> Bundle:
-    """One whole run; see :func:`trueweight.api.train`."""
+def _nothing_more(_ready: Prepared, _fitted: Fitted) -> list[Entry]:
+    return []
+
+
+def run(
+    request: Request, stages: Stages, *, out: Path | None, resume: bool, plan: Path | None, sealed: bool,
+    more: Callable[[Prepared, Fitted], Sequence[Entry]] = _nothing_more,
+) -> Bundle:  # fmt: skip
+    """One whole run; see :func:`trueweight.api.train`. ``more`` gives facts of how the spec came about."""
     spec = request.spec
     replay = None if plan is None else Plan.read(plan).replayed()  # an unreadable plan makes no folder
     older = _older(request)
@@ -95,6 +102,7 @@ def run(request: Request, stages: Stages, *, out: Path | None, resume: bool, pla
             *judged.entries,
             *data_entries(ready, digest),
             *_fit_entries(fitted),
+            *more(ready, fitted),
             *stages.entries(),
             *meter.reading().entries("train"),
             *(entry for work, part in parts.items() for entry in part.reading().seconds(work)),

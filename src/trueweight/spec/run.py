@@ -25,6 +25,7 @@ from trueweight.spec.base import (
 from trueweight.spec.data import DataSpec
 from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.gates import GateSpec
+from trueweight.spec.tune import TuneSpec
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
@@ -283,6 +284,9 @@ class RunSpec(Spec):
 
     train: TrainSpec = Field(default_factory=TrainSpec)
     """How it is trained."""
+
+    tune: TuneSpec = Field(default_factory=TuneSpec)
+    """What ``trueweight tune`` may try."""
 
     evaluate: EvaluateSpec = Field(default_factory=EvaluateSpec)
     """What is measured."""
