@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from trueweight.spec.load import all_of, judge, read_document
 from trueweight.spec.run import RunSpec
 from trueweight.spec.settings import apply_settings
 from trueweight.spec.units import describe_seconds
+from trueweight.train.job import FitterPart
 
 __all__ = ["CHECK_ROWS", "CheckReport", "check_spec"]
 
@@ -64,6 +65,8 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     targets = {name: head.type for name, head in asked.targets.items()}
     resolved = resolve(asked, Facts(len(table), features, targets))
+    for member in resolved.model.members or []:
+        cast(FitterPart, member.fitter).require()
     return CheckReport(resolved, [*_lines(resolved, table, roles), *_mirrored(table, roles, asked)])
 
 

@@ -122,6 +122,10 @@ class ModelSpec(Spec):
     """Bundle of ours whose encoders lend their first weights to those that are asked for in the same words. Relative to
     the spec's folder."""
 
+    boosting: bool = False
+    """Add boosted trees to the preset's blend, for tables of plain columns. Growing them takes
+    ``trueweight[boosting]``, asking them does not."""
+
     members: list[MemberSpec] | None = None
     """The models to blend, spelled out. Null lets ``preset`` or ``encoder`` decide."""
 
@@ -129,11 +133,13 @@ class ModelSpec(Spec):
     def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
         """Members are asked for once, each by a name of its own."""
         members = raw.get("members")
+        if raw.get("boosting") is True and raw.get("encoder") is not None:
+            yield Conflict(("boosting",), "trees join the preset's blend: leave out 'encoder', or list 'members'")
         if not isinstance(members, Sequence) or isinstance(members, str):
             return
-        for field in ("encoder", "fusion"):
-            if raw.get(field) is not None:
-                yield Conflict((field,), f"'members' already names encoders: leave out '{field}' beside it")
+        for field in ("encoder", "fusion", "boosting"):
+            if raw.get(field) not in (None, False):
+                yield Conflict((field,), f"'members' already says it all: leave out '{field}' beside it")
         if not members:
             yield Conflict(("members",), "needs at least one member")
         names = [_below(member, "name") for member in members]

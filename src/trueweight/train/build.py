@@ -105,6 +105,8 @@ def fit(
         SpecError: There are donors, and none of their encoders fits.
         TrainError: A member diverged, or there is no space.
     """
+    for member in ready.spec.model.members or []:
+        cast(FitterPart, member.fitter).require()
     encoded = encode(ready, keep=folder is not None)
     on_encoded()
     work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
@@ -187,7 +189,8 @@ def _fit_members(
     solved_share = PICTURE_SHARE if descended and _sees_pictures(work) else 1.0
     for place, member in enumerate([*solved, *descended]):
         waiting = len(members) - place
-        share = None if left is None else left * (solved_share if member in solved else 1 / waiting)
+        alone = member in solved and not cast(FitterPart, member.fitter).boosting
+        share = None if left is None else left * (solved_share if alone else 1 / waiting)
         if any(result.stopped == "interrupted" for result in results.values()):
             break
         leaves[member.name], results[member.name] = _fit_one(work, member, new[member.name], share)
@@ -233,16 +236,17 @@ def _pace(work: _Work, member: MemberSpec, validation: Feed) -> Path | None:
 
 def untrained(ready: Prepared, fields: Mapping[str, Field], member: MemberSpec) -> NetworkPredictor:
     """A member with its first weights."""
-    solving = cast(FitterPart, member.fitter).solving
+    solving, boosting = (fitter := cast(FitterPart, member.fitter)).solving, fitter.boosting
     encoders = encoders_of(ready, fields, member.encoder, solving=solving)
     targets = learnt_targets(ready.signature)
     seed = stream_seed(ready.spec.seed, f"init {member.name}") % 2**31
-    network = build_network(encoders, member.fusion, fields, targets, solving=solving, seed=seed)
+    network = build_network(encoders, member.fusion, fields, targets, solving=solving, boosting=boosting, seed=seed)
     if not solving:
         network.augment_with(augmentations_of(ready, fields), fields)
     return NetworkPredictor(
-        ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=solving
-    )
+        ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=solving,
+        boosted=boosting,
+    )  # fmt: skip
 
 
 def _recorder(folder: Path | None) -> Callable[[MemberPlan], None]:
