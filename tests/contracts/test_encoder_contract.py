@@ -89,6 +89,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"hidden_sizes": [], "members": 2, "initializer": "orthogonal"},
         {"hidden_sizes": [8], "normalization": "batch", "activation": "tanh", "initializer": "xavier_normal"},
     ],
+    "realmlp": [
+        {"hidden_sizes": [8, 8]},
+        {"hidden_sizes": [8], "members": 3, "activation": "mish", "frequencies": 5, "sigma": 0.5, "embedding_size": 3},
+        {"hidden_sizes": [], "members": 2, "rate": 1.0, "activation": "relu"},
+    ],
     "resnet": [
         {"zero_residual": False, "pooling": "mean"},
         {"zero_residual": False, "layers": 50, "small": False, "checkpointing": True},

@@ -65,7 +65,7 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     targets = {name: head.type for name, head in asked.targets.items()}
     resolved = resolve(asked, Facts(len(table), features, targets))
-    for member in resolved.model.members or []:
+    for member in resolved.model.fitted:
         cast(FitterPart, member.fitter).require()
     return CheckReport(resolved, [*_lines(resolved, table, roles), *_mirrored(table, roles, asked)])
 
@@ -97,8 +97,9 @@ def _lines(spec: RunSpec, table: Table, roles: Sequence[Role]) -> list[str]:
         f"{budget.epochs} epochs" if budget.epochs else "",
     ]
     limits.append(f"{budget.steps} steps" if budget.steps else "")
-    members = " + ".join(member.name for member in spec.model.members or [])
+    members = " + ".join(member.name for member in spec.model.fitted)
     lines.append(f"split: {spec.split.method}; model: {members}; at most {', '.join(x for x in limits if x)}")
+    lines += [f"  left out: {m.name}, {m.left_out}" for m in spec.model.members or [] if m.left_out is not None]
     return lines
 
 

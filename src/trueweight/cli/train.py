@@ -83,6 +83,7 @@ def _data_request(sources: tuple[str, ...], targets: tuple[str, ...]) -> dict[st
 
 
 def _tell(bundle: "Bundle", evidence: "Evidence") -> None:
+    from trueweight.cli.members import members_lines
     from trueweight.cli.tables import cost_line, evidence_table, remarks
 
     linear = bundle.path.parent / "linear.bundle"
@@ -90,6 +91,8 @@ def _tell(bundle: "Bundle", evidence: "Evidence") -> None:
     if told := remarks(evidence):
         note("\n".join(told))
     note(evidence_table(evidence, kept=kept))
+    if members := members_lines(evidence):
+        note("\n".join(members))
     if cost := cost_line(evidence):
         note(cost)
     if bundle.resolved.gates:

@@ -103,7 +103,11 @@ class MemberSpec(Spec):
     """Joins the encoders' outputs."""
 
     fitter: FitterPart
-    """How the weights are found: by gradients, or solved."""
+    """How the weights are found: by gradients, solved, or grown."""
+
+    left_out: str | None = None
+    """Why this member is not fitted after all, in words; null: it is. The recipe says so of members that the budget has no
+    time for."""
 
 
 class ModelSpec(Spec):
@@ -129,6 +133,11 @@ class ModelSpec(Spec):
     members: list[MemberSpec] | None = None
     """The models to blend, spelled out. Null lets ``preset`` or ``encoder`` decide."""
 
+    @property
+    def fitted(self) -> list[MemberSpec]:
+        """Members that are not left out."""
+        return [member for member in self.members or [] if member.left_out is None]
+
     @classmethod
     def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
         """Members are asked for once, each by a name of its own."""
@@ -142,6 +151,8 @@ class ModelSpec(Spec):
                 yield Conflict((field,), f"'members' already says it all: leave out '{field}' beside it")
         if not members:
             yield Conflict(("members",), "needs at least one member")
+        elif all(_below(member, "left_out") is not None for member in members):
+            yield Conflict(("members",), "all members are left out: at least one must be fitted")
         names = [_below(member, "name") for member in members]
         for number, name in enumerate(names):
             if name is not None and name in names[:number]:
