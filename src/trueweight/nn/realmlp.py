@@ -2,8 +2,8 @@
 
 Source: Holzmueller et al. 2024, "Better by Default", arXiv:2407.04491.
 
-A rate of a weight's own is a factor here: a weight that is stored as ``p`` and used as ``c * p`` moves ``c`` times as far
-in a step of Adam, which knows no sizes of gradients.
+A rate of a weight's own is a factor here: a weight that is stored as ``p`` and used as ``c * p`` moves ``c`` times as
+far in a step of Adam, which knows no sizes of gradients.
 
 Shape suffixes in this file:
     R  rows    K  members    C  numeric columns    F  frequencies    D  width    O  outputs    M  all of a kind, flat

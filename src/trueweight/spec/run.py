@@ -106,8 +106,8 @@ class MemberSpec(Spec):
     """How the weights are found: by gradients, solved, or grown."""
 
     left_out: str | None = None
-    """Why this member is not fitted after all, in words; null: it is. The recipe says so of members that the budget has no
-    time for."""
+    """Why this member is not fitted after all, in words; null: it is. The recipe says so of members that the budget has
+    no time for."""
 
 
 class ModelSpec(Spec):
