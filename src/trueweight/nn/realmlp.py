@@ -115,7 +115,7 @@ class Waves(nn.Module):
         wave_MRF = torch.cos(2 * math.pi * x_MR1 * frequency_M1F + phase_M1F)
         bias_M1D = self.bias_M.view(places, 1, -1) * self.rate
         y_MRD = torch.cat([x_MR1, torch.baddbmm(bias_M1D, wave_MRF, self.weight_MFD * self.rate)], dim=2)
-        y_KCRD = y_MRD.unflatten(0, (self.members, self.columns))
+        y_KCRD = y_MRD.view(self.members, self.columns, *y_MRD.shape[1:])
         return y_KCRD.transpose(1, 2).flatten(2)
 
 
