@@ -25,7 +25,8 @@ def rows(count: int = 260) -> dict[str, Any]:
 SPEC = {
     "targets": {"won": "binary"}, "model": {"boosting": True, "preset": "fast"},
     "evaluate": {
-        "interval": {"n_resamples": 100}, "checks": ["calibration", "robustness"], "robustness": {"attack": {"radius": 0.1}},
+        "interval": {"n_resamples": 100}, "checks": ["calibration", "robustness"],
+        "robustness": {"attack": {"radius": 0.1}},
     },
 }  # fmt: skip
 
