@@ -32,7 +32,7 @@ def forest(*trees: Tree, width: int = 1, scores: int = 1) -> Forest:
 
 
 def column(*values: float) -> torch.Tensor:
-    return torch.tensor(values).unsqueeze(1)
+    return torch.tensor(values, dtype=torch.float32).unsqueeze(1)
 
 
 def test_a_stump_by_hand() -> None:
@@ -44,6 +44,11 @@ def test_a_stump_by_hand() -> None:
 def test_codes_by_hand() -> None:
     found = forest(among({1, 3}, 5.0, 7.0))(column(0, 1, 2, 3, 4, 99, -1, float("nan")))
     assert found[:, 0].tolist() == [7.0, 5.0, 7.0, 5.0, 7.0, 7.0, 7.0, 7.0]
+
+
+def test_what_is_no_code_is_in_no_set() -> None:
+    found = forest(among({0, 1}, 5.0, 7.0))(column(-1, 0.5, 2, float("inf"), -float("inf"), float("nan"), 0))
+    assert found[:, 0].tolist() == [7.0] * 6 + [5.0]
 
 
 def test_no_codes_at_all_send_everybody_right() -> None:

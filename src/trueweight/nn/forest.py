@@ -67,12 +67,15 @@ class Forest(nn.Module):
     set_N: Tensor
     root_T: Tensor
     left_CL: Tensor
+    place_N: Tensor
+    """Of what is asked, among the numbers with gaps below and those with gaps above."""
 
     def __init__(self, width: int, scores: int) -> None:
         super().__init__()
         self.width, self.scores, self.depth = width, scores, 0
         for name, blank in _blanks().items():
             self.register_buffer(name, blank)
+        self.register_buffer("place_N", torch.zeros(0, dtype=torch.int32), persistent=False)
 
     @property
     def rounds(self) -> int:
@@ -92,17 +95,17 @@ class Forest(nn.Module):
         trees = len(self.root_T)
         if not trees:
             return x_RP.new_zeros(x_RP.shape[0], self.scores)
-        x_M = x_RP.flatten()
-        start_R1 = torch.arange(x_RP.shape[0], device=x_RP.device).unsqueeze(1) * self.width
+        # Every number twice, gaps below all others and gaps above them: nodes then ask one question, not two.
+        x_M = torch.cat([x_RP.masked_fill(x_RP.isnan(), far) for far in (-torch.inf, torch.inf)], dim=1).flatten()
+        start_R1 = torch.arange(x_RP.shape[0], device=x_RP.device).unsqueeze(1) * (2 * self.width)
         node_RT = self.root_T.expand(x_RP.shape[0], trees)
         for _ in range(self.depth):
-            value_RT = _taken(x_M, start_R1 + _taken(self.feature_N, node_RT))
+            value_RT = _taken(x_M, start_R1 + _taken(self.place_N, node_RT))
             left_RT = value_RT <= _taken(self.threshold_N, node_RT)
-            left_RT = torch.where(value_RT.isnan(), _taken(self.gap_left_N, node_RT), left_RT)
             if len(self.left_CL):
                 set_RT = _taken(self.set_N, node_RT)
-                code_RT = value_RT.nan_to_num(-1.0).clamp(-1, self.left_CL.shape[1] - 1).long()
-                place_RT = set_RT.clamp_min(0).long() * self.left_CL.shape[1] + code_RT.clamp_min(0)
+                code_RT = value_RT.clamp(0, self.left_CL.shape[1] - 1).long()
+                place_RT = set_RT.clamp_min(0).long() * self.left_CL.shape[1] + code_RT
                 among_RT = _taken(self.left_CL.flatten(), place_RT) & (value_RT == code_RT)
                 left_RT = torch.where(set_RT == NOBODY, left_RT, among_RT)
             node_RT = torch.where(left_RT, _taken(self.left_N, node_RT), _taken(self.right_N, node_RT))
@@ -138,6 +141,7 @@ class Forest(nn.Module):
         ]  # fmt: skip
         if not all(inside):
             raise ValueError("these trees point to nodes or columns that there are not")
+        self.place_N = self.feature_N + (~self.gap_left_N).int() * self.width
         self.depth, here = 0, self.root_T.cpu().long()
         while len(here := here[~leaf_N[here]]):
             self.depth, here = self.depth + 1, torch.cat([left_N[here], right_N[here]]).long()
