@@ -419,6 +419,33 @@ def on_mlp(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     return Change(f"model/encoder/{key}", first, second, answers, base)
 
 
+def on_trees(
+    key: str, first: Any, second: Any, see: Callable[[Mapping[str, Any]], Any] | None = None, **fixed: Any
+) -> Change:
+    """Boosted trees of a few rounds."""
+    asked = {"name": "a", "encoder": "columns", "fusion": "concat"}
+    fitter = {"type": "boosting", "rounds": 12, "min_leaf_rows": 3, "leaves": 8, **fixed}
+    values = [[{**asked, "fitter": {**fitter, key: value}}] for value in (first, second)]
+    return change("model/members", *values, see or answers)
+
+
+def weights(raw: Mapping[str, Any]) -> Any:
+    """Members and their shares of the blend, and members that have none."""
+    found = fitted(raw)
+    return [*((member.name, member.weights) for member in found.members), found.left_out]
+
+
+def rounds(raw: Mapping[str, Any]) -> Any:
+    """Trees that were grown."""
+    return fitted(raw).members[0].steps
+
+
+def on_realmlp(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    small = {"type": "realmlp", "hidden_sizes": [8, 8], "dropout": 0.0}
+    base = merged(SMALL, {"model": {"encoder": small}}) | {"model": {"encoder": {**small, **fixed}}}
+    return Change(f"model/encoder/{key}", first, second, answers, base)
+
+
 def on_optimizer(kind: str, key: str, first: Any, second: Any, **fixed: Any) -> Change:
     base = merged(SMALL, {"train": {"optimizer": {"type": kind, "learning_rate": 0.1, **fixed}}})
     return Change(f"train/optimizer/{key}", first, second, answers, base)
@@ -669,6 +696,7 @@ CHANGES: dict[str, Change] = {
     "model.encoder": change("model/encoder", None, "mlp", resolved),
     "model.fusion": change("model/fusion", None, "doubled", answers, **SMALL),
     "model.start_from": change("model/start_from", None, "nowhere", bundled, refused=True),
+    "model.boosting": change("model/boosting", False, True, resolved),
     "model.members": change("model/members", None, [MEMBER, {**MEMBER, "name": "b"}], resolved),
     "model.members.name": change("model/members", member(name="a"), member(name="b"), resolved),
     "model.members.encoder": change("model/members", member(encoder={"type": "linear"}),
@@ -676,6 +704,8 @@ CHANGES: dict[str, Change] = {
     "model.members.fusion": change("model/members", member(fitter="gradient"),
                                    member(fitter="gradient", fusion="doubled"), answers, train=SMALL["train"]),
     "model.members.fitter": change("model/members", member(), member(fitter="gradient"), answers, train=SMALL["train"]),
+    "model.members.left_out": change("model/members", [MEMBER, {**MEMBER, "name": "b"}],
+                                     [MEMBER, {**MEMBER, "name": "b", "left_out": "too slow"}], weights),
     "train.budget.time": change("train/budget/time", "50s", "60s", plan, **SMALL),
     "train.budget.steps": change("train/budget/steps", 8, 9, plan, **SMALL),
     "train.budget.epochs": change("train/budget/epochs", 1, 2, plan, **SMALL),
@@ -856,6 +886,25 @@ CHANGES: dict[str, Change] = {
     "head.vector.loss_weight": change("targets/where/loss_weight", 0.1, 5.0, answers,
                                       **merged(TWO, {"targets": {"where": {"type": "vector"}}})),
     # Encoders
+    "encoder.columns.max_levels": change(
+        "model/members", *([{"name": "a", "encoder": {"type": "columns", "max_levels": most}, "fusion": "concat",
+                             "fitter": {"type": "boosting", "min_leaf_rows": 3}}] for most in (1, 9)), answers),
+    "encoder.realmlp.hidden_sizes": on_realmlp("hidden_sizes", [8], [8, 8]),
+    "encoder.realmlp.dropout": on_realmlp("dropout", 0.0, 0.5),
+    "encoder.realmlp.activation": on_realmlp("activation", "selu", "mish"),
+    "encoder.realmlp.rate": on_realmlp("rate", 1.0, 10.0),
+    "encoder.realmlp.frequencies": on_realmlp("frequencies", 4, 8),
+    "encoder.realmlp.sigma": on_realmlp("sigma", 0.1, 0.5),
+    "encoder.realmlp.embedding_size": on_realmlp("embedding_size", 3, 5),
+    "encoder.realmlp.members": on_realmlp("members", 1, 3),
+    "fitter.boosting.rounds": on_trees("rounds", 3, 4, rounds),
+    "fitter.boosting.patience": on_trees("patience", 1, 20, rounds, rounds=60, learning_rate=0.5),
+    "fitter.boosting.learning_rate": on_trees("learning_rate", 0.05, 0.1),
+    "fitter.boosting.leaves": on_trees("leaves", 2, 8),
+    "fitter.boosting.depth": on_trees("depth", 1, 8),
+    "fitter.boosting.min_leaf_rows": on_trees("min_leaf_rows", 3, 20),
+    "fitter.boosting.column_share": on_trees("column_share", 0.5, 1.0),
+    "fitter.boosting.l2": on_trees("l2", 0.0, 10.0),
     "encoder.linear.max_width": change("model/encoder/max_width", 2, 100, answers,
                                        model={"encoder": {"type": "linear"}}),
     "encoder.bag.width": on_bag("width", 4, 5),

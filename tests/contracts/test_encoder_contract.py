@@ -79,6 +79,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         },
         {"channels": [4], "pool": "none", "activation": "gelu", "dropout": 0.5, "separable": True, "pooling": "mean"},
     ],
+    "columns": [{}, {"max_levels": 5}],
     "linear": [{}, {"max_width": 8}],
     "mlp": [
         {"hidden_sizes": [8, 8], "embedding_size": 3},
@@ -87,6 +88,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"hidden_sizes": [8], "numerical_embedding": "none", "category_embedding_size": 5, "activation": "selu"},
         {"hidden_sizes": [], "members": 2, "initializer": "orthogonal"},
         {"hidden_sizes": [8], "normalization": "batch", "activation": "tanh", "initializer": "xavier_normal"},
+    ],
+    "realmlp": [
+        {"hidden_sizes": [8, 8]},
+        {"hidden_sizes": [8], "members": 3, "activation": "mish", "frequencies": 5, "sigma": 0.5, "embedding_size": 3},
+        {"hidden_sizes": [], "members": 2, "rate": 1.0, "activation": "relu"},
     ],
     "resnet": [
         {"zero_residual": False, "pooling": "mean"},
@@ -161,7 +167,7 @@ class TestEncoder:
             encoder.form.grid_rank, encoder.form.levels, encoder.form.members,
         )  # fmt: skip
         assert z.tokens_BLD.dtype == torch.float32
-        assert torch.isfinite(z.tokens_BLD).all()
+        assert torch.isfinite(z.tokens_BLD).all() or encoder.form.raw  # there, gaps are no numbers
 
     def test_rows_do_not_see_each_other(self, name, options, layout):
         encoder, x = make(name, options, layout), arrays(LAYOUTS[layout], ROWS)

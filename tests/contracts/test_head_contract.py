@@ -251,3 +251,34 @@ def test_search_space_and_words(name):
         for value in values:
             assert getattr(part.model_validate({"type": name, field: value}), field) == value
     assert "Example:" in (part.__doc__ or "")
+
+
+def test_boosted_trees_can_score_for_it(single: Case):
+    head = single.part.build_boosted(Form(WIDTH, raw=(0,) * WIDTH), single.learnt)
+    goals = head.goals()
+    assert sum(goal.scores for goal in goals) == head.forest.scores
+    score = torch.randn(ROWS, head.forest.scores, generator=torch.Generator().manual_seed(3))
+    place = 0
+    for goal in goals:
+        loss = goal.loss(score[:, place : place + goal.scores], single.y)
+        assert loss.shape == (ROWS,)
+        assert torch.isfinite(loss[single.y["present"]]).all()
+        place += goal.scores
+    with torch.no_grad():
+        answer = head.read(head.outputs(single.z, GREEDY, {}), single.learnt, Context(np.arange(ROWS)))
+    assert answer.scores().shape == single.read().scores().shape
+
+
+def test_scores_pass_through_it_as_they_are(single: Case):
+    head = single.part.build_boosted(Form(WIDTH, raw=(0,) * WIDTH), single.learnt)
+    score = torch.randn(ROWS, head.forest.scores, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        out = head.inner.outputs(Encoding(score.unsqueeze(1)), GREEDY, {})
+    if "value" in out:
+        expected = score
+        found = torch.cat([out["value"], *([out["quantile"]] if "quantile" in out else [])], dim=1)
+    elif single.part.type == "category":
+        expected, found = torch.softmax(score, dim=1), out["probability"]
+    else:
+        expected, found = torch.sigmoid(score), out["probability"][:, -score.shape[1] :]
+    torch.testing.assert_close(found, expected)

@@ -113,7 +113,7 @@ def test_several_fields_are_joined(make_problem):
 
 
 def test_solving_refuses_bodies_with_weights(mixed):
-    with pytest.raises(SpecError, match="fitter 'solve' needs encoders without weights"):
+    with pytest.raises(SpecError, match="this fitter needs encoders without weights"):
         mixed.network(MLP, solving=True)
 
 

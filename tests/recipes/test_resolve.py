@@ -2,6 +2,7 @@
 
 import pytest
 
+from trueweight.errors import SpecError
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
 from trueweight.spec.run import RunSpec
@@ -24,3 +25,33 @@ def test_share_of_rows_that_select_and_calibrate(kind: str, rows: int, share: fl
 def test_a_share_that_is_asked_for_stays():
     asked = SPEC.model_copy(update={"split": SPEC.split.model_copy(update={"validation": 0.3})})
     assert resolve(asked, Facts(50_000, {"b": "text"}, {"y": "binary"})).split.validation == 0.3
+
+
+def resolved(facts: Facts, **raw: object) -> RunSpec:
+    return resolve(RunSpec.model_validate({"targets": {"y": "number"}} | raw), facts)
+
+
+TABLE = Facts(5000, {"a": "number", "b": "category"}, {"y": "number"})
+
+
+def test_trees_join_the_blend_when_asked_and_the_resolved_spec_can_be_read_back():
+    found = resolved(TABLE, model={"boosting": True})
+    assert [member.name for member in found.model.fitted] == ["linear", "mlp", "trees"]
+    again = RunSpec.model_validate(found.model_dump(by_alias=True))
+    assert again.model.members == found.model.members
+    assert [m.name for m in resolved(TABLE).model.fitted] == ["linear", "mlp"]
+
+
+def test_trees_refuse_what_they_cannot_read():
+    with pytest.raises(SpecError, match="boosted trees read numbers, categories and dates, and 'note' is none"):
+        resolved(Facts(500, {"a": "number", "note": "text"}, {"y": "number"}), model={"boosting": True})
+
+
+def test_the_second_network_is_left_out_with_a_reason_where_time_is_short():
+    best = {"model": {"preset": "best"}}
+    assert [m.name for m in resolved(TABLE, **best).model.fitted] == ["linear", "mlp", "realmlp"]
+    short = resolved(TABLE, **best, train={"budget": {"time": "2s"}})
+    assert [m.name for m in short.model.fitted] == ["linear", "mlp"]
+    (left,) = (m for m in short.model.members if m.left_out)
+    assert left.name == "realmlp"
+    assert left.left_out == "in 2 s there is no time for a second network of 5,000 rows"

@@ -137,8 +137,9 @@ def _older(request: Request) -> Bundle | None:
 
 def _require_members(plan: Plan, spec: RunSpec, where: str) -> None:
     """Refuse a plan that says nothing about a member: a clock would have to decide."""
-    for member in spec.model.members or []:
-        if not cast(FitterPart, member.fitter).solving and plan.member(member.name) is None:
+    for member in spec.model.fitted:
+        fitter = cast(FitterPart, member.fitter)
+        if (not fitter.solving or fitter.boosting) and plan.member(member.name) is None:
             planned = ", ".join(repr(known.name) for known in plan.members) or "nothing"
             raise SpecError(
                 f"the plan says nothing about the member {member.name!r}",
@@ -214,6 +215,10 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
     entries += [
         reading(f"fit/start/{number}", "weights taken over", str(copied), None)
         for number, copied in enumerate(fitted.started, 1)
+    ]
+    entries += [
+        reading(f"fit/left_out/{number}", "left out", f"{name}: {reason}", None)
+        for number, (name, reason) in enumerate(fitted.left_out.items(), 1)
     ]
     if fitted.partial:
         entries.append(

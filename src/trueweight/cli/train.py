@@ -84,6 +84,7 @@ def _data_request(sources: tuple[str, ...], targets: tuple[str, ...]) -> dict[st
 
 def tell_training(bundle: "Bundle", evidence: "Evidence") -> None:
     """Everything that is said at the end of a training, on standard error."""
+    from trueweight.cli.members import members_lines
     from trueweight.cli.tables import cost_line, evidence_table, remarks
 
     linear = bundle.path.parent / "linear.bundle"
@@ -91,6 +92,8 @@ def tell_training(bundle: "Bundle", evidence: "Evidence") -> None:
     if told := remarks(evidence):
         note("\n".join(told))
     note(evidence_table(evidence, kept=kept))
+    if members := members_lines(evidence):
+        note("\n".join(members))
     if cost := cost_line(evidence):
         note(cost)
     if bundle.resolved.gates:

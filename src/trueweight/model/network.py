@@ -4,7 +4,7 @@ Shape suffixes:
     R  rows    B  rows * members
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -155,6 +155,7 @@ def build_network(
     targets: Mapping[str, tuple[HeadType, Mapping[str, Any]]],
     *,
     solving: bool,
+    boosting: bool = False,
     seed: int,
 ) -> Network:
     """A network with its first weights, the same for the same seed whatever was drawn before.
@@ -166,7 +167,8 @@ def build_network(
         fusion: Joins what the encoders give.
         fields: Columns with their codecs, by field.
         targets: Head part and what it learnt, by target.
-        solving: Whether the heads' weights are solved for; the body then must have none to train.
+        solving: Whether the heads find their weights themselves; the body then must have none to train.
+        boosting: Whether these are boosted trees.
         seed: Of the first weights.
 
     Raises:
@@ -184,18 +186,35 @@ def build_network(
         form = cast(Fusion, joined).form
         if solving:
             _refuse_unsolvable(bodies, joined, form)
+        if form.raw and not boosting:
+            _refuse_raw(encoders)
         heads = {
-            name: cast(nn.Module, (part.build_solving if solving else part.build)(form, learnt))
+            name: cast(nn.Module, _builder(part, solving=solving, boosting=boosting)(form, learnt))
             for name, (part, learnt) in targets.items()
         }
         return Network(bodies, joined, heads, {name: part.loss_weight for name, (part, _) in targets.items()})
+
+
+def _builder(part: HeadType, *, solving: bool, boosting: bool) -> Callable[[Form, Mapping[str, Any]], object]:
+    if boosting:
+        return part.build_boosted
+    return part.build_solving if solving else part.build
+
+
+def _refuse_raw(encoders: Mapping[str, PartSpec]) -> None:
+    names = " and ".join(sorted({part.type for part in encoders.values()}))
+    raise SpecError(
+        f"encoder {names!r} hands columns on as they are, which only trees can read",
+        where="model.members.fitter",
+        hint="use fitter: boosting, or encoder: linear",
+    )
 
 
 def _refuse_unsolvable(bodies: Mapping[str, nn.Module], fusion: nn.Module, form: Form) -> None:
     trainable = [name for name, body in bodies.items() if any(True for _ in body.parameters())]
     if trainable or any(True for _ in fusion.parameters()) or form.members > 1:
         raise SpecError(
-            f"fitter 'solve' needs encoders without weights; that of {', '.join(trainable) or 'the fusion'} has some",
+            f"this fitter needs encoders without weights; that of {', '.join(trainable) or 'the fusion'} has some",
             where="model.members.fitter",
             hint="use encoder: linear, or fitter: gradient",
         )

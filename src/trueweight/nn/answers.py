@@ -7,13 +7,15 @@ Shape suffixes in this file:
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
 from trueweight.metrics.prediction import Prediction
+from trueweight.nn.boosted import Goal, hand_on
 from trueweight.nn.design import Again, Design, Enough
 from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.nn.logistic import logistic_path
@@ -70,6 +72,17 @@ class Values(nn.Module):
         path = ridge_path(Design(train, _values, enough), Design(validation, _values))
         return keep_best(self.linear, path)
 
+    def goals(self) -> list[Goal]:
+        """See ``nn.boosted.Scored``."""
+        kinds: dict[str, Literal["square", "absolute", "huber"]] = {"mse": "square", "mae": "absolute"}
+        kind = kinds.get(self.loss_name, "huber")
+        places = range(self.linear.bias_KO.shape[1])
+        return [Goal(kind, partial(_place, "value", d), share=self.huber_delta) for d in places]
+
+    def hand_on(self) -> None:
+        """See ``nn.boosted.Scored``."""
+        hand_on(self.linear)
+
 
 class OneOfTwo(nn.Module):
     """One logit for the positive class: targets "index" (R,), outputs "probability" (R, 2).
@@ -122,6 +135,17 @@ class OneOfTwo(nn.Module):
         """Logistic regression; see :func:`trueweight.nn.logistic.logistic_path`."""
         path = logistic_path(Design(train, self._answer, enough), Design(validation, self._answer), "sigmoid")
         return keep_best(self.linear, path)
+
+    def goals(self) -> list[Goal]:
+        """See ``nn.boosted.Scored``."""
+        return [Goal("yes_no", _index, weight=self._factor if self.weighted else None)]
+
+    def hand_on(self) -> None:
+        """See ``nn.boosted.Scored``."""
+        hand_on(self.linear)
+
+    def _factor(self, y: Tensors) -> Tensor:
+        return self.weight_2[y["index"]]
 
     def _answer(self, y: Tensors) -> tuple[Tensor, Tensor | None]:
         return y["index"].unsqueeze(1), self.weight_2[y["index"]] if self.weighted else None
@@ -185,6 +209,17 @@ class OneOfMany(nn.Module):
         path = logistic_path(Design(train, self._answer, enough), Design(validation, self._answer), "softmax")
         return keep_best(self.linear, path)
 
+    def goals(self) -> list[Goal]:
+        """See ``nn.boosted.Scored``."""
+        return [Goal("classes", _index, len(self.weight_C), self._factor if self.weighted else None)]
+
+    def hand_on(self) -> None:
+        """See ``nn.boosted.Scored``."""
+        hand_on(self.linear)
+
+    def _factor(self, y: Tensors) -> Tensor:
+        return self.weight_C[y["index"]]
+
     def _answer(self, y: Tensors) -> tuple[Tensor, Tensor | None]:
         hot_RC = nn.functional.one_hot(y["index"], len(self.weight_C))
         return hot_RC, self.weight_C[y["index"]] if self.weighted else None
@@ -241,6 +276,14 @@ class AnyOfMany(nn.Module):
         path = logistic_path(Design(train, _hot, enough), Design(validation, _hot), "sigmoid")
         return keep_best(self.linear, path)
 
+    def goals(self) -> list[Goal]:
+        """See ``nn.boosted.Scored``."""
+        return [Goal("yes_no", partial(_place, "hot", c)) for c in range(self.linear.bias_KO.shape[1])]
+
+    def hand_on(self) -> None:
+        """See ``nn.boosted.Scored``."""
+        hand_on(self.linear)
+
 
 def _normalised(probability_RC: Tensor) -> np.ndarray:
     """In float64, with rows that sum to 1 there too."""
@@ -250,6 +293,14 @@ def _normalised(probability_RC: Tensor) -> np.ndarray:
 
 def _values(y: Tensors) -> tuple[Tensor, Tensor | None]:
     return y["value"], None
+
+
+def _place(name: str, place: int, y: Tensors) -> Tensor:
+    return y[name][:, place]
+
+
+def _index(y: Tensors) -> Tensor:
+    return y["index"]
 
 
 def _hot(y: Tensors) -> tuple[Tensor, Tensor | None]:

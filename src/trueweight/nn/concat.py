@@ -32,7 +32,10 @@ class Concat(nn.Module):
             found = ", ".join(f"{name} {form.members}" for name, form in forms.items())
             raise ValueError(f"encodings of different numbers of members cannot be joined: {found}")
         self.register_buffer("nothing", torch.zeros(1, 1, 1), persistent=False)
-        joined = Form(width=sum(form.width for form in forms.values()) or 1, members=members)
+        raw: tuple[int, ...] = ()
+        if any(form.raw for form in forms.values()):  # what others give are numbers
+            raw = tuple(codes for form in forms.values() for codes in form.raw or (0,) * form.width)
+        joined = Form(width=sum(form.width for form in forms.values()) or 1, members=members, raw=raw)
         self.form = next(iter(forms.values())) if len(forms) == 1 else joined
 
     def forward(self, parts: Mapping[str, Encoding], rows: int) -> Encoding:

@@ -45,6 +45,9 @@ class Form:
     members: int = 1
     size: tuple[int, ...] = ()
     """The grid, where it is the same for all rows; () where rows differ."""
+    raw: tuple[int, ...] = ()
+    """For each place, where they hold columns as they are, with NaN for gaps: how many codes there are, 0 for a number.
+    Only trees read such an encoding. () for all others."""
 
 
 _NAMES = ("tokens_BLD", "mask_BL", "finer")

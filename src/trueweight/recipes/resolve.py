@@ -4,14 +4,14 @@ from typing import Any
 
 from trueweight.errors import SpecError
 from trueweight.recipes.facts import Facts
-from trueweight.recipes.senses import passes, require_fitting
-from trueweight.recipes.tables import METRICS, PRESETS, ROWS_PER_SECOND, Preset
+from trueweight.recipes.senses import SENSES, passes, require_fitting
+from trueweight.recipes.tables import METRICS, PRESETS, REALMLP, ROWS_PER_SECOND, Preset
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.run import MemberSpec, ModelSpec, RunSpec, SplitSpec, TrainSpec
 
-__all__ = ["linear_member", "resolve", "rocket_member", "with_quantiles"]
+__all__ = ["linear_member", "resolve", "rocket_member", "trees_member", "with_quantiles"]
 
 VALIDATION_SHARE = 0.2
 VALIDATION_ROWS = 4000
@@ -86,6 +86,23 @@ def rocket_member() -> MemberSpec:
     return _member("rocket", {"type": "rocket"}, "solve")
 
 
+def trees_member(facts: Facts) -> MemberSpec:
+    """Boosted trees.
+
+    Raises:
+        SpecError: Trees cannot read a column.
+    """
+    if others := [name for name, kind in facts.features.items() if kind in SENSES]:
+        problem = f"boosted trees read numbers, categories and dates, and {others[0]!r} is none"
+        raise SpecError(problem, where="model.boosting", hint="leave it out, or the column")
+    return _member("trees", {"type": "columns"}, "boosting")
+
+
+def realmlp_member(encoder: dict[str, Any]) -> MemberSpec:
+    """RealMLP's network."""
+    return _member("realmlp", encoder, "gradient")
+
+
 def _member(name: str, encoder: Any, fitter: str, fusion: Any = None) -> MemberSpec:
     return MemberSpec.model_validate(
         {"name": name, "encoder": encoder, "fusion": fusion or {"type": "concat"}, "fitter": {"type": fitter}}
@@ -134,9 +151,12 @@ def _model(model: ModelSpec, preset: Preset, facts: Facts, seconds: float) -> Mo
         fitter = "solve" if model.encoder.type in SOLVED else "gradient"
         return _spelled_out(model, [_member(model.encoder.type, model.encoder, fitter, model.fusion)])
     single = model.fusion is not None and model.fusion.type == "transformer"  # it joins tokens of single networks
-    encoder = preset.encoder | {"members": 1 if single else _networks(preset, facts, seconds)}
-    built = {"linear": linear_member(), "mlp": _member("mlp", encoder, "gradient", model.fusion)}
-    members = [built[name] for name in preset.members]
+    second = _second(preset, facts, seconds)
+    shared = seconds / 2 if second is not None and second.left_out is None else seconds
+    encoder = preset.encoder | {"members": 1 if single else _networks(preset, facts, shared)}
+    built = {"linear": linear_member(), "mlp": _member("mlp", encoder, "gradient", model.fusion), "realmlp": second}
+    members = [member for name in preset.members if (member := built[name]) is not None]
+    members += [trees_member(facts)] if model.boosting else []
     series = sum(kind == "timeseries" for kind in facts.features.values())
     if series and facts.rows * series <= ROCKET_ROWS:
         # Where there is nothing but series, the rocket sees all that the linear model sees, and few validation rows
@@ -146,9 +166,21 @@ def _model(model: ModelSpec, preset: Preset, facts: Facts, seconds: float) -> Mo
     return _spelled_out(model, members)
 
 
+def _second(preset: Preset, facts: Facts, seconds: float) -> MemberSpec | None:
+    """The second network of the preset, left out where there is no time for two; None where it has none, or where a
+    column is of a sense that it cannot read."""
+    if "realmlp" not in preset.members or any(kind in SENSES for kind in facts.features.values()):
+        return None
+    member = realmlp_member(REALMLP)
+    if _networks(preset, facts, seconds / 2) > 1:
+        return member
+    why = f"in {seconds:g} s there is no time for a second network of {facts.rows:,} rows"
+    return member.model_copy(update={"left_out": why})
+
+
 def _spelled_out(model: ModelSpec, members: list[MemberSpec]) -> ModelSpec:
     """Members say it all: a spec that names encoders beside them would be refused when it is read back."""
-    return model.model_copy(update={"members": members, "encoder": None, "fusion": None})
+    return model.model_copy(update={"members": members, "encoder": None, "fusion": None, "boosting": False})
 
 
 def _train(train: TrainSpec, preset: Preset, epochs: int) -> TrainSpec:

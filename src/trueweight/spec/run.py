@@ -104,7 +104,11 @@ class MemberSpec(Spec):
     """Joins the encoders' outputs."""
 
     fitter: FitterPart
-    """How the weights are found: by gradients, or solved."""
+    """How the weights are found: by gradients, solved, or grown."""
+
+    left_out: str | None = None
+    """Why this member is not fitted after all, in words; null: it is. The recipe says so of members that the budget has
+    no time for."""
 
 
 class ModelSpec(Spec):
@@ -123,20 +127,33 @@ class ModelSpec(Spec):
     """Bundle of ours whose encoders lend their first weights to those that are asked for in the same words. Relative to
     the spec's folder."""
 
+    boosting: bool = False
+    """Add boosted trees to the preset's blend, for tables of plain columns. Growing them takes
+    ``trueweight[boosting]``, asking them does not."""
+
     members: list[MemberSpec] | None = None
     """The models to blend, spelled out. Null lets ``preset`` or ``encoder`` decide."""
+
+    @property
+    def fitted(self) -> list[MemberSpec]:
+        """Members that are not left out."""
+        return [member for member in self.members or [] if member.left_out is None]
 
     @classmethod
     def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
         """Members are asked for once, each by a name of its own."""
         members = raw.get("members")
+        if raw.get("boosting") is True and raw.get("encoder") is not None:
+            yield Conflict(("boosting",), "trees join the preset's blend: leave out 'encoder', or list 'members'")
         if not isinstance(members, Sequence) or isinstance(members, str):
             return
-        for field in ("encoder", "fusion"):
-            if raw.get(field) is not None:
-                yield Conflict((field,), f"'members' already names encoders: leave out '{field}' beside it")
+        for field in ("encoder", "fusion", "boosting"):
+            if raw.get(field) not in (None, False):
+                yield Conflict((field,), f"'members' already says it all: leave out '{field}' beside it")
         if not members:
             yield Conflict(("members",), "needs at least one member")
+        elif all(_below(member, "left_out") is not None for member in members):
+            yield Conflict(("members",), "all members are left out: at least one must be fitted")
         names = [_below(member, "name") for member in members]
         for number, name in enumerate(names):
             if name is not None and name in names[:number]:

@@ -68,6 +68,8 @@ class Fitted:
     """By member name."""
     started: tuple[Copied, ...] = ()
     """What encoders took over from an older model."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Members that were not fitted, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,12 @@ def fit(
         SpecError: There are donors, and none of their encoders fits.
         TrainError: A member diverged, or there is no space.
     """
+    for member in ready.spec.model.fitted:
+        cast(FitterPart, member.fitter).require()
     encoded = encode(ready, keep=folder is not None)
     on_encoded()
     work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
-    new = {member.name: untrained(ready, encoded.fields, member) for member in ready.spec.model.members or []}
+    new = {member.name: untrained(ready, encoded.fields, member) for member in ready.spec.model.fitted}
     started = start(new, donors) if donors else ()
     leaves, results = _fit_members(work, new)
     weights = _weigh(work, leaves)
@@ -118,7 +122,13 @@ def fit(
     for result in results.values():
         plan = plan if result.plan is None else plan.with_member(result.plan)
     stopped = any(result.stopped == "interrupted" for result in results.values())
-    return Fitted(tree, reports, plan, stopped, encoded, leaves, started)
+    return Fitted(tree, reports, plan, stopped, encoded, leaves, started, _left_out(ready, results))
+
+
+def _left_out(ready: Prepared, results: Mapping[str, FitResult]) -> dict[str, str]:
+    """Members without a result, and why."""
+    missing = [member for member in ready.spec.model.members or [] if member.name not in results]
+    return {member.name: member.left_out or "the run was stopped before its turn" for member in missing}
 
 
 def fit_linear(
@@ -142,7 +152,7 @@ def fit_linear(
     truths = run_truths(ready.signature, ready.table, ready.weight_N)
     work = _Work(ready, encoded, truths, None, replay)
     linear = linear_member()
-    named = next((m for m in ready.spec.model.members or [] if m.name == linear.name), None)
+    named = next((m for m in ready.spec.model.fitted if m.name == linear.name), None)
     if named is not None and named.model_dump() != linear.model_dump():
         linear = linear.model_copy(update={"name": f"{linear.name} baseline"})
     if fitted is not None and linear.name in fitted.leaves:
@@ -178,7 +188,7 @@ def _fit_members(
     work: _Work, new: Mapping[str, NetworkPredictor]
 ) -> tuple[dict[str, NetworkPredictor], dict[str, FitResult]]:
     """Solved members first: what they leave of the budget is shared by those that descend."""
-    members = work.ready.spec.model.members or []
+    members = work.ready.spec.model.fitted
     solved = [m for m in members if _solves(m)]
     descended = [m for m in members if not _solves(m)]
     leaves: dict[str, NetworkPredictor] = {}
@@ -187,7 +197,8 @@ def _fit_members(
     solved_share = PICTURE_SHARE if descended and _sees_pictures(work) else 1.0
     for place, member in enumerate([*solved, *descended]):
         waiting = len(members) - place
-        share = None if left is None else left * (solved_share if member in solved else 1 / waiting)
+        alone = member in solved and not cast(FitterPart, member.fitter).boosting
+        share = None if left is None else left * (solved_share if alone else 1 / waiting)
         if any(result.stopped == "interrupted" for result in results.values()):
             break
         leaves[member.name], results[member.name] = _fit_one(work, member, new[member.name], share)
@@ -233,16 +244,17 @@ def _pace(work: _Work, member: MemberSpec, validation: Feed) -> Path | None:
 
 def untrained(ready: Prepared, fields: Mapping[str, Field], member: MemberSpec) -> NetworkPredictor:
     """A member with its first weights."""
-    solving = cast(FitterPart, member.fitter).solving
+    solving, boosting = (fitter := cast(FitterPart, member.fitter)).solving, fitter.boosting
     encoders = encoders_of(ready, fields, member.encoder, solving=solving)
     targets = learnt_targets(ready.signature)
     seed = stream_seed(ready.spec.seed, f"init {member.name}") % 2**31
-    network = build_network(encoders, member.fusion, fields, targets, solving=solving, seed=seed)
+    network = build_network(encoders, member.fusion, fields, targets, solving=solving, boosting=boosting, seed=seed)
     if not solving:
         network.augment_with(augmentations_of(ready, fields), fields)
     return NetworkPredictor(
-        ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=solving
-    )
+        ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=solving,
+        boosted=boosting,
+    )  # fmt: skip
 
 
 def _recorder(folder: Path | None) -> Callable[[MemberPlan], None]:

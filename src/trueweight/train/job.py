@@ -127,7 +127,17 @@ class FitterPart(Protocol):
 
     type: str
     solving: bool
-    """Whether the network must be built of ``Solving`` heads."""
+    """Whether heads find their weights themselves, over a body without weights to train."""
+    boosting: bool
+    """Whether the network must be built of ``Boosted`` heads."""
+
+    def require(self) -> None:
+        """Refuse if something that it needs is not installed.
+
+        Raises:
+            SpecError: Names the extra.
+        """
+        ...
 
     def fit(self, job: Job) -> Generator[Step, None, FitResult]:
         """Fit the job's network, yielding each step. Its return value is the result.
