@@ -148,7 +148,9 @@ def fit_linear(
     if fitted is not None and linear.name in fitted.leaves:
         leaf = fitted.leaves[linear.name]
     else:
-        leaf, result = _fit_one(work, linear, untrained(ready, encoded.fields, linear), None)
+        budget = ready.spec.train.budget.time
+        seconds = PICTURE_SHARE * budget if budget is not None and _sees_pictures(work) else None
+        leaf, result = _fit_one(work, linear, untrained(ready, encoded.fields, linear), seconds)
         if result.plan is not None:
             on_plan(result.plan)
     return _calibrated(work, leaf, [leaf], Shares.of_one(t.name for t in ready.signature.targets()))

@@ -36,6 +36,9 @@ _GLANCE = 0.3
 _WARM, _MEASURED = 3, 12
 _MARGIN = 0.97
 _LOOK_SHARE = 0.25
+_SPARING = (2, 0.1)
+"""Fewest looks, and the share as above, of networks that read pictures: a short run of them is better at its
+end than anywhere before, and each look takes the time of many steps from it."""
 _BATCHES = ((1_000, 32), (6_400, 128), (108_000, 256), (500_000, 512))
 _LARGEST_BATCH = 1024
 _LEAST_BATCH = 4
@@ -67,15 +70,23 @@ def choose_device(asked: str) -> torch.device:
     return torch.device(asked)
 
 
-def looks_for(steps: int, batch_size: int, rows: int, validation_rows: int) -> int:
+def looks_for(steps: int, batch_size: int, rows: int, validation_rows: int, *, sparing: bool = False) -> int:
     """Validation looks in a run: about one per epoch, 20 to 100, and fewer where they would cost too much.
 
     No clock is read: runs limited by steps or epochs are the same on every machine without a plan.
+
+    Args:
+        steps: Of the run.
+        batch_size: Rows of each.
+        rows: That train.
+        validation_rows: That are looked at.
+        sparing: Spend a third of that on looks; see :data:`_SPARING`.
     """
     trained = steps * batch_size
     looks = min(max(trained // max(rows, 1), 20), 100)
     # A look costs a third of a training pass per row, and two networks are looked at.
-    affordable = max(5, int(0.3 * trained / max(validation_rows, 1)))
+    least, share = _SPARING if sparing else (5, 0.3)
+    affordable = max(least, int(share * trained / max(validation_rows, 1)))
     return max(1, min(looks, affordable, steps))
 
 
@@ -214,7 +225,8 @@ def _steps_within(seconds: float, per_step: float, per_look: float, job: Job, si
 
 
 def _look_every(steps: int, size: int, job: Job, per_step: float, per_look: float) -> int:
-    every = max(1, steps // looks_for(steps, size, len(job.train), len(job.validation)))
+    sparing = any("pixel" in stored for stored in job.train.inputs.values())
+    every = max(1, steps // looks_for(steps, size, len(job.train), len(job.validation), sparing=sparing))
     # Only a run that a clock limits anyway looks at it here; doubling makes the answer the same most times.
     while job.limit is not None and per_look > _LOOK_SHARE * every * per_step and every < steps:
         every = min(2 * every, steps)
