@@ -603,6 +603,11 @@ def on_cnn(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     return change(f"features/photo/encoder/{key}", first, second, answers, **merged(SMALL, photo))
 
 
+def on_resizing(first: Any, second: Any) -> Change:
+    photo = {"features": {"photo": {"type": "image", "size": 16, "augment": [], "encoder": {"type": "cnn"}}}}
+    return change("features/photo/progressive_resizing", first, second, answers, **merged(SMALL, photo))
+
+
 def on_clip_cnn(key: str, first: Any, second: Any) -> Change:
     clip = {"features": {"clip": {"type": "audio", "augment": [], "encoder": {"type": "cnn", "channels": [4, 6]}}}}
     return change(f"features/clip/encoder/{key}", first, second, answers, **merged(SMALL, clip))
@@ -802,6 +807,9 @@ CHANGES: dict[str, Change] = {
     "column.image.size": on_photo("size", 8, 12, signature),
     "column.image.encoder": on_photo("encoder", None, "linear", fields),
     "column.image.augment": on_photo("augment", [], ["horizontal_flip"], augmented),
+    "column.image.progressive_resizing": on_resizing(None, {}),
+    "column.image.progressive_resizing.initial": on_resizing({"initial": 0.4}, {"initial": 0.8}),
+    "column.image.progressive_resizing.until": on_resizing({"until": 0.2}, {"until": 0.9}),
     "column.ignore.reason": change("features/flag/reason", "too late", "not allowed", card,
                                    features={"flag": {"type": "ignore"}}),
     # Target types

@@ -24,3 +24,16 @@ def test_share_of_rows_that_select_and_calibrate(kind: str, rows: int, share: fl
 def test_a_share_that_is_asked_for_stays():
     asked = SPEC.model_copy(update={"split": SPEC.split.model_copy(update={"validation": 0.3})})
     assert resolve(asked, Facts(50_000, {"b": "text"}, {"y": "binary"})).split.validation == 0.3
+
+
+@pytest.mark.parametrize(
+    ("features", "rows", "seconds", "members"),
+    [
+        ({"photo": "image"}, 40_000, 60, ["mlp"]), ({"photo": "image"}, 1_500, 60, ["linear", "mlp"]),
+        ({"photo": "image"}, 1_500, 8, ["mlp"]), ({"photo": "image", "age": "number"}, 40_000, 8, ["linear", "mlp"]),
+    ],
+)  # fmt: skip
+def test_a_linear_model_of_pictures_joins_where_it_costs_little(features, rows, seconds, members):
+    train = SPEC.train.model_copy(update={"budget": SPEC.train.budget.model_copy(update={"time": seconds})})
+    resolved = resolve(SPEC.model_copy(update={"train": train}), Facts(rows, features, {"y": "binary"}))
+    assert [member.name for member in resolved.model.members] == members

@@ -30,6 +30,13 @@ def test_looks(steps: int, batch: int, rows: int, validation: int, looks: int):
     assert looks_for(steps, batch, rows, validation) == looks
 
 
+def test_pictures_are_looked_at_sparingly_in_short_runs():
+    """A look costs many of their steps; runs of several passes are looked at as often as others."""
+    assert looks_for(130, 256, 40_000, 2000) == 5
+    assert looks_for(130, 256, 40_000, 2000, sparing=True) == 2
+    assert looks_for(3200, 32, 1024, 100, sparing=True) == 100
+
+
 def test_steps_and_epochs_need_no_clock(make_job):
     plan = decide_plan(make_job(train={"budget": {"steps": 50}}), Stopwatch())
     assert (plan.steps, plan.batch_size, plan.limited_by, plan.validate_every) == (50, 32, "steps", 6)

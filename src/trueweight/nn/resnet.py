@@ -161,7 +161,7 @@ class Resnet(nn.Module):
         z_BCHW = self.stem(self.standardized(x["pixel"]))
         for block in self.blocks:
             z_BCHW = self._again(block, z_BCHW) if self._forgets() else block(z_BCHW)
-        return Encoding(z_BCHW.flatten(2).transpose(1, 2), None, self.form.size)
+        return Encoding(z_BCHW.flatten(2).transpose(1, 2), None, (z_BCHW.shape[2], z_BCHW.shape[3]))
 
     def _forgets(self) -> bool:
         return self.checkpointing and self.training and torch.is_grad_enabled()

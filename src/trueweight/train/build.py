@@ -22,7 +22,7 @@ from trueweight.seeds import stream_seed
 from trueweight.spec.run import MemberSpec
 from trueweight.train.accumulate import backward_in
 from trueweight.train.calibrate import Answers, Shares, calibrated, calibration_answers
-from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
+from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of, resizings_of
 from trueweight.train.job import FitResult, FitterPart, Job, Look, fit_member
 from trueweight.train.pace import pace_path
 from trueweight.train.plan import MemberPlan, Plan, record_member
@@ -242,6 +242,7 @@ def untrained(ready: Prepared, fields: Mapping[str, Field], member: MemberSpec) 
     network = build_network(encoders, member.fusion, fields, targets, solving=solving, seed=seed)
     if not solving:
         network.augment_with(augmentations_of(ready, fields), fields)
+        network.resize_with(resizings_of(ready, fields), fields)
     return NetworkPredictor(
         ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=solving
     )

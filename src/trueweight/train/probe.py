@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from collections.abc import Iterator
 from time import perf_counter
 from typing import cast
 
@@ -10,10 +11,11 @@ from torch import nn
 
 from trueweight.data.feed import Feed, padding_share
 from trueweight.errors import TrainError
+from trueweight.nn.resizing import sized_steps, tell
 from trueweight.spec.run import TrainSpec
 from trueweight.spec.units import describe_bytes
 from trueweight.train.job import Job, OptimizerPart
-from trueweight.train.loop import Streams, batches_from, quiet, train_steps
+from trueweight.train.loop import Step, Streams, batches_from, quiet, train_steps
 from trueweight.train.memory import needed
 from trueweight.train.pace import Pace
 from trueweight.train.plan import MemberPlan
@@ -132,19 +134,31 @@ def _measure(job: Job, plan: MemberPlan, allowed: float) -> tuple[float, float]:
     peaks = [group["lr"] for group in optimizer.param_groups]
     batches = batches_from(job.train, plan, job.member_seed)
     streams = Streams(job.member_seed, device)
-    times: list[float] = []
+    smaller = sized_steps(network)
     with quiet(device):
-        start = last = perf_counter()
         steps = train_steps(network, optimizer, batches, streams, lambda _: peaks, backward=job.backward)
-        for step in steps:
-            step.loss.item()  # waits for the device, so that the step is timed and not its launch
-            now = perf_counter()
-            times.append(now - last)
-            last = now
-            if len(times) >= _WARM + _MEASURED or (len(times) > _WARM and now - start > allowed):
-                break
-        look = min(_seconds_to_look(job, network) for _ in range(1 if allowed < sum(times) else 2))
-    return usual(times[_WARM:] or times), look
+        times = _timed(steps, allowed)
+        per_step, spent = usual(times[_WARM:] or times), sum(times)
+        if smaller:
+            tell(network, 0.0)
+            times = _timed(steps, allowed)
+            per_step, spent = (1 - smaller) * per_step + smaller * usual(times[_WARM:] or times), spent + sum(times)
+        look = min(_seconds_to_look(job, network) for _ in range(1 if allowed < spent else 2))
+    return per_step, look
+
+
+def _timed(steps: Iterator[Step], allowed: float) -> list[float]:
+    """Seconds of each of a few steps."""
+    times: list[float] = []
+    start = last = perf_counter()
+    for step in steps:
+        step.loss.item()  # waits for the device, so that the step is timed and not its launch
+        now = perf_counter()
+        times.append(now - last)
+        last = now
+        if len(times) >= _WARM + _MEASURED or (len(times) > _WARM and now - start > allowed):
+            break
+    return times
 
 
 def usual(times: list[float]) -> float:
