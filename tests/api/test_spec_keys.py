@@ -808,8 +808,6 @@ CHANGES: dict[str, Change] = {
     "column.image.encoder": on_photo("encoder", None, "linear", fields),
     "column.image.augment": on_photo("augment", [], ["horizontal_flip"], augmented),
     "column.image.progressive_resizing": on_resizing(None, {}),
-    "column.image.progressive_resizing.initial": on_resizing({"initial": 0.4}, {"initial": 0.8}),
-    "column.image.progressive_resizing.until": on_resizing({"until": 0.2}, {"until": 0.9}),
     "column.ignore.reason": change("features/flag/reason", "too late", "not allowed", card,
                                    features={"flag": {"type": "ignore"}}),
     # Target types

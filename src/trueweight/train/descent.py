@@ -155,8 +155,8 @@ class Descent:
         return "finished"
 
     def _told(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """The same. Before each, the network is told how much of the run is over: of its own steps, early ends included,
-        and so the same whenever the plan is followed."""
+        """The same. Before each, the network is told how much of the run is over: of its own steps, early ends
+        included, and so the same whenever the plan is followed."""
         for number, batch in enumerate(batches, self.step + 1):
             tell(self.job.network, (number - 1) / self.schedule.total)
             yield batch
