@@ -645,6 +645,16 @@ def on_cnn(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     return change(f"features/photo/encoder/{key}", first, second, answers, **merged(SMALL, photo))
 
 
+def on_resizing(first: Any, second: Any) -> Change:
+    photo = {"features": {"photo": {"type": "image", "size": 16, "augment": [], "encoder": {"type": "cnn"}}}}
+    return change("features/photo/progressive_resizing", first, second, answers, **merged(SMALL, photo))
+
+
+def on_clip_cnn(key: str, first: Any, second: Any) -> Change:
+    clip = {"features": {"clip": {"type": "audio", "augment": [], "encoder": {"type": "cnn", "channels": [4, 6]}}}}
+    return change(f"features/clip/encoder/{key}", first, second, answers, **merged(SMALL, clip))
+
+
 TWO = {**SMALL, "targets": {"fraud": {"type": "binary"}, "cost": {"type": "number"}}}
 
 # So fast and so long that validation scores get worse.
@@ -849,6 +859,7 @@ CHANGES: dict[str, Change] = {
     "column.image.size": on_photo("size", 8, 12, signature),
     "column.image.encoder": on_photo("encoder", None, "linear", fields),
     "column.image.augment": on_photo("augment", [], ["horizontal_flip"], augmented),
+    "column.image.progressive_resizing": on_resizing(None, {}),
     "column.ignore.reason": change("features/flag/reason", "too late", "not allowed", card,
                                    features={"flag": {"type": "ignore"}}),
     # Target types
@@ -956,6 +967,9 @@ CHANGES: dict[str, Change] = {
     "encoder.resnet.small": on_resnet("small", None, False),
     "encoder.resnet.zero_residual": on_resnet("zero_residual", True, False),
     "encoder.resnet.checkpointing": on_resnet("checkpointing", False, True),
+    "encoder.resnet.variant": on_resnet("variant", "b", "d", small=False),
+    "encoder.resnet.width": on_resnet("width", 8, 16),
+    "encoder.resnet.blur_pool": on_resnet("blur_pool", False, True, width=8),
     "encoder.resnet.pooling": on_resnet("pooling", "none", "mean"),
     # Fusions
     "fusion.transformer.width": on_joined("width", 8, 16),
@@ -965,6 +979,7 @@ CHANGES: dict[str, Change] = {
     "fusion.transformer.pooling": on_joined("pooling", "class", "mean"),
     "fusion.transformer.checkpointing": on_joined("checkpointing", False, True),
     "encoder.cnn.channels": on_cnn("channels", [4], [6]),
+    "encoder.cnn.over": on_clip_cnn("over", "steps", "spectrum"),
     "encoder.cnn.kernel_sizes": on_cnn("kernel_sizes", [3], [3, 1]),
     "encoder.cnn.convolutions": on_cnn("convolutions", 1, 2),
     "encoder.cnn.padding": on_cnn("padding", "same", "valid", channels=[4]),

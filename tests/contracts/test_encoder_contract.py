@@ -97,6 +97,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "resnet": [
         {"zero_residual": False, "pooling": "mean"},
         {"zero_residual": False, "layers": 50, "small": False, "checkpointing": True},
+        {"zero_residual": False, "layers": 10, "width": 8, "variant": "d", "small": False, "blur_pool": True},
     ],
     "transformer": [
         {"width": 16, "layers": 2, "pooling": "attention", "dropout": 0.0},

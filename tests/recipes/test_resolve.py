@@ -55,3 +55,16 @@ def test_the_second_network_is_left_out_with_a_reason_where_time_is_short():
     (left,) = (m for m in short.model.members if m.left_out)
     assert left.name == "realmlp"
     assert left.left_out == "in 2 s there is no time for a second network of 5,000 rows"
+
+
+@pytest.mark.parametrize(
+    ("features", "rows", "seconds", "members"),
+    [
+        ({"photo": "image"}, 40_000, 60, ["mlp"]), ({"photo": "image"}, 1_500, 60, ["linear", "mlp"]),
+        ({"photo": "image"}, 1_500, 8, ["mlp"]), ({"photo": "image", "age": "number"}, 40_000, 8, ["linear", "mlp"]),
+    ],
+)  # fmt: skip
+def test_a_linear_model_of_pictures_joins_where_it_costs_little(features, rows, seconds, members):
+    train = SPEC.train.model_copy(update={"budget": SPEC.train.budget.model_copy(update={"time": seconds})})
+    resolved = resolve(SPEC.model_copy(update={"train": train}), Facts(rows, features, {"y": "binary"}))
+    assert [member.name for member in resolved.model.members] == members

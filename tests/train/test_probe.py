@@ -1,8 +1,11 @@
 """What the plan is made of: batch sizes, looks, memory, and time measured without a trace."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from trueweight.data.feed import Feed
 from trueweight.errors import TrainError
 from trueweight.spec.run import TrainSpec
 from trueweight.train import probe
@@ -28,6 +31,24 @@ def test_batch_sizes_grow_with_the_rows():
 )
 def test_looks(steps: int, batch: int, rows: int, validation: int, looks: int):
     assert looks_for(steps, batch, rows, validation) == looks
+
+
+def test_pictures_are_looked_at_sparingly_in_short_runs():
+    """A look costs many of their steps; runs of several passes are looked at as often as others."""
+    assert looks_for(130, 256, 40_000, 2000) == 5
+    assert looks_for(130, 256, 40_000, 2000, sparing=True) == 2
+    assert looks_for(3200, 32, 1024, 100, sparing=True) == 100
+
+
+@pytest.mark.parametrize(("seconds", "size"), [(1.0, 128), (60.0, 256)])
+def test_pictures_without_time_take_small_steps(make_job, monkeypatch, seconds, size):
+    rows = 8000
+    monkeypatch.setattr(probe, "_measure", lambda *_: (0.01, 0.01))
+    present = torch.ones(rows, dtype=torch.bool)
+    inputs = {"table": {"number": torch.zeros(rows, 3), "pixel": torch.zeros(rows, 1, 1, 1, dtype=torch.uint8)}}
+    feed = Feed(torch.arange(rows), inputs, {"y": {"value": torch.zeros(rows, 1), "present": present}})
+    job = replace(make_job(train={"budget": {"time": seconds}}), train=feed)
+    assert decide_plan(job, Stopwatch()).batch_size == size
 
 
 def test_steps_and_epochs_need_no_clock(make_job):

@@ -21,6 +21,7 @@ from trueweight.model.target import HeadType
 from trueweight.nn.decoding import Decoding
 from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.nn.mix import Mix, taken_apart
+from trueweight.nn.resizing import Resized, reads_any_size
 from trueweight.spec.base import PartSpec
 
 __all__ = ["Network", "build_network"]
@@ -84,6 +85,30 @@ class Network(nn.Module):
                 self._refuse_mixing(parts)
                 layout = fields[name].layout()
                 self.augments[f"f{i}"] = nn.Sequential(*(cast(Any, part).build(layout) for part in parts))
+
+    def resize_with(self, chosen: Mapping[str, tuple[float, float]], fields: Mapping[str, Field]) -> None:
+        """Begin with smaller pictures, behind all other changes; see ``nn.resizing``.
+
+        Args:
+            chosen: By field: share of a side, and of the run until when.
+            fields: Columns with their codecs, by field.
+
+        Raises:
+            SpecError: The encoder reads pictures of one size alone.
+        """
+        for i, name in enumerate(self.fields):
+            if name not in chosen:
+                continue
+            (initial, until), layout = chosen[name], fields[name].layout()
+            grid, place = layout.senses["pixel"].grid, f"f{i}"
+            if not reads_any_size(self.encoders[place], grid, layout.width("pixel"), layout.width("flag"), initial):
+                column = next(iter(fields[name].codecs))
+                raise SpecError(
+                    "the encoder reads pictures of one size alone", where=f"features.{column}.progressive_resizing",
+                    hint="leave it out, or use a cnn or resnet that is pooled by mean, max or attention",
+                )  # fmt: skip
+            before = [self.augments[place]] if place in self.augments else []
+            self.augments[place] = nn.Sequential(*before, Resized(grid, initial, until))
 
     def encode(self, batch: Batch) -> Encoding:
         """The fused encoding of a batch."""

@@ -19,10 +19,14 @@ class SenseRecipe:
     augment: Sequence[Raw] = ()
     presets: Mapping[str, Sequence[Raw]] = field(default_factory=dict)
     """Encoders of the presets that take another one."""
+    quick: Sequence[Raw] = ()
+    """The encoder where the budget is short: smaller, so that it takes enough steps; () for the same."""
+    hurried: float = float("inf")
+    """Rows for each second of the budget from which on ``quick`` is taken."""
     rows_seen: int | None = None
     """Training examples, repeats included, after which a network has learnt what it will from such columns; None: it
     learns as long as the budget lasts."""
 
-    def encoder_of(self, preset: str) -> Sequence[Raw]:
-        """The encoder of a preset."""
-        return self.presets.get(preset, self.encoder)
+    def encoder_of(self, preset: str, hurry: float) -> Sequence[Raw]:
+        """The encoder of a preset, where there are so many rows for each second of the budget."""
+        return self.quick if self.quick and hurry >= self.hurried else self.presets.get(preset, self.encoder)

@@ -11,11 +11,13 @@ from trueweight.recipes.images import IMAGE
 from trueweight.recipes.recipe import SenseRecipe
 from trueweight.recipes.series import SERIES
 from trueweight.recipes.sounds import SOUND
+from trueweight.recipes.tables import PRESETS
 from trueweight.recipes.texts import TEXT
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
+from trueweight.spec.run import RunSpec
 
-__all__ = ["SENSES", "passes", "require_fitting", "with_defaults"]
+__all__ = ["SENSES", "hurry", "passes", "require_fitting", "with_defaults"]
 
 SENSES: Mapping[str, SenseRecipe] = {"timeseries": SERIES, "text": TEXT, "image": IMAGE, "audio": SOUND}
 """By column type."""
@@ -39,12 +41,26 @@ def passes(types: Iterable[str], rows: int, usual: int) -> int:
     return min(usual, max(LEAST_PASSES, -(-most // max(rows, 1))))
 
 
-def with_defaults(part: PartSpec, preset: str = "standard") -> PartSpec:
+def hurry(spec: RunSpec, rows: int) -> float:
+    """Rows for each second of the budget: how little time there is for each. 0 where no clock ends the run.
+
+    Args:
+        spec: As asked for.
+        rows: Of the table.
+    """
+    budget = spec.train.budget
+    if budget.time is None and (budget.steps or budget.epochs):
+        return 0.0
+    return rows / (budget.time or PRESETS[spec.model.preset].seconds)
+
+
+def with_defaults(part: PartSpec, preset: str = "standard", hurry: float = 0.0) -> PartSpec:
     """The same column type, with an encoder of its own and augmentations where it is one of the senses.
 
     Args:
         part: Of kind column. Not changed.
         preset: How much time quality may cost: "fast", "standard" or "best".
+        hurry: See :func:`hurry`: short budgets get smaller networks.
     """
     chosen = SENSES.get(part.type)
     if chosen is None:
@@ -52,7 +68,7 @@ def with_defaults(part: PartSpec, preset: str = "standard") -> PartSpec:
     asked = part.model_dump()
     changes: dict[str, Any] = {}
     if asked["encoder"] is None:
-        parts = [_part("encoder", raw) for raw in chosen.encoder_of(preset)]
+        parts = [_part("encoder", raw) for raw in chosen.encoder_of(preset, hurry)]
         changes["encoder"] = parts[0] if len(parts) == 1 else _part("encoder", {"type": "chain", "parts": parts})
     if asked["augment"] is None:
         changes["augment"] = [_part("augmentation", raw) for raw in chosen.augment]

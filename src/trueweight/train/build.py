@@ -22,11 +22,12 @@ from trueweight.seeds import stream_seed
 from trueweight.spec.run import MemberSpec
 from trueweight.train.accumulate import backward_in
 from trueweight.train.calibrate import Answers, Shares, calibrated, calibration_answers
-from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
+from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of, resizings_of
 from trueweight.train.job import FitResult, FitterPart, Job, Look, fit_member
 from trueweight.train.pace import pace_path
 from trueweight.train.plan import MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared
+from trueweight.train.probe import hurried
 from trueweight.train.selection import blend_loss, ends_loss, run_truths, selection_score
 from trueweight.train.start import Copied, start
 
@@ -158,7 +159,9 @@ def fit_linear(
     if fitted is not None and linear.name in fitted.leaves:
         leaf = fitted.leaves[linear.name]
     else:
-        leaf, result = _fit_one(work, linear, untrained(ready, encoded.fields, linear), None)
+        budget = ready.spec.train.budget.time
+        seconds = PICTURE_SHARE * budget if budget is not None and _sees_pictures(work) else None
+        leaf, result = _fit_one(work, linear, untrained(ready, encoded.fields, linear), seconds)
         if result.plan is not None:
             on_plan(result.plan)
     return _calibrated(work, leaf, [leaf], Shares.of_one(t.name for t in ready.signature.targets()))
@@ -225,18 +228,19 @@ def _fit_one(
         spec=ready.spec.train, seed=ready.spec.seed, score=_scorer(work, leaf, validation), folder=work.folder,
         seconds=seconds, plan=None if work.replay is None else work.replay.member(member.name),
         on_plan=_recorder(work.folder), backward=backward_in(ready.spec.train.accumulate),
-        pace=_pace(work, member, validation),
+        pace=_pace(work, member, validation, hurried(train, seconds or ready.spec.train.budget.time)),
     )  # fmt: skip
     return leaf, fit_member(job, fitter)
 
 
-def _pace(work: _Work, member: MemberSpec, validation: Feed) -> Path | None:
-    """Where the member's pace is remembered; None where nobody could tell that the data is the same."""
+def _pace(work: _Work, member: MemberSpec, validation: Feed, hurry: bool) -> Path | None:
+    """Where the member's pace is remembered; None where nobody could tell that the data is the same. A batch that was
+    made small for want of time is not for runs that have some."""
     ready = work.ready
     if work.folder is None or not ready.table.provenance.digest:
         return None
     spec = ready.spec.model_dump(mode="json", by_alias=True, exclude={"name", "evaluate"})
-    spec["train"]["budget"] = {"memory": spec["train"]["budget"]["memory"]}  # how long it is to go on
+    spec["train"]["budget"] = {"memory": spec["train"]["budget"]["memory"], "hurried": hurry}  # not how long it goes on
     lengths = validation.lengths()  # of files that cells name
     items = 0 if lengths is None else int(lengths.sum())
     return pace_path(ready.table.provenance.digest, spec, member.name, len(validation), items)
@@ -251,6 +255,7 @@ def untrained(ready: Prepared, fields: Mapping[str, Field], member: MemberSpec) 
     network = build_network(encoders, member.fusion, fields, targets, solving=solving, boosting=boosting, seed=seed)
     if not solving:
         network.augment_with(augmentations_of(ready, fields), fields)
+        network.resize_with(resizings_of(ready, fields), fields)
     return NetworkPredictor(
         ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=solving,
         boosted=boosting,

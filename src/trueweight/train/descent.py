@@ -8,15 +8,17 @@ plan, which is stored before it takes effect.
 import gc
 import logging
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 
+from trueweight.data.batch import Batch
 from trueweight.errors import TrainError
 from trueweight.files import canonical_json, digest_bytes
+from trueweight.nn.resizing import sized_steps, tell
 from trueweight.train.checkpoint import Checkpoint, Checkpoints
 from trueweight.train.guard import CHECK_EVERY, MAX_HALVINGS, Guard
 from trueweight.train.job import FitResult, Job, Look, OptimizerPart
@@ -152,11 +154,19 @@ class Descent:
             return self._stop(record=True)
         return "finished"
 
+    def _told(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The same. Before each, the network is told how much of the run is over: of its own steps, early ends
+        included, and so the same whenever the plan is followed."""
+        for number, batch in enumerate(batches, self.step + 1):
+            tell(self.job.network, (number - 1) / self.schedule.total)
+            yield batch
+
     def _steps(self) -> Generator[Step, None, None]:
         plan, seed = self.plan, self.job.member_seed
         rules: list[GradientRule] = [clip_to(self.job.spec.max_grad_norm)] if self.job.spec.max_grad_norm else []
         streams = Streams(seed, torch.device(plan.device))
         batches = batches_from(self.job.train, plan, seed, after=self.step)
+        batches = self._told(batches) if sized_steps(self.job.network) else batches
         network, optimizer = self.job.network, self.state.optimizer
         backward = self.job.backward
         yield from train_steps(

@@ -22,7 +22,10 @@ from trueweight.files import digest_bytes
 from trueweight.spec.base import PartSpec
 from trueweight.train.prepare import Prepared
 
-__all__ = ["TABLE", "Encoded", "augmentations_of", "encode", "encoders_of", "fields_of"]
+__all__ = ["TABLE", "Encoded", "augmentations_of", "encode", "encoders_of", "fields_of", "resizings_of"]
+
+_NOT_READING = ("encoder", "augment", "progressive_resizing")
+"""Options of columns that say what is done with cells once they are read."""
 
 _SHARD_CELLS = 2**23
 """Cells that are encoded at once: wide tables take fewer rows."""
@@ -95,6 +98,13 @@ def augmentations_of(ready: Prepared, fields: Mapping[str, Field]) -> dict[str, 
     return {key: list(_only_part(ready, field).augment or []) for key, field in sensed.items()}
 
 
+def resizings_of(ready: Prepared, fields: Mapping[str, Field]) -> dict[str, tuple[float, float]]:
+    """Of each field of pictures that begin smaller: the share of a side, and of the run until when."""
+    pictures = {key: field for key, field in fields.items() if "pixel" in field.layout().senses}
+    asked = {key: _only_part(ready, field).progressive_resizing for key, field in pictures.items()}
+    return {key: (wish.initial, wish.until) for key, wish in asked.items() if wish is not None}
+
+
 def _only_part(ready: Prepared, field: Field) -> Any:
     return column_part(ready.signature.columns[next(iter(field.codecs))])
 
@@ -154,7 +164,7 @@ def _cells(ready: Prepared, columns: Sequence[ColumnFacts]) -> list[Cells]:
 
 def _reading(facts: ColumnFacts) -> dict[str, Any]:
     """What a column's spec says of reading, not of what is then done with it."""
-    return {key: value for key, value in facts.spec.items() if key not in ("encoder", "augment")}
+    return {key: value for key, value in facts.spec.items() if key not in _NOT_READING}
 
 
 def _encode_target(ready: Prepared, name: str) -> Arrays:
