@@ -38,7 +38,8 @@ class Network(nn.Module):
 
     def forward(self, batch, rng):
         y = batch.targets["y"]["value"]
-        return (self.body(batch.inputs["x"]["x"]).float() - y + 0.1 * torch.randn(y.shape, generator=rng)).square().mean()
+        answer = self.body(batch.inputs["x"]["x"]).float()
+        return (answer - y + 0.1 * torch.randn(y.shape, generator=rng)).square().mean()
 
 
 def feed(rows, seed):

@@ -1,5 +1,7 @@
 """Each way to take a step: the same gradients within its rounding, and nothing is left behind."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -98,13 +100,13 @@ def test_threads_only_ever_become_fewer(make_job):
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        seen = []
-        job = make_job(plan={"threads": 2, "steps": 14})
-        score = job.score
-        fit_member(
-            make_job(plan={"threads": 2, "steps": 14}, score=lambda n: (seen.append(torch.get_num_threads()), score(n))[1]),
-            GradientFitter(),
-        )
+        seen, job = [], make_job(plan={"threads": 2, "steps": 14})
+
+        def score(network: nn.Module) -> float:
+            seen.append(torch.get_num_threads())
+            return job.score(network)
+
+        fit_member(replace(job, score=score), GradientFitter())
         assert set(seen) == {2}
         assert torch.get_num_threads() == 3
         with fewer_threads(8):
@@ -122,6 +124,7 @@ def test_a_plan_scales_the_rates_and_chooses_the_kernel():
         optimizer_for(several, nn.Linear(2, 1), plan(optimizer="foreach"))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # torch's own, of its compiler
 def test_compiled_steps_are_the_plain_ones():
     """Once for real: torch's compiler, its cache in our own folder."""
