@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from trueweight.data.feed import padding_share
 from trueweight.errors import SpecError, VerifyError
 from trueweight.files import read_json, write_json
 from trueweight.train.fused import Fused
@@ -50,6 +51,7 @@ _FEWEST, _MOST = 2, 24
 _OVERHEAD = 0.02
 """Seconds to make a copy of a small network."""
 _HOPELESS = 1.5
+_PADDING = 0.05
 _SENSES = {"pixel", "frame", "token"}
 
 
@@ -176,7 +178,7 @@ def choose(job: Job, plain: MemberPlan, pace: Pace, spent: float) -> StepChoice:
     if known is not None and not known.outgrown(allowed):
         return known
     if allowed < _LEAST or allowed < 2 * _COMPARED * pace.seconds_per_step:
-        return _untried(f"the run is too short: about {run:.1f} s, a twentieth of which would go into measuring")
+        return _untried(f"the run is too short: a twentieth of about {run:.1f} s, of which {spent:.1f} s are gone")
     if job.spec.budget.memory is not None and 3 * plain.memory_bytes > job.spec.budget.memory:
         return _untried("the copies to measure on would not fit into train.budget.memory")
     with quiet(torch.device(plain.device)):
@@ -243,7 +245,9 @@ def _why_no_batch(job: Job, plain: MemberPlan, size: int) -> str:
         return f"fewer than {LEAST_AN_EPOCH} steps would be left to an epoch"
     if plain.steps * plain.batch_size // size < LEAST_STEPS:
         return f"fewer than {LEAST_STEPS} steps would be left"
-    limit = job.spec.budget.memory
+    lengths, limit = job.train.lengths(), job.spec.budget.memory
+    if lengths is not None and padding_share(lengths, size) > _PADDING:
+        return f"more than {_PADDING:.0%} of the steps in rows would be padding"
     if limit is not None and needed(job, size).whole > limit:
         return "it would not fit into train.budget.memory"
     return ""
@@ -327,22 +331,22 @@ class _Search:
         # What else the machine does disturbs quartiles more than the quickest steps, and compares neither well alone.
         gain = max(step / usual(ours), min(theirs) / min(ours)) * self.best.plan.batch_size / plan.batch_size
         difference, agrees = self._compared(runner, candidate)
+        told = Trial(name=candidate.name, seconds=step, ratio=self.ratio * gain, difference=difference, agrees=agrees)
         reason = _why_refused(gain, wins, agrees, difference, plan.dtype)
         if not reason and plan.compile and (1 - gain) * self.ratio * self.run < warm[0]:
             reason = f"it would save less than the {warm[0]:.0f} s that compiling takes"
-        ratio = self.ratio * gain
         if not reason:
-            self.best, self.ratio, self.taken[candidate.axis] = runner, ratio, candidate.name
-        return Trial(
-            name=candidate.name, seconds=step, ratio=ratio, difference=difference, agrees=agrees, reason=reason
-        )
+            self.best, self.ratio, self.taken[candidate.axis] = runner, self.ratio * gain, candidate.name
+            if candidate.axis == "batch":  # what comes next reads the same rows as this
+                self.reference = runner.losses[:_COMPARED]
+        return replace(told, reason=reason)
 
     def _compared(self, runner: Runner, candidate: Candidate) -> tuple[float | None, bool | None]:
         """(largest relative difference of the first losses, whether rounding explains it)."""
         if not all(map(math.isfinite, runner.losses)):
             return None, False
-        if runner.plan.batch_size != self.plain.batch_size:  # of other rows: nothing to compare
-            return None, None if candidate.axis == "batch" else True
+        if candidate.axis == "batch":  # of other rows: nothing to compare
+            return None, None
         pairs = list(zip(runner.losses, self.reference, strict=False))
         usual_size = sum(abs(plain) for _, plain in pairs) / len(pairs)
         difference = max(abs(ours - plain) / max(abs(plain), usual_size, 1e-12) for ours, plain in pairs)
