@@ -284,9 +284,9 @@ class _Search:
             self.trials.append(self._tried(candidate))
         chosen = set(self.taken.values()) or {"plain"}
         plan, plain = self.best.plan, self.plain
-        keys = ("layout", "dtype", "batch_size", "rate", "threads", "optimizer", "compile")
+        ours, theirs = asdict(plan), asdict(plain)
         return StepChoice(
-            {key: value for key in keys if (value := asdict(plan)[key]) != asdict(plain)[key]},
+            {key: value for key, value in ours.items() if value != theirs[key]},
             self.ratio * plan.batch_size / plain.batch_size, self._look_factor(),
             tuple(replace(trial, chosen=trial.name in chosen) for trial in self.trials), self.allowed,
         )  # fmt: skip
@@ -321,8 +321,10 @@ class _Search:
         runner = Runner(self.job, plan)
         warm = runner.block(2)
         ours, theirs, wins = list[float](), list[float](), 0
+        slow = warm[-1] > 2 * _HOPELESS * self.step * self.ratio * plan.batch_size / self.plain.batch_size
+        count = _FEWEST if slow else self.count
         for _ in range(_ROUNDS):
-            a, b = self.best.block(self.count), runner.block(self.count)
+            a, b = self.best.block(count), runner.block(count)
             ours, theirs = ours + a, theirs + b
             wins += usual(b) / plan.batch_size < usual(a) / self.best.plan.batch_size
             if usual(b) / plan.batch_size > _HOPELESS * usual(a) / self.best.plan.batch_size:
