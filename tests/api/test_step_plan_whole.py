@@ -69,6 +69,7 @@ def test_a_plan_forces_other_steps_and_the_bundle_is_as_ever(
     told = plain.evidence.find("fit/0/step_plan/all")
     assert (told.status, told.reason) == ("not_run", "the budget has no time limit, so no clock is read")
     assert not [e for e in once.evidence if "step_plan" in e.id]  # it was not measured in that run
+    assert "seconds a step" not in (plain.path / "MODEL_CARD.md").read_text()
     capsys.readouterr()
     assert run(["show", str(plain.path)]) == 0
     assert "Step plan of mlp: plain. the budget has no time limit" in capsys.readouterr().out
