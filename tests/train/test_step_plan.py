@@ -1,13 +1,15 @@
 """The step plan: what is fastest and right is taken, what is wrong is not, and no clock is read where none may be."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Generator, Tensor, nn
 
+from trueweight.data.batch import Batch
 from trueweight.train import step_plan
 from trueweight.train.fitters.gradient import GradientFitter
 from trueweight.train.job import fit_member
@@ -102,6 +104,23 @@ def test_a_way_that_fails_is_told(make_job, sleepy, plain: MemberPlan):
     choice = choose(make_job(train={"budget": {"time": 60}}, network=sleepy(fails=True)), plain, PACE, 0.0)
     failed = named(choice)["bfloat16"]
     assert (failed.status, failed.reason) == ("failed", "RuntimeError: no kernel for half")
+
+
+def test_a_hopeless_way_costs_one_step(make_job, sleepy, plain: MemberPlan):
+    class Slow(sleepy):
+        def forward(self, batch: Batch, rng: Generator) -> Tensor:
+            if torch.is_autocast_enabled("cpu"):
+                steps.append(torch.get_autocast_dtype("cpu"))
+                time.sleep(0.5)
+            return super().forward(batch, rng)
+
+    steps: list[torch.dtype] = []
+    choice = choose(make_job(train={"budget": {"time": 60}}, network=Slow()), plain, PACE, 0.0)
+    slow = named(choice)["bfloat16"]
+    assert slow.reason.startswith("slower: a step took")
+    assert (slow.chosen, slow.status) == (False, "measured")
+    assert slow.seconds >= 0.5
+    assert steps.count(torch.bfloat16) == 1
 
 
 def test_what_there_is_no_time_for_is_told(make_job, sleepy, plain: MemberPlan):

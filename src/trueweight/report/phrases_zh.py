@@ -227,6 +227,7 @@ PHRASES: Mapping[str, str] = {
     "compiled": "已编译",
     "chosen": "已选用",
     "slower": "更慢",
+    "slower: a step took {n} times as long": "更慢：一步用时 {n} 倍",
     "not faster each time": "并非每次都更快",
     "less than {share} faster": "加快不足 {share}",
     "train.step_plan is off": "train.step_plan 已关闭",

@@ -50,7 +50,11 @@ _ROUNDS = 2
 _FEWEST, _MOST = 2, 24
 _OVERHEAD = 0.02
 """Seconds to make a copy of a small network."""
-_HOPELESS = 1.5
+_HOPELESS, _HOPELESS_SECOND, _HOPELESS_FIRST = 1.5, 4.0, 12.0
+"""Times as long as the best way takes, from which on a way is not looked at further: in a round, in its second step,
+and in its first, in which kernels are prepared."""
+_CHEAP = 0.1
+"""Seconds of a step that may be spent on any way."""
 _PADDING = 0.05
 _SENSES = {"pixel", "frame", "token"}
 
@@ -224,7 +228,8 @@ def _why_no_foreach(job: Job, plain: MemberPlan) -> str:
 
 
 def _why_not_compiled(job: Job, plain: MemberPlan) -> str:
-    if job.train.lengths() is not None:
+    lengths = job.train.lengths()
+    if lengths is not None and lengths.min() < lengths.max():
         return "rows differ in length, and each length would be compiled anew"
     if plain.device == "cpu" and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
         return "there is no C++ compiler"
@@ -319,12 +324,17 @@ class _Search:
     def _raced(self, candidate: Candidate) -> Trial:
         plan = replace(self.best.plan, **candidate.changes)
         runner = Runner(self.job, plan)
-        warm = runner.block(2)
+        expected = self.step * self.ratio * plan.batch_size / self.plain.batch_size
+        warm = runner.block(1)
+        for most in (_HOPELESS_FIRST, _HOPELESS_SECOND):
+            if warm[-1] > max(most * expected, _CHEAP) and not plan.compile:
+                times, ratio = warm[-1] / expected, self.ratio * warm[-1] / expected
+                reason = f"slower: a step took {times:.0f} times as long"
+                return Trial(name=candidate.name, seconds=warm[-1], ratio=ratio, reason=reason)
+            warm += runner.block(1) if len(warm) == 1 else []
         ours, theirs, wins = list[float](), list[float](), 0
-        slow = warm[-1] > 2 * _HOPELESS * self.step * self.ratio * plan.batch_size / self.plain.batch_size
-        count = _FEWEST if slow else self.count
         for _ in range(_ROUNDS):
-            a, b = self.best.block(count), runner.block(count)
+            a, b = self.best.block(self.count), runner.block(self.count)
             ours, theirs = ours + a, theirs + b
             wins += usual(b) / plan.batch_size < usual(a) / self.best.plan.batch_size
             if usual(b) / plan.batch_size > _HOPELESS * usual(a) / self.best.plan.batch_size:
