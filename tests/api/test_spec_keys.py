@@ -213,6 +213,12 @@ def plan(raw: Mapping[str, Any]) -> Any:
     return [member.steps, member.batch_size, member.seconds, member.device]
 
 
+def tried(raw: Mapping[str, Any]) -> Any:
+    """What the step plan came to, or why there is none."""
+    (member,) = fitted(raw).plan.members
+    return [(trial.name, trial.reason) for trial in member.trials]
+
+
 def memory(raw: Mapping[str, Any]) -> Any:
     """What a training step needs."""
     from trueweight.api.needs import members_of
@@ -736,6 +742,7 @@ CHANGES: dict[str, Change] = {
     "train.early_stopping": change("train/early_stopping", None, {"patience": 1}, events, **OVERFITTING),
     "train.early_stopping.patience": change("train/early_stopping/patience", 1, 1000, events, **OVERFITTING),
     "train.device": change("train/device", "cpu", "mps", plan, refused=True, **SMALL),
+    "train.step_plan": change("train/step_plan", "auto", "off", tried, **SMALL),
     "evaluate.metrics": change("evaluate/metrics/fraud", ["accuracy"], ["roc_auc"], scores),
     "evaluate.interval.level": change("evaluate/interval/level", 0.5, 0.9, scores),
     "evaluate.interval.method": change("evaluate/interval/method", "auto", "bootstrap", scores),

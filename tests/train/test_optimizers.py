@@ -77,15 +77,18 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("kernel", ["fused", "foreach"])
 @pytest.mark.parametrize("name", CASES)
-def test_matches_its_formula(name: str):
+def test_matches_its_formula(name: str, kernel: str):
     part, reference, options = CASES[name]
     network = Small()
     start = [p.detach().double().numpy().copy() for p in network.parameters()]
     columns = zip(*[[g.double().numpy() for g in row] for row in gradients(network)], strict=True)
     rows = zip(start, columns, decays(network, 0.2), strict=True)
     expected = [reference(w, gs, decay, **options) for w, gs, decay in rows]
-    for ours, theirs in zip(run(network, part.build(network)), expected, strict=True):
+    optimizer = part.build(network)
+    optimizer.use(kernel)
+    for ours, theirs in zip(run(network, optimizer), expected, strict=True):
         # 12 float32 steps of size 0.1: rounding of about 12 * 6e-8, and Adam divides small numbers.
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=2e-6)
 

@@ -29,7 +29,7 @@ from trueweight.evaluate.quality import Ask, now
 from trueweight.evidence.energy import EnergyMeter
 from trueweight.evidence.ledger import record_look
 from trueweight.evidence.meters import Meter, Stages
-from trueweight.evidence.record import Curve, Data, Entry, Evidence
+from trueweight.evidence.record import Curve, Data, Entry, Evidence, Method
 from trueweight.files import disk_errors, read_json, safe_name, write_atomic
 from trueweight.metrics.curves import thinned
 from trueweight.model.predictors.network import SLICE_MEDIA
@@ -39,7 +39,7 @@ from trueweight.spec.load import dump_resolved, dump_spec
 from trueweight.spec.run import RunSpec
 from trueweight.train.build import Fitted, MemberReport, fit
 from trueweight.train.job import FitterPart
-from trueweight.train.plan import MemberPlan, Plan, record_member
+from trueweight.train.plan import MemberPlan, Plan, Trial, record_member
 from trueweight.train.prepare import Prepared, prepare
 from trueweight.train.runs import Run, open_run
 from trueweight.train.start import networks_in
@@ -211,6 +211,7 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
             reading(f"{start}/event/{number}", f"event of {member.name}", text, None)
             for number, text in enumerate(member.events, 1)
         ]
+        entries += [_trial_entry(start, member.name, trial) for trial in member.trials]
         entries += _learning(start, member)
     entries += [
         reading(f"fit/start/{number}", "weights taken over", str(copied), None)
@@ -225,6 +226,22 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
             reading("fit/partial", "partial", "stopped before its end: the best weights so far are kept", None)
         )
     return entries
+
+
+def _trial_entry(start: str, member: str, trial: Trial) -> Entry:
+    """One way to take a step that the step plan tried, or why it did not."""
+    told = "chosen" if trial.chosen else trial.reason
+    method = None
+    if trial.status == "measured":
+        facts = {"time of a row to plain": trial.ratio, "difference of losses": trial.difference,
+                 "losses agree": trial.agrees, "chosen": trial.chosen}  # fmt: skip
+        method = Method("clock", parameters={key: value for key, value in facts.items() if value is not None})
+    name = trial.name.replace(" ", "_")
+    return Entry(
+        id=f"{start}/step_plan/{name}", axis="fit", metric=f"seconds a step of {member}, {trial.name}",
+        value=None if trial.seconds is None else float(f"{trial.seconds:.4g}"), unit="s", status=trial.status,
+        reason=told or None, method=method, produced_at=now(),
+    )  # fmt: skip
 
 
 def _learning(start: str, member: MemberReport) -> list[Entry]:

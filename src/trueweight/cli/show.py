@@ -82,11 +82,35 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", evidence_table(evidence), *confusion_tables(evidence))
         if told := remarks(evidence):
             yield from ("", *told)
+    for member in (facts.get("plan") or {}).get("members", ()):
+        if member.get("trials"):
+            yield from ("", *_trial_lines(member))
     if facts.get("later"):
         later = aligned(_later(facts["later"]), left=5, first="  ")
         yield from ("", "Measured later:", *(line.rstrip() for line in later))
     if facts.get("predict"):
         yield from ("", "Try it on a made-up row:", facts["predict"])
+
+
+def _trial_lines(member: Mapping[str, Any]) -> Iterator[str]:
+    """The step plan's table; of one that was not made, why."""
+    from trueweight.cli.tables import aligned
+
+    trials = member["trials"]
+    tried = [trial for trial in trials if trial["seconds"] is not None]
+    if not tried:
+        yield f"Step plan of {member['name']}: plain. {'; '.join(trial['reason'] for trial in trials)}."
+        return
+    rows: list[Sequence[str]] = [("way", "ms a step", "to plain, a row", "losses agree")]
+    for trial in trials:
+        agrees = {True: "yes", False: "NO", None: ""}[trial["agrees"]]
+        if trial["seconds"] is None:
+            rows.append((trial["name"], "", "", trial["status"].replace("_", " ")))
+        else:
+            rows.append((trial["name"], f"{1000 * trial['seconds']:.3g}", f"{trial['ratio']:.2f}", agrees))
+    told = ["", *("chosen" if trial["chosen"] else trial["reason"] for trial in trials)]
+    yield f"Step plan of {member['name']}:"
+    yield from (f"{line}   {why}".rstrip() for line, why in zip(aligned(rows, first="  "), told, strict=True))
 
 
 def _later(measured: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:

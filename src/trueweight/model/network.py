@@ -142,7 +142,15 @@ class Network(nn.Module):
             share: Of each target, where the batch is a piece of a larger one; see ``train.accumulate``.
         """
         batch, mix = self._changed(batch) if self.training else (batch, None)
-        z, losses = self.encode(batch), []
+        z = self.encode(batch)
+        kind = z.tokens_BLD.device.type
+        if not torch.is_autocast_enabled(kind):
+            return self._loss(z, batch, mix, rng, share)
+        with torch.autocast(kind, enabled=False):  # encoders may compute in half precision, losses never
+            return self._loss(replace(z, tokens_BLD=z.tokens_BLD.float()), batch, mix, rng, share)
+
+    def _loss(self, z: Encoding, batch: Batch, mix: Mix | None, rng: Generator, share: Tensors | None) -> Tensor:
+        losses = []
         for name in self.targets:
             loss = partial(self.head(name).loss, z, rng=rng)
             y, weight_R = batch.targets[name], batch.weight_B

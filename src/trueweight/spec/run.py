@@ -245,6 +245,11 @@ class TrainSpec(Spec):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where tensors live. auto: cuda when there is one, else cpu."""
 
+    step_plan: Literal["auto", "off"] = "auto"
+    """How a step is taken: layout of pictures, number type, threads, compiled or not, batch size within a factor of
+    two where that is automatic. auto: the fastest way by measuring, if the budget has a time and the run is long enough
+    to repay it. off: the plain way; no clock is read for it."""
+
 
 class BundleSpec(Spec):
     """What may be written into the bundle."""

@@ -25,7 +25,7 @@ from trueweight.train.calibrate import Answers, Shares, calibrated, calibration_
 from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of, resizings_of
 from trueweight.train.job import FitResult, FitterPart, Job, Look, fit_member
 from trueweight.train.pace import pace_path
-from trueweight.train.plan import MemberPlan, Plan, record_member
+from trueweight.train.plan import MemberPlan, Plan, Trial, record_member
 from trueweight.train.prepare import Prepared
 from trueweight.train.probe import hurried
 from trueweight.train.selection import blend_loss, ends_loss, run_truths, selection_score
@@ -53,6 +53,8 @@ class MemberReport:
     events: tuple[str, ...]
     history: tuple[Look, ...] = ()
     """Looks at the validation rows on the way."""
+    trials: tuple[Trial, ...] = ()
+    """What its step plan was chosen from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,4 +332,5 @@ def _calibrated(work: _Work, top: Predictor, members: Sequence[NetworkPredictor]
 def _report(place: int, name: str, result: FitResult, weights: Shares) -> MemberReport:
     events = tuple(f"{event.kind} at step {event.step}: {event.note}" for event in result.events)
     shares = {target: found[place] for target, found in weights.values.items()}
-    return MemberReport(name, result.seconds, result.first_step, result.steps, shares, events, result.history)
+    trials = () if result.plan is None else result.plan.trials
+    return MemberReport(name, result.seconds, result.first_step, result.steps, shares, events, result.history, trials)

@@ -5,16 +5,20 @@ optimisers imports torch's compiler, which takes longer than many tables take to
 more than the kernel on small networks. As of torch 2.13.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import sqrt
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Fused", "adam_update", "sgd_update"]
+__all__ = ["Fused", "Kernels", "adam_update", "sgd_update"]
 
 Update = Callable[[list[Tensor], list[Tensor], list[list[Tensor]], dict[str, Any]], None]
 """(weights, gradients, memory by slot, group): change weights and memory in place."""
+
+Kernels = Mapping[str, Update]
+"""The same arithmetic, done as "fused" or "foreach"; which is faster a step plan finds out."""
 
 STEP = "step"
 """The slot that counts a weight's steps; all others have the weight's shape."""
@@ -27,16 +31,20 @@ class Fused:
         groups: Each with ``params`` and ``weight_decay``.
         learning_rate: Peak step size; becomes each group's ``lr``.
         slots: Names of what is remembered per weight.
-        update: Changes weights and memory.
+        kernels: Change weights and memory; "fused" is used until :meth:`use`.
     """
 
     def __init__(
-        self, groups: Sequence[dict[str, Any]], learning_rate: float, slots: Sequence[str], update: Update
+        self, groups: Sequence[dict[str, Any]], learning_rate: float, slots: Sequence[str], kernels: Kernels
     ) -> None:
         self.param_groups = [{**group, "params": list(group["params"]), "lr": learning_rate} for group in groups]
-        self._slots, self._update = tuple(slots), update
+        self._slots, self._kernels, self._update = tuple(slots), kernels, kernels["fused"]
         # Memory by group, then slot, then weight: as the kernels want it.
         self._memory = [[_blank(slot, group["params"]) for slot in slots] for group in self.param_groups]
+
+    def use(self, kernel: str) -> None:
+        """Go on with another of the kernels."""
+        self._update = self._kernels[kernel]
 
     @torch.no_grad()
     def step(self) -> None:
@@ -89,11 +97,11 @@ def _blank(slot: str, weights: Sequence[nn.Parameter]) -> list[Tensor]:
     return [torch.zeros_like(p, memory_format=torch.preserve_format).detach() for p in weights]
 
 
-def adam_update(betas: tuple[float, float], eps: float, *, decoupled: bool) -> Update:
+def adam_update(betas: tuple[float, float], eps: float, *, decoupled: bool) -> Kernels:
     """Adam, or AdamW where ``decoupled``. Slots: step, exp_avg, exp_avg_sq."""
     kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
 
-    def update(
+    def fused(
         weights: list[Tensor], gradients: list[Tensor], memory: list[list[Tensor]], group: dict[str, Any]
     ) -> None:
         steps, means, squares = memory
@@ -103,13 +111,32 @@ def adam_update(betas: tuple[float, float], eps: float, *, decoupled: bool) -> U
             weight_decay=group["weight_decay"], eps=eps, amsgrad=False, maximize=False,
         )  # fmt: skip
 
-    return update
+    def foreach(
+        weights: list[Tensor], gradients: list[Tensor], memory: list[list[Tensor]], group: dict[str, Any]
+    ) -> None:
+        steps, means, squares = memory
+        torch._foreach_add_(steps, 1)
+        rate, decay = group["lr"], group["weight_decay"]
+        if decay and decoupled:
+            torch._foreach_mul_(weights, 1 - rate * decay)
+        elif decay:
+            gradients = list(torch._foreach_add(gradients, weights, alpha=decay))
+        torch._foreach_lerp_(means, gradients, 1 - betas[0])
+        torch._foreach_mul_(squares, betas[1])
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - betas[1])
+        taken = [float(step) for step in steps]
+        size = list(torch._foreach_sqrt(squares))
+        torch._foreach_div_(size, [sqrt(1 - betas[1] ** t) for t in taken])
+        torch._foreach_add_(size, eps)
+        torch._foreach_addcdiv_(weights, means, size, [-rate / (1 - betas[0] ** t) for t in taken])
+
+    return {"fused": fused, "foreach": foreach}
 
 
-def sgd_update(momentum: float, *, nesterov: bool) -> Update:
+def sgd_update(momentum: float, *, nesterov: bool) -> Kernels:
     """Gradient descent; slot momentum_buffer where ``momentum`` is not 0, else none."""
 
-    def update(
+    def fused(
         weights: list[Tensor], gradients: list[Tensor], memory: list[list[Tensor]], group: dict[str, Any]
     ) -> None:
         torch._fused_sgd_(
@@ -117,4 +144,15 @@ def sgd_update(momentum: float, *, nesterov: bool) -> Update:
             lr=group["lr"], dampening=0.0, nesterov=nesterov, maximize=False, is_first_step=False,
         )  # fmt: skip
 
-    return update
+    def foreach(
+        weights: list[Tensor], gradients: list[Tensor], memory: list[list[Tensor]], group: dict[str, Any]
+    ) -> None:
+        if group["weight_decay"]:
+            gradients = list(torch._foreach_add(gradients, weights, alpha=group["weight_decay"]))
+        if momentum:
+            torch._foreach_mul_(memory[0], momentum)
+            torch._foreach_add_(memory[0], gradients)
+            gradients = list(torch._foreach_add(gradients, memory[0], alpha=momentum)) if nesterov else memory[0]
+        torch._foreach_add_(weights, gradients, alpha=-group["lr"])
+
+    return {"fused": fused, "foreach": foreach}

@@ -1,13 +1,9 @@
 """Decides a member's plan by measuring: a few steps and one validation look, on a copy that is thrown away."""
 
-import copy
 import logging
-from collections.abc import Iterator
-from time import perf_counter
-from typing import cast
+from dataclasses import replace
 
 import torch
-from torch import nn
 
 from trueweight.data.feed import Feed, padding_share
 from trueweight.errors import TrainError
@@ -15,11 +11,12 @@ from trueweight.nn.resizing import sized_steps, tell
 from trueweight.recipes.images import IMAGE
 from trueweight.spec.run import TrainSpec
 from trueweight.spec.units import describe_bytes
-from trueweight.train.job import Job, OptimizerPart
-from trueweight.train.loop import Step, Streams, batches_from, quiet, train_steps
+from trueweight.train.job import Job
+from trueweight.train.loop import quiet
 from trueweight.train.memory import needed
-from trueweight.train.pace import Pace
+from trueweight.train.pace import Pace, usual
 from trueweight.train.plan import MemberPlan
+from trueweight.train.step_plan import Runner, choose, seconds_to_look
 from trueweight.train.watch import Stopwatch
 
 __all__ = [
@@ -150,54 +147,26 @@ def little_padded(feed: Feed, size: int) -> int:
 
 def _measure(job: Job, plan: MemberPlan, allowed: float) -> tuple[float, float]:
     """(seconds per step, seconds per look) of a copy of the network."""
-    device = torch.device(plan.device)
-    network = copy.deepcopy(job.network).to(device).train()
-    optimizer = cast(OptimizerPart, job.spec.optimizer).build(network, steps=plan.steps)
-    peaks = [group["lr"] for group in optimizer.param_groups]
-    batches = batches_from(job.train, plan, job.member_seed)
-    streams = Streams(job.member_seed, device)
-    smaller = sized_steps(network)
-    with quiet(device):
-        steps = train_steps(network, optimizer, batches, streams, lambda _: peaks, backward=job.backward)
-        times = _timed(steps, allowed)
+    with quiet(torch.device(plan.device)):
+        runner = Runner(job, plan)
+        smaller = sized_steps(runner.network)
+        times = _timed(runner, allowed)
         per_step, spent = usual(times[_WARM:] or times), sum(times)
         if smaller:
-            tell(network, 0.0)
-            times = _timed(steps, allowed)
+            tell(runner.network, 0.0)
+            times = _timed(runner, allowed)
             per_step, spent = (1 - smaller) * per_step + smaller * usual(times[_WARM:] or times), spent + sum(times)
-        look = min(_seconds_to_look(job, network) for _ in range(1 if allowed < spent else 2))
+        looks = 1 if allowed < spent else 2
+        look = min(seconds_to_look(job, runner.network) for _ in range(looks))
     return per_step, look
 
 
-def _timed(steps: Iterator[Step], allowed: float) -> list[float]:
+def _timed(runner: Runner, allowed: float) -> list[float]:
     """Seconds of each of a few steps."""
     times: list[float] = []
-    start = last = perf_counter()
-    for step in steps:
-        step.loss.item()  # waits for the device, so that the step is timed and not its launch
-        now = perf_counter()
-        times.append(now - last)
-        last = now
-        if len(times) >= _WARM + _MEASURED or (len(times) > _WARM and now - start > allowed):
-            break
+    while len(times) < _WARM + _MEASURED and (len(times) <= _WARM or sum(times) < allowed):
+        times += runner.block(1)
     return times
-
-
-def usual(times: list[float]) -> float:
-    """Seconds of a step, from a few: the lower quartile, since whatever else the machine does only adds to them.
-
-    A plan of too many steps is cut back when its run turns out slow; one of too few would waste the budget.
-    """
-    return sorted(times)[len(times) // 4]
-
-
-def _seconds_to_look(job: Job, network: nn.Module) -> float:
-    network.eval()
-    job.network.eval()  # a score may well look at the one it was made for
-    start = perf_counter()
-    with torch.no_grad():
-        job.score(network)
-    return perf_counter() - start
 
 
 def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
@@ -227,18 +196,22 @@ def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
         known.remember(job.pace)
     elif job.limit is not None and (_WARM + 1) * known.seconds_per_step + known.seconds_per_look < _GLANCE:
         known = known.faster(*_measure(job, draft, _GLANCE))
-    per_step, per_look = known.seconds_per_step, known.seconds_per_look
+    chosen = choose(job, draft, known, watch.seconds())
+    draft = chosen.applied(draft)
+    if draft.batch_size != size:
+        size = draft.batch_size
+        limits, need = _counted_limits(job, size), needed(job, size).whole
+    per_step, per_look = chosen.step_factor * known.seconds_per_step, chosen.look_factor * known.seconds_per_look
     if job.limit is not None:
         left = _MARGIN * (job.limit - watch.seconds())
         limits["time"] = _steps_within(left, per_step, 2 * per_look, job, size)
     limited_by, steps = min(limits.items(), key=lambda limit: limit[1])
     every = _look_every(steps, size, job, per_step, 2 * per_look)
     pace = per_step + 2 * per_look / every
-    return MemberPlan(
-        name=job.name, steps=steps, batch_size=size, epochs=steps * size / len(job.train), validate_every=every,
-        checkpoint_every=max(1, round(CHECKPOINT_SECONDS / pace)), seconds=job.limit, seconds_per_step=per_step,
-        seconds_per_look=per_look, memory_bytes=need, limited_by=limited_by, threads=draft.threads,
-        device=draft.device,
+    return replace(
+        draft, steps=steps, epochs=steps * size / len(job.train), validate_every=every,
+        checkpoint_every=max(1, round(CHECKPOINT_SECONDS / pace)), seconds_per_step=per_step,
+        seconds_per_look=per_look, memory_bytes=need, limited_by=limited_by,
     )  # fmt: skip
 
 
