@@ -52,6 +52,10 @@ class MemberReport:
     events: tuple[str, ...]
     history: tuple[Look, ...] = ()
     """Looks at the validation rows on the way."""
+    kept: str = ""
+    """Which of the weights that validation rows judged are the best ones; empty where they were solved."""
+    optimizer: str = ""
+    """Who moved the weights; empty where they were solved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,4 +317,16 @@ def _calibrated(work: _Work, top: Predictor, members: Sequence[NetworkPredictor]
 def _report(place: int, name: str, result: FitResult, weights: Shares) -> MemberReport:
     events = tuple(f"{event.kind} at step {event.step}: {event.note}" for event in result.events)
     shares = {target: found[place] for target, found in weights.values.items()}
-    return MemberReport(name, result.seconds, result.first_step, result.steps, shares, events, result.history)
+    moved: Mapping[str, Sequence[str]] = result.facts.get("optimizer", {})
+    kept = f"{'averaged weights' if result.averaged else 'weights'} of step {result.best_step}" if moved else ""
+    return MemberReport(
+        name, result.seconds, result.first_step, result.steps, shares, events, result.history, kept, _moved(moved)
+    )
+
+
+def _moved(moved: Mapping[str, Sequence[str]]) -> str:
+    """In words: all weights by one, or the names of all but the most by each."""
+    if len(moved) < 2:
+        return "".join(moved)
+    *fewer, most = sorted(moved, key=lambda method: len(moved[method]))
+    return "; ".join([*(f"{method} {', '.join(moved[method])}" for method in fewer), f"{most} the others"])

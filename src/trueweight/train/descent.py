@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Generator, Mapping
 from dataclasses import asdict
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,13 +19,14 @@ from trueweight.errors import TrainError
 from trueweight.files import canonical_json, digest_bytes
 from trueweight.train.checkpoint import Checkpoint, Checkpoints
 from trueweight.train.guard import CHECK_EVERY, MAX_HALVINGS, Guard
-from trueweight.train.job import FitResult, Job, Look, OptimizerPart
+from trueweight.train.job import FitResult, Job, Look
 from trueweight.train.loop import GradientRule, Step, Streams, batches_from, clip_to, quiet, train_steps
 from trueweight.train.pace import Pace
 from trueweight.train.plan import Event, MemberPlan
 from trueweight.train.probe import decide_plan
 from trueweight.train.schedule import Cooldown, Schedule
 from trueweight.train.state import FitState, load_weights, shapes, within
+from trueweight.train.stepper import optimizer_of, told
 from trueweight.train.watch import Stopwatch, Ticker
 
 __all__ = ["Descent", "descend"]
@@ -107,8 +108,7 @@ class Descent:
 
     def __init__(self, job: Job, plan: MemberPlan, watch: Stopwatch) -> None:
         self.job, self.plan, self.watch = job, plan, watch
-        optimizer = cast(OptimizerPart, job.spec.optimizer).build(job.network, steps=plan.steps)
-        self.state = FitState(job.network, optimizer, plan.steps)
+        self.state = FitState(job.network, optimizer_of(job, job.network, plan), plan.steps)
         shape = job.spec.lr_schedule
         self.schedule = Schedule.of(plan.steps, warmup=shape.warmup, decay=shape.decay)
         self.guard = Guard()
@@ -357,6 +357,7 @@ class Descent:
         return FitResult(
             steps=result["steps"], best_step=step, best_score=score, averaged=averaged, history=tuple(self.history),
             stopped=result["stopped"], events=tuple(self.events), seconds=self.watch.seconds(), plan=self.plan,
+            facts={"optimizer": told(self.state.optimizer, self.job.network)},
         )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 import copy
 import logging
 from time import perf_counter
-from typing import cast
 
 import torch
 from torch import nn
@@ -12,11 +11,12 @@ from trueweight.data.feed import Feed, padding_share
 from trueweight.errors import TrainError
 from trueweight.spec.run import TrainSpec
 from trueweight.spec.units import describe_bytes
-from trueweight.train.job import Job, OptimizerPart
+from trueweight.train.job import Job
 from trueweight.train.loop import Streams, batches_from, quiet, train_steps
 from trueweight.train.memory import needed
 from trueweight.train.pace import Pace
 from trueweight.train.plan import MemberPlan
+from trueweight.train.stepper import optimizer_of
 from trueweight.train.watch import Stopwatch
 
 __all__ = ["asked_batch", "batch_size_for", "choose_device", "decide_plan", "little_padded", "looks_for", "usual"]
@@ -117,7 +117,7 @@ def _measure(job: Job, plan: MemberPlan, allowed: float) -> tuple[float, float]:
     """(seconds per step, seconds per look) of a copy of the network."""
     device = torch.device(plan.device)
     network = copy.deepcopy(job.network).to(device).train()
-    optimizer = cast(OptimizerPart, job.spec.optimizer).build(network, steps=plan.steps)
+    optimizer = optimizer_of(job, network, plan)
     peaks = [group["lr"] for group in optimizer.param_groups]
     batches = batches_from(job.train, plan, job.member_seed)
     streams = Streams(job.member_seed, device)

@@ -1,5 +1,6 @@
 """The ``adam`` optimiser."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -34,6 +35,7 @@ class Adam(PartSpec):
         "betas": [(0.9, 0.95), (0.9, 0.99), (0.9, 0.999)],
     }
     states_per_weight: ClassVar[int] = 2
+    weighs: ClassVar[bool] = False
 
     type: Literal["adam"] = "adam"
     """Name of the part."""
@@ -50,7 +52,9 @@ class Adam(PartSpec):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Pull towards zero, added to the gradient. Biases, norms and embedding tables are spared."""
 
-    def build(self, network: "nn.Module", *, steps: int | None = None) -> "Optimizer":  # noqa: ARG002  # of the protocol
+    def build(
+        self, network: "nn.Module", *, steps: int | None = None, seen: Mapping[str, float] | None = None,  # noqa: ARG002
+    ) -> "Optimizer":  # fmt: skip
         """An optimiser of the network's trainable parameters."""
         from trueweight.train.fused import Fused, adam_update
         from trueweight.train.groups import decay_groups
@@ -58,4 +62,4 @@ class Adam(PartSpec):
         rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
         groups = decay_groups(network, self.weight_decay)
         update = adam_update(self.betas, self.eps, decoupled=False)
-        return Fused(groups, rate, ("step", "exp_avg", "exp_avg_sq"), update)
+        return Fused(groups, rate, ("step", "exp_avg", "exp_avg_sq"), update, self.type)
