@@ -28,6 +28,7 @@ from pyarrow import parquet
 
 from trueweight.api.request import make_request
 from trueweight.files import write_atomic
+from trueweight.metrics.prediction import ClassPrediction
 from trueweight.metrics.registry import metric
 from trueweight.spec.run import TrainSpec
 from trueweight.train.build import untrained
@@ -127,12 +128,27 @@ class Bench:
         ready = self.ready
         member = next(m for m in ready.spec.model.members or [] if m.fitter.type == "gradient")
         leaf = replace(untrained(ready, self.encoded.fields, member), network=job.network)
-        answers = leaf.predict_feed(leaf.reading(self.encoded.feed(ready.split.test)))
-        truths = run_truths(ready.signature, ready.table, ready.weight_N)
-        return {
-            f"{score}": metric(score).compute(answers[name], truth.take(ready.split.test))
-            for name, truth in truths.items() for score in scores
-        }  # fmt: skip
+        (truth,) = run_truths(ready.signature, ready.table, ready.weight_N).values()
+        split = ready.split
+        chosen, tested = (
+            next(iter(leaf.predict_feed(leaf.reading(self.encoded.feed(rows))).values()))
+            for rows in (split.validation, split.test)
+        )
+        found = {score: metric(score).compute(tested, truth.take(split.test)) for score in scores}
+        if isinstance(chosen, ClassPrediction):
+            heat = min(HEATS, key=lambda t: metric("log_loss").compute(_at(chosen, t), truth.take(split.validation)))
+            found["tempered"] = metric("log_loss").compute(_at(tested, heat), truth.take(split.test))
+        return found
+
+
+HEATS = np.geomspace(0.4, 3.0, 40)
+"""Temperatures of which validation rows choose one, as in any run: ``tempered`` is the log loss after that."""
+
+
+def _at(answer: Any, heat: float) -> ClassPrediction:
+    z_NC = np.log(np.maximum(answer.probability_NC, 1e-12)) / heat
+    p_NC = np.exp(z_NC - z_NC.max(1, keepdims=True))
+    return ClassPrediction(p_NC / p_NC.sum(1, keepdims=True), answer.classes)
 
 
 def step_seconds(jobs: Sequence[Job], plans: Sequence[MemberPlan], rounds: int) -> list[float]:

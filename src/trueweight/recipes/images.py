@@ -4,7 +4,7 @@ Each constant names where it comes from. They were chosen on the calibration lis
 on the benchmark list.
 """
 
-from trueweight.recipes.recipe import SenseRecipe
+from trueweight.recipes.recipe import Effort, SenseRecipe
 
 __all__ = ["IMAGE"]
 
@@ -14,4 +14,8 @@ IMAGE = SenseRecipe(
     # mirrored: they are digits, letters and scans too often, of which the mirror image is something else. Nor are
     # coloured ones whose classes the training rows show to differ from their mirror images (data/mirrors.py).
     augment=[{"type": "shift"}, {"type": "horizontal_flip", "grey": False, "wary": True}],
+    efforts={
+        # A linear model of pixels tells little; eight passes of the network are airbench's (Jordan 2024).
+        "fast": Effort(members=["mlp"], epochs=8),
+    },
 )

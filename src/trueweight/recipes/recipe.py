@@ -4,10 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Raw", "SenseRecipe"]
+__all__ = ["Effort", "Raw", "SenseRecipe"]
 
 Raw = Mapping[str, Any]
 """A part as plain data: its ``type`` and what differs from the part's own defaults."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """What a preset is for columns of one sense, where it differs from the recipe for tables; None: it does not."""
+
+    members: Sequence[str] = ()
+    """Models that are blended beside those of the recipe for tables: "linear", "mlp" (the network)."""
+    seconds: float | None = None
+    """Default budget of fitting."""
+    epochs: int | None = None
+    """Most passes over the training rows."""
+    optimizer: Raw | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +35,8 @@ class SenseRecipe:
     rows_seen: int | None = None
     """Training examples, repeats included, after which a network has learnt what it will from such columns; None: it
     learns as long as the budget lasts."""
+    efforts: Mapping[str, Effort] = field(default_factory=dict)
+    """By preset."""
 
     def encoder_of(self, preset: str) -> Sequence[Raw]:
         """The encoder of a preset."""

@@ -4,18 +4,20 @@ The constants are in one file per sense: ``images``, ``texts``, ``sounds`` and `
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from trueweight.errors import SpecError
 from trueweight.recipes.images import IMAGE
-from trueweight.recipes.recipe import SenseRecipe
+from trueweight.recipes.recipe import Effort, SenseRecipe
 from trueweight.recipes.series import SERIES
 from trueweight.recipes.sounds import SOUND
+from trueweight.recipes.tables import PRESETS, Preset
 from trueweight.recipes.texts import TEXT
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 
-__all__ = ["SENSES", "passes", "require_fitting", "with_defaults"]
+__all__ = ["SENSES", "passes", "preset_for", "require_fitting", "with_defaults"]
 
 SENSES: Mapping[str, SenseRecipe] = {"timeseries": SERIES, "text": TEXT, "image": IMAGE, "audio": SOUND}
 """By column type."""
@@ -37,6 +39,28 @@ def passes(types: Iterable[str], rows: int, usual: int) -> int:
         return usual
     most = max(seen for seen in enough if seen is not None)
     return min(usual, max(LEAST_PASSES, -(-most // max(rows, 1))))
+
+
+def preset_for(name: str, types: Iterable[str]) -> Preset:
+    """The preset of a table with columns of these types: the recipe for tables, and what senses want otherwise.
+
+    Most time and most passes count where several say something, and every member that any of them wants is blended. The
+    optimiser is that of a sense if all columns that have an encoder of their own agree on it.
+
+    Args:
+        name: "fast", "standard" or "best".
+        types: Of the feature columns.
+    """
+    base, kinds = PRESETS[name], sorted({kind for kind in types if kind in SENSES})
+    efforts = [SENSES[kind].efforts.get(name, Effort()) for kind in kinds]
+    members = dict.fromkeys([*base.members, *(member for effort in efforts for member in effort.members)])
+    optimizers = [effort.optimizer for effort in efforts]
+    agreed = optimizers[0] if optimizers and all(raw == optimizers[0] for raw in optimizers) else None
+    return replace(
+        base, members=tuple(members), optimizer=dict(agreed or base.optimizer),
+        seconds=max((e.seconds for e in efforts if e.seconds is not None), default=base.seconds),
+        epochs=max((e.epochs for e in efforts if e.epochs is not None), default=base.epochs),
+    )  # fmt: skip
 
 
 def with_defaults(part: PartSpec, preset: str = "standard") -> PartSpec:

@@ -118,6 +118,8 @@ class OptimizerPart(Protocol):
     """Numbers of memory per weight, for predicting the need of memory."""
     weighs: bool
     """Whether it wants to know ``seen``, which takes a forward pass to count."""
+    auto: Mapping[str, float]
+    """What options stand for that are "auto", at the recipe's batch size."""
 
     def build(
         self, network: nn.Module, *, steps: int | None = None, seen: Mapping[str, float] | None = None

@@ -9,6 +9,7 @@ from torch import nn
 
 from trueweight.data.feed import Feed, padding_share
 from trueweight.errors import TrainError
+from trueweight.recipes.scaling import batch_size_for
 from trueweight.spec.run import TrainSpec
 from trueweight.spec.units import describe_bytes
 from trueweight.train.job import Job
@@ -19,7 +20,7 @@ from trueweight.train.plan import MemberPlan
 from trueweight.train.stepper import optimizer_of
 from trueweight.train.watch import Stopwatch
 
-__all__ = ["asked_batch", "batch_size_for", "choose_device", "decide_plan", "little_padded", "looks_for", "usual"]
+__all__ = ["asked_batch", "choose_device", "decide_plan", "little_padded", "looks_for", "usual"]
 
 _LOG = logging.getLogger("trueweight.train")
 
@@ -36,21 +37,9 @@ _GLANCE = 0.3
 _WARM, _MEASURED = 3, 12
 _MARGIN = 0.97
 _LOOK_SHARE = 0.25
-_BATCHES = ((1_000, 32), (6_400, 128), (108_000, 256), (500_000, 512))
-_LARGEST_BATCH = 1024
 _LEAST_BATCH = 4
 _PADDING = 0.05
 """Share of steps that may be padding."""
-
-
-def batch_size_for(rows: int) -> int:
-    """Rows per step for a table of ``rows`` training rows.
-
-    Source: the idea of AutoGluon's table for RealMLP and TabM (32 rows up to 2.8K, … 1024 above 108K), but no
-    fewer than 128 from 1,000 rows on, because on a CPU smaller steps cost nearly as much time each, and no more than
-    256 up to 108K: within one budget, more steps were better on the calibration list.
-    """
-    return next((size for limit, size in _BATCHES if rows < limit), _LARGEST_BATCH)
 
 
 def choose_device(asked: str) -> torch.device:

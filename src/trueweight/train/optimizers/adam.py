@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Adam"]
 
-_AUTO = 1e-3
-
 
 class Adam(PartSpec):
     """Steps scaled by running moments of the gradient.
@@ -36,6 +34,7 @@ class Adam(PartSpec):
     }
     states_per_weight: ClassVar[int] = 2
     weighs: ClassVar[bool] = False
+    auto: ClassVar[Mapping[str, float]] = {"learning_rate": 1e-3}
 
     type: Literal["adam"] = "adam"
     """Name of the part."""
@@ -59,7 +58,7 @@ class Adam(PartSpec):
         from trueweight.train.fused import Fused, adam_update
         from trueweight.train.groups import decay_groups
 
-        rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
+        rate = self.auto["learning_rate"] if self.learning_rate == "auto" else self.learning_rate
         groups = decay_groups(network, self.weight_decay)
         update = adam_update(self.betas, self.eps, decoupled=False)
         return Fused(groups, rate, ("step", "exp_avg", "exp_avg_sq"), update, self.type)

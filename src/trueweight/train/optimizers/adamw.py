@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AdamW"]
 
-_AUTO = 2e-3
-
 
 class AdamW(PartSpec):
     """Adam with weight decay beside the gradient rather than in it.
@@ -36,6 +34,7 @@ class AdamW(PartSpec):
     }
     states_per_weight: ClassVar[int] = 2
     weighs: ClassVar[bool] = False
+    auto: ClassVar[Mapping[str, float]] = {"learning_rate": 2e-3}
 
     type: Literal["adamw"] = "adamw"
     """Name of the part."""
@@ -59,7 +58,7 @@ class AdamW(PartSpec):
         from trueweight.train.fused import Fused, adam_update
         from trueweight.train.groups import decay_groups
 
-        rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
+        rate = self.auto["learning_rate"] if self.learning_rate == "auto" else self.learning_rate
         groups = decay_groups(network, self.weight_decay)
         update = adam_update(self.betas, self.eps, decoupled=True)
         return Fused(groups, rate, ("step", "exp_avg", "exp_avg_sq"), update, self.type)

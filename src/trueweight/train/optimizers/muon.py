@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Muon", "overhead"]
 
-_AUTO, _AUTO_OTHERS = 0.02, 2e-3
 _CPU_ITERATIONS, _ITERATIONS = 3, 5
 
 DEAR = 0.2
@@ -66,6 +65,7 @@ class Muon(PartSpec):
     }
     states_per_weight: ClassVar[int] = 2
     weighs: ClassVar[bool] = True
+    auto: ClassVar[Mapping[str, float]] = {"learning_rate": 0.02, "other_learning_rate": 2e-3}
 
     type: Literal["muon"] = "muon"
     """Name of the part."""
@@ -117,12 +117,12 @@ class Muon(PartSpec):
         matrices = [p for name, p in found.items() if self._takes(name, p.shape, seen, iterations, fast=fast)]
         parts: list[Optimizer] = []
         if matrices:
-            rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
+            rate = self.auto["learning_rate"] if self.learning_rate == "auto" else self.learning_rate
             update = muon_update(self.momentum, nesterov=self.nesterov, iterations=iterations)
             group = {"params": matrices, "weight_decay": self.weight_decay}
             parts.append(Fused([group], rate, (MOMENTUM,), update, self.type))
         if rest := decay_groups(network, self.weight_decay, without=matrices):
-            rate = _AUTO_OTHERS if self.other_learning_rate == "auto" else self.other_learning_rate
+            rate = self.auto["other_learning_rate"] if self.other_learning_rate == "auto" else self.other_learning_rate
             ahead = self.others == "nadamw"
             other = nadam_update(self.betas, 1e-8, 4e-3) if ahead else adam_update(self.betas, 1e-8, decoupled=True)
             parts.append(Fused(rest, rate, ("step", "exp_avg", "exp_avg_sq"), other, self.others))

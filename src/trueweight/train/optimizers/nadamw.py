@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NadamW"]
 
-_AUTO = 2e-3
-
 
 class NadamW(PartSpec):
     """AdamW that looks ahead: Nesterov's momentum instead of plain momentum.
@@ -39,6 +37,7 @@ class NadamW(PartSpec):
     }
     states_per_weight: ClassVar[int] = 2
     weighs: ClassVar[bool] = False
+    auto: ClassVar[Mapping[str, float]] = {"learning_rate": 2e-3}
 
     type: Literal["nadamw"] = "nadamw"
     """Name of the part."""
@@ -65,7 +64,7 @@ class NadamW(PartSpec):
         from trueweight.train.fused import Fused, nadam_update
         from trueweight.train.groups import decay_groups
 
-        rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
+        rate = self.auto["learning_rate"] if self.learning_rate == "auto" else self.learning_rate
         groups = decay_groups(network, self.weight_decay)
         update = nadam_update(self.betas, self.eps, self.momentum_decay)
         return Fused(groups, rate, ("step", "exp_avg", "exp_avg_sq"), update, self.type)

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Sgd"]
 
-_AUTO = 0.05
-
 
 class Sgd(PartSpec):
     """Stochastic gradient descent with momentum.
@@ -38,6 +36,7 @@ class Sgd(PartSpec):
     }
     states_per_weight: ClassVar[int] = 1
     weighs: ClassVar[bool] = False
+    auto: ClassVar[Mapping[str, float]] = {"learning_rate": 0.05}
 
     type: Literal["sgd"] = "sgd"
     """Name of the part."""
@@ -67,7 +66,7 @@ class Sgd(PartSpec):
         from trueweight.train.fused import Fused, sgd_update
         from trueweight.train.groups import decay_groups
 
-        rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
+        rate = self.auto["learning_rate"] if self.learning_rate == "auto" else self.learning_rate
         groups = decay_groups(network, self.weight_decay)
         slots = ("momentum_buffer",) if self.momentum else ()
         return Fused(groups, rate, slots, sgd_update(self.momentum, nesterov=self.nesterov), self.type)
