@@ -16,15 +16,17 @@ Recipes name their rates at the batch size of :func:`batch_size_for`, so that at
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["batch_size_for", "rate_factor", "scaled"]
+__all__ = ["BATCHES", "RATES", "batch_size_for", "rate_factor", "scaled"]
 
-_BATCHES = ((1_000, 32), (6_400, 128), (108_000, 256), (500_000, 512))
+BATCHES = ((1_000, 32), (6_400, 128), (108_000, 256), (500_000, 512))
+"""Rows per step of tables with fewer training rows than the first number."""
 _LARGEST_BATCH = 1024
 
 _POWERS: Mapping[str, float] = {"sgd": 1.0}
 """Of the batch size, by optimiser; 0.5 for all that divide by what gradients usually are."""
 
 RATES = ("learning_rate", "other_learning_rate")
+"""Options that are rates."""
 
 
 def batch_size_for(rows: int) -> int:
@@ -34,7 +36,7 @@ def batch_size_for(rows: int) -> int:
     fewer than 128 from 1,000 rows on, because on a CPU smaller steps cost nearly as much time each, and no more than
     256 up to 108K: within one budget, more steps were better on the calibration list.
     """
-    return next((size for limit, size in _BATCHES if rows < limit), _LARGEST_BATCH)
+    return next((size for limit, size in BATCHES if rows < limit), _LARGEST_BATCH)
 
 
 def rate_factor(kind: str, ratio: float) -> float:
