@@ -9,6 +9,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,13 +35,13 @@ _FAMILIES: tuple[tuple[str, str, ModuleType], ...] = (
 
 _HEAD = f"""# Recipes
 
-What is done where a spec says nothing. A recipe is data: one file for each family in `src/trueweight/recipes/`, chosen by
-the columns' types, the number of rows and the budget, and written out in full to `resolved.yaml` before the first step.
-Constants were chosen on the calibration list of `benchmarks/lists.py` alone; the benchmark list only judges them.
+What is done where a spec says nothing. A recipe is data: one file for each family in `src/trueweight/recipes/`, chosen
+by the columns' types, the number of rows and the budget, and written out in full to `resolved.yaml` before the first
+step. Constants were chosen on the calibration list of `benchmarks/lists.py` alone; the benchmark list only judges them.
 
 `model.preset` says how much quality may cost. The tables show what it comes to for {ROWS:,} rows with one such column
-and classes to predict; a table of several kinds of columns blends every member that any of them wants, takes the longest
-time, and gives each column its own encoder.
+and classes to predict; a table of several kinds of columns blends every member that any of them wants, takes the
+longest time, and gives each column its own encoder.
 """
 
 
@@ -118,7 +119,7 @@ def _name(line: str) -> str:
 def _docstrings(text: str) -> Iterator[tuple[int, str, str]]:
     """Strings below constants of the file."""
     body = ast.parse(text).body
-    for first, second in zip(body, body[1:], strict=False):
+    for first, second in pairwise(body):
         if not isinstance(second, ast.Expr) or not isinstance(second.value, ast.Constant):
             continue
         name = first.targets[0] if isinstance(first, ast.Assign) else getattr(first, "target", None)
