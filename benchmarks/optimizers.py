@@ -26,6 +26,7 @@ import pandas as pd
 import torch
 from pyarrow import parquet
 
+from benchmarks.lists import CALIBRATION
 from trueweight.api.request import make_request
 from trueweight.files import write_atomic
 from trueweight.metrics.prediction import ClassPrediction
@@ -41,11 +42,6 @@ from trueweight.train.prepare import Prepared, prepare
 from trueweight.train.probe import asked_batch
 from trueweight.train.selection import run_truths, selection_score
 from trueweight.train.stepper import optimizer_of
-
-try:
-    from benchmarks.lists import CALIBRATION
-except ImportError:  # run as a file
-    from lists import CALIBRATION  # type: ignore[no-redef]
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "optimizers.json"
