@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from benchmarks.lists import CALIBRATION
 from pyarrow import parquet
 
-from benchmarks.lists import CALIBRATION
 from trueweight.api.request import make_request
 from trueweight.files import write_atomic
 from trueweight.metrics.prediction import ClassPrediction

@@ -262,6 +262,14 @@ def test_muon_takes_matrices_only():
     assert moved_by_muon(Pictures(), layers="all") == set(hidden_matrices(Pictures())) == MATRICES
 
 
+def test_tied_weights_are_one_and_tables_stay_tables():
+    first, second, table = nn.Linear(4, 4), nn.Linear(4, 4), nn.Embedding(4, 4)
+    second.weight = first.weight
+    assert list(hidden_matrices(nn.Sequential(first, second))) == ["0.weight"]
+    first.weight = table.weight
+    assert hidden_matrices(nn.Sequential(first, table)) == {}
+
+
 def test_muon_takes_what_is_cheap():
     seen = {"filters.weight": 10_000.0, "along.weight": 1.0, "dense.0.weight": 60.0, "dense.1.weight": 40.0}
     # A square matrix of side 6 costs 3 * 6 / rows on a CPU: 0.3 at 60 rows, 0.45 at 40, 0.18 at 100.

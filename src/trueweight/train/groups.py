@@ -1,7 +1,7 @@
 """Which weights decay, which are matrices, and several optimisers as one."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -42,13 +42,13 @@ def hidden_matrices(network: nn.Module) -> dict[str, nn.Parameter]:
     Nothing below ``heads``; no embedding tables, no factors, and no recurrent weights, which hold the matrices of
     several gates. Filters of grouped convolutions belong to several small matrices and are left out too.
     """
-    found: dict[str, nn.Parameter] = {}
-    for name, module in network.named_modules():
-        dense = isinstance(module, nn.Linear) or (isinstance(module, _FILTERS) and module.groups == 1)
-        if dense and not name.startswith(_HEADS):
-            weight = cast(nn.Parameter, module.weight)
-            found |= {f"{name}.weight".removeprefix("."): weight} if weight.requires_grad else {}
-    return found
+    matrices = {
+        id(module.weight)
+        for name, module in network.named_modules()
+        if not name.startswith(_HEADS)
+        and (isinstance(module, nn.Linear) or (isinstance(module, _FILTERS) and module.groups == 1))
+    } - {id(p) for p in _table_weights(network)}
+    return {name: p for name, p in network.named_parameters() if id(p) in matrices and p.requires_grad}
 
 
 def _table_weights(network: nn.Module) -> Iterator[Tensor]:
