@@ -21,6 +21,7 @@ class Effort:
     epochs: int | None = None
     """Most passes over the training rows."""
     optimizer: Raw | None = None
+    """Other than that of the sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class SenseRecipe:
     learns as long as the budget lasts."""
     efforts: Mapping[str, Effort] = field(default_factory=dict)
     """By preset."""
+    optimizer: Raw | None = None
+    """Who moves the weights; None: who moves those of tables."""
 
     def encoder_of(self, preset: str) -> Sequence[Raw]:
         """The encoder of a preset."""

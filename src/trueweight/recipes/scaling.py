@@ -10,9 +10,9 @@ With ``r`` times the reference's rows in a step:
     decay * r / f    with f what the rate was multiplied with. batch / (rate * decay * all rows) stays, and with it the
                      passes after which a weight is forgotten: Wang and Aitchison 2024, arXiv:2405.13698
 
-Recipes name their rates at the batch size of :func:`batch_size_for`, so that at it nothing changes. On bikes (8,000 rows,
-5 processor seconds, one seed) steps of 1,024 rows instead of 128 gave an rmse of 104 where rates followed and of 126 where
-they did not; steps of 32 rows 100 and 99.
+Recipes name their rates at the batch size of :func:`batch_size_for`, so that at it nothing changes. On bikes (8,000
+rows, 5 processor seconds, one seed) steps of 1,024 rows instead of 128 gave an rmse of 104 where rates followed and of
+126 where they did not; steps of 32 rows 100 and 99.
 """
 
 from collections.abc import Mapping

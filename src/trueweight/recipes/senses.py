@@ -54,7 +54,7 @@ def preset_for(name: str, types: Iterable[str]) -> Preset:
     base, kinds = PRESETS[name], sorted({kind for kind in types if kind in SENSES})
     efforts = [SENSES[kind].efforts.get(name, Effort()) for kind in kinds]
     members = dict.fromkeys([*base.members, *(member for effort in efforts for member in effort.members)])
-    optimizers = [effort.optimizer for effort in efforts]
+    optimizers = [effort.optimizer or SENSES[kind].optimizer for kind, effort in zip(kinds, efforts, strict=True)]
     agreed = optimizers[0] if optimizers and all(raw == optimizers[0] for raw in optimizers) else None
     return replace(
         base, members=tuple(members), optimizer=dict(agreed or base.optimizer),
