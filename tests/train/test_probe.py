@@ -10,13 +10,9 @@ from trueweight.errors import TrainError
 from trueweight.spec.run import TrainSpec
 from trueweight.train import probe
 from trueweight.train.memory import needed
-from trueweight.train.probe import batch_size_for, choose_device, decide_plan, looks_for, usual
+from trueweight.train.probe import choose_device, decide_plan, looks_for, usual
 from trueweight.train.state import weights_of
 from trueweight.train.watch import Stopwatch
-
-
-def test_batch_sizes_grow_with_the_rows():
-    assert [batch_size_for(n) for n in (10, 999, 1000, 6400, 32_000, 108_000)] == [32, 32, 128, 256, 256, 512]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +65,7 @@ def test_the_lowest_limit_counts(make_job):
 
 def test_time_becomes_steps(make_job, monkeypatch):
     monkeypatch.setattr(probe, "_measure", lambda *_: (0.010, 0.050))
-    plan = decide_plan(make_job(train={"budget": {"time": 60}}), Stopwatch())
+    plan = decide_plan(make_job(train={"budget": {"time": 60}, "step_plan": "off"}), Stopwatch())
     predicted = plan.steps * 0.010 + plan.steps / plan.validate_every * 0.100
     assert plan.limited_by == "time"
     assert 0.93 * 60 < predicted < 60
@@ -80,7 +76,7 @@ def test_time_becomes_steps(make_job, monkeypatch):
 
 def test_dear_looks_become_rare_when_time_is_short(make_job, monkeypatch):
     monkeypatch.setattr(probe, "_measure", lambda *_: (0.001, 0.5))
-    plan = decide_plan(make_job(train={"budget": {"time": 20}}), Stopwatch())
+    plan = decide_plan(make_job(train={"budget": {"time": 20}, "step_plan": "off"}), Stopwatch())
     assert 0.25 * plan.validate_every * 0.001 >= 1.0
     assert plan.steps * 0.001 + (plan.steps // plan.validate_every + 1) * 1.0 < 20
 

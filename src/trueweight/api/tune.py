@@ -16,6 +16,7 @@ from trueweight.evidence.meters import Stages
 from trueweight.evidence.record import Entry
 from trueweight.files import digest_compact, free_name, read_json, safe_name, write_json
 from trueweight.metrics.words import brief
+from trueweight.recipes.scaling import batch_size_for
 from trueweight.recipes.tables import PRESETS
 from trueweight.spec.document import Document
 from trueweight.spec.load import load_spec, read_document
@@ -24,7 +25,6 @@ from trueweight.spec.settings import apply_settings
 from trueweight.spec.units import describe_seconds, parse_duration
 from trueweight.train.build import Fitted
 from trueweight.train.prepare import Prepared, prepare
-from trueweight.train.probe import batch_size_for
 from trueweight.tune.asked import space_of
 from trueweight.tune.entries import score_on_validation, search_entries
 from trueweight.tune.inner import Inner, inner_of

@@ -4,10 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Raw", "SenseRecipe"]
+__all__ = ["Effort", "Raw", "SenseRecipe"]
 
 Raw = Mapping[str, Any]
 """A part as plain data: its ``type`` and what differs from the part's own defaults."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """What a preset is for columns of one sense, where it differs from the recipe for tables; None: it does not."""
+
+    members: Sequence[str] = ()
+    """Models that are blended beside those of the recipe for tables: "linear", "mlp" (the network)."""
+    seconds: float | None = None
+    """Default budget of fitting."""
+    epochs: int | None = None
+    """Most passes over the training rows."""
+    optimizer: Raw | None = None
+    """Other than that of the sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +40,10 @@ class SenseRecipe:
     rows_seen: int | None = None
     """Training examples, repeats included, after which a network has learnt what it will from such columns; None: it
     learns as long as the budget lasts."""
+    efforts: Mapping[str, Effort] = field(default_factory=dict)
+    """By preset."""
+    optimizer: Raw | None = None
+    """Who moves the weights; None: who moves those of tables."""
 
     def encoder_of(self, preset: str, hurry: float) -> Sequence[Raw]:
         """The encoder of a preset, where there are so many rows for each second of the budget."""

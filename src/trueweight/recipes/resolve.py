@@ -4,10 +4,9 @@ from typing import Any
 
 from trueweight.errors import SpecError
 from trueweight.recipes.facts import Facts
-from trueweight.recipes.senses import SENSES, passes, require_fitting
-from trueweight.recipes.tables import METRICS, PRESETS, REALMLP, ROWS_PER_SECOND, Preset
-from trueweight.registry import registry
-from trueweight.spec.base import PartSpec
+from trueweight.recipes.optimizers import optimizer_of
+from trueweight.recipes.senses import SENSES, passes, preset_for, require_fitting
+from trueweight.recipes.tables import METRICS, REALMLP, ROWS_PER_SECOND, Preset
 from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.run import MemberSpec, ModelSpec, RunSpec, SplitSpec, TrainSpec
 
@@ -49,12 +48,14 @@ def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
         SpecError: A wish that the data's types rule out.
     """
     require_fitting(spec.features, facts.features)
-    preset = PRESETS[spec.model.preset]
+    preset = preset_for(spec.model.preset, facts.features.values())
+    split = _split(spec.split, facts)
     train = _train(spec.train, preset, passes(facts.features.values(), facts.rows, preset.epochs))
+    train = train.model_copy(update={"optimizer": optimizer_of(spec.train, preset.optimizer, split, facts.rows)})
     model = _model(spec.model, preset, facts, train.budget.time or preset.seconds)
     return spec.model_copy(
         update={
-            "split": _split(spec.split, facts),
+            "split": split,
             "model": model,
             "train": train,
             "evaluate": _evaluate(spec.evaluate, facts),
@@ -204,17 +205,9 @@ def _train(train: TrainSpec, preset: Preset, epochs: int) -> TrainSpec:
         more = max(1.0, (budget.time or preset.seconds) / preset.seconds)
         budget = budget.model_copy(update={"epochs": round(epochs * more)})
     changes: dict[str, Any] = {"budget": budget}
-    if train.optimizer is None:
-        changes["optimizer"] = _optimizer(preset)
     if train.max_grad_norm is None:
         changes["max_grad_norm"] = preset.max_grad_norm
     return train.model_copy(update=changes)
-
-
-def _optimizer(preset: Preset) -> PartSpec:
-    kind: Any = registry("optimizer")[preset.optimizer["type"]]
-    part: PartSpec = kind.model_validate(preset.optimizer)
-    return part
 
 
 def _evaluate(evaluate: EvaluateSpec, facts: Facts) -> EvaluateSpec:

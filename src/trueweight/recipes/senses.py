@@ -4,20 +4,21 @@ The constants are in one file per sense: ``images``, ``texts``, ``sounds`` and `
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from trueweight.errors import SpecError
 from trueweight.recipes.images import IMAGE
-from trueweight.recipes.recipe import SenseRecipe
+from trueweight.recipes.recipe import Effort, SenseRecipe
 from trueweight.recipes.series import SERIES
 from trueweight.recipes.sounds import SOUND
-from trueweight.recipes.tables import PRESETS
+from trueweight.recipes.tables import PRESETS, Preset
 from trueweight.recipes.texts import TEXT
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 from trueweight.spec.run import RunSpec
 
-__all__ = ["SENSES", "hurry", "passes", "require_fitting", "with_defaults"]
+__all__ = ["SENSES", "hurry", "passes", "preset_for", "require_fitting", "with_defaults"]
 
 SENSES: Mapping[str, SenseRecipe] = {"timeseries": SERIES, "text": TEXT, "image": IMAGE, "audio": SOUND}
 """By column type."""
@@ -52,6 +53,28 @@ def hurry(spec: RunSpec, rows: int) -> float:
     if budget.time is None and (budget.steps or budget.epochs):
         return 0.0
     return rows / (budget.time or PRESETS[spec.model.preset].seconds)
+
+
+def preset_for(name: str, types: Iterable[str]) -> Preset:
+    """The preset of a table with columns of these types: the recipe for tables, and what senses want otherwise.
+
+    Most time and most passes count where several say something, and every member that any of them wants is blended. The
+    optimiser is that of a sense if all columns that have an encoder of their own agree on it.
+
+    Args:
+        name: "fast", "standard" or "best".
+        types: Of the feature columns.
+    """
+    base, kinds = PRESETS[name], sorted({kind for kind in types if kind in SENSES})
+    efforts = [SENSES[kind].efforts.get(name, Effort()) for kind in kinds]
+    members = dict.fromkeys([*base.members, *(member for effort in efforts for member in effort.members)])
+    optimizers = [effort.optimizer or SENSES[kind].optimizer for kind, effort in zip(kinds, efforts, strict=True)]
+    agreed = optimizers[0] if optimizers and all(raw == optimizers[0] for raw in optimizers) else None
+    return replace(
+        base, members=tuple(members), optimizer=dict(agreed or base.optimizer),
+        seconds=max((e.seconds for e in efforts if e.seconds is not None), default=base.seconds),
+        epochs=max((e.epochs for e in efforts if e.epochs is not None), default=base.epochs),
+    )  # fmt: skip
 
 
 def with_defaults(part: PartSpec, preset: str = "standard", hurry: float = 0.0) -> PartSpec:

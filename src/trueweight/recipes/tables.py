@@ -46,6 +46,8 @@ in 3 and rose in 5, most on breast_cancer: so it joins the blend where there is 
 # on small tables and better where the budget ends early.
 _ADAMW = {"type": "adamw", "learning_rate": 3e-3, "weight_decay": 3e-4}
 
+# Seconds are how long one may be asked to wait, and passes an upper bound for tables that are done sooner: choices, not
+# measurements. Early stopping begins the cooldown long before where more passes do not help.
 PRESETS: dict[str, Preset] = {
     "fast": Preset(("linear",), 30.0, 1, _MLP, _ADAMW, 1.0),
     "standard": Preset(("linear", "mlp"), 60.0, 40, _MLP, _ADAMW, 1.0),

@@ -115,7 +115,7 @@ class ModelSpec(Spec):
     """What is trained. Everything null: a blend chosen by the recipe."""
 
     preset: Literal["fast", "standard", "best"] = "standard"
-    """How much of the budget quality may cost: fast is the solved linear model alone."""
+    """How much time quality may cost. fast is the solved linear model alone, and with pictures a short network too."""
 
     encoder: EncoderPart | None = None
     """One model with this encoder, instead of the preset's blend."""

@@ -55,6 +55,10 @@ class MemberReport:
     """Looks at the validation rows on the way."""
     trials: tuple[Trial, ...] = ()
     """What its step plan was chosen from."""
+    kept: str = ""
+    """Which of the weights that validation rows judged are the best ones; empty where they were solved."""
+    optimizer: str = ""
+    """Who moved the weights; empty where they were solved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,4 +337,17 @@ def _report(place: int, name: str, result: FitResult, weights: Shares) -> Member
     events = tuple(f"{event.kind} at step {event.step}: {event.note}" for event in result.events)
     shares = {target: found[place] for target, found in weights.values.items()}
     trials = () if result.plan is None else result.plan.trials
-    return MemberReport(name, result.seconds, result.first_step, result.steps, shares, events, result.history, trials)
+    moved: Mapping[str, Sequence[str]] = result.facts.get("optimizer", {})
+    kept = f"{'averaged weights' if result.averaged else 'weights'} of step {result.best_step}" if moved else ""
+    return MemberReport(
+        name, result.seconds, result.first_step, result.steps, shares, events, result.history, trials, kept,
+        _moved(moved),
+    )  # fmt: skip
+
+
+def _moved(moved: Mapping[str, Sequence[str]]) -> str:
+    """In words: all weights by one, or the names of all but the most by each."""
+    if len(moved) < 2:
+        return "".join(moved)
+    *fewer, most = sorted(moved, key=lambda method: len(moved[method]))
+    return "; ".join([*(f"{method} {', '.join(moved[method])}" for method in fewer), f"{most} the others"])

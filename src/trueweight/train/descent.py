@@ -28,6 +28,7 @@ from trueweight.train.plan import Event, MemberPlan
 from trueweight.train.probe import decide_plan
 from trueweight.train.schedule import Cooldown, Schedule
 from trueweight.train.state import FitState, load_weights, shapes, within
+from trueweight.train.stepper import told
 from trueweight.train.stepping import Stepping, fewer_threads, optimizer_for, stepping
 from trueweight.train.watch import Stopwatch, Ticker
 
@@ -113,7 +114,7 @@ class Descent:
 
     def __init__(self, job: Job, plan: MemberPlan, watch: Stopwatch, taken: Stepping) -> None:
         self.job, self.plan, self.watch, self.taken = job, plan, watch, taken
-        self.state = FitState(job.network, optimizer_for(job.spec, job.network, plan), plan.steps)
+        self.state = FitState(job.network, optimizer_for(job.spec, job.network, plan, job.train), plan.steps)
         shape = job.spec.lr_schedule
         self.schedule = Schedule.of(plan.steps, warmup=shape.warmup, decay=shape.decay)
         self.guard = Guard()
@@ -369,6 +370,7 @@ class Descent:
         return FitResult(
             steps=result["steps"], best_step=step, best_score=score, averaged=averaged, history=tuple(self.history),
             stopped=result["stopped"], events=tuple(self.events), seconds=self.watch.seconds(), plan=self.plan,
+            facts={"optimizer": told(self.state.optimizer, self.job.network)},
         )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Fused", "Kernels", "adam_update", "sgd_update"]
+__all__ = ["METHOD", "Fused", "Kernels", "Update", "adam_update", "nadam_update", "sgd_update"]
 
 Update = Callable[[list[Tensor], list[Tensor], list[list[Tensor]], dict[str, Any]], None]
 """(weights, gradients, memory by slot, group): change weights and memory in place."""
@@ -23,6 +23,9 @@ Kernels = Mapping[str, Update]
 STEP = "step"
 """The slot that counts a weight's steps; all others have the weight's shape."""
 
+METHOD = "method"
+"""What a group says of who moves its weights."""
+
 
 class Fused:
     """An optimiser with ``torch.optim``'s interface and state names.
@@ -32,19 +35,22 @@ class Fused:
         learning_rate: Peak step size; becomes each group's ``lr``.
         slots: Names of what is remembered per weight.
         kernels: Change weights and memory; "fused" is used until :meth:`use`.
+        method: Its name, for the record.
     """
 
     def __init__(
-        self, groups: Sequence[dict[str, Any]], learning_rate: float, slots: Sequence[str], kernels: Kernels
-    ) -> None:
-        self.param_groups = [{**group, "params": list(group["params"]), "lr": learning_rate} for group in groups]
-        self._slots, self._kernels, self._update = tuple(slots), kernels, kernels["fused"]
+        self, groups: Sequence[dict[str, Any]], learning_rate: float, slots: Sequence[str], kernels: Kernels,
+        method: str,
+    ) -> None:  # fmt: skip
+        given = {"lr": learning_rate, METHOD: method}
+        self.param_groups = [{**group, "params": list(group["params"]), **given} for group in groups]
+        self._slots, self._update, self.kernels = tuple(slots), kernels["fused"], kernels
         # Memory by group, then slot, then weight: as the kernels want it.
         self._memory = [[_blank(slot, group["params"]) for slot in slots] for group in self.param_groups]
 
     def use(self, kernel: str) -> None:
         """Go on with another of the kernels."""
-        self._update = self._kernels[kernel]
+        self._update = self.kernels[kernel]
 
     @torch.no_grad()
     def step(self) -> None:
@@ -131,6 +137,66 @@ def adam_update(betas: tuple[float, float], eps: float, *, decoupled: bool) -> K
         torch._foreach_addcdiv_(weights, means, size, [-rate / (1 - betas[0] ** t) for t in taken])
 
     return {"fused": fused, "foreach": foreach}
+
+
+def nadam_update(betas: tuple[float, float], eps: float, momentum_decay: float) -> Kernels:
+    """NAdam with decoupled decay. Slots: step, exp_avg, exp_avg_sq.
+
+    Its numerator c1 g + c2 m is, but for a factor, a running mean of another length: with b = c2 b1 / (c1 + c2) it
+    is (c1 + c2) times (1 - b) g + b m, m being the mean of the step before. So AdamW's kernel takes the step, with b
+    for b1, and with factor and bias correction in the rate; what it leaves as its mean lies on the line from g to the
+    new m, and is moved there. That is two calls for all weights, where torch's own takes a dozen for each.
+    """
+    b1, b2 = betas
+
+    def fused(
+        weights: list[Tensor], gradients: list[Tensor], memory: list[list[Tensor]], group: dict[str, Any]
+    ) -> None:
+        torch._foreach_add_(memory[0], 1)
+        # Weights that had no gradient now and then have taken fewer steps.
+        taken = torch.stack(memory[0]).tolist()
+        for step in set(taken):
+            here = [place for place, count in enumerate(taken) if count == step]
+            columns = (weights, gradients, *memory)
+            w, g, steps, means, squares = ([tensors[place] for place in here] for tensors in columns)
+            now, following = nadam_factors(int(step), b1, momentum_decay)
+            b = following * b1 / (now + following)
+            peak = group["lr"] * (now + following) * (1 - b**step)
+            decay = group["weight_decay"] * group["lr"] / peak if peak else 0.0
+            torch._fused_adamw_(
+                w, g, means, squares, [], steps, lr=peak, beta1=b, beta2=b2, weight_decay=decay, eps=eps,
+                amsgrad=False, maximize=False,
+            )  # fmt: skip
+            if b:  # without, the mean is the gradient, and there already
+                torch._foreach_lerp_(means, g, 1 - b1 / b)
+
+    return {"fused": fused}
+
+
+def nadam_factors(step: int, b1: float, momentum_decay: float) -> tuple[float, float]:
+    """Factors of the gradient and of the new running mean in the numerator of a step, counted from 1.
+
+    mu(t) = b1 * (1 - 0.5 * 0.96**(t * momentum_decay))         P(t) = mu(1) * ... * mu(t)
+    (1 - mu(t)) / (1 - P(t)),    mu(t + 1) / (1 - P(t + 1))
+    """
+    product = _mu_product(step, b1, momentum_decay)
+    here, following = _mu(step, b1, momentum_decay), _mu(step + 1, b1, momentum_decay)
+    return (1 - here) / (1 - product), following / (1 - product * following)
+
+
+def _mu(step: int, b1: float, momentum_decay: float) -> float:
+    return b1 * (1 - 0.5 * float(0.96 ** (step * momentum_decay)))
+
+
+_PRODUCTS: dict[tuple[float, float], list[float]] = {}
+"""P(0), P(1), … as far as they were asked for: they depend on nothing but the part's options."""
+
+
+def _mu_product(step: int, b1: float, momentum_decay: float) -> float:
+    known = _PRODUCTS.setdefault((b1, momentum_decay), [1.0])
+    while len(known) <= step:
+        known.append(known[-1] * _mu(len(known), b1, momentum_decay))
+    return known[step]
 
 
 def sgd_update(momentum: float, *, nesterov: bool) -> Kernels:

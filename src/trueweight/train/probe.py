@@ -9,6 +9,7 @@ from trueweight.data.feed import Feed, padding_share
 from trueweight.errors import TrainError
 from trueweight.nn.resizing import sized_steps, tell
 from trueweight.recipes.images import IMAGE
+from trueweight.recipes.scaling import batch_size_for
 from trueweight.spec.run import TrainSpec
 from trueweight.spec.units import describe_bytes
 from trueweight.train.job import Job
@@ -19,9 +20,7 @@ from trueweight.train.plan import MemberPlan
 from trueweight.train.step_plan import Runner, choose, seconds_to_look
 from trueweight.train.watch import Stopwatch
 
-__all__ = [
-    "asked_batch", "batch_size_for", "choose_device", "decide_plan", "hurried", "little_padded", "looks_for", "usual",
-]  # fmt: skip
+__all__ = ["asked_batch", "choose_device", "decide_plan", "hurried", "little_padded", "looks_for", "usual"]
 
 _LOG = logging.getLogger("trueweight.train")
 
@@ -41,8 +40,6 @@ _LOOK_SHARE = 0.25
 _SPARING = (2, 0.1)
 """Fewest looks, and the share as above, of networks that read pictures: a short run of them is better at its
 end than anywhere before, and each look takes the time of many steps from it."""
-_BATCHES = ((1_000, 32), (6_400, 128), (108_000, 256), (500_000, 512))
-_LARGEST_BATCH = 1024
 _HURRIED_BATCH = 128
 """Most rows of a step where there is little time for each picture: more steps are worth more. On cifar10, after 8
 seconds of one core, accuracy was 0.605 with 128 and 0.579 with 256."""
@@ -51,16 +48,6 @@ _TRAINING = 0.8
 _LEAST_BATCH = 4
 _PADDING = 0.05
 """Share of steps that may be padding."""
-
-
-def batch_size_for(rows: int) -> int:
-    """Rows per step for a table of ``rows`` training rows.
-
-    Source: the idea of AutoGluon's table for RealMLP and TabM (32 rows up to 2.8K, … 1024 above 108K), but no
-    fewer than 128 from 1,000 rows on, because on a CPU smaller steps cost nearly as much time each, and no more than
-    256 up to 108K: within one budget, more steps were better on the calibration list.
-    """
-    return next((size for limit, size in _BATCHES if rows < limit), _LARGEST_BATCH)
 
 
 def choose_device(asked: str) -> torch.device:

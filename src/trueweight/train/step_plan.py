@@ -132,7 +132,7 @@ class Runner:
         self.network = copy.deepcopy(job.network).to(device).train()
         self._stack = ExitStack()
         taken = self._stack.enter_context(stepping(self.network, plan, job.backward))
-        optimizer = optimizer_for(job.spec, self.network, plan)
+        optimizer = optimizer_for(job.spec, self.network, plan, job.train)
         peaks = [group["lr"] for group in optimizer.param_groups]
         rules: list[GradientRule] = [clip_to(job.spec.max_grad_norm)] if job.spec.max_grad_norm else []
         self._steps = train_steps(
@@ -224,7 +224,8 @@ def candidates(job: Job, plain: MemberPlan) -> Iterator[Candidate]:
 
 def _why_no_foreach(job: Job, plain: MemberPlan) -> str:
     built = optimizer_for(job.spec, job.network, plain)
-    return "" if isinstance(built, Fused) else "this optimiser has one way to go through the weights"
+    several = isinstance(built, Fused) and "foreach" in built.kernels
+    return "" if several else "this optimiser has one way to go through the weights"
 
 
 def _why_not_compiled(job: Job, plain: MemberPlan) -> str:

@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from trueweight.data.batch import Batch
+from trueweight.data.feed import Feed
 from trueweight.errors import TrainError
 from trueweight.files import cache_dir, private_dir
 from trueweight.spec.run import TrainSpec
@@ -20,6 +21,7 @@ from trueweight.train.fused import Fused
 from trueweight.train.job import OptimizerPart
 from trueweight.train.loop import Backward, Optimizer
 from trueweight.train.plan import MemberPlan
+from trueweight.train.seen import rows_seen
 
 __all__ = ["Stepping", "fewer_threads", "optimizer_for", "stepping"]
 
@@ -144,18 +146,29 @@ def compiled(network: nn.Module) -> nn.Module:
     return compile_it(network, dynamic=False, options={"fallback_random": True})
 
 
-def optimizer_for(spec: TrainSpec, network: nn.Module, plan: MemberPlan) -> Optimizer:
-    """The optimiser that the spec asks for, with the plan's kernel and its factor on the learning rates.
+def optimizer_for(spec: TrainSpec, network: nn.Module, plan: MemberPlan, train: Feed | None = None) -> Optimizer:
+    """The optimiser that the spec asks for, with the plan's kernel and its factor on the learning rates. The same plan
+    gives the same one: no clock is read.
+
+    Args:
+        spec: Its optimiser.
+        network: On the plan's device.
+        plan: What to follow.
+        train: Rows that train, for optimisers that weigh what they cost each layer.
 
     Raises:
         TrainError: The plan is of another optimiser.
     """
-    optimizer = cast(OptimizerPart, spec.optimizer).build(network, steps=plan.steps)
+    part = cast(OptimizerPart, spec.optimizer)
+    seen = None
+    if part.weighs and train is not None:
+        seen = rows_seen(network, train, plan.batch_size, torch.device(plan.device))
+    optimizer = part.build(network, steps=plan.steps, seen=seen)
     if plan.rate != 1.0:
         for group in optimizer.param_groups:
             group["lr"] *= plan.rate
     if plan.optimizer != "fused":
-        if not isinstance(optimizer, Fused):
+        if not isinstance(optimizer, Fused) or plan.optimizer not in optimizer.kernels:
             problem = f"the plan of {plan.name} asks for {plan.optimizer}, which this optimiser has no choice of"
             raise TrainError(problem, where="plan.members", hint="give a plan of this very spec")
         optimizer.use(plan.optimizer)
