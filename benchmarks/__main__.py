@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 def main() -> None:
     """Run the benchmark that is named, handing the other arguments on."""
     parts = ("__init__", "__main__", "lists", "peers", "rivals", "faults", "faults_kinds", "worlds")
+    parts += ("throughput_nets", "throughput_keras", "throughput_rivals")
     names = sorted(p.stem for p in HERE.glob("*.py") if p.stem not in parts)
     if len(sys.argv) < 2 or sys.argv[1] not in names:
         sys.exit(f"name one of these with NAME=: {', '.join(names)}")

@@ -53,6 +53,7 @@ class Network(nn.Module):
         self.heads = nn.ModuleDict({f"t{i}": module for i, module in enumerate(heads.values())})
         self.loss_weights = {name: (loss_weights or {}).get(name, 1.0) for name in heads}
         self.augments = nn.ModuleDict()
+        self.augmented = False
 
     @property
     def form(self) -> Form:
@@ -84,6 +85,7 @@ class Network(nn.Module):
                 self._refuse_mixing(parts)
                 layout = fields[name].layout()
                 self.augments[f"f{i}"] = nn.Sequential(*(cast(Any, part).build(layout) for part in parts))
+                self.augmented = True
 
     def encode(self, batch: Batch) -> Encoding:
         """The fused encoding of a batch."""
@@ -116,16 +118,20 @@ class Network(nn.Module):
             rng: For heads that draw.
             share: Of each target, where the batch is a piece of a larger one; see ``train.accumulate``.
         """
-        batch, mix = self._changed(batch) if self.training else (batch, None)
-        z, losses = self.encode(batch), []
-        for name in self.targets:
-            loss = partial(self.head(name).loss, z, rng=rng)
-            y, weight_R = batch.targets[name], batch.weight_B
+        batch, mix = self._changed(batch) if self.training and self.augmented else (batch, None)
+        z, weight_R = self.encode(batch), batch.weight_B
+        total: Tensor | None = None
+        for name, head in zip(self.targets, self.heads.children(), strict=True):
+            y = batch.targets[name]
+            loss = partial(cast(Head, head).loss, z, rng=rng)
             mean = loss(y, weight_R) if mix is None else mix.loss(loss, y, weight_R)
-            losses.append(self.loss_weights[name] * mean)
-        if share is not None:
-            losses = [loss * share[name] for name, loss in zip(self.targets, losses, strict=True)]
-        return torch.stack(losses).sum()
+            if (factor := self.loss_weights[name]) != 1:
+                mean = mean * factor
+            if share is not None:
+                mean = mean * share[name]
+            total = mean if total is None else total + mean
+        assert total is not None  # a network has targets
+        return total
 
     def answer(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors]) -> Mapping[str, Tensors]:
         """Every head's outputs, by target. ``noise`` is from :meth:`noise`."""

@@ -79,5 +79,5 @@ class Muon(PartSpec):
         if rest:
             rate = _AUTO_OTHERS if self.other_learning_rate == "auto" else self.other_learning_rate
             update = adam_update(self.betas, 1e-8, decoupled=True)
-            parts.append(Fused(rest, rate, ("step", "exp_avg", "exp_avg_sq"), update))
+            parts.append(Fused(rest, rate, ("step", "exp_avg", "exp_avg_sq"), update, decoupled=True))
         return Several(*parts)
