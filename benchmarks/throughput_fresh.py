@@ -1,6 +1,6 @@
 """Our loop beside other frameworks at their defaults: each measured in a fresh process, in turn, round after round.
 
-    make bench NAME=throughput_fresh ARGS="--python .venv-rivals/bin/python --rounds 2"
+    python -m benchmarks throughput_fresh --python .venv-rivals/bin/python --rounds 2
 
 A round starts one process for each network and system: ours, the hand-written loop (whose memory is noted beside ours),
 and the wrappers; every other round goes backwards. Results are kept after each process. A round that was cut off is
@@ -49,10 +49,18 @@ def _here(network: str, seconds: float) -> dict[str, Any]:
     ours = Ours.of(race, race.frame(np.random.default_rng(0)))
     size = race.by_hand.batch_size
     leaf = ours.leaf()
-    steps = max(16, int(seconds / ours.seconds(leaf, size, 16)))
-    times = [ours.seconds(ours.leaf(), size, steps) for _ in range(2)]
+
+    def whole(steps: int) -> float:
+        return ours.seconds(ours.leaf(), size, steps) * steps
+
+    whole(16)  # warms up
+    # What a fit does once is not counted, as it is not for the others: the difference of a long and a short one.
+    steps = max(16, int(seconds / max((whole(32) - whole(16)) / 16, 1e-6)))
+    short, long = whole(steps), whole(3 * steps)
+    if long <= short:
+        sys.exit("other programs disturbed the measurement: three times the steps took no longer")
     return {
-        "us": median(times) * 1e6, "steps": 2 * steps, "weights": weights_of(leaf.network),
+        "us": (long - short) / (2 * steps) * 1e6, "steps": 2 * steps, "weights": weights_of(leaf.network),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "versions": {"torch": version("torch"), "threads": str(torch.get_num_threads())},
     }  # fmt: skip
@@ -84,8 +92,8 @@ def measured(system: str, network: str, python: str, seconds: float) -> dict[str
 
 
 def missing(kept: Sequence[Mapping[str, Any]], rounds: int) -> Iterator[tuple[int, str, str]]:
-    """(round, network, system) that are not there yet, in order."""
-    there = {(entry["round"], entry["network"], entry["system"]) for entry in kept}
+    """(round, network, system) that are not there yet, or failed, in order."""
+    there = {(e["round"], e["network"], e["system"]) for e in kept if "failed" not in e}
     for number in range(rounds):
         for network in NETWORKS:
             for system in SYSTEMS[:: 1 if number % 2 == 0 else -1]:
@@ -109,12 +117,12 @@ def typical(kept: Sequence[Mapping[str, Any]], network: str, system: str, key: s
 HEAD = """
 ## Beside other frameworks
 
-Measured {date} on {machine}, {rounds} rounds, commit {commit}. Each system trains in a fresh process; a round starts
-all of them once for each network, every other round backwards. The torch wrappers train the hand-written network itself
-as their documentation trains tensors in memory, everything at its default (a `DataLoader` over a `TensorDataset`,
-progress bars, logs, checkpoints); nobody validates. Keras trains the same architecture in its own layers. The table has
-microseconds a step, and in brackets the time over ours: above 1 ours is faster. Behind it the lowest and the highest
-round. Start, compilation and each wrapper's first epoch are not counted. {versions}.
+Measured {date} on {machine}, rounds: {rounds}, commit {commit}. Each system trains in a fresh process; a round
+starts all of them once for each network, every other round backwards. The torch wrappers train the hand-written
+network itself as their documentation trains tensors in memory, everything at its default (a `DataLoader` over a
+`TensorDataset`, progress bars, logs, checkpoints); nobody validates. Keras trains the same architecture in its own
+layers. The table has microseconds a step, and in brackets the time over ours: above 1 ours is faster. Behind it the
+lowest and the highest round. Start, compilation and each wrapper's first epoch are not counted. {versions}.
 
 """
 
@@ -184,7 +192,8 @@ def main() -> None:
         entry = {"round": number, "network": network, "system": system, **found}
         entry |= {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), "commit": _commit()}
         sys.stderr.write(f"{entry}\n")
-        kept.append(entry)
+        place = (number, network, system)
+        kept = [e for e in kept if (e["round"], e["network"], e["system"]) != place] + [entry]
         write_atomic(RESULTS, (json.dumps(kept, indent=1) + "\n").encode())
     from benchmarks.throughput import write_page
 
