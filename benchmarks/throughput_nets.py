@@ -137,12 +137,16 @@ def _pixels(channels: int, side: int) -> Callable[[int], Rows]:
     return lambda n: Rows(torch.randint(0, 256, (n, channels, side, side), dtype=torch.uint8), _labels(n, 10))
 
 
+def _texts(n: int) -> Rows:
+    return Rows(torch.randint(1, 284, (n, 64)), _labels(n, 4))
+
+
 NETS = {
     "mlp": ByHand(ByHandMlp, 128, lambda n: Rows(torch.randn(n, 16), torch.randn(n, 1), functional.mse_loss)),
     "lenet": ByHand(ByHandLeNet, 64, _pixels(1, 28)),
     "cnn": ByHand(ByHandCnn, 128, _pixels(3, 32), channels_last=True),
     "lstm": ByHand(ByHandLstm, 64, lambda n: Rows(torch.randn(n, 40, 1), _labels(n, 4))),
-    "transformer": ByHand(ByHandTransformer, 32, lambda n: Rows(torch.randint(1, 284, (n, 64)), _labels(n, 4))),
+    "transformer": ByHand(lambda: ByHandTransformer(284), 32, _texts),
 }
 
 
