@@ -176,6 +176,12 @@ class TestEncoder:
         whole = encoder(x).tokens_BLD[: 2 * encoder.form.members]
         torch.testing.assert_close(encoder(few).tokens_BLD, whole)
 
+    def test_lengths_may_be_left_out_where_all_rows_are_equally_long(self, name, options, layout):
+        encoder, x = make(name, options, layout), arrays(LAYOUTS[layout], 5)
+        whole = {key: torch.full_like(t, 12) if key.endswith(".length") else t for key, t in x.items()}
+        short = {key: t for key, t in x.items() if not key.endswith(".length")}
+        torch.testing.assert_close(encoder(short).tokens_BLD, encoder(whole).tokens_BLD, rtol=1e-4, atol=1e-5)
+
     def test_no_rows_are_no_problem(self, name, options, layout):
         encoder = make(name, options, layout)
         z = encoder(arrays(LAYOUTS[layout], 0))

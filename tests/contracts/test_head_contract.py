@@ -148,6 +148,17 @@ def test_loss_is_the_weighted_mean_over_rows(case: Case):
     torch.testing.assert_close(case.loss(), each.mean())
 
 
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+def test_present_may_be_left_out_where_all_rows_are_there(case: Case, weighted: bool):
+    weight = torch.rand(ROWS, generator=torch.Generator().manual_seed(3)) if weighted else None
+    case.y["present"] = torch.ones(ROWS, dtype=torch.bool)
+    expected = case.loss(weight=weight)
+    del case.y["present"]
+    torch.testing.assert_close(case.loss(weight=weight), expected)
+    nobody = case.loss(slice(0, 0), None if weight is None else weight[:0])
+    assert nobody.item() == 0
+
+
 def test_the_loss_of_mixed_rows_is_the_mixture_of_the_rows_losses(case: Case):
     """Row by row: each row's loss against its own label and against its partner's."""
     if not case.head.row_wise:

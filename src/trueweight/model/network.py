@@ -54,6 +54,7 @@ class Network(nn.Module):
         self.heads = nn.ModuleDict({f"t{i}": module for i, module in enumerate(heads.values())})
         self.loss_weights = {name: (loss_weights or {}).get(name, 1.0) for name in heads}
         self.augments = nn.ModuleDict()
+        self.augmented = False
 
     @property
     def form(self) -> Form:
@@ -85,6 +86,7 @@ class Network(nn.Module):
                 self._refuse_mixing(parts)
                 layout = fields[name].layout()
                 self.augments[f"f{i}"] = nn.Sequential(*(cast(Any, part).build(layout) for part in parts))
+                self.augmented = True
 
     def resize_with(self, chosen: Mapping[str, tuple[float, float]], fields: Mapping[str, Field]) -> None:
         """Begin with smaller pictures, behind all other changes; see ``nn.resizing``.
@@ -109,6 +111,7 @@ class Network(nn.Module):
                 )  # fmt: skip
             before = [self.augments[place]] if place in self.augments else []
             self.augments[place] = nn.Sequential(*before, Resized(grid, initial, until))
+            self.augmented = True
 
     def encode(self, batch: Batch) -> Encoding:
         """The fused encoding of a batch."""
@@ -141,7 +144,7 @@ class Network(nn.Module):
             rng: For heads that draw.
             share: Of each target, where the batch is a piece of a larger one; see ``train.accumulate``.
         """
-        batch, mix = self._changed(batch) if self.training else (batch, None)
+        batch, mix = self._changed(batch) if self.training and self.augmented else (batch, None)
         z = self.encode(batch)
         kind = z.tokens_BLD.device.type
         if not torch.is_autocast_enabled(kind):
@@ -150,15 +153,19 @@ class Network(nn.Module):
             return self._loss(replace(z, tokens_BLD=z.tokens_BLD.float()), batch, mix, rng, share)
 
     def _loss(self, z: Encoding, batch: Batch, mix: Mix | None, rng: Generator, share: Tensors | None) -> Tensor:
-        losses = []
-        for name in self.targets:
-            loss = partial(self.head(name).loss, z, rng=rng)
-            y, weight_R = batch.targets[name], batch.weight_B
+        weight_R = batch.weight_B
+        total: Tensor | None = None
+        for name, head in zip(self.targets, self.heads.children(), strict=True):
+            y = batch.targets[name]
+            loss = partial(cast(Head, head).loss, z, rng=rng)
             mean = loss(y, weight_R) if mix is None else mix.loss(loss, y, weight_R)
-            losses.append(self.loss_weights[name] * mean)
-        if share is not None:
-            losses = [loss * share[name] for name, loss in zip(self.targets, losses, strict=True)]
-        return torch.stack(losses).sum()
+            if (factor := self.loss_weights[name]) != 1:
+                mean = mean * factor
+            if share is not None:
+                mean = mean * share[name]
+            total = mean if total is None else total + mean
+        assert total is not None  # a network has targets
+        return total
 
     def answer(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors]) -> Mapping[str, Tensors]:
         """Every head's outputs, by target. ``noise`` is from :meth:`noise`."""

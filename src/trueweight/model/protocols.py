@@ -55,7 +55,8 @@ class Fusion(Protocol):
 
 
 class Head(Protocol):
-    """Owns its loss and its answer. ``y`` are the target's tensors, ``present`` (R,) bool among them."""
+    """Owns its loss and its answer. ``y`` are the target's tensors, among them ``present`` (R,) bool unless all rows
+    have the target."""
 
     row_wise: bool
     """False for in-batch losses: private training refuses them."""

@@ -19,7 +19,7 @@ from trueweight.nn.boosted import Goal, hand_on
 from trueweight.nn.design import Again, Design, Enough
 from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.nn.logistic import logistic_path
-from trueweight.nn.losses import binary_loss, category_loss, mean_over_rows, regression_loss
+from trueweight.nn.losses import binary_loss, category_loss, mean_over_rows, regression_loss, regression_mean
 from trueweight.nn.members import MemberLinear
 from trueweight.nn.path import keep_best
 from trueweight.nn.pooling import pooled
@@ -51,8 +51,11 @@ class Values(nn.Module):
 
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:  # noqa: ARG002
         """See ``model.protocols.Head``."""
-        loss_RK = regression_loss(self.linear(pooled(z)), y["value"], self.loss_name, self.huber_delta)
-        return mean_over_rows(loss_RK, y["present"], weight_R)
+        z_RKD, present_R = self.linear(pooled(z)), y.get("present")
+        if present_R is None and weight_R is None and z_RKD.shape[0]:
+            return regression_mean(z_RKD, y["value"], self.loss_name, self.huber_delta)
+        loss_RK = regression_loss(z_RKD, y["value"], self.loss_name, self.huber_delta)
+        return mean_over_rows(loss_RK, present_R, weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:  # noqa: ARG002
         """None is needed."""
@@ -116,7 +119,7 @@ class OneOfTwo(nn.Module):
         loss_RK = binary_loss(z_RK1, hot_R1, gamma=self.gamma, label_smoothing=self.label_smoothing).squeeze(2)
         if self.weighted:
             loss_RK = loss_RK * self.weight_2[y["index"]].unsqueeze(1)
-        return mean_over_rows(loss_RK, y["present"], weight_R)
+        return mean_over_rows(loss_RK, y.get("present"), weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:  # noqa: ARG002
         """None is needed."""
@@ -190,7 +193,7 @@ class OneOfMany(nn.Module):
         loss_RK = category_loss(z_RKC, y["index"], gamma=self.gamma, label_smoothing=self.label_smoothing)
         if self.weighted:
             loss_RK = loss_RK * self.weight_C[y["index"]].unsqueeze(1)
-        return mean_over_rows(loss_RK, y["present"], weight_R)
+        return mean_over_rows(loss_RK, y.get("present"), weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:  # noqa: ARG002
         """None is needed."""
@@ -257,7 +260,7 @@ class AnyOfMany(nn.Module):
         """See ``model.protocols.Head``; averaged over labels."""
         z_RKC = self.linear(pooled(z))
         loss_RKC = binary_loss(z_RKC, y["hot"], gamma=self.gamma, label_smoothing=self.label_smoothing)
-        return mean_over_rows(loss_RKC.mean(2), y["present"], weight_R)
+        return mean_over_rows(loss_RKC.mean(2), y.get("present"), weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:  # noqa: ARG002
         """None is needed."""

@@ -59,7 +59,7 @@ class ValueWithQuantiles(nn.Module):
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:
         """See ``model.protocols.Head``."""
         loss_RK = pinball_loss(self.quantiles(pooled(z)), y["value"][:, 0], self.share_T)
-        return self.value.loss(z, y, weight_R, rng) + mean_over_rows(loss_RK, y["present"], weight_R)
+        return self.value.loss(z, y, weight_R, rng) + mean_over_rows(loss_RK, y.get("present"), weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:  # noqa: ARG002
         """None is needed."""

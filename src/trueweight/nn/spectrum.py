@@ -77,7 +77,9 @@ class SpectrumCnn(nn.Module):
     def forward(self, x: Tensors) -> Encoding:
         """Convolve."""
         frame_BTF = x["frame"].to(self.mean_F.dtype)
-        mask_BT = real_mask(x["frame.length"], frame_BTF.shape[1])
+        mask_BT = real_mask(x.get("frame.length"), frame_BTF.shape[1])
+        if mask_BT is None:  # all rows are of one length
+            mask_BT = torch.ones(frame_BTF.shape[:2], dtype=torch.bool, device=frame_BTF.device)
         y_BCTF = ((frame_BTF - self.mean_F) / self.std_F * mask_BT.unsqueeze(2)).unsqueeze(1)
         for place, layer in enumerate(self.layers):
             y_BCTF, mask_BT = layer(y_BCTF, mask_BT)

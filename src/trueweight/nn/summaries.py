@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from trueweight.nn.encoding import Tensors
+from trueweight.nn.encoding import Tensors, lengths_of
 
 __all__ = ["FrameSummary", "PixelSummary", "WeightedBag"]
 
@@ -76,7 +76,7 @@ class FrameSummary(nn.Module):
 
     def forward(self, x: Tensors) -> Tensor:
         """Average over time."""
-        frame_BTC, length_B = x["frame"], x["frame.length"]
+        frame_BTC, length_B = x["frame"], lengths_of(x, "frame")
         place_T = torch.arange(frame_BTC.shape[1], device=frame_BTC.device)
         real_BT1 = (place_T < length_B.unsqueeze(1)).unsqueeze(2).to(self.mean_C.dtype)
         value_BTC = (frame_BTC.to(self.mean_C.dtype) - self.mean_C) / self.std_C * real_BT1

@@ -89,7 +89,7 @@ class TableEmbedding(nn.Module):
             parts.append(self.one_hot(x["code"]))
         if self.embedding is not None:
             parts.append(self.embedding(x["code"]))
-        return torch.cat(parts, dim=1)
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 class PerceptronEncoder(nn.Module):
@@ -111,7 +111,8 @@ class PerceptronEncoder(nn.Module):
 
     def forward(self, x: Tensors) -> Encoding:
         """Encode."""
-        tokens_BD = self.trunk(self.adapter(self.embedding(x)))
+        x_BD = self.embedding(x)
+        tokens_BD = self.trunk(self.adapter(x_BD) if self.form.members > 1 else x_BD)
         return Encoding(tokens_BD.unsqueeze(1), members=self.form.members)
 
 

@@ -5,7 +5,6 @@ Shape suffixes in this file:
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,20 +50,20 @@ def muon_update(momentum: float, *, nesterov: bool, iterations: int) -> Kernels:
     """Muon; slot ``MOMENTUM``. Weights of more than two axes are matrices of their first axis by all others."""
 
     def fused(
-        weights: list[Tensor], gradients: list[Tensor], memory: list[list[Tensor]], group: dict[str, Any]
+        weights: list[Tensor], gradients: list[Tensor], memory: list[list[Tensor]], rate: float, decay: float
     ) -> None:
         (running,) = memory
         torch._foreach_lerp_(running, gradients, 1 - momentum)
         pushes = torch._foreach_lerp(gradients, running, momentum) if nesterov else running
-        if group["weight_decay"]:
-            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        if decay:
+            torch._foreach_mul_(weights, 1 - rate * decay)
         for places in _alike(weights):
             stack_SOI = torch.stack([pushes[place].flatten(1) for place in places])
             rows, columns = stack_SOI.shape[1:]
             steps = orthogonal(stack_SOI, iterations).unbind()
             moved = [weights[place] for place in places]
             shaped = [step.view(weight.shape) for step, weight in zip(steps, moved, strict=True)]
-            torch._foreach_add_(moved, shaped, alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)
+            torch._foreach_add_(moved, shaped, alpha=-rate * max(1.0, rows / columns) ** 0.5)
 
     return {"fused": fused}
 

@@ -67,4 +67,4 @@ class NadamW(PartSpec):
         rate = self.auto["learning_rate"] if self.learning_rate == "auto" else self.learning_rate
         groups = decay_groups(network, self.weight_decay)
         update = nadam_update(self.betas, self.eps, self.momentum_decay)
-        return Fused(groups, rate, ("step", "exp_avg", "exp_avg_sq"), update, self.type)
+        return Fused(groups, rate, ("step", "exp_avg", "exp_avg_sq"), update, self.type, decoupled=True)
