@@ -38,7 +38,7 @@ from trueweight.spec.load import dump_resolved, dump_spec
 from trueweight.spec.run import RunSpec
 from trueweight.train.build import Fitted, MemberReport, fit
 from trueweight.train.job import FitterPart
-from trueweight.train.plan import MemberPlan, Plan, record_member
+from trueweight.train.plan import Climb, MemberPlan, Plan, record_member
 from trueweight.train.prepare import Prepared, prepare
 from trueweight.train.runs import Run, open_run
 from trueweight.train.start import networks_in
@@ -129,7 +129,9 @@ def _older(request: Request) -> Bundle | None:
 def _require_members(plan: Plan, spec: RunSpec, where: str) -> None:
     """Refuse a plan that says nothing about a member: a clock would have to decide."""
     for member in spec.model.members or []:
-        if not cast(FitterPart, member.fitter).solving and plan.member(member.name) is None:
+        climb = plan.climb(member.name)
+        left_out = climb is not None and not climb.begun
+        if not cast(FitterPart, member.fitter).solving and not left_out and plan.member(member.name) is None:
             planned = ", ".join(repr(known.name) for known in plan.members) or "nothing"
             raise SpecError(
                 f"the plan says nothing about the member {member.name!r}",
@@ -200,6 +202,7 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
             for number, text in enumerate(member.events, 1)
         ]
         entries += _learning(start, member)
+    entries += [_climb_entry(number, climb) for number, climb in enumerate(fitted.climbs, 1)]
     entries += [
         reading(f"fit/start/{number}", "weights taken over", str(copied), None)
         for number, copied in enumerate(fitted.started, 1)
@@ -209,6 +212,14 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
             reading("fit/partial", "partial", "stopped before its end: the best weights so far are kept", None)
         )
     return entries
+
+
+def _climb_entry(number: int, climb: Climb) -> Entry:
+    """What became of a member that climbs: not begun, begun and left out, or kept."""
+    place, metric = f"fit/climb/{number}", f"climb to {climb.name}"
+    if climb.begun:
+        return reading(place, metric, f"{'kept' if climb.kept else 'left out'}: {climb.why}", None)
+    return Entry(id=place, axis="fit", metric=metric, status="not_run", reason=climb.why, produced_at=now())
 
 
 def _learning(start: str, member: MemberReport) -> list[Entry]:

@@ -45,6 +45,9 @@ class Form:
     members: int = 1
     size: tuple[int, ...] = ()
     """The grid, where it is the same for all rows; () where rows differ."""
+    sparse: bool = False
+    """Whether nearly all numbers are zeros, and who makes them can tell the others alone: its method ``entries``, from
+    the same arguments, gives ``nn.entries.Entries``."""
 
 
 _NAMES = ("tokens_BLD", "mask_BL", "finer")

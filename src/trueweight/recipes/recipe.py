@@ -19,6 +19,13 @@ class SenseRecipe:
     augment: Sequence[Raw] = ()
     presets: Mapping[str, Sequence[Raw]] = field(default_factory=dict)
     """Encoders of the presets that take another one."""
+    climbs: bool = False
+    """Whether solved models are so good on such columns that a network is begun and kept only where it promises
+    something: see ``model.members.climbs``."""
+    further: Mapping[str, Sequence[Raw]] = field(default_factory=dict)
+    """By preset: encoders that further members climb to, one after the other."""
+    options: Mapping[str, Raw] = field(default_factory=dict)
+    """By preset: options of the column that are left open, and that what it climbs to needs."""
     rows_seen: int | None = None
     """Training examples, repeats included, after which a network has learnt what it will from such columns; None: it
     learns as long as the budget lasts."""

@@ -1,10 +1,11 @@
 """Fills every field that the user left to us. The result is what ``resolved.yaml`` holds."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from trueweight.errors import SpecError
 from trueweight.recipes.facts import Facts
-from trueweight.recipes.senses import passes, require_fitting
+from trueweight.recipes.senses import SENSES, encoder_part, passes, require_fitting
 from trueweight.recipes.tables import METRICS, PRESETS, ROWS_PER_SECOND, Preset
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
@@ -45,7 +46,7 @@ def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
     require_fitting(spec.features, facts.features)
     preset = PRESETS[spec.model.preset]
     train = _train(spec.train, preset, passes(facts.features.values(), facts.rows, preset.epochs))
-    model = _model(spec.model, preset, facts, train.budget.time or preset.seconds)
+    model = _model(spec, preset, facts, train.budget.time or preset.seconds)
     return spec.model_copy(
         update={
             "split": _split(spec.split, facts),
@@ -127,7 +128,8 @@ def _networks(preset: Preset, facts: Facts, seconds: float) -> int:
     return max(1, min(most, int(affordable)))
 
 
-def _model(model: ModelSpec, preset: Preset, facts: Facts, seconds: float) -> ModelSpec:
+def _model(spec: RunSpec, preset: Preset, facts: Facts, seconds: float) -> ModelSpec:
+    model = spec.model
     if model.members is not None:
         return model
     if model.encoder is not None:
@@ -135,15 +137,38 @@ def _model(model: ModelSpec, preset: Preset, facts: Facts, seconds: float) -> Mo
         return _spelled_out(model, [_member(model.encoder.type, model.encoder, fitter, model.fusion)])
     single = model.fusion is not None and model.fusion.type == "transformer"  # it joins tokens of single networks
     encoder = preset.encoder | {"members": 1 if single else _networks(preset, facts, seconds)}
-    built = {"linear": linear_member(), "mlp": _member("mlp", encoder, "gradient", model.fusion)}
-    members = [built[name] for name in preset.members]
+    mlp = _member("mlp", encoder, "gradient", model.fusion).model_copy(update={"climbs": _climbs(facts)})
+    members = [{"linear": linear_member(), "mlp": mlp}[name] for name in preset.members]
     series = sum(kind == "timeseries" for kind in facts.features.values())
     if series and facts.rows * series <= ROCKET_ROWS:
         # Where there is nothing but series, the rocket sees all that the linear model sees, and few validation rows
         # could prefer the lesser one by chance. The linear model stays as the baseline.
         first = 0 if series == len(facts.features) else 1
         members[first:1] = [rocket_member()]
-    return _spelled_out(model, members)
+    return _spelled_out(model, [*members, *(_further(spec, facts, mlp) if mlp in members else ())])
+
+
+def _climbs(facts: Facts) -> bool:
+    """Whether networks have to show that they are worth their time: where they read texts or series, and no senses in
+    which solved models are weak."""
+    sensed = {kind for kind in facts.features.values() if kind in SENSES}
+    return bool(sensed) and all(SENSES[kind].climbs for kind in sensed)
+
+
+def _further(spec: RunSpec, facts: Facts, mlp: MemberSpec) -> Iterator[MemberSpec]:
+    """Members like the ``mlp`` that read columns, whose encoders are left to us, with other ones."""
+    if not mlp.climbs:
+        return
+    for kind, sense in SENSES.items():
+        names = [name for name, found in facts.features.items() if found == kind and _left_open(spec, name)]
+        for raw in sense.further.get(spec.model.preset, ()) if names else ():
+            part = encoder_part(raw)
+            yield mlp.model_copy(update={"name": part.type, "encoders": dict.fromkeys(names, part)})
+
+
+def _left_open(spec: RunSpec, name: str) -> bool:
+    asked = spec.features.get(name)
+    return asked is None or asked.model_dump()["encoder"] is None
 
 
 def _spelled_out(model: ModelSpec, members: list[MemberSpec]) -> ModelSpec:

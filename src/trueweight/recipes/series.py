@@ -14,4 +14,5 @@ SERIES = SenseRecipe(
     # bidirectional layers of an LSTM had 0.78 and 0.82 in more time.
     encoder=[{"type": "cnn", "channels": [64, 128, 128], "kernel_sizes": [7, 5, 3]}],
     augment=[{"type": "jitter"}, {"type": "scaling"}],
+    climbs=True,
 )

@@ -105,6 +105,14 @@ class MemberSpec(Spec):
     fitter: FitterPart
     """How the weights are found: by gradients, or solved."""
 
+    encoders: dict[str, EncoderPart] = Field(default_factory=dict)
+    """Encoders that this member reads columns with instead of their own, by column."""
+
+    climbs: bool = False
+    """Begun only where time is left for a pass over the training rows and the climb before it, if there was one, made
+    the blend better; kept only where it does so itself. Better is by more than the standard error of the difference in
+    loss on validation rows."""
+
 
 class ModelSpec(Spec):
     """What is trained. Everything null: a blend chosen by the recipe."""

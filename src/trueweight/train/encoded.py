@@ -15,8 +15,10 @@ from trueweight.data.feed import Feed, Stored, stored
 from trueweight.data.field import Field
 from trueweight.data.reading import cells_between, cells_of, column_part
 from trueweight.data.signature import ColumnFacts
+from trueweight.errors import SpecError
 from trueweight.files import digest_bytes
 from trueweight.spec.base import PartSpec
+from trueweight.spec.run import MemberSpec
 from trueweight.train.prepare import Prepared
 
 __all__ = ["TABLE", "Encoded", "augmentations_of", "encode", "encoders_of", "fields_of"]
@@ -57,14 +59,27 @@ def fields_of(ready: Prepared) -> dict[str, Field]:
 
 
 def encoders_of(
-    ready: Prepared, fields: Mapping[str, Field], shared: PartSpec, *, solving: bool
+    ready: Prepared, fields: Mapping[str, Field], member: MemberSpec, *, solving: bool
 ) -> dict[str, PartSpec]:
-    """The encoder of each field: its column's own, or the member's. A solved member has no use for one with weights,
-    and reads such a column with its own."""
+    """The encoder of each field: what the member reads the column with, else its column's own, or the member's. A
+    solved member has no use for one with weights, and reads such a column with its own.
+
+    Raises:
+        SpecError: The member names a column that no encoder of its own reads.
+    """
     found = {}
     for key, field in fields.items():
         own = None if key == TABLE else _own_encoder(_only_part(ready, field))
-        found[key] = shared if own is None or (solving and not _weightless(own)) else own
+        if key != TABLE:
+            own = member.encoders.get(next(iter(field.codecs)), own)
+        found[key] = member.encoder if own is None or (solving and not _weightless(own)) else own
+    alone = {name for key, field in fields.items() if key != TABLE for name in field.codecs}
+    if unread := sorted(member.encoders.keys() - alone):
+        raise SpecError(
+            f"member {member.name!r} names an encoder for {unread[0]!r}, which is read together with other columns",
+            where="model.members.encoders",
+            hint=f"leave it out, or give features.{unread[0]} an encoder of its own",
+        )
     return found
 
 
