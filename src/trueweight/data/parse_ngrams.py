@@ -93,11 +93,22 @@ def frequent_words(texts: pa.Array, least: int, most: int) -> dict[str, int]:
     for _, _, rows in _chunks(texts):
         whole, code_M, start_N1 = _codes(rows)
         start_W, end_W, kind_W = _words(code_M)
-        row_W = _row_of(start_N1, start_W)
-        wordy = kind_W <= _LONE
-        spans = zip(row_W[wordy].tolist(), start_W[wordy].tolist(), end_W[wordy].tolist(), strict=True)
-        for _, word in {(row, whole[start:end]) for row, start, end in spans}:
-            counts[word] = counts.get(word, 0) + 1
+        wordy = np.flatnonzero(kind_W <= _LONE)
+        if not len(wordy):
+            continue
+        start_W, end_W = start_W[wordy], end_W[wordy]
+        # The same word in the same text once; and of each word one place where it stands.
+        hash_W, row_W = _hash_spans(_mixed(code_M), start_W, end_W), _row_of(start_N1, start_W)
+        order = np.lexsort((row_W, hash_W))
+        new_W = np.ones(len(order), bool)
+        other_W = hash_W[order][1:] != hash_W[order][:-1]
+        new_W[1:] = other_W | (row_W[order][1:] != row_W[order][:-1])
+        first = np.append(0, np.flatnonzero(other_W) + 1)
+        held = np.add.reduceat(new_W.astype(np.int64), first)
+        spans = zip(start_W[order[first]].tolist(), end_W[order[first]].tolist(), held.tolist(), strict=True)
+        for start, end, texts_with_it in spans:
+            word = whole[start:end]
+            counts[word] = counts.get(word, 0) + texts_with_it
     ranked = sorted((word for word, rows in counts.items() if rows >= least), key=lambda word: (-counts[word], word))
     return {word: counts[word] for word in ranked[:most]}
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from trueweight.data.batch import Tensors
-from trueweight.data.blocks import MEDIA_SHARD_ROWS, SHARD_ROWS, block_address, open_block, write_block
+from trueweight.data.blocks import MEDIA_SHARD_ROWS, SHARD_ROWS, TEXT_SHARD_ROWS, block_address, open_block, write_block
 from trueweight.data.cells import Cells, MediaCells
 from trueweight.data.column import Arrays, FieldArrays
 from trueweight.data.feed import Feed, Stored, stored
@@ -139,7 +139,8 @@ def _encode_field(ready: Prepared, field: Field, keep: bool) -> FieldArrays:
     if not sensed:
         rows = min(SHARD_ROWS, max(1024, _SHARD_CELLS // len(field.codecs)))
         return open_block(write_block(address, count, some, task="encoding columns", shard_rows=rows))
-    return open_block(write_block(address, count, some, task=f"encoding {sensed[0].name}", shard_rows=MEDIA_SHARD_ROWS))
+    rows = TEXT_SHARD_ROWS if sensed[0].type == "text" else MEDIA_SHARD_ROWS
+    return open_block(write_block(address, count, some, task=f"encoding {sensed[0].name}", shard_rows=rows))
 
 
 def _cells(ready: Prepared, columns: Sequence[ColumnFacts]) -> list[Cells]:
