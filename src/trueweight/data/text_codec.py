@@ -184,7 +184,7 @@ def _greatest(row_G: np.ndarray, weight_G: np.ndarray, most: int) -> np.ndarray:
     # are cut are so long that they are few, which leaves the weight all its bits but the last ones.
     long_G = np.flatnonzero(length_N[row_G] > most)
     rows = np.cumsum(length_N > most) - 1
-    place_bits = np.uint64(int(len(long_G)).bit_length())
+    place_bits = np.uint64(len(long_G).bit_length())
     row_bits = np.uint64(int(rows[-1] + 1).bit_length())
     weight_bits = np.uint64(min(32, 64 - int(place_bits) - int(row_bits)))
     falling_G = (np.uint64(2**32 - 1) - weight_G[long_G].astype(np.float32).view(np.uint32)) >> (32 - weight_bits)

@@ -59,23 +59,24 @@ def gain_of(
         after: The same of the other model.
         truths: Of the same rows.
     """
-    total_N: np.ndarray | float = 0.0
-    weight_N: np.ndarray | None = None
+    weight_N = next(_row_weights(truth) for truth in truths.values())
+    less_N = np.zeros(len(weight_N))
     for facts in targets:
         truth = truths[facts.name]
         if not truth.present_N.any():
             continue
-        less_N = _row_loss(facts, before[facts.name], truth) - _row_loss(facts, after[facts.name], truth)
-        known_N = np.isfinite(less_N)
+        own_N = _row_loss(facts, before[facts.name], truth) - _row_loss(facts, after[facts.name], truth)
+        known_N = np.isfinite(own_N)
         # Where few rows have the label, each of them stands for more.
-        share = weights[facts.name] * len(less_N) / max(1, int(known_N.sum()))
-        total_N = total_N + share * np.where(known_N, less_N, 0.0)
-        weight_N = truth.weight_N
-    less_N = np.atleast_1d(np.asarray(total_N, np.float64))
-    share_N = np.ones(len(less_N)) if weight_N is None else weight_N
-    share_N = share_N / share_N.sum()
+        share = weights[facts.name] * weight_N.sum() / max(float(weight_N[known_N].sum()), 1e-300)
+        less_N += share * np.where(known_N, own_N, 0.0)
+    share_N = weight_N / weight_N.sum()
     mean = float(share_N @ less_N)
     return Gain(mean, float(np.sqrt(np.sum(np.square(share_N * (less_N - mean))))))
+
+
+def _row_weights(truth: Truth) -> np.ndarray:
+    return np.ones(len(truth)) if truth.weight_N is None else truth.weight_N
 
 
 def _row_loss(facts: ColumnFacts, prediction: Prediction, truth: Truth) -> np.ndarray:
