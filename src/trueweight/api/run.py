@@ -215,10 +215,10 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
 
 
 def _climb_entry(number: int, climb: Climb) -> Entry:
-    """What became of a member that climbs: not begun, begun and left out, or kept."""
+    """What became of a member that climbs: what it gained, or why it was not begun."""
     place, metric = f"fit/climb/{number}", f"climb to {climb.name}"
     if climb.begun:
-        return reading(place, metric, f"{'kept' if climb.kept else 'left out'}: {climb.why}", None)
+        return reading(place, metric, climb.why, None)
     return Entry(id=place, axis="fit", metric=metric, status="not_run", reason=climb.why, produced_at=now())
 
 

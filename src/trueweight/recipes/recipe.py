@@ -20,7 +20,7 @@ class SenseRecipe:
     presets: Mapping[str, Sequence[Raw]] = field(default_factory=dict)
     """Encoders of the presets that take another one."""
     climbs: bool = False
-    """Whether solved models are so good on such columns that a network is begun and kept only where it promises
+    """Whether solved models are so good on such columns that a network is begun only where it promises
     something: see ``model.members.climbs``."""
     further: Mapping[str, Sequence[Raw]] = field(default_factory=dict)
     """By preset: encoders that further members climb to, one after the other."""

@@ -1,4 +1,4 @@
-"""The recipe for series: a convolutional network, beside a solved one on random convolutions where rows are few.
+"""The recipe for series: a solved model of random convolutions first where rows are few, then a convolutional network.
 
 Each constant names where it comes from. They were chosen on the calibration list of ``benchmarks/lists.py`` and never
 on the benchmark list.

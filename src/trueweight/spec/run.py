@@ -109,9 +109,8 @@ class MemberSpec(Spec):
     """Encoders that this member reads columns with instead of their own, by column."""
 
     climbs: bool = False
-    """Begun only where time is left for a pass over the training rows and the climb before it, if there was one, made
-    the blend better; kept only where it does so itself. Better is by more than the standard error of the difference in
-    loss on validation rows."""
+    """Begun only where time is left for a pass over the training rows, and the climb before it, if there was one, made
+    the blend better: by more than the standard error of the difference in loss on validation rows."""
 
 
 class ModelSpec(Spec):

@@ -88,10 +88,9 @@ def fit(
     new = {member.name: untrained(ready, encoded.fields, member) for member in ready.spec.model.members or []}
     started = start(new, donors) if donors else ()
     fits = fit_members(work, new)
-    kept, weights = fits.kept, fits.weights()
-    tree = _tree(work, kept, weights)
-    shares = {target: dict(zip(kept, found, strict=True)) for target, found in weights.values.items()}
-    reports = tuple(_report(name, result, shares) for name, result in fits.results.items())
+    weights = fits.weights()
+    tree = _tree(work, fits.leaves, weights)
+    reports = tuple(_report(place, *pair, weights) for place, pair in enumerate(fits.results.items()))
     plan = Plan(climbs=tuple(fits.climbs))
     for result in fits.results.values():
         plan = plan if result.plan is None else plan.with_member(result.plan)
@@ -190,7 +189,7 @@ def _calibrated(work: Work, top: Predictor, members: Sequence[NetworkPredictor],
     return calibrated(work.ready, top, answers, truths, work.ready.spec.evaluate.calibration or {})
 
 
-def _report(name: str, result: FitResult, weights: Mapping[str, Mapping[str, float]]) -> MemberReport:
+def _report(place: int, name: str, result: FitResult, weights: Shares) -> MemberReport:
     events = tuple(f"{event.kind} at step {event.step}: {event.note}" for event in result.events)
-    shares = {target: found.get(name, 0.0) for target, found in weights.items()}
+    shares = {target: found[place] for target, found in weights.values.items()}
     return MemberReport(name, result.seconds, result.first_step, result.steps, shares, events, result.history)

@@ -70,31 +70,25 @@ class Fits:
     results: dict[str, FitResult] = field(default_factory=dict)
     climbs: list[Climb] = field(default_factory=list)
     _answers: dict[str, Answers] = field(default_factory=dict)
-    """Of the kept members to the validation rows."""
+    """To the validation rows."""
 
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended one."""
         return any(result.stopped == "interrupted" for result in self.results.values())
 
-    @property
-    def kept(self) -> dict[str, NetworkPredictor]:
-        """The members that the blend may take."""
-        dropped = {climb.name for climb in self.climbs if not climb.kept}
-        return {name: leaf for name, leaf in self.leaves.items() if name not in dropped}
-
     def weights(self) -> Shares:
-        """Of the kept members, by target."""
-        answers = [self._answer(name) for name in self.kept]
+        """Of the members, by target."""
+        answers = [self._answer(name) for name in self.leaves]
         return weights_of(self.work, answers, self.work.ready.split.validation)
 
     def add(self, member: MemberSpec, leaf: NetworkPredictor, result: FitResult) -> None:
-        """Take a member in. One that climbs stays only if the blend gains by it."""
-        before = self.kept
+        """Take a member in; of one that climbs, note what the blend gains by it."""
+        before = list(self.leaves)
         self.leaves[member.name], self.results[member.name] = leaf, result
         if member.climbs and before and not self.interrupted:
             known = self.work.known_climb(member.name)
-            self.note(known or self._climbed(member.name, list(before)))
+            self.note(known or self._climbed(member.name, before))
 
     def note(self, climb: Climb) -> None:
         """A decision, written down before it takes effect."""

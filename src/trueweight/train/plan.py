@@ -43,8 +43,8 @@ class Climb:
     name: str
     """Of the member."""
     begun: bool
-    kept: bool
-    """Whether the blend takes it."""
+    gained: bool
+    """Whether the blend gained more than noise by it: else none is begun after it."""
     why: str
     """For people: what it gained, or why it was not begun."""
 
@@ -199,8 +199,8 @@ def _climb(raw: Any) -> Climb:
     except TypeError:
         climb = Climb("", False, False, "")
     named = isinstance(climb.name, str) and isinstance(climb.why, str) and bool(climb.name)
-    if not named or not isinstance(climb.begun, bool) or not isinstance(climb.kept, bool):
-        raise SpecError(f"a climb needs name, begun, kept and why, got {raw!r}", where="plan.climbs", hint=_GIVE)
+    if not named or not isinstance(climb.begun, bool) or not isinstance(climb.gained, bool):
+        raise SpecError(f"a climb needs name, begun, gained and why, got {raw!r}", where="plan.climbs", hint=_GIVE)
     return climb
 
 
