@@ -187,7 +187,7 @@ def fields(raw: Mapping[str, Any]) -> Any:
 
     ready = prepared(raw)
     found = fields_of(ready)
-    shared = ready.spec.model.members[0].encoder
+    shared = ready.spec.model.members[0]
     return {name: part.model_dump() for name, part in encoders_of(ready, found, shared, solving=False).items()}
 
 
@@ -229,6 +229,11 @@ def memory(raw: Mapping[str, Any]) -> Any:
 def events(raw: Mapping[str, Any]) -> Any:
     """What changed the course of training."""
     return fitted(raw).members[0].events
+
+
+def climbs(raw: Mapping[str, Any]) -> Any:
+    """What became of members that climb."""
+    return fitted(raw).climbs
 
 
 def chosen_by(raw: Mapping[str, Any]) -> Any:
@@ -719,6 +724,10 @@ CHANGES: dict[str, Change] = {
                                     member(encoder={"type": "linear", "max_width": 2}), answers),
     "model.members.fusion": change("model/members", member(fitter="gradient"),
                                    member(fitter="gradient", fusion="doubled"), answers, train=SMALL["train"]),
+    "model.members.encoders": change("model/members", member(), member(encoders={"note": "linear"}), fields,
+                                     features={"note": {"type": "text", "encoder": "bag"}}),
+    "model.members.climbs": change("model/members", [MEMBER, {**MEMBER, "name": "b"}],
+                                   [MEMBER, {**MEMBER, "name": "b", "climbs": True}], climbs),
     "model.members.fitter": change("model/members", member(), member(fitter="gradient"), answers, train=SMALL["train"]),
     "model.members.left_out": change("model/members", [MEMBER, {**MEMBER, "name": "b"}],
                                      [MEMBER, {**MEMBER, "name": "b", "left_out": "too slow"}], weights),
@@ -853,6 +862,7 @@ CHANGES: dict[str, Change] = {
     "column.text.max_features": on_note("max_features", 16, 64),
     "column.text.max_ngrams": on_note("max_ngrams", 8, 64),
     "column.text.vocabulary_size": on_note("vocabulary_size", 260, 400, signature, encoder="mlp"),
+    "column.text.tokens": on_note("tokens", None, True, signature, encoder="bag"),
     "column.text.max_tokens": on_note("max_tokens", 2, 9, signature, encoder="mlp"),
     "column.text.encoder": on_note("encoder", None, "linear", fields),
     "column.text.augment": on_note("augment", [], ["word_dropout"], augmented),

@@ -68,3 +68,40 @@ def test_a_linear_model_of_pictures_joins_where_it_costs_little(features, rows, 
     train = SPEC.train.model_copy(update={"budget": SPEC.train.budget.model_copy(update={"time": seconds})})
     resolved = resolve(SPEC.model_copy(update={"train": train}), Facts(rows, features, {"y": "binary"}))
     assert [member.name for member in resolved.model.members] == members
+
+
+def climbing(preset: str, features: dict[str, str], rows: int = 3_000, **columns: str) -> dict[str, bool]:
+    """Whether each member climbs, by name."""
+    raw = {"name": "r", "data": {"source": "a.csv"}, "targets": {"y": "binary"}, "model": {"preset": preset}}
+    asked = {name: {"type": features[name], "encoder": encoder} for name, encoder in columns.items()}
+    spec = RunSpec.model_validate(raw | {"features": asked})
+    found = resolve(spec, Facts(rows, features, {"y": "binary"})).model.members
+    return {member.name: member.climbs for member in found or []}
+
+
+@pytest.mark.parametrize(
+    ("preset", "kind", "expected"),
+    [
+        ("fast", "text", {"linear": False}),
+        ("standard", "text", {"linear": False, "mlp": True}),
+        ("best", "text", {"linear": False, "mlp": True, "transformer": True}),
+        ("fast", "timeseries", {"rocket": False}),
+        ("standard", "timeseries", {"rocket": False, "mlp": True}),
+        ("standard", "image", {"linear": False, "mlp": False}),
+        ("standard", "number", {"linear": False, "mlp": False}),
+    ],
+)
+def test_networks_climb_where_solved_models_are_strong(preset: str, kind: str, expected: dict[str, bool]):
+    assert climbing(preset, {"a": kind}) == expected
+
+
+def test_networks_do_not_climb_beside_a_sense_that_needs_them():
+    assert climbing("standard", {"a": "text", "b": "image"}) == {"linear": False, "mlp": False}
+
+
+def test_a_column_with_an_encoder_of_its_own_is_read_by_no_other():
+    assert climbing("best", {"a": "text"}, a="lstm") == {"linear": False, "mlp": True}
+
+
+def test_many_series_have_no_rocket():
+    assert climbing("standard", {"a": "timeseries"}, rows=20_000) == {"linear": False, "mlp": True}

@@ -39,7 +39,7 @@ from trueweight.spec.load import dump_resolved, dump_spec
 from trueweight.spec.run import RunSpec
 from trueweight.train.build import Fitted, MemberReport, fit
 from trueweight.train.job import FitterPart
-from trueweight.train.plan import MemberPlan, Plan, Trial, record_member
+from trueweight.train.plan import Climb, MemberPlan, Plan, Trial, record_member
 from trueweight.train.prepare import Prepared, prepare
 from trueweight.train.runs import Run, open_run
 from trueweight.train.start import networks_in
@@ -138,8 +138,10 @@ def _older(request: Request) -> Bundle | None:
 def _require_members(plan: Plan, spec: RunSpec, where: str) -> None:
     """Refuse a plan that says nothing about a member: a clock would have to decide."""
     for member in spec.model.fitted:
-        fitter = cast(FitterPart, member.fitter)
-        if (not fitter.solving or fitter.boosting) and plan.member(member.name) is None:
+        fitter, climb = cast(FitterPart, member.fitter), plan.climb(member.name)
+        planned_by_clock = not fitter.solving or fitter.boosting
+        refused = climb is not None and not climb.begun
+        if planned_by_clock and not refused and plan.member(member.name) is None:
             planned = ", ".join(repr(known.name) for known in plan.members) or "nothing"
             raise SpecError(
                 f"the plan says nothing about the member {member.name!r}",
@@ -215,6 +217,7 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
         ]
         entries += [_trial_entry(start, member.name, trial) for trial in member.trials]
         entries += _learning(start, member)
+    entries += [_climb_entry(number, climb) for number, climb in enumerate(fitted.climbs, 1)]
     entries += [
         reading(f"fit/start/{number}", "weights taken over", str(copied), None)
         for number, copied in enumerate(fitted.started, 1)
@@ -244,6 +247,14 @@ def _trial_entry(start: str, member: str, trial: Trial) -> Entry:
         value=None if trial.seconds is None else float(f"{trial.seconds:.4g}"), unit="s", status=trial.status,
         reason=told or None, method=method, produced_at=now(),
     )  # fmt: skip
+
+
+def _climb_entry(number: int, climb: Climb) -> Entry:
+    """What became of a member that climbs: what it gained, or why it was not begun."""
+    place, metric = f"fit/climb/{number}", f"climb to {climb.name}"
+    if climb.begun:
+        return reading(place, metric, climb.why, None)
+    return Entry(id=place, axis="fit", metric=metric, status="not_run", reason=climb.why, produced_at=now())
 
 
 def _learning(start: str, member: MemberReport) -> list[Entry]:

@@ -67,7 +67,7 @@ def _memory_lines(members: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    from trueweight.cli.tables import aligned, confusion_tables, evidence_table, remarks
+    from trueweight.cli.tables import aligned, confusion_tables, evidence_table, members_table, remarks
     from trueweight.evidence.record import SCHEMA, Evidence
 
     known = [(name, f"{facts[name]:,}" if isinstance(facts[name], int) else str(facts[name]))
@@ -79,7 +79,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from (line.rstrip() for line in aligned(columns, left=4))
     if facts.get("evidence"):
         evidence = Evidence.from_json({"schema": SCHEMA, "entries": facts["evidence"]})
-        yield from ("", evidence_table(evidence), *confusion_tables(evidence))
+        members = members_table(evidence)
+        yield from ("", evidence_table(evidence), *confusion_tables(evidence), *([members] if members else []))
         if told := remarks(evidence):
             yield from ("", *told)
     for member in (facts.get("plan") or {}).get("members", ()):

@@ -84,16 +84,15 @@ def _data_request(sources: tuple[str, ...], targets: tuple[str, ...]) -> dict[st
 
 def tell_training(bundle: "Bundle", evidence: "Evidence") -> None:
     """Everything that is said at the end of a training, on standard error."""
-    from trueweight.cli.members import members_lines
-    from trueweight.cli.tables import cost_line, evidence_table, remarks
+    from trueweight.cli.tables import cost_line, evidence_table, members_table, remarks
 
     linear = bundle.path.parent / "linear.bundle"
     kept = {"linear": linear} if linear.is_dir() and linear != bundle.path else {}
     if told := remarks(evidence):
         note("\n".join(told))
     note(evidence_table(evidence, kept=kept))
-    if members := members_lines(evidence):
-        note("\n".join(members))
+    if members := members_table(evidence):
+        note(members)
     if cost := cost_line(evidence):
         note(cost)
     if bundle.resolved.gates:

@@ -20,6 +20,7 @@ from trueweight.model.protocols import Encoder, Fusion, Head
 from trueweight.model.target import HeadType
 from trueweight.nn.decoding import Decoding
 from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.entries import Entries
 from trueweight.nn.mix import Mix, taken_apart
 from trueweight.nn.resizing import Resized, reads_any_size
 from trueweight.spec.base import PartSpec
@@ -119,6 +120,15 @@ class Network(nn.Module):
         for i, name in enumerate(self.fields):
             parts[name] = cast(Encoder, self.encoders[f"f{i}"])(batch.inputs[name])
         return cast(Fusion, self.fusion)(parts, batch.rows.shape[0])
+
+    def entries(self, batch: Batch) -> Entries:
+        """What is not zero of the fused encoding, where ``form.sparse`` says that this is little."""
+        parts: dict[str, Encoding | Entries] = {}
+        for i, name in enumerate(self.fields):
+            encoder = cast(Encoder, self.encoders[f"f{i}"])
+            read = cast(Any, encoder).entries if encoder.form.sparse else encoder
+            parts[name] = read(batch.inputs[name])
+        return cast(Entries, cast(Any, self.fusion).entries(parts))
 
     def _changed(self, batch: Batch) -> tuple[Batch, Mix | None]:
         """What is trained on instead of a batch, and how its rows were mixed."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from trueweight.data.batch import Batch
     from trueweight.nn.encoding import Encoding, Form, Tensors
+    from trueweight.nn.entries import Entries
 
 __all__ = [
     "GREEDY", "Again", "Context", "Decoding", "Encoder", "Enough", "Fusion", "Head", "Predictor", "Runtime", "Solving",
@@ -31,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-Again: TypeAlias = "Callable[[], Iterable[tuple[Encoding, Tensors, Tensor | None]]]"
+Again: TypeAlias = "Callable[[], Iterable[tuple[Encoding | Entries, Tensors, Tensor | None]]]"
 """Starts another pass over the data: (encoding, one target's tensors, weight or None) batch by batch."""
 
 Enough: TypeAlias = "Callable[[], bool]"

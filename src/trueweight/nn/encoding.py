@@ -57,6 +57,9 @@ class Form:
     raw: tuple[int, ...] = ()
     """For each place, where they hold columns as they are, with NaN for gaps: how many codes there are, 0 for a number.
     Only trees read such an encoding. () for all others."""
+    sparse: bool = False
+    """Whether nearly all numbers are zeros, and who makes them can tell the others alone: its method ``entries``, from
+    the same arguments, gives ``nn.entries.Entries``."""
 
 
 _NAMES = ("tokens_BLD", "mask_BL", "finer")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trueweight.nn.encoding import Tensors, lengths_of
+from trueweight.nn.entries import Entries
 
 __all__ = ["FrameSummary", "PixelSummary", "WeightedBag"]
 
@@ -111,6 +112,15 @@ class WeightedBag(nn.Module):
 
     def forward(self, x: Tensors) -> Tensor:
         """Put each weight at its n-gram; padding weighs nothing."""
-        code_BT, weight_BT = x["bag"].squeeze(2).long(), x["weight"].squeeze(2).to(self.unit.dtype) * self.unit
+        code_BT, weight_BT = self._read(x)
         empty_BK = torch.zeros(code_BT.shape[0], self.width, dtype=weight_BT.dtype, device=weight_BT.device)
         return empty_BK.scatter_add(1, code_BT, weight_BT)
+
+    def entries(self, x: Tensors) -> Entries:
+        """The same by what is not zero: a column tells a row's n-grams in ascending order, each once."""
+        code_BT, weight_BT = self._read(x)
+        real_BT = weight_BT != 0
+        return Entries(real_BT.sum(1), code_BT[real_BT], weight_BT[real_BT], self.width)
+
+    def _read(self, x: Tensors) -> tuple[Tensor, Tensor]:
+        return x["bag"].squeeze(2).long(), x["weight"].squeeze(2).to(self.unit.dtype) * self.unit

@@ -37,6 +37,13 @@ class SenseRecipe:
     """The encoder where the budget is short: smaller, so that it takes enough steps; () for the same."""
     hurried: float = float("inf")
     """Rows for each second of the budget from which on ``quick`` is taken."""
+    climbs: bool = False
+    """Whether solved models are so good on such columns that a network is begun only where it promises
+    something: see ``model.members.climbs``."""
+    further: Mapping[str, Sequence[Raw]] = field(default_factory=dict)
+    """By preset: encoders that further members climb to, one after the other."""
+    options: Mapping[str, Raw] = field(default_factory=dict)
+    """By preset: options of the column that are left open, and that what it climbs to needs."""
     rows_seen: int | None = None
     """Training examples, repeats included, after which a network has learnt what it will from such columns; None: it
     learns as long as the budget lasts."""

@@ -1,11 +1,12 @@
 """Fills every field that the user left to us. The result is what ``resolved.yaml`` holds."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from trueweight.errors import SpecError
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.optimizers import optimizer_of
-from trueweight.recipes.senses import SENSES, passes, preset_for, require_fitting
+from trueweight.recipes.senses import SENSES, encoder_part, passes, preset_for, require_fitting
 from trueweight.recipes.tables import METRICS, REALMLP, ROWS_PER_SECOND, Preset
 from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.run import MemberSpec, ModelSpec, RunSpec, SplitSpec, TrainSpec
@@ -52,7 +53,7 @@ def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
     split = _split(spec.split, facts)
     train = _train(spec.train, preset, passes(facts.features.values(), facts.rows, preset.epochs))
     train = train.model_copy(update={"optimizer": optimizer_of(spec.train, preset.optimizer, split, facts.rows)})
-    model = _model(spec.model, preset, facts, train.budget.time or preset.seconds)
+    model = _model(spec, preset, facts, train.budget.time or preset.seconds)
     return spec.model_copy(
         update={
             "split": split,
@@ -151,7 +152,8 @@ def _networks(preset: Preset, facts: Facts, seconds: float) -> int:
     return max(1, min(most, int(affordable)))
 
 
-def _model(model: ModelSpec, preset: Preset, facts: Facts, seconds: float) -> ModelSpec:
+def _model(spec: RunSpec, preset: Preset, facts: Facts, seconds: float) -> ModelSpec:
+    model = spec.model
     if model.members is not None:
         return model
     if model.encoder is not None:
@@ -161,7 +163,8 @@ def _model(model: ModelSpec, preset: Preset, facts: Facts, seconds: float) -> Mo
     second = _second(preset, facts, seconds)
     shared = seconds / 2 if second is not None and second.left_out is None else seconds
     encoder = preset.encoder | {"members": 1 if single else _networks(preset, facts, shared)}
-    built = {"linear": linear_member(), "mlp": _member("mlp", encoder, "gradient", model.fusion), "realmlp": second}
+    mlp = _member("mlp", encoder, "gradient", model.fusion).model_copy(update={"climbs": _climbs(facts)})
+    built = {"linear": linear_member(), "mlp": mlp, "realmlp": second}
     members = [member for name in preset.members if (member := built[name]) is not None]
     if len(members) > 1 and _pictures_alone(facts) and facts.rows > LINEAR_PICTURES * seconds:
         members = [member for member in members if member.name != "linear"]  # it stays the baseline, outside the budget
@@ -172,7 +175,30 @@ def _model(model: ModelSpec, preset: Preset, facts: Facts, seconds: float) -> Mo
         # could prefer the lesser one by chance. The linear model stays as the baseline.
         first = 0 if series == len(facts.features) else 1
         members[first:1] = [rocket_member()]
-    return _spelled_out(model, members)
+    return _spelled_out(model, [*members, *(_further(spec, facts, mlp) if mlp in members else ())])
+
+
+def _climbs(facts: Facts) -> bool:
+    """Whether networks have to show that they are worth their time: where they read texts or series, and no senses in
+    which solved models are weak."""
+    sensed = {kind for kind in facts.features.values() if kind in SENSES}
+    return bool(sensed) and all(SENSES[kind].climbs for kind in sensed)
+
+
+def _further(spec: RunSpec, facts: Facts, mlp: MemberSpec) -> Iterator[MemberSpec]:
+    """Members like the ``mlp`` that read columns, whose encoders are left to us, with other ones."""
+    if not mlp.climbs:
+        return
+    for kind, sense in SENSES.items():
+        names = [name for name, found in facts.features.items() if found == kind and _left_open(spec, name)]
+        for raw in sense.further.get(spec.model.preset, ()) if names else ():
+            part = encoder_part(raw)
+            yield mlp.model_copy(update={"name": part.type, "encoders": dict.fromkeys(names, part)})
+
+
+def _left_open(spec: RunSpec, name: str) -> bool:
+    asked = spec.features.get(name)
+    return asked is None or asked.model_dump()["encoder"] is None
 
 
 def _second(preset: Preset, facts: Facts, seconds: float) -> MemberSpec | None:

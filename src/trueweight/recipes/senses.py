@@ -18,7 +18,7 @@ from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 from trueweight.spec.run import RunSpec
 
-__all__ = ["SENSES", "hurry", "passes", "preset_for", "require_fitting", "with_defaults"]
+__all__ = ["SENSES", "encoder_part", "hurry", "passes", "preset_for", "require_fitting", "with_defaults"]
 
 SENSES: Mapping[str, SenseRecipe] = {"timeseries": SERIES, "text": TEXT, "image": IMAGE, "audio": SOUND}
 """By column type."""
@@ -89,8 +89,10 @@ def with_defaults(part: PartSpec, preset: str = "standard", hurry: float = 0.0) 
     if chosen is None:
         return part
     asked = part.model_dump()
-    changes: dict[str, Any] = {}
-    if asked["encoder"] is None:
+    left_open = asked["encoder"] is None
+    options = chosen.options.get(preset, {}) if left_open else {}
+    changes: dict[str, Any] = {name: value for name, value in options.items() if asked[name] is None}
+    if left_open:
         parts = [_part("encoder", raw) for raw in chosen.encoder_of(preset, hurry)]
         changes["encoder"] = parts[0] if len(parts) == 1 else _part("encoder", {"type": "chain", "parts": parts})
     if asked["augment"] is None:
@@ -129,6 +131,11 @@ def _unfit(name: str, augment: Sequence[Any], features: Sequence[str]) -> Iterat
         yield f"{mixing[0]!r} mixes whole rows, and cannot mix {shown}: leave it out, or learn from {name!r} alone"
     if len(mixing) > 1:
         yield f"{' and '.join(map(repr, mixing))} both mix rows: keep one"
+
+
+def encoder_part(raw: Mapping[str, Any]) -> PartSpec:
+    """An encoder from plain data."""
+    return _part("encoder", raw)
 
 
 def _part(kind: str, raw: Mapping[str, Any]) -> PartSpec:

@@ -110,6 +110,13 @@ class MemberSpec(Spec):
     """Why this member is not fitted after all, in words; null: it is. The recipe says so of members that the budget has
     no time for."""
 
+    encoders: dict[str, EncoderPart] = Field(default_factory=dict)
+    """Encoders that this member reads columns with instead of their own, by column."""
+
+    climbs: bool = False
+    """Begun only where time is left for a pass over the training rows, and the climb before it, if there was one, made
+    the blend better: by more than the standard error of the difference in loss on validation rows."""
+
 
 class ModelSpec(Spec):
     """What is trained. Everything null: a blend chosen by the recipe."""

@@ -18,6 +18,7 @@ from trueweight.errors import SpecError, TrainError
 from trueweight.model.protocols import Again, Enough
 from trueweight.nn.boosted import Boosted, Goal
 from trueweight.nn.encoding import Tensors
+from trueweight.nn.entries import Entries
 from trueweight.nn.forest import Forest, Tree, at_most
 from trueweight.nn.pooling import pooled
 from trueweight.train.job import FitResult, Job
@@ -113,7 +114,7 @@ class _Rows:
         x, y, weight = [], [], []
         for z, labels, weight_R in again():
             known = labels["present"]
-            x.append(pooled(z)[known])
+            x.append((z.dense() if isinstance(z, Entries) else pooled(z))[known])
             y.append({name: t[known] for name, t in labels.items()})
             weight.append(None if weight_R is None else weight_R[known])
         if not x:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from trueweight.data.batch import Tensors
-from trueweight.data.blocks import MEDIA_SHARD_ROWS, SHARD_ROWS, block_address, open_block, write_block
+from trueweight.data.blocks import MEDIA_SHARD_ROWS, SHARD_ROWS, TEXT_SHARD_ROWS, block_address, open_block, write_block
 from trueweight.data.cells import Cells, MediaCells
 from trueweight.data.column import Arrays, FieldArrays
 from trueweight.data.feed import Feed, Stored, stored
@@ -18,8 +18,10 @@ from trueweight.data.ragged import Ragged
 from trueweight.data.reading import cells_between, cells_of, column_part, lend
 from trueweight.data.signature import ColumnFacts
 from trueweight.data.table import Table
+from trueweight.errors import SpecError
 from trueweight.files import digest_bytes
 from trueweight.spec.base import PartSpec
+from trueweight.spec.run import MemberSpec
 from trueweight.train.prepare import Prepared
 
 __all__ = ["TABLE", "Encoded", "augmentations_of", "encode", "encoders_of", "fields_of", "resizings_of"]
@@ -81,14 +83,27 @@ def fields_of(ready: Prepared) -> dict[str, Field]:
 
 
 def encoders_of(
-    ready: Prepared, fields: Mapping[str, Field], shared: PartSpec, *, solving: bool
+    ready: Prepared, fields: Mapping[str, Field], member: MemberSpec, *, solving: bool
 ) -> dict[str, PartSpec]:
-    """The encoder of each field: its column's own, or the member's. A solved member has no use for one with weights,
-    and reads such a column with its own."""
+    """The encoder of each field: what the member reads the column with, else its column's own, or the member's. A
+    solved member has no use for one with weights, and reads such a column with its own.
+
+    Raises:
+        SpecError: The member names a column that no encoder of its own reads.
+    """
     found = {}
     for key, field in fields.items():
         own = None if key == TABLE else _own_encoder(_only_part(ready, field))
-        found[key] = shared if own is None or (solving and not _weightless(own)) else own
+        if key != TABLE:
+            own = member.encoders.get(next(iter(field.codecs)), own)
+        found[key] = member.encoder if own is None or (solving and not _weightless(own)) else own
+    alone = {name for key, field in fields.items() if key != TABLE for name in field.codecs}
+    if unread := sorted(member.encoders.keys() - alone):
+        raise SpecError(
+            f"member {member.name!r} names an encoder for {unread[0]!r}, which is read together with other columns",
+            where="model.members.encoders",
+            hint=f"leave it out, or give features.{unread[0]} an encoder of its own",
+        )
     return found
 
 
@@ -155,7 +170,8 @@ def _encode_field(ready: Prepared, field: Field, keep: bool) -> FieldArrays:
     if not sensed:
         rows = min(SHARD_ROWS, max(1024, _SHARD_CELLS // len(field.codecs)))
         return open_block(write_block(address, count, some, task="encoding columns", shard_rows=rows))
-    return open_block(write_block(address, count, some, task=f"encoding {sensed[0].name}", shard_rows=MEDIA_SHARD_ROWS))
+    rows = TEXT_SHARD_ROWS if sensed[0].type == "text" else MEDIA_SHARD_ROWS
+    return open_block(write_block(address, count, some, task=f"encoding {sensed[0].name}", shard_rows=rows))
 
 
 def _cells(ready: Prepared, columns: Sequence[ColumnFacts]) -> list[Cells]:

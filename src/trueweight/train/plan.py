@@ -12,7 +12,7 @@ from typing import Any, Literal
 from trueweight.errors import SpecError, VerifyError
 from trueweight.files import read_json, write_json
 
-__all__ = ["SCHEMA", "Event", "MemberPlan", "Plan", "Trial", "record_member"]
+__all__ = ["SCHEMA", "Climb", "Event", "MemberPlan", "Plan", "Trial", "record_climb", "record_member"]
 
 SCHEMA = 1
 
@@ -42,6 +42,19 @@ class Event:
     """Steps left after it, for ``slow`` and ``plateau``."""
     note: str = ""
     """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """What became of a member that is begun only where it promises something."""
+
+    name: str
+    """Of the member."""
+    begun: bool
+    gained: bool
+    """Whether the blend gained more than noise by it: else none is begun after it."""
+    why: str
+    """For people: what it gained, or why it was not begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,23 +178,34 @@ class Plan:
     """The whole run: one plan per member."""
 
     members: tuple[MemberPlan, ...] = field(default=())
+    climbs: tuple[Climb, ...] = ()
+    """What was decided about members that climb, in their order."""
 
     def member(self, name: str) -> MemberPlan | None:
         """A member's plan; None if it has none yet."""
         return next((plan for plan in self.members if plan.name == name), None)
 
+    def climb(self, name: str) -> Climb | None:
+        """What was decided about a member that climbs; None if nothing is known."""
+        return next((climb for climb in self.climbs if climb.name == name), None)
+
     def with_member(self, member: MemberPlan) -> "Plan":
         """The plan with one member's part added or replaced."""
         others = tuple(plan for plan in self.members if plan.name != member.name)
-        return Plan(tuple(sorted((*others, member), key=lambda plan: plan.name)))
+        return replace(self, members=tuple(sorted((*others, member), key=lambda plan: plan.name)))
+
+    def with_climb(self, climb: Climb) -> "Plan":
+        """The plan with one decision added or replaced."""
+        return replace(self, climbs=(*(known for known in self.climbs if known.name != climb.name), climb))
 
     def replayed(self) -> "Plan":
         """The plan to follow again, without a clock."""
-        return Plan(tuple(member.replayed() for member in self.members))
+        return replace(self, members=tuple(member.replayed() for member in self.members))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON: ``{"schema": 1, "members": [...]}``."""
-        return {"schema": SCHEMA, "members": [member.to_json() for member in self.members]}
+        """Plain JSON: ``{"schema": 1, "members": [...]}``, and ``climbs`` where members climb."""
+        raw: dict[str, Any] = {"schema": SCHEMA, "members": [member.to_json() for member in self.members]}
+        return raw | {"climbs": [asdict(climb) for climb in self.climbs]} if self.climbs else raw
 
     @classmethod
     def from_json(cls, raw: Any) -> "Plan":
@@ -195,7 +219,8 @@ class Plan:
         if raw.get("schema") != SCHEMA:
             hint = "use the version of trueweight that wrote it"
             raise SpecError(f"plan of schema {raw.get('schema')!r}, we read {SCHEMA}", where="plan.schema", hint=hint)
-        return cls(tuple(MemberPlan.from_json(member) for member in raw["members"]))
+        members = tuple(MemberPlan.from_json(member) for member in raw["members"])
+        return cls(members, tuple(_climb(one) for one in _listed(raw.get("climbs", []))))
 
     @classmethod
     def read(cls, path: Path) -> "Plan":
@@ -215,7 +240,30 @@ class Plan:
         write_json(path, self.to_json())
 
 
+def _listed(raw: Any) -> list[Any]:
+    if not isinstance(raw, list):
+        raise SpecError(f"climbs must be a list, not {raw!r}", where="plan.climbs", hint=_GIVE)
+    return raw
+
+
+def _climb(raw: Any) -> Climb:
+    try:
+        climb = Climb(**raw)
+    except TypeError:
+        climb = Climb("", False, False, "")
+    named = isinstance(climb.name, str) and isinstance(climb.why, str) and bool(climb.name)
+    if not named or not isinstance(climb.begun, bool) or not isinstance(climb.gained, bool):
+        raise SpecError(f"a climb needs name, begun, gained and why, got {raw!r}", where="plan.climbs", hint=_GIVE)
+    return climb
+
+
 def record_member(path: Path, member: MemberPlan) -> None:
     """Add a member's plan to ``plan.json``, or replace it there. What ``Job.on_plan`` is usually bound to."""
     plan = Plan.read(path) if path.exists() else Plan()
     plan.with_member(member).write(path)
+
+
+def record_climb(path: Path, climb: Climb) -> None:
+    """Add a decision about a member that climbs to ``plan.json``, or replace it there."""
+    plan = Plan.read(path) if path.exists() else Plan()
+    plan.with_climb(climb).write(path)

@@ -14,6 +14,7 @@ from trueweight.data.feed import Feed
 from trueweight.errors import TrainError
 from trueweight.model.protocols import Again, Enough, Solving
 from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.entries import Entries
 from trueweight.train.job import FitResult, Job, Look
 from trueweight.train.loop import Step
 from trueweight.train.plan import Event, MemberPlan
@@ -24,8 +25,8 @@ __all__ = ["Manner", "Solvable", "solve"]
 _LOG = logging.getLogger("trueweight.train")
 _ROWS = 4096
 _NUMBERS = 2**22
-"""Most numbers of an encoding at once: texts have tens of thousands in each row, and 16 MB of memory are used again and
-again where larger pieces are fetched from the system and cleared each time."""
+"""Most numbers of an encoding at once: 16 MB of memory are used again and again, where larger pieces are fetched from
+the system and cleared each time."""
 
 _ITEMS = 2**22
 """Most numbers that are read at once, padding included: long series become many more while they are looked at."""
@@ -49,6 +50,8 @@ class Solvable(Protocol):
     def head(self, target: str) -> Solving: ...
 
     def encode(self, batch: Batch) -> Encoding: ...
+
+    def entries(self, batch: Batch) -> Entries: ...
 
 
 Walk = Callable[[Solving, Again, Again, Enough], Generator[tuple[float, float], None, None]]
@@ -218,12 +221,13 @@ def _result(
 
 
 def _again(network: Solvable, feed: Feed, target: str) -> Again:
-    rows = max(1, min(_ROWS, _NUMBERS // max(1, network.form.width)))
+    sparse = network.form.sparse
+    rows = _ROWS if sparse else max(1, min(_ROWS, _NUMBERS // max(1, network.form.width)))
 
-    def batches() -> Iterable[tuple[Encoding, Tensors, Tensor | None]]:
+    def batches() -> Iterable[tuple[Encoding | Entries, Tensors, Tensor | None]]:
         for _, batch in feed.chunks(rows, _ITEMS):
             with torch.no_grad():
-                encoding = network.encode(batch)
-            yield encoding, batch.targets[target], batch.weight_B
+                z = network.entries(batch) if sparse else network.encode(batch)
+            yield z, batch.targets[target], batch.weight_B
 
     return batches
