@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 RIVALS := .venv-rivals
+GLUED := .venv-rivals-autogluon
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 PINS := -c requirements/core.txt -c requirements/test.txt -c requirements/bench.txt
@@ -12,13 +13,14 @@ PIP := $(BIN)/python $(INSTALL) $(PINS) $(TORCH)
 SHIPPED := pyproject.toml requirements/core.txt
 DEMO := build/demo
 NAME ?= tables
+ARGS ?=
 export DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench rivals clean
+.PHONY: help demo test test-slow check bench rivals rivals-autogluon clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -40,6 +42,11 @@ $(RIVALS)/.done: requirements/rivals.txt
 	$(RIVALS)/bin/python $(INSTALL) $(TORCH) --requirement requirements/rivals.txt
 	@touch $@
 
+$(GLUED)/.done: requirements/rivals-autogluon.txt
+	$(PYTHON) -m venv $(GLUED)
+	$(GLUED)/bin/python $(INSTALL) $(TORCH) --requirement requirements/rivals-autogluon.txt
+	@touch $@
+
 demo: $(VENV)/.core ## train on a real data set and ask for one prediction
 	@$(BIN)/python examples/demo/make_data.py $(DEMO)
 	$(BIN)/trueweight train $(DEMO)/wine.csv --target cultivar --budget 20s > $(DEMO)/bundle-path
@@ -57,10 +64,12 @@ check: $(VENV)/.test ## lint, types, and the tests until the first failure
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -x
 
-bench: $(VENV)/.bench ## measure: make bench NAME=tables DATA=folder/with/data
-	$(BIN)/python -m benchmarks $(NAME)
+bench: $(VENV)/.bench ## measure: make bench NAME=tables DATA=folder/with/data ARGS=more
+	$(BIN)/python -m benchmarks $(NAME) $(ARGS)
 
-rivals: $(RIVALS)/.done ## install the frameworks that make bench NAME=race compares with, in a venv of their own
+rivals: $(RIVALS)/.done ## install the frameworks that make bench NAME=race and NAME=ranks compare with
+
+rivals-autogluon: $(GLUED)/.done ## install AutoGluon, which wants another pandas, for make bench NAME=ranks
 
 clean: ## forget the virtual environment and everything built
-	rm -rf $(VENV) $(RIVALS) build dist
+	rm -rf $(VENV) $(RIVALS) $(GLUED) build dist

@@ -10,5 +10,7 @@ BENCHMARK = (
     "adult", "california-housing", "titanic", "messy-titanic", "fashion-mnist", "mnist-5k", "detection", "newsgroups",
     "tweets-sentiment", "austen", "translation-en-es", "translation-en-fr", "summaries", "speech-fr", "speech-es",
     "voice-commands", "electricity-hourly", "beijing-pm25", "BasicMotions", "umls", "kinships", "nations",
+    "iris", "affairs", "home-loans", "computer-prices", "male-wages", "doctor-visits", "vehicle-choice",
+    "labour-participation", "anes96", "windsor-housing", "diamonds", "health-insurance", "health-experiment",
 )  # fmt: skip
 """Report only; their validation rows are included in that."""

@@ -1,279 +1,230 @@
 """Time to a given accuracy: our defaults beside the documented first examples of other frameworks.
 
+    make rivals
     make bench NAME=race DATA=folder/with/data
 
-The target of a task is fixed before ours runs: the accuracy on test rows that the *rival of reference* ends with, after
-as many epochs as its documentation trains, median over the seeds. Every run is a fresh process; its seconds begin with
-the process and hold start-up, reading, decoding and training, but not the scoring of test rows. A rival's time is that
-of the first epoch that reached the target. Ours ends where its budget says, so it is run with budgets from a fixed
-ladder, smallest first, and its time is that of the whole process with the first budget that reached the target. Ours
-has all defaults, evidence included; nothing is tuned on these sets.
+The target of a task is fixed before ours runs: the accuracy on held-out rows that the *rivals of reference* end with,
+after as many epochs as their documentation trains, median over the seeds; or a number. Every run is a fresh process
+that sees the same number of cores. Its seconds begin with the process and hold start-up, reading, decoding and
+training, but not the scoring of test rows. A rival's time is that of the first epoch that reached the target. Ours ends
+where its budget says, so it is run with budgets from a fixed ladder, smallest first, and its time is that of the whole
+process with the first budget that reached the target. Ours has all defaults, evidence included; nothing is tuned on
+these sets. Nobody augments the rows that judge.
 
-A rival that takes more than ten times our time is stopped there. Results are kept in ``benchmarks/results/race.json``
-as they come in, by rival, task and seed, so that the harness can be stopped and run again.
+The first seed screens every rival once, stopped at ten times our time. The fastest of each kind (default, expert, by
+hand) then run with the other seeds, in turn with ours. Results are kept in ``benchmarks/results/race.json`` as they
+come in, by versions, task, seed and machine, so that the harness can be stopped and run again.
 """
 
 import argparse
+import ast
+import hashlib
 import json
 import os
-import platform
-import subprocess
+import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
+from benchmarks.kept import HERE, RESULTS, Entry, Kept, ours, pins
+from benchmarks.process import Ended, run
+from benchmarks.race_tasks import TASKS, Task, Variant, truth
+from benchmarks.race_times import fastest, target_of
 from pyarrow import parquet
 
-from trueweight.files import write_atomic
-
-HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "race.json"
-PAGE = HERE.parent / "docs" / "benchmarks-race.md"
-RIVALS_PYTHON = HERE.parent / ".venv-rivals" / "bin" / "python"
-
-LADDER = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-"""Budgets in seconds."""
-
+KEPT = RESULTS / "race.json"
+PYTHON = Path(os.environ.get("RIVALS", HERE.parent / ".venv-rivals")) / "bin" / "python"
 LONGEST = 1800
-"""Seconds after which a run of the reference is stopped."""
+"""Seconds after which any run is stopped."""
+
+RIVALS: dict[Variant, str] = {"default": "rivals_default.py", "expert": "rivals_expert.py", "hand": "rivals_hand.py"}
+
+PACKAGES = {
+    "keras-jax": ("keras", "jax"), "keras-torch": ("keras", "torch"), "pytorch-m5": ("torch",), "by hand": ("torch",),
+    "skorch": ("skorch", "torch"), "lightning": ("lightning", "torch"), "transformers": ("transformers", "torch"),
+    "scikit-learn": ("scikit-learn",),
+}  # fmt: skip
+
+
+KERAS = ("keras-jax", "keras-torch")
+
+
+@lru_cache
+def scripts(variant: Variant) -> dict[tuple[str, str], str]:
+    """By framework and kind of data: the source of what is run. Read, not imported: rivals live elsewhere."""
+    text = (HERE / RIVALS[variant]).read_text(encoding="utf-8")
+    parts = ast.parse(text).body
+    functions = {p.name: ast.get_source_segment(text, p) or "" for p in parts if isinstance(p, ast.FunctionDef)}
+    table = next(p.value for p in parts if isinstance(p, ast.Assign) and ast.unparse(p.targets[0]) == "RIVALS")
+    assert isinstance(table, ast.Dict)
+    return {
+        ast.literal_eval(key): functions[ast.unparse(value)]
+        for key, value in zip(table.keys, table.values, strict=True)
+        if key
+    }
+
+
+def identity(task: Task, who: str, variant: Variant) -> str:
+    """Versions of the rival and the first digits of the digest of our script for it."""
+    script = scripts(variant)["keras" if who in KERAS else who, task.kind]
+    digest = hashlib.sha256(script.encode()).hexdigest()[:8]
+    found = pins(PYTHON, PACKAGES[who])
+    return f"{found} (script {digest})" if found else "not installed"
 
 
 @dataclass(frozen=True)
-class Task:
-    """One data set, and who is raced on it."""
+class Course:
+    """One task as it is run now."""
 
-    name: str
-    kind: str
-    feature: str
-    label: str
-    train: str
-    test: str | None
-    """None: a fifth of the rows, another for each seed."""
-    reference: str
-    """Whose accuracy is the target."""
-    rivals: Sequence[str]
+    task: Task
+    data: Path
+    kept: Kept
+    threads: int
+    longest: float
+    rows: int | None
+    """Only so many rows to learn from, to try the scripts; None: all."""
 
+    @property
+    def known(self) -> list[Entry]:
+        """What was measured with so many rows."""
+        return [entry for entry in self.kept.entries if entry["rows"] == self.rows]
 
-_PICTURES = ("keras-jax", "keras-torch", "skorch", "lightning", "scikit-learn")
-_TEXTS = ("keras-jax", "keras-torch", "transformers", "scikit-learn")
+    @cached_property
+    def imports(self) -> float:
+        """Seconds that our imports take, the median of three: what the evidence's own clock does not see."""
+        command = [sys.executable, "-c", "import torch, trueweight.api.run, trueweight.cli"]
+        return statistics.median(self._run(command, Path.cwd()).seconds for _ in range(3))
 
-TASKS = (
-    Task("fashion-mnist", "pictures", "image", "label", "fashion-mnist/train.parquet", "fashion-mnist/test.parquet",
-         "keras-jax", _PICTURES),
-    Task("mnist-5k", "pictures", "image", "label", "mnist-5k/mnist-5k.parquet", None, "keras-jax", _PICTURES),
-    Task("newsgroups", "texts", "text", "label", "newsgroups/train.csv.gz", "newsgroups/test.csv.gz", "keras-jax",
-         _TEXTS),
-    Task("tweets-sentiment", "texts", "text", "sentiment", "tweets-sentiment/tweets.csv", None, "keras-jax", _TEXTS),
-)  # fmt: skip
+    def _run(self, command: Sequence[str | Path], folder: Path, **options: Any) -> Ended:
+        return run(command, folder, threads=self.threads, **({"limit": self.longest} | options))
 
+    def cut(self, folder: Path, seed: int) -> None:
+        """Write the files to learn from and to judge by."""
+        self.task.cut(self.data, folder, seed)
+        if self.rows and self.task.ending == "parquet":
+            for file in (folder / "train.parquet", folder / "test.parquet"):
+                rows = parquet.read_table(file).to_pandas()
+                rows.sample(min(self.rows, len(rows)), random_state=seed).to_parquet(file, index=False)
 
-def cut(task: Task, data: Path, folder: Path, seed: int) -> None:
-    """Write train.parquet and test.parquet, one feature and the label each."""
-    train = _frame(data / task.train, task)
-    if task.test is None:
-        order = np.random.default_rng(seed).permutation(len(train))
-        few = len(train) // 5
-        train, test = train.iloc[order[few:]], train.iloc[order[:few]]
-    else:
-        test = _frame(data / task.test, task)
-    for name, part in (("train", train), ("test", test)):
-        parquet.write_table(pa.Table.from_pandas(part, preserve_index=False), folder / f"{name}.parquet")
+    def rival(self, who: str, variant: Variant, seed: int, limit: float) -> Entry:
+        """A rival's run, unless it is known."""
+        key = {"task": self.task.name, "who": who, "variant": variant, "seed": seed, "threads": self.threads,
+               "rows": self.rows, "identity": identity(self.task, who, variant)}  # fmt: skip
+        limit = min(limit, self.longest)
+        known = self.kept.find(**key)
+        if known and (known["ended"] or known["limit"] > 0.9 * limit):
+            return known
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            self.cut(folder, seed)
+            files = [f"{part}.{self.task.ending}" for part in ("train", "test")]
+            command = [PYTHON, HERE / "rivals.py", who, variant, self.task.kind, *files, str(seed)]
+            # the clock of the race stands still while test rows are scored, so the rival itself looks at it
+            done = self._run(command, folder, limit=1.5 * limit + 60, env={"RACE_LIMIT": str(limit)})
+        found = {"peak_mb": done.peak_mb, "limit": limit, **_heard(done)}
+        sys.stderr.write(f"  {self.task.name}, seed {seed}: {who} ({variant}): {_told(found)}\n")
+        return self.kept.add(found, **key)
 
+    def ours(self, seed: int, target: float) -> float:
+        """Budgets from the ladder until the target is reached, then once more, warm. Seconds of the last cold run."""
+        for budget in self.task.ladder:
+            with tempfile.TemporaryDirectory() as place:
+                folder = Path(place)
+                cold = self._own(folder, seed, budget, cold=True)
+                if cold["reason"]:
+                    break
+                if cold["accuracy"] >= target:
+                    self._own(folder, seed, budget, cold=False)
+                    break
+        return float(cold["seconds"])
 
-def _frame(path: Path, task: Task) -> pd.DataFrame:
-    if path.suffix == ".parquet":
-        rows = parquet.read_table(path).to_pandas()
-    else:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return rows[[task.feature, task.label]]
-
-
-def run_rival(task: Task, rival: str, folder: Path, seed: int, limit: float) -> dict[str, Any]:
-    """All epochs of a rival, or those that fit the limit."""
-    command = [RIVALS_PYTHON, HERE / "rivals.py", rival, task.kind, "train.parquet", "test.parquet", str(seed)]
-    start = time.perf_counter()
-    with subprocess.Popen([str(c) for c in command], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, env=_threads()) as process:  # fmt: skip
-        try:
-            out, errors = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, errors = process.communicate()
-        else:
-            if process.returncode:
-                sys.exit(f"{rival} on {task.name} ended with {process.returncode}:\n{errors[-2000:]}")
-    epochs = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-    spent = time.perf_counter() - start
-    return {"epochs": epochs, "ended": spent < limit, "seconds": epochs[-1]["seconds"] if epochs else spent}
-
-
-def run_ours(task: Task, folder: Path, seed: int, target: float) -> dict[str, Any]:
-    """Budgets from the ladder until the target is reached; the cold run first, then the same once more, warm."""
-    tries = []
-    truth = parquet.read_table(folder / "test.parquet").column(task.label).to_pandas().astype(str)
-    for budget in LADDER:
-        tried = _train(task, folder, seed, budget, truth, cold=True)
-        tries.append(tried)
-        sys.stderr.write(f"  ours, {budget} s: {tried}\n")
-        if tried["accuracy"] >= target:
-            return {"tries": tries, "warm": _train(task, folder, seed, budget, truth, cold=False)}
-    return {"tries": tries, "warm": None}
-
-
-def _train(task: Task, folder: Path, seed: int, budget: int, truth: pd.Series, *, cold: bool) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as empty:
-        env = _threads() | {"XDG_CACHE_HOME": empty if cold else str(folder / "cache")}
+    def _own(self, folder: Path, seed: int, budget: float, *, cold: bool) -> Entry:
+        key = {"task": self.task.name, "who": "trueweight", "variant": "default", "seed": seed, "budget": budget,
+               "cold": cold, "threads": self.threads, "rows": self.rows, "identity": ours()}  # fmt: skip
+        if known := self.kept.find(**key):
+            return known
+        env = {"XDG_CACHE_HOME": str(folder / "cache"), "TRUEWEIGHT_CACHE": str(folder / "cache")}
+        file = f"train.{self.task.ending}"
         command = [sys.executable, "-m", "trueweight"]
-        options = ["--target", task.label, "--budget", f"{budget}s", "--seed", str(seed), "--set", "split.test=0"]
-        if not cold:  # what a second run on unchanged data finds
-            _do([*command, "train", "train.parquet", *options[:3], "1s", *options[4:]], folder, env)
-        start = time.perf_counter()
-        bundle = _do([*command, "train", "train.parquet", *options], folder, env).strip().splitlines()[-1]
-        seconds = time.perf_counter() - start
-        _do([*command, "predict", bundle, "test.parquet", "-o", "answers.csv"], folder, env)
-        answers = pd.read_csv(folder / "answers.csv", dtype=str, keep_default_na=False)[task.label]
-    return {"budget": budget, "seconds": round(seconds, 2), "accuracy": float((answers == truth).mean())}
+        settings = [word for setting in ("split.test=0", *self.task.settings) for word in ("--set", setting)]
+        options = ["--target", self.task.label, "--budget", f"{budget}s", "--seed", str(seed), *settings]
+        if not (folder / file).exists():
+            self.cut(folder, seed)
+            if not cold:  # the cold run is an older one: what it would have left in the cache
+                self._run([*command, "train", file, *options, "--out", "before"], folder, env=env)
+        done = self._run([*command, "train", file, *options, "--out", "cold" if cold else "warm"], folder, env=env)
+        found: Entry = {"seconds": round(done.seconds, 2), "peak_mb": done.peak_mb, "reason": done.reason,
+                        "ended": done.code == 0, "accuracy": None, "startup": None}  # fmt: skip
+        if done.code == 0:
+            found |= self._judged(folder, done.out.strip().splitlines()[-1], env)
+        sys.stderr.write(
+            f"  {self.task.name}, seed {seed}: ours, {budget} s{'' if cold else ', warm'}: {_told(found)}\n"
+        )
+        return self.kept.add(found, **key)
+
+    def _judged(self, folder: Path, bundle: str, env: dict[str, str]) -> Entry:
+        command = [
+            sys.executable,
+            "-m",
+            "trueweight",
+            "predict",
+            bundle,
+            f"test.{self.task.ending}",
+            "-o",
+            "answers.csv",
+        ]
+        answered = self._run(command, folder, env=env)
+        if answered.code != 0:
+            return {"reason": f"predict {answered.reason}"}
+        answers = pd.read_csv(folder / "answers.csv", dtype=str, keep_default_na=False)[self.task.label]
+        entries = json.loads((folder / bundle / "evidence.json").read_text())["entries"]
+        stages = [e["value"] for e in entries if e["id"].startswith("cost/start/")]
+        first = [e["value"] for e in entries if e["id"].startswith("fit/") and e["id"].endswith("/first_step")]
+        return {"accuracy": float((answers == truth(self.task, folder)).mean()),
+                "startup": round(self.imports + sum(stages) + (min(first) if first else 0.0), 2)}  # fmt: skip
 
 
-def _threads() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": str(os.cpu_count() or 1)}
+def _heard(done: Ended) -> Entry:
+    """What a rival said of its epochs and its end."""
+    said = [json.loads(line) for line in done.out.splitlines() if line.startswith("{") and line.endswith("}")]
+    epochs = [one for one in said if "epoch" in one]
+    stopped = done.code is None or any("stopped" in one for one in said)
+    seconds = epochs[-1]["seconds"] if epochs else round(done.seconds, 2)
+    return {
+        "epochs": epochs, "accuracy": epochs[-1]["accuracy"] if epochs else None, "seconds": seconds,
+        "startup": next((one["first_step"] for one in said if "first_step" in one), None),
+        "ended": done.code == 0 and not stopped, "reason": f"stopped after {seconds:.0f} s" if stopped else done.reason,
+    }  # fmt: skip
 
 
-def _do(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> str:
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command[2:5])} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return done.stdout
+def _told(found: Entry) -> str:
+    shown = {name: found[name] for name in ("seconds", "startup", "accuracy", "peak_mb", "reason")}
+    return ", ".join(f"{name} {value}" for name, value in shown.items() if value is not None)
 
 
-class Kept:
-    """Results on disk, by (task, who, seed, what it was)."""
-
-    def __init__(self) -> None:
-        self.runs: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-
-    def find(self, task: Task, who: str, seed: int, identity: str) -> dict[str, Any] | None:
-        """The run, if there is one."""
-        asked = (task.name, who, seed, identity)
-        return next((r for r in self.runs if (r["task"], r["who"], r["seed"], r["identity"]) == asked), None)
-
-    def add(self, task: Task, who: str, seed: int, identity: str, found: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep a run."""
-        machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
-        date = datetime.now(UTC).date().isoformat()
-        run = {"task": task.name, "who": who, "seed": seed, "identity": identity, "machine": machine, "date": date}
-        self.runs.append(run | found)
-        write_atomic(RESULTS, (json.dumps(self.runs, indent=1) + "\n").encode())
-        return self.runs[-1]
-
-
-def pins() -> str:
-    """Versions of the rivals."""
-    asked = "import importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in %r), sep=', ')"
-    names = ("keras", "jax", "torch", "lightning", "skorch", "transformers", "scikit-learn")
-    found = subprocess.run([RIVALS_PYTHON, "-c", asked % (names,)], capture_output=True, text=True, check=False)
-    if found.returncode:
-        sys.exit("the rivals are not installed: make rivals")
-    return found.stdout.strip()
-
-
-def identity() -> str:
-    """Our sources by their last commit."""
-    asked = ["git", "log", "-1", "--format=%h", "--", "src"]
-    found = subprocess.run(asked, cwd=HERE.parent, capture_output=True, text=True, check=False).stdout.strip()
-    return f"{version('trueweight')} ({found or 'no commit'}), torch {version('torch')}"
-
-
-def race(task: Task, data: Path, seeds: int, kept: Kept) -> None:
-    """Reference, ours, then the others with at most ten times our time."""
-    rivals, ours = pins(), identity()
+def race(course: Course, seeds: int) -> None:
+    """References, then ours, then a screening of all others, then the fastest with the other seeds, in turn."""
+    task = course.task
     for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as place:
-            cut(task, data, Path(place), seed)
-            if kept.find(task, task.reference, seed, rivals) is None:
-                found = run_rival(task, task.reference, Path(place), seed, LONGEST)
-                kept.add(task, task.reference, seed, rivals, found)
-    target = target_of(task, kept.runs)
-    for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as place:
-            cut(task, data, Path(place), seed)
-            own = kept.find(task, "trueweight", seed, ours)
-            if own is None:
-                own = kept.add(task, "trueweight", seed, ours, run_ours(task, Path(place), seed, target))
-            limit = min(LONGEST, 10 * own["tries"][-1]["seconds"])
-            for rival in task.rivals:
-                if seed == 0 and kept.find(task, rival, seed, rivals) is None:
-                    kept.add(task, rival, seed, rivals, run_rival(task, rival, Path(place), seed, limit))
-
-
-def target_of(task: Task, runs: Sequence[Mapping[str, Any]]) -> float:
-    """What the reference ended with, median over seeds."""
-    ends = [run["epochs"][-1]["accuracy"] for run in runs if (run["task"], run["who"]) == (task.name, task.reference)]
-    return float(np.median(ends))
-
-
-HEAD = """# Time to a given accuracy
-
-Generated by `make bench NAME=race`; do not edit. Measured {date} on {machine}: Trueweight {ours}; {rivals}.
-
-The target of each task is what Keras's own example (*{reference}*) ends with on the test rows, median over the seeds.
-Every run is a fresh process whose seconds hold its start-up, reading, decoding and training. Ours runs with budgets of
-1, 2, 4, … s until one reaches the target; *warm* is the same once more on data that it has seen. Rivals train as their
-documentation's first example does; one that needs more than ten times our time is stopped there (`>`).
-
-| task | target | who | seconds to target | ratio to ours | accuracy at its end | seeds |
-|---|---|---|---|---|---|---|"""
-
-
-def render(runs: Sequence[Mapping[str, Any]]) -> str:
-    """The page for the docs."""
-    own = [run for run in runs if run["who"] == "trueweight"]
-    others = [run for run in runs if run["who"] != "trueweight"]
-    last = {"date": runs[-1]["date"], "machine": runs[-1]["machine"], "ours": own[-1]["identity"] if own else "-"}
-    lines = [HEAD.format(**last, rivals=others[-1]["identity"], reference=TASKS[0].reference)]
-    for task in TASKS:
-        mine = [run for run in own if run["task"] == task.name]
-        if not mine:
-            continue
-        target = target_of(task, runs)
-        reached = [run["tries"][-1] for run in mine]
-        seconds = float(np.median([r["seconds"] for r in reached]))
-        warm = [run["warm"]["seconds"] for run in mine if run["warm"]]
-        missed = "" if all(r["accuracy"] >= target for r in reached) else ">"
-        ends = f"{np.median([r['accuracy'] for r in reached]):.4f}"
-        cold = f"{missed}{seconds:.1f} | 1 | {ends} | {len(mine)} |"
-        lines.append(f"| {task.name} | {target:.4f} | Trueweight, cold | {cold}")
-        if warm:
-            ratio = np.median(warm) / seconds
-            lines.append(f"| | | Trueweight, warm | {np.median(warm):.1f} | {ratio:.2f} | | {len(warm)} |")
-        for rival in task.rivals:
-            found = [run for run in others if (run["task"], run["who"]) == (task.name, rival)]
-            if found:
-                lines.append(_rival_line(rival, found, target, seconds))
-    return "\n".join(lines) + "\n"
-
-
-def _rival_line(rival: str, found: Sequence[Mapping[str, Any]], target: float, ours: float) -> str:
-    times, never = [], False
-    for run in found:
-        hit = next((e["seconds"] for e in run["epochs"] if e["accuracy"] >= target), None)
-        never |= hit is None
-        times.append(run["seconds"] if hit is None else hit)
-    ended = all(run["ended"] for run in found)
-    seconds = float(np.median(times))
-    shown = f"{'never, ended at ' if never and ended else '>' if never else ''}{seconds:.1f}"
-    ends = [run["epochs"][-1]["accuracy"] for run in found if run["epochs"]]
-    accuracy = f"{np.median(ends):.4f}" if ends else "-"
-    return f"| | | {rival} | {shown} | {'>' if never else ''}{seconds / ours:.1f} | {accuracy} | {len(found)} |"
+        for who in task.references:
+            course.rival(who, "default", seed, course.longest)
+    target = target_of(task, course.known)
+    if target is None:
+        sys.stderr.write(f"{task.name}: no rival of reference ended, so there is no target\n")
+        return
+    limit = 10 * course.ours(0, target)
+    for who, variant in task.rivals:
+        course.rival(who, variant, 0, limit)
+    chosen = fastest(task, [e for e in course.known if e["seed"] == 0], target)
+    for seed in range(1, seeds):
+        course.ours(seed, target)
+        for who, variant in chosen:
+            course.rival(who, variant, seed, limit)
 
 
 def main() -> None:
@@ -282,17 +233,32 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("DATA"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--task", action="append", choices=[task.name for task in TASKS])
-    parser.add_argument("--render", action="store_true", help="only write the page from the results that are kept")
+    parser.add_argument("--longest", type=float, default=LONGEST, help="seconds after which a run is stopped")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores that each process may use")
+    parser.add_argument(
+        "--rows", type=int, help="learn from so many rows only and judge by so many, to try the scripts"
+    )
+    parser.add_argument("--results", type=Path, default=KEPT, help="another file, so that the page is not written")
+    parser.add_argument("--try-rivals", action="store_true", help="only run every rival once")
     chosen = parser.parse_args()
-    kept = Kept()
-    if not chosen.render:
-        if chosen.data is None:
-            sys.exit("say where the data sets are: make bench NAME=race DATA=folder")
-        for task in TASKS:
-            if not chosen.task or task.name in chosen.task:
-                race(task, Path(chosen.data).resolve(), chosen.seeds, kept)
-                write_atomic(PAGE, render(kept.runs).encode())
-    write_atomic(PAGE, render(kept.runs).encode())
+    if chosen.data is None:
+        sys.exit("say where the data sets are: make bench NAME=race DATA=folder")
+    if pins(PYTHON, ("numpy",)) is None:
+        sys.exit("the rivals are not installed: make rivals")
+    kept = Kept(chosen.results, retry=chosen.retry)
+    for task in TASKS:
+        if chosen.task and task.name not in chosen.task:
+            continue
+        course = Course(task, Path(chosen.data).resolve(), kept, chosen.threads, chosen.longest, chosen.rows)
+        if chosen.try_rivals:
+            for who, variant in task.rivals:
+                course.rival(who, variant, 0, chosen.longest)
+        else:
+            race(course, chosen.seeds)
+    if chosen.results == KEPT:
+        from benchmarks.page import write
+
+        write()
 
 
 if __name__ == "__main__":

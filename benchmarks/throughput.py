@@ -10,8 +10,6 @@ import argparse
 import gc
 import io
 import json
-import os
-import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +22,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from benchmarks.throughput_fresh import machine, section
+from benchmarks.throughput_nets import NETS, RATE, ByHand, Rows, seconds_by_hand
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
@@ -43,123 +43,21 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "throughput.json"
 PAGE = HERE.parent / "docs" / "benchmarks-throughput.md"
 
-RATE = 1e-3
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What the hand-written loop reads: tensors in memory, and how a batch of them becomes an input."""
-
-    inputs: Tensor
-    labels: Tensor
-    loss: Callable[[Tensor, Tensor], Tensor] = functional.cross_entropy
-
 
 @dataclass(frozen=True)
 class Race:
     """One network, as a spec and by hand."""
 
     name: str
-    batch_size: int
     frame: Callable[[np.random.Generator], pd.DataFrame]
     spec: Mapping[str, Any]
-    by_hand: Callable[[], nn.Module]
     rows: Callable[[pd.DataFrame], Rows]
-    channels_last: bool = False
-    """Of the hand-written one: the faster of both on the machine where this was written."""
+    """What the hand-written loop reads of the same frame."""
 
-
-class ByHandMlp(nn.Module):
-    """16 numbers, standardised, to one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1)
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)
-
-
-class ByHandLeNet(nn.Module):
-    """28 x 28 bytes to 10 classes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(1, 6, 5), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(6, 16, 5), nn.MaxPool2d(2), nn.ReLU(),
-            nn.Flatten(), nn.Linear(256, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x.float().mul_(1 / 255).sub_(0.5))
-
-
-class ByHandCnn(nn.Module):
-    """32 x 32 x 3 bytes to 10 classes, batch norm."""
-
-    def __init__(self) -> None:
-        super().__init__()
-
-        def stage(inputs: int, outputs: int) -> list[nn.Module]:
-            def layer(inputs: int) -> list[nn.Module]:
-                return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-
-            first = [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(outputs)]
-            return [*first, nn.ReLU(), *layer(outputs)]
-
-        self.body = nn.Sequential(*stage(3, 32), *stage(32, 64), *stage(64, 128))
-        self.head = nn.Linear(128, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(x.float().mul_(1 / 255).sub_(0.5)).mean((2, 3)))
-
-
-class ByHandLstm(nn.Module):
-    """Series of 40 steps to 4 classes, the state after the last step."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(1, 64, batch_first=True)
-        self.head = nn.Linear(64, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.lstm(x)[0][:, -1])
-
-
-class ByHandTransformer(nn.Module):
-    """64 tokens to 4 classes: two pre-norm layers of width 128, four heads, rotary positions, mean of the tokens."""
-
-    def __init__(self, words: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(words, 128, padding_idx=0)
-        self.norm_in, self.norm_out = nn.RMSNorm(128, 1e-6), nn.RMSNorm(128, 1e-6)
-        self.norms = nn.ModuleList(nn.RMSNorm(128, 1e-6) for _ in range(4))
-        self.qkv = nn.ModuleList(nn.Linear(128, 384) for _ in range(2))
-        self.out = nn.ModuleList(nn.Linear(128, 128) for _ in range(2))
-        self.up = nn.ModuleList(nn.Linear(128, 512) for _ in range(2))
-        self.down = nn.ModuleList(nn.Linear(512, 128) for _ in range(2))
-        self.head = nn.Linear(128, 4)
-        angles = torch.outer(torch.arange(64), 10000 ** -(torch.arange(16) / 16))
-        self.register_buffer("cos", angles.cos(), persistent=False)
-        self.register_buffer("sin", angles.sin(), persistent=False)
-
-    def turned(self, x: Tensor) -> Tensor:
-        first, second = x.chunk(2, -1)
-        length = x.shape[-2]
-        cos, sin = self.cos[:length], self.sin[:length]
-        return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.norm_in(self.embedding(x))
-        rows, length, _ = h.shape
-        for layer in range(2):
-            qkv = self.qkv[layer](self.norms[2 * layer](h)).view(rows, length, 3, 4, 32).permute(2, 0, 3, 1, 4)
-            seen = functional.scaled_dot_product_attention(self.turned(qkv[0]), self.turned(qkv[1]), qkv[2])
-            h = h + self.out[layer](seen.transpose(1, 2).reshape(rows, length, 128))
-            h = h + self.down[layer](functional.gelu(self.up[layer](self.norms[2 * layer + 1](h))))
-        return self.head(self.norm_out(h).mean(1))
+    @property
+    def by_hand(self) -> ByHand:
+        """The same network in plain PyTorch."""
+        return NETS[self.name]
 
 
 def _table(rng: np.random.Generator) -> pd.DataFrame:
@@ -243,11 +141,11 @@ _TRANSFORMER = _one(
 )  # fmt: skip
 
 RACES = (
-    Race("mlp", 128, _table, _MLP, ByHandMlp, _numbers),
-    Race("lenet", 64, _pictures(28, 1), _LENET, ByHandLeNet, _pixels),
-    Race("cnn", 128, _pictures(32, 3), _CNN, ByHandCnn, _pixels, channels_last=True),
-    Race("lstm", 64, _series, _LSTM, ByHandLstm, _steps_of),
-    Race("transformer", 32, _texts, _TRANSFORMER, lambda: ByHandTransformer(284), _tokens),
+    Race("mlp", _table, _MLP, _numbers),
+    Race("lenet", _pictures(28, 1), _LENET, _pixels),
+    Race("cnn", _pictures(32, 3), _CNN, _pixels),
+    Race("lstm", _series, _LSTM, _steps_of),
+    Race("transformer", _texts, _TRANSFORMER, _tokens),
 )
 
 
@@ -266,7 +164,7 @@ class Ours:
     @classmethod
     def of(cls, race: Race, frame: pd.DataFrame) -> "Ours":
         optimizer = {"type": "adamw", "learning_rate": RATE}
-        train = {"budget": {"steps": 1}, "batch_size": race.batch_size, "optimizer": optimizer}
+        train = {"budget": {"steps": 1}, "batch_size": race.by_hand.batch_size, "optimizer": optimizer}
         spec = RunSpec.model_validate({"version": 1, **race.spec, "train": train, "split": {"test": 0.1}})
         request = make_request(frame, None, spec, {}, [], None)
         ready = prepare(request.table, request.spec)
@@ -300,31 +198,6 @@ class Ours:
         return (perf_counter() - start) / steps
 
 
-def seconds_by_hand(race: Race, rows: Rows, steps: int) -> float:
-    """Of a step, as a researcher in a hurry would write the loop."""
-    network = race.by_hand().train()
-    layout = torch.channels_last if race.channels_last else torch.contiguous_format
-    inputs = rows.inputs
-    if inputs.ndim == 4:
-        network, inputs = network.to(memory_format=layout), inputs.contiguous(memory_format=layout)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, fused=True)
-    taken, size = 0, race.batch_size
-    gc.disable()
-    start = perf_counter()
-    while taken < steps:
-        for index in torch.randperm(len(inputs))[: len(inputs) // size * size].split(size):
-            optimizer.zero_grad()
-            loss = rows.loss(network(inputs.index_select(0, index)), rows.labels.index_select(0, index))
-            loss.backward()
-            optimizer.step()
-            taken += 1
-            if taken == steps:
-                break
-    seconds = (perf_counter() - start) / steps
-    gc.enable()
-    return seconds
-
-
 def run(race: Race, pairs: int, chunk: float) -> dict[str, Any]:
     """Both loops in turn.
 
@@ -335,31 +208,32 @@ def run(race: Race, pairs: int, chunk: float) -> dict[str, Any]:
     """
     frame = race.frame(np.random.default_rng(0))
     ours, rows = Ours.of(race, frame), race.rows(frame)
-    sizes = [weights_of(ours.leaf().network), weights_of(race.by_hand())]
+    sizes = [weights_of(ours.leaf().network), weights_of(race.by_hand.build())]
     if sizes[0] != sizes[1]:
         sys.exit(f"{race.name}: {sizes[0]:,} weights as a spec, {sizes[1]:,} by hand: not the same network")
-    steps = max(10, int(chunk / seconds_by_hand(race, rows, 20)))
+    steps = max(10, int(chunk / seconds_by_hand(race.by_hand, rows, 20)))
     times = []
     for turn in range(pairs + 1):
         pair: dict[str, float] = {}
         for who in ("ours", "hand")[:: 1 if turn % 2 else -1]:
             gc.collect()
             if who == "ours":
-                pair[who] = ours.seconds(ours.leaf(), race.batch_size, steps)
+                pair[who] = ours.seconds(ours.leaf(), race.by_hand.batch_size, steps)
             else:
-                pair[who] = seconds_by_hand(race, rows, steps)
+                pair[who] = seconds_by_hand(race.by_hand, rows, steps)
         times.append(pair)
     times = times[1:]  # the first warms up
     ratios = np.array([pair["hand"] / pair["ours"] for pair in times])
     draws = np.random.default_rng(0).choice(ratios, (2000, len(ratios)))
     low, high = np.quantile(np.median(draws, 1), [0.025, 0.975])
     return {
-        "network": race.name, "weights": sizes[0], "batch_size": race.batch_size, "steps": steps, "pairs": pairs,
+        "network": race.name, "weights": sizes[0], "batch_size": race.by_hand.batch_size, "steps": steps,
+        "pairs": pairs,
         "ours_us": float(np.median([p["ours"] for p in times])) * 1e6,
         "hand_us": float(np.median([p["hand"] for p in times])) * 1e6,
         "ratio": float(np.median(ratios)), "low": float(low), "high": float(high),
         "threads": torch.get_num_threads(), "torch": version("torch"),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        "machine": machine(),
         "date": datetime.now(UTC).date().isoformat(),
     }  # fmt: skip
 
@@ -386,7 +260,12 @@ def render(kept: Sequence[Mapping[str, Any]]) -> str:
         for k in kept
     ]
     mean = float(np.exp(np.mean([np.log(k["ratio"]) for k in kept])))
-    return "\n".join([head, *rows, f"| **geometric mean** | | | | | **{mean:.3f}** |"]) + "\n"
+    return "\n".join([head, *rows, f"| **geometric mean** | | | | | **{mean:.3f}** |"]) + "\n" + section()
+
+
+def write_page() -> None:
+    """For the docs, from all results that are kept."""
+    write_atomic(PAGE, render(json.loads(RESULTS.read_text())).encode())
 
 
 def main() -> None:
@@ -405,7 +284,7 @@ def main() -> None:
         sys.stderr.write(f"{kept[race.name]}\n")
         ordered = [kept[race.name] for race in RACES if race.name in kept]
         write_atomic(RESULTS, (json.dumps(ordered, indent=1) + "\n").encode())
-        write_atomic(PAGE, render(ordered).encode())
+    write_page()
 
 
 if __name__ == "__main__":

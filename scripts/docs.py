@@ -16,6 +16,7 @@ from pathlib import Path
 from docs_bad_input import bad_input_table
 from docs_bad_senses import bad_senses_table
 from docs_parts import part_pages
+from docs_recipes import recipes_page
 from docs_spec import spec_page
 from docs_suites import suites_table
 from docs_verbs import verb_options, verb_table
@@ -31,6 +32,7 @@ def pages(*, checking: bool) -> Iterator[tuple[Path, str]]:
     The table of bad pictures, sounds, texts and series is not made to be checked: tests/api/test_bad_senses.py does.
     """
     yield DOCS / "spec.md", NOTE + spec_page()
+    yield DOCS / "recipes.md", NOTE + recipes_page()
     for kind, text in part_pages().items():
         yield DOCS / "parts" / f"{kind}.md", NOTE + text
     for verb, options in verb_options().items():

@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, SetPrediction, VectorPrediction
 from trueweight.metrics.registry import metrics_for
+from trueweight.recipes.resolve import ROCKET_ROWS
+from trueweight.recipes.senses import SENSES
 from trueweight.recipes.tables import METRICS, PRESETS
 from trueweight.spec.base import PartSpec, Spec
 from trueweight.spec.run import RunSpec
@@ -77,7 +79,19 @@ def _presets() -> str:
         limits = f"{p.seconds:g} s", str(p.epochs)
         rows.append((f"`{name}`", " + ".join(p.members), *limits, _options(p.encoder), _options(p.optimizer)))
     head = ["preset", "members", "time", "at most epochs", "network", "optimiser"]
-    return f"## Presets\n\nWhat `model.preset` stands for.\n\n{table(head, rows)}\n"
+    return f"## Presets\n\nWhat `model.preset` stands for.\n\n{table(head, rows)}\n\n{_senses()}"
+
+
+def _senses() -> str:
+    rows = []
+    for kind, sense in SENSES.items():
+        read = " → ".join(f"`{part['type']}`" for part in sense.encoder)
+        further = [f"{preset}: {_options(dict(part))}" for preset, parts in sense.further.items() for part in parts]
+        climbs = "if a pass fits into the time left" if sense.climbs else "always"
+        rows.append((f"`{kind}`", read, climbs, "; ".join(further) or "–"))
+    head = ["column", "how the network reads it", "the network is begun", "then, if that helped"]
+    told = f"Series of up to {ROCKET_ROWS:,} rows are solved by `rocket` before; with `fast` that is all."
+    return f"Columns of the senses have more to them. {told}\n\n{table(head, rows)}\n"
 
 
 def _options(options: dict[str, Any]) -> str:

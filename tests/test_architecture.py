@@ -18,7 +18,7 @@ LAYERS = [  # top first; parts on one line must not import each other
     {"serve", "federated"},
     {"bundle"},
     {"report"},
-    {"explain", "compress", "planner"},
+    {"explain", "compress", "planner", "tune"},  # a search fits and selects; it judges nothing
     {"evaluate"},
     {"train"},
     {"model", "privacy"},

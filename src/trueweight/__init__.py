@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trueweight.api import check, diff, evaluate, explain, gate, init, load, predict, report, show, train, verify
+    from trueweight.api.tune import tune
     from trueweight.bundle.bundle import Bundle
     from trueweight.estimator import Estimator, Regressor
 
@@ -18,7 +19,7 @@ except PackageNotFoundError:  # run from a source tree that is not installed
 
 __all__ = [
     "Bundle", "Estimator", "Regressor", "check", "diff", "evaluate", "explain", "gate", "init", "load", "predict",
-    "report", "show", "train", "verify",
+    "report", "show", "train", "tune", "verify",
 ]  # fmt: skip
 
 _HOMES = {
@@ -29,6 +30,7 @@ _HOMES = {
         ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report"), "trueweight.api"
     ),
     **dict.fromkeys(("show", "train", "verify"), "trueweight.api"),
+    "tune": "trueweight.api.tune",
 }
 
 

@@ -96,7 +96,7 @@ def test_what_is_wrong_together_is_told_beside_all_else() -> None:
         "  rows.yaml:11:7: features.zz: unknown column type 'nmber'; did you mean 'number'?",
         "  rows.yaml:12:17: split.method: 'group' needs split.group",
         "  rows.yaml:12:36: split.validation: validation 50% and test 60% leave nothing to train on",
-        "  rows.yaml:14:12: model.encoder: 'members' already names encoders: leave out 'encoder' beside it",
+        "  rows.yaml:14:12: model.encoder: 'members' already says it all: leave out 'encoder' beside it",
         "  rows.yaml:15:12: model.members: needs at least one member",
         "  rows.yaml:17:30: train.selection_metric.target: 'wonn' is no target; did you mean 'won'?",
         "  rows.yaml:18:25: train.lr_schedule.warmup: warmup 0.6 and decay 0.5 are more than the whole run",

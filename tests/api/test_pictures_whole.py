@@ -21,7 +21,7 @@ from trueweight.train.prepare import prepare
 RNG = np.random.default_rng(0)
 SMALL: dict[str, Any] = {
     "model": {"encoder": {"type": "mlp", "hidden_sizes": [8], "embedding_size": 4}},
-    "train": {"budget": {"steps": 40}, "batch_size": 16},
+    "train": {"budget": {"steps": 40}, "batch_size": 16, "optimizer": {"type": "adamw", "learning_rate": 0.003}},
 }
 
 

@@ -187,7 +187,7 @@ def fields(raw: Mapping[str, Any]) -> Any:
 
     ready = prepared(raw)
     found = fields_of(ready)
-    shared = ready.spec.model.members[0].encoder
+    shared = ready.spec.model.members[0]
     return {name: part.model_dump() for name, part in encoders_of(ready, found, shared, solving=False).items()}
 
 
@@ -213,6 +213,12 @@ def plan(raw: Mapping[str, Any]) -> Any:
     return [member.steps, member.batch_size, member.seconds, member.device]
 
 
+def tried(raw: Mapping[str, Any]) -> Any:
+    """What the step plan came to, or why there is none."""
+    (member,) = fitted(raw).plan.members
+    return [(trial.name, trial.reason) for trial in member.trials]
+
+
 def memory(raw: Mapping[str, Any]) -> Any:
     """What a training step needs."""
     from trueweight.api.needs import members_of
@@ -223,6 +229,11 @@ def memory(raw: Mapping[str, Any]) -> Any:
 def events(raw: Mapping[str, Any]) -> Any:
     """What changed the course of training."""
     return fitted(raw).members[0].events
+
+
+def climbs(raw: Mapping[str, Any]) -> Any:
+    """What became of members that climb."""
+    return fitted(raw).climbs
 
 
 def chosen_by(raw: Mapping[str, Any]) -> Any:
@@ -351,6 +362,13 @@ def rulings(raw: Mapping[str, Any]) -> Any:
     return [str(ruling) for ruling in judge_gates(parse_spec(raw).gates, Evidence(tuple(facts)))]
 
 
+def searched(raw: Mapping[str, Any]) -> Any:
+    """What a search would try."""
+    from trueweight.tune.asked import space_of
+
+    return space_of(parse_spec(raw), prepared(raw).spec, 32).choices
+
+
 def spec(raw: Mapping[str, Any]) -> Any:
     """Whether it is a spec at all."""
     return parse_spec(raw).model_dump(mode="json")
@@ -409,6 +427,33 @@ class Only(Change):
 
 def on_mlp(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     base = merged(SMALL, {"model": {"encoder": fixed}})
+    return Change(f"model/encoder/{key}", first, second, answers, base)
+
+
+def on_trees(
+    key: str, first: Any, second: Any, see: Callable[[Mapping[str, Any]], Any] | None = None, **fixed: Any
+) -> Change:
+    """Boosted trees of a few rounds."""
+    asked = {"name": "a", "encoder": "columns", "fusion": "concat"}
+    fitter = {"type": "boosting", "rounds": 12, "min_leaf_rows": 3, "leaves": 8, **fixed}
+    values = [[{**asked, "fitter": {**fitter, key: value}}] for value in (first, second)]
+    return change("model/members", *values, see or answers)
+
+
+def weights(raw: Mapping[str, Any]) -> Any:
+    """Members and their shares of the blend, and members that have none."""
+    found = fitted(raw)
+    return [*((member.name, member.weights) for member in found.members), found.left_out]
+
+
+def rounds(raw: Mapping[str, Any]) -> Any:
+    """Trees that were grown."""
+    return fitted(raw).members[0].steps
+
+
+def on_realmlp(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    small = {"type": "realmlp", "hidden_sizes": [8, 8], "dropout": 0.0}
+    base = merged(SMALL, {"model": {"encoder": small}}) | {"model": {"encoder": {**small, **fixed}}}
     return Change(f"model/encoder/{key}", first, second, answers, base)
 
 
@@ -549,6 +594,14 @@ def on_gate(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     return change("gates", *([{**rule, key: value}] for value in (first, second)), rulings, **targets)
 
 
+def on_range(key: str, first: Any, second: Any) -> Change:
+    """A change of a range of values to search."""
+    name = "train.batch_size"
+    space = {"low": 2, "high": 9} | {key: first}
+    base = {**SMALL, "tune": {"search_space": {name: space}}}
+    return change(f"tune/search_space/{name}/{key}", first, second, searched, **base)
+
+
 def on_gate_of_checks(key: str, first: Any, second: Any) -> Change:
     return change("gates", [{key: first}], [{key: second}], rulings)
 
@@ -603,6 +656,16 @@ def on_cnn(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     return change(f"features/photo/encoder/{key}", first, second, answers, **merged(SMALL, photo))
 
 
+def on_resizing(first: Any, second: Any) -> Change:
+    photo = {"features": {"photo": {"type": "image", "size": 16, "augment": [], "encoder": {"type": "cnn"}}}}
+    return change("features/photo/progressive_resizing", first, second, answers, **merged(SMALL, photo))
+
+
+def on_clip_cnn(key: str, first: Any, second: Any) -> Change:
+    clip = {"features": {"clip": {"type": "audio", "augment": [], "encoder": {"type": "cnn", "channels": [4, 6]}}}}
+    return change(f"features/clip/encoder/{key}", first, second, answers, **merged(SMALL, clip))
+
+
 TWO = {**SMALL, "targets": {"fraud": {"type": "binary"}, "cost": {"type": "number"}}}
 
 # So fast and so long that validation scores get worse.
@@ -654,13 +717,20 @@ CHANGES: dict[str, Change] = {
     "model.encoder": change("model/encoder", None, "mlp", resolved),
     "model.fusion": change("model/fusion", None, "doubled", answers, **SMALL),
     "model.start_from": change("model/start_from", None, "nowhere", bundled, refused=True),
+    "model.boosting": change("model/boosting", False, True, resolved),
     "model.members": change("model/members", None, [MEMBER, {**MEMBER, "name": "b"}], resolved),
     "model.members.name": change("model/members", member(name="a"), member(name="b"), resolved),
     "model.members.encoder": change("model/members", member(encoder={"type": "linear"}),
                                     member(encoder={"type": "linear", "max_width": 2}), answers),
     "model.members.fusion": change("model/members", member(fitter="gradient"),
                                    member(fitter="gradient", fusion="doubled"), answers, train=SMALL["train"]),
+    "model.members.encoders": change("model/members", member(), member(encoders={"note": "linear"}), fields,
+                                     features={"note": {"type": "text", "encoder": "bag"}}),
+    "model.members.climbs": change("model/members", [MEMBER, {**MEMBER, "name": "b"}],
+                                   [MEMBER, {**MEMBER, "name": "b", "climbs": True}], climbs),
     "model.members.fitter": change("model/members", member(), member(fitter="gradient"), answers, train=SMALL["train"]),
+    "model.members.left_out": change("model/members", [MEMBER, {**MEMBER, "name": "b"}],
+                                     [MEMBER, {**MEMBER, "name": "b", "left_out": "too slow"}], weights),
     "train.budget.time": change("train/budget/time", "50s", "60s", plan, **SMALL),
     "train.budget.steps": change("train/budget/steps", 8, 9, plan, **SMALL),
     "train.budget.epochs": change("train/budget/epochs", 1, 2, plan, **SMALL),
@@ -681,6 +751,7 @@ CHANGES: dict[str, Change] = {
     "train.early_stopping": change("train/early_stopping", None, {"patience": 1}, events, **OVERFITTING),
     "train.early_stopping.patience": change("train/early_stopping/patience", 1, 1000, events, **OVERFITTING),
     "train.device": change("train/device", "cpu", "mps", plan, refused=True, **SMALL),
+    "train.step_plan": change("train/step_plan", "auto", "off", tried, **SMALL),
     "evaluate.metrics": change("evaluate/metrics/fraud", ["accuracy"], ["roc_auc"], scores),
     "evaluate.interval.level": change("evaluate/interval/level", 0.5, 0.9, scores),
     "evaluate.interval.method": change("evaluate/interval/method", "auto", "bootstrap", scores),
@@ -723,6 +794,13 @@ CHANGES: dict[str, Change] = {
     "evaluate.learning_curve": change("evaluate/learning_curve", False, True, scores,
                                       features={"note": {"type": "text"}}),
     "evaluate.baselines": change("evaluate/baselines", ["constant"], ["gbdt"], baselines),
+    "tune.search_space": change("tune/search_space", {"train.batch_size": [8, 16]}, {"train.batch_size": [8, 32]},
+                                searched, **SMALL),
+    "tune.search_space.low": on_range("low", 2, 3),
+    "tune.search_space.high": on_range("high", 9, 8),
+    "tune.search_space.log": on_range("log", False, True),
+    "tune.other_fields": change("tune/other_fields", "search", "keep", searched,
+                                **SMALL, tune={"search_space": {"train.batch_size": [8, 16]}}),
     "gates.name": on_gate("name", "", "our first rule"),
     "gates.target": on_gate("target", "fraud", "cost"),
     "gates.metric": on_gate("metric", "f1", "accuracy"),
@@ -784,6 +862,7 @@ CHANGES: dict[str, Change] = {
     "column.text.max_features": on_note("max_features", 16, 64),
     "column.text.max_ngrams": on_note("max_ngrams", 8, 64),
     "column.text.vocabulary_size": on_note("vocabulary_size", 260, 400, signature, encoder="mlp"),
+    "column.text.tokens": on_note("tokens", None, True, signature, encoder="bag"),
     "column.text.max_tokens": on_note("max_tokens", 2, 9, signature, encoder="mlp"),
     "column.text.encoder": on_note("encoder", None, "linear", fields),
     "column.text.augment": on_note("augment", [], ["word_dropout"], augmented),
@@ -797,6 +876,7 @@ CHANGES: dict[str, Change] = {
     "column.image.size": on_photo("size", 8, 12, signature),
     "column.image.encoder": on_photo("encoder", None, "linear", fields),
     "column.image.augment": on_photo("augment", [], ["horizontal_flip"], augmented),
+    "column.image.progressive_resizing": on_resizing(None, {}),
     "column.ignore.reason": change("features/flag/reason", "too late", "not allowed", card,
                                    features={"flag": {"type": "ignore"}}),
     # Target types
@@ -834,6 +914,25 @@ CHANGES: dict[str, Change] = {
     "head.vector.loss_weight": change("targets/where/loss_weight", 0.1, 5.0, answers,
                                       **merged(TWO, {"targets": {"where": {"type": "vector"}}})),
     # Encoders
+    "encoder.columns.max_levels": change(
+        "model/members", *([{"name": "a", "encoder": {"type": "columns", "max_levels": most}, "fusion": "concat",
+                             "fitter": {"type": "boosting", "min_leaf_rows": 3}}] for most in (1, 9)), answers),
+    "encoder.realmlp.hidden_sizes": on_realmlp("hidden_sizes", [8], [8, 8]),
+    "encoder.realmlp.dropout": on_realmlp("dropout", 0.0, 0.5),
+    "encoder.realmlp.activation": on_realmlp("activation", "selu", "mish"),
+    "encoder.realmlp.rate": on_realmlp("rate", 1.0, 10.0),
+    "encoder.realmlp.frequencies": on_realmlp("frequencies", 4, 8),
+    "encoder.realmlp.sigma": on_realmlp("sigma", 0.1, 0.5),
+    "encoder.realmlp.embedding_size": on_realmlp("embedding_size", 3, 5),
+    "encoder.realmlp.members": on_realmlp("members", 1, 3),
+    "fitter.boosting.rounds": on_trees("rounds", 3, 4, rounds),
+    "fitter.boosting.patience": on_trees("patience", 1, 20, rounds, rounds=60, learning_rate=0.5),
+    "fitter.boosting.learning_rate": on_trees("learning_rate", 0.05, 0.1),
+    "fitter.boosting.leaves": on_trees("leaves", 2, 8),
+    "fitter.boosting.depth": on_trees("depth", 1, 8),
+    "fitter.boosting.min_leaf_rows": on_trees("min_leaf_rows", 3, 20),
+    "fitter.boosting.column_share": on_trees("column_share", 0.5, 1.0),
+    "fitter.boosting.l2": on_trees("l2", 0.0, 10.0),
     "encoder.linear.max_width": change("model/encoder/max_width", 2, 100, answers,
                                        model={"encoder": {"type": "linear"}}),
     "encoder.bag.width": on_bag("width", 4, 5),
@@ -885,6 +984,9 @@ CHANGES: dict[str, Change] = {
     "encoder.resnet.small": on_resnet("small", None, False),
     "encoder.resnet.zero_residual": on_resnet("zero_residual", True, False),
     "encoder.resnet.checkpointing": on_resnet("checkpointing", False, True),
+    "encoder.resnet.variant": on_resnet("variant", "b", "d", small=False),
+    "encoder.resnet.width": on_resnet("width", 8, 16),
+    "encoder.resnet.blur_pool": on_resnet("blur_pool", False, True, width=8),
     "encoder.resnet.pooling": on_resnet("pooling", "none", "mean"),
     # Fusions
     "fusion.transformer.width": on_joined("width", 8, 16),
@@ -894,6 +996,7 @@ CHANGES: dict[str, Change] = {
     "fusion.transformer.pooling": on_joined("pooling", "class", "mean"),
     "fusion.transformer.checkpointing": on_joined("checkpointing", False, True),
     "encoder.cnn.channels": on_cnn("channels", [4], [6]),
+    "encoder.cnn.over": on_clip_cnn("over", "steps", "spectrum"),
     "encoder.cnn.kernel_sizes": on_cnn("kernel_sizes", [3], [3, 1]),
     "encoder.cnn.convolutions": on_cnn("convolutions", 1, 2),
     "encoder.cnn.padding": on_cnn("padding", "same", "valid", channels=[4]),
@@ -934,12 +1037,20 @@ CHANGES: dict[str, Change] = {
     "optimizer.adamw.betas": on_optimizer("adamw", "betas", [0.5, 0.9], [0.9, 0.9]),
     "optimizer.adamw.eps": on_optimizer("adamw", "eps", 1e-8, 1.0),
     "optimizer.adamw.weight_decay": on_optimizer("adamw", "weight_decay", 0.0, 0.5),
-    "optimizer.muon.learning_rate": on_optimizer("muon", "learning_rate", 0.1, 0.2),
-    "optimizer.muon.momentum": on_optimizer("muon", "momentum", 0.1, 0.9),
-    "optimizer.muon.nesterov": on_optimizer("muon", "nesterov", False, True),
-    "optimizer.muon.weight_decay": on_optimizer("muon", "weight_decay", 0.0, 0.5),
+    "optimizer.nadamw.learning_rate": on_optimizer("nadamw", "learning_rate", 0.1, 0.2),
+    "optimizer.nadamw.betas": on_optimizer("nadamw", "betas", [0.5, 0.9], [0.9, 0.9]),
+    "optimizer.nadamw.eps": on_optimizer("nadamw", "eps", 1e-8, 1.0),
+    "optimizer.nadamw.momentum_decay": on_optimizer("nadamw", "momentum_decay", 4e-3, 1.0),
+    "optimizer.nadamw.weight_decay": on_optimizer("nadamw", "weight_decay", 0.0, 0.5),
+    "optimizer.muon.learning_rate": on_optimizer("muon", "learning_rate", 0.1, 0.2, layers="all"),
+    "optimizer.muon.momentum": on_optimizer("muon", "momentum", 0.1, 0.9, layers="all"),
+    "optimizer.muon.nesterov": on_optimizer("muon", "nesterov", False, True, layers="all"),
+    "optimizer.muon.weight_decay": on_optimizer("muon", "weight_decay", 0.0, 0.5, layers="all"),
     "optimizer.muon.other_learning_rate": on_optimizer("muon", "other_learning_rate", 0.01, 0.2),
     "optimizer.muon.betas": on_optimizer("muon", "betas", [0.5, 0.9], [0.9, 0.9]),
+    "optimizer.muon.layers": on_optimizer("muon", "layers", "auto", "all"),
+    "optimizer.muon.iterations": on_optimizer("muon", "iterations", 1, 5, layers="all"),
+    "optimizer.muon.others": on_optimizer("muon", "others", "adamw", "nadamw"),
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from trueweight.cli.tables import (
     cost_line,
     data_remarks,
     evidence_table,
+    members_table,
     remarks,
 )
 from trueweight.evidence.record import Data, Entry, Evidence, Interval
@@ -213,3 +214,30 @@ def test_what_mistakes_cost_stands_in_the_table() -> None:
         "  log_loss       0.440   0.390 … 0.490    0.450      0.630",
         "  cost            2.31     2.00 … 2.70",
     ]
+
+
+def fit_entries(*names: str) -> list[Entry]:
+    found = []
+    for place, name in enumerate(names):
+        found.append(Entry(id=f"fit/{place}/seconds", axis="fit", metric=f"seconds of {name}", value=2.0 + place))
+        found.append(Entry(id=f"fit/{place}/weight/y", axis="fit", metric=f"weight of {name}", value=0.5))
+    return found
+
+
+def test_members_and_what_became_of_those_that_climb() -> None:
+    climbs = [
+        Entry(id="fit/climb/1", axis="fit", metric="climb to mlp", value="validation loss lower by +0.01 ± 0.02"),
+        Entry(id="fit/climb/2", axis="fit", metric="climb to transformer", status="not_run", reason="mlp was no gain"),
+        Entry(id="fit/left_out/1", axis="fit", metric="left out", value="realmlp: no time"),
+    ]
+    assert members_table(Evidence((*fit_entries("linear", "mlp"), *climbs))).splitlines() == [
+        "Members        time   weight",
+        "linear        2.0 s     0.50",
+        "mlp           3.0 s     0.50   validation loss lower by +0.01 ± 0.02",
+        "transformer                    not begun: mlp was no gain",
+        "realmlp                        left out: no time",
+    ]
+
+
+def test_a_model_alone_has_no_table_of_members() -> None:
+    assert members_table(Evidence(tuple(fit_entries("linear")))) == ""

@@ -79,6 +79,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         },
         {"channels": [4], "pool": "none", "activation": "gelu", "dropout": 0.5, "separable": True, "pooling": "mean"},
     ],
+    "columns": [{}, {"max_levels": 5}],
     "linear": [{}, {"max_width": 8}],
     "mlp": [
         {"hidden_sizes": [8, 8], "embedding_size": 3},
@@ -88,9 +89,15 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"hidden_sizes": [], "members": 2, "initializer": "orthogonal"},
         {"hidden_sizes": [8], "normalization": "batch", "activation": "tanh", "initializer": "xavier_normal"},
     ],
+    "realmlp": [
+        {"hidden_sizes": [8, 8]},
+        {"hidden_sizes": [8], "members": 3, "activation": "mish", "frequencies": 5, "sigma": 0.5, "embedding_size": 3},
+        {"hidden_sizes": [], "members": 2, "rate": 1.0, "activation": "relu"},
+    ],
     "resnet": [
         {"zero_residual": False, "pooling": "mean"},
         {"zero_residual": False, "layers": 50, "small": False, "checkpointing": True},
+        {"zero_residual": False, "layers": 10, "width": 8, "variant": "d", "small": False, "blur_pool": True},
     ],
     "transformer": [
         {"width": 16, "layers": 2, "pooling": "attention", "dropout": 0.0},
@@ -161,13 +168,19 @@ class TestEncoder:
             encoder.form.grid_rank, encoder.form.levels, encoder.form.members,
         )  # fmt: skip
         assert z.tokens_BLD.dtype == torch.float32
-        assert torch.isfinite(z.tokens_BLD).all()
+        assert torch.isfinite(z.tokens_BLD).all() or encoder.form.raw  # there, gaps are no numbers
 
     def test_rows_do_not_see_each_other(self, name, options, layout):
         encoder, x = make(name, options, layout), arrays(LAYOUTS[layout], ROWS)
         few = {key: t[:2] for key, t in x.items()}
         whole = encoder(x).tokens_BLD[: 2 * encoder.form.members]
         torch.testing.assert_close(encoder(few).tokens_BLD, whole)
+
+    def test_lengths_may_be_left_out_where_all_rows_are_equally_long(self, name, options, layout):
+        encoder, x = make(name, options, layout), arrays(LAYOUTS[layout], 5)
+        whole = {key: torch.full_like(t, 12) if key.endswith(".length") else t for key, t in x.items()}
+        short = {key: t for key, t in x.items() if not key.endswith(".length")}
+        torch.testing.assert_close(encoder(short).tokens_BLD, encoder(whole).tokens_BLD, rtol=1e-4, atol=1e-5)
 
     def test_no_rows_are_no_problem(self, name, options, layout):
         encoder = make(name, options, layout)

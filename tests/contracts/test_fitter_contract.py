@@ -4,6 +4,7 @@ import math
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from torch import Generator, Tensor, nn
 
 from trueweight.data.batch import Batch
 from trueweight.data.feed import Feed
+from trueweight.nn.answers import Values
+from trueweight.nn.boosted import boosted
 from trueweight.nn.encoding import Encoding, Form
 from trueweight.registry import registry
 from trueweight.spec.base import FitterPart, Spec
@@ -59,6 +62,18 @@ class LineNetwork(nn.Module):
         return (answer - batch.targets["y"]["value"]).square().mean()
 
 
+class TreesNetwork(LineNetwork):
+    """The same, answered by trees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        build = partial(Values, outputs=1, loss="mse", huber_delta=1.0, reader=lambda values, facts: None)
+        self.heads = nn.ModuleDict({"t0": boosted(build, 1, Form(width=2, raw=(0, 0)))})
+
+    def forward(self, batch: Batch, rng: Generator) -> Tensor:
+        return self.head("y").loss(self.encode(batch), batch.targets["y"], None, rng)
+
+
 def feed(rows: int, seed: int) -> Feed:
     x = torch.randn(rows, 2, generator=Generator().manual_seed(seed))
     present = torch.ones(rows, dtype=torch.bool)
@@ -72,7 +87,7 @@ def fitter(request: pytest.FixtureRequest):
 
 
 @pytest.fixture
-def job() -> Job:
+def job(fitter) -> Job:
     validation = feed(40, 2)
 
     def score(network: nn.Module) -> float:
@@ -80,7 +95,7 @@ def job() -> Job:
 
     optimizer = {"type": "adamw", "learning_rate": 0.1, "weight_decay": 0}
     spec = TrainSpec.model_validate({"optimizer": optimizer, "budget": {"steps": 200}, "device": "cpu"})
-    network, train = LineNetwork(), feed(100, 1)
+    network, train = TreesNetwork() if fitter.boosting else LineNetwork(), feed(100, 1)
     return Job(name="line", network=network, train=train, validation=validation, spec=spec, seed=0, score=score)
 
 
@@ -88,7 +103,7 @@ def test_finds_a_line_and_leaves_it_in_the_network(fitter, job: Job):
     result = fit_member(job, fitter)
     with torch.no_grad():
         assert job.score(job.network) == pytest.approx(result.best_score)
-    assert result.best_score < 1e-3
+    assert result.best_score < (1.0 if fitter.boosting else 1e-3)  # of 5: trees have steps
     assert result.stopped == "finished"
     assert not job.network.training
 
@@ -117,7 +132,7 @@ def test_an_interrupt_at_a_step_keeps_what_there_is(fitter, job: Job):
 
 
 def test_ctrl_c_reaches_it(fitter, job: Job):
-    class Pressing(LineNetwork):
+    class Pressing(type(job.network)):
         def encode(self, batch: Batch) -> Encoding:
             if not self.__dict__.get("pressed"):
                 self.__dict__["pressed"] = True
@@ -134,3 +149,8 @@ def test_ctrl_c_reaches_it(fitter, job: Job):
 def test_is_documented(fitter):
     assert "Example" in type(fitter).__doc__
     assert isinstance(fitter.solving, bool)
+    assert isinstance(fitter.boosting, bool)
+
+
+def test_needs_nothing_that_is_not_installed_here(fitter):
+    fitter.require()

@@ -159,6 +159,17 @@ def test_loss_is_the_weighted_mean_over_rows(case: Case):
     torch.testing.assert_close(case.loss(), each.mean())
 
 
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+def test_present_may_be_left_out_where_all_rows_are_there(case: Case, weighted: bool):
+    weight = torch.rand(ROWS, generator=torch.Generator().manual_seed(3)) if weighted else None
+    case.y["present"] = torch.ones(ROWS, dtype=torch.bool)
+    expected = case.loss(weight=weight)
+    del case.y["present"]
+    torch.testing.assert_close(case.loss(weight=weight), expected)
+    nobody = case.loss(slice(0, 0), None if weight is None else weight[:0])
+    assert nobody.item() == 0
+
+
 def test_the_loss_of_mixed_rows_is_the_mixture_of_the_rows_losses(case: Case):
     """Row by row: each row's loss against its own label and against its partner's."""
     if not case.head.row_wise:
@@ -262,3 +273,34 @@ def test_search_space_and_words(name):
         for value in values:
             assert getattr(part.model_validate({"type": name, field: value}), field) == value
     assert "Example:" in (part.__doc__ or "")
+
+
+def test_boosted_trees_can_score_for_it(single: Case):
+    head = single.part.build_boosted(Form(WIDTH, raw=(0,) * WIDTH), single.learnt)
+    goals = head.goals()
+    assert sum(goal.scores for goal in goals) == head.forest.scores
+    score = torch.randn(ROWS, head.forest.scores, generator=torch.Generator().manual_seed(3))
+    place = 0
+    for goal in goals:
+        loss = goal.loss(score[:, place : place + goal.scores], single.y)
+        assert loss.shape == (ROWS,)
+        assert torch.isfinite(loss[single.y["present"]]).all()
+        place += goal.scores
+    with torch.no_grad():
+        answer = head.read(head.outputs(single.z, GREEDY, {}), single.learnt, Context(np.arange(ROWS)))
+    assert answer.scores().shape == single.read().scores().shape
+
+
+def test_scores_pass_through_it_as_they_are(single: Case):
+    head = single.part.build_boosted(Form(WIDTH, raw=(0,) * WIDTH), single.learnt)
+    score = torch.randn(ROWS, head.forest.scores, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        out = head.inner.outputs(Encoding(score.unsqueeze(1)), GREEDY, {})
+    if "value" in out:
+        expected = score
+        found = torch.cat([out["value"], *([out["quantile"]] if "quantile" in out else [])], dim=1)
+    elif single.part.type == "category":
+        expected, found = torch.softmax(score, dim=1), out["probability"]
+    else:
+        expected, found = torch.sigmoid(score), out["probability"][:, -score.shape[1] :]
+    torch.testing.assert_close(found, expected)

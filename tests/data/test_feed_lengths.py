@@ -7,7 +7,8 @@ import torch
 from trueweight.data.feed import WINDOW, Feed, bucketed, epoch_order, padding_share
 from trueweight.data.packed import Packed
 from trueweight.data.ragged import starts_of
-from trueweight.train.probe import batch_size_for, little_padded
+from trueweight.recipes.scaling import batch_size_for
+from trueweight.train.probe import little_padded
 
 SPREADS = {
     "speech": lambda rng, n: np.exp(rng.normal(4.6, 0.6, n)),
@@ -25,9 +26,7 @@ def lengths_of(spread: str, rows: int) -> torch.Tensor:
 def padded(lengths: torch.Tensor, size: int, epochs: int) -> float:
     """Share of padding over several epochs laid end to end, as the loop cuts them."""
     rows = len(lengths)
-    order = torch.cat(
-        [bucketed(epoch_order(rows, 0, e), lengths, size, -e * rows % size, 0, e) for e in range(epochs)]
-    )
+    order = torch.cat([bucketed(epoch_order(rows, 0, e), lengths, size, -e * rows % size, 0, e) for e in range(epochs)])
     batches = [lengths[b] for b in torch.split(order, size) if len(b) == size]
     return 1 - sum(int(b.sum()) for b in batches) / sum(int(b.max()) * size for b in batches)
 

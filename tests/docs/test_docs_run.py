@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 VERBS = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "verbs").glob("*.md"))]
 LESSONS = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "learn").glob("*.md"))]
-PAGES = ["README.md", "docs/quickstart.md", "docs/python.md", "docs/other-models.md", *LESSONS, *VERBS]
+TOLD = ["README.md", *(f"docs/{page}.md" for page in ("quickstart", "python", "other-models", "tuning"))]
+PAGES = [*TOLD, *LESSONS, *VERBS]
 
 sys.path.insert(0, str(ROOT / "scripts"))
 from docs_run import blocks, differences, plain  # noqa: E402

@@ -61,3 +61,11 @@ def test_resnets(layers: int, published: int) -> None:
     """With a head of 1,000 classes; weights and biases of batch norms count, their running means do not."""
     encoder = built(PICTURE, type="resnet", layers=layers, pooling="mean")
     assert count(encoder) + count(head(encoder, 1000)) == published
+
+
+@pytest.mark.parametrize(("layers", "published"), [(18, 11_708_744), (50, 25_576_264)])
+def test_resnets_of_variant_d(layers: int, published: int) -> None:
+    """The plain ones plus 19,232: 27 * 32 + 9 * 32 * 32 + 9 * 32 * 64 weights of the stem for 147 * 64, and two norms
+    between them. Averages have no weights."""
+    encoder = built(PICTURE, type="resnet", layers=layers, variant="d", pooling="mean")
+    assert count(encoder) + count(head(encoder, 1000)) == published

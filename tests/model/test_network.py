@@ -9,6 +9,7 @@ from trueweight.data.pictures import made_up_picture
 from trueweight.errors import SpecError
 from trueweight.nn.decoding import GREEDY
 from trueweight.nn.mix import taken_apart
+from trueweight.nn.resizing import tell
 from trueweight.registry import registry
 
 MLP = {"type": "mlp", "hidden_sizes": [16, 16], "embedding_size": 4}
@@ -113,7 +114,7 @@ def test_several_fields_are_joined(make_problem):
 
 
 def test_solving_refuses_bodies_with_weights(mixed):
-    with pytest.raises(SpecError, match="fitter 'solve' needs encoders without weights"):
+    with pytest.raises(SpecError, match="this fitter needs encoders without weights"):
         mixed.network(MLP, solving=True)
 
 
@@ -195,6 +196,25 @@ def test_mixed_rows_are_trained_on_and_never_answered(pictures):
     for name, out in plain.answer(batch, GREEDY, {}).items():  # while training as well: augmenting is for losses
         for key, tensor in out.items():
             assert torch.equal(network.answer(batch, GREEDY, {})[name][key], tensor)
+
+
+def test_pictures_that_begin_smaller_are_answered_at_full_size(pictures):
+    network, batch = augmented(pictures, "shift", "mixup"), pictures.feed().batch(torch.arange(20))
+    plain = {name: dict(out) for name, out in network.eval().answer(batch, GREEDY, {}).items()}
+    network.resize_with({"table": (0.7, 0.5)}, pictures.fields)
+    tell(network, 0.0)
+    seen = taken_apart(network.augments["f0"](batch.inputs["table"]))[0]["pixel"]
+    assert seen.shape[1:3] == (4, 4)
+    assert torch.isfinite(network.train()(batch, torch.Generator()))
+    for name, out in network.eval().answer(batch, GREEDY, {}).items():
+        assert all(torch.equal(plain[name][key], tensor) for key, tensor in out.items())
+
+
+def test_an_encoder_of_one_size_alone_is_told_so(pictures):
+    network = pictures.network({"type": "lstm", "hidden_size": 3})
+    with pytest.raises(SpecError, match="reads pictures of one size alone") as error:
+        network.resize_with({"table": (0.7, 0.5)}, pictures.fields)
+    assert error.value.where == "features.photo.progressive_resizing"
 
 
 def test_mixing_is_refused_where_a_loss_compares_rows(pictures):

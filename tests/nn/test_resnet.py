@@ -1,5 +1,7 @@
 """Residual networks: sizes, and what checkpointing may not change."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -7,14 +9,16 @@ from torch import Tensor
 from trueweight.data.field import Layout
 from trueweight.errors import SpecError
 from trueweight.model.encoders.resnet import ResnetEncoder
-from trueweight.nn.resnet import Block, Resnet
+from trueweight.nn.resnet import Block, Blur, Resnet
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.2)
 
 
-def resnet(side: int, *, layers: int = 18, small: bool = False, zero: bool = False, again: bool = False) -> Resnet:
+def resnet(
+    side: int, *, layers: int = 18, small: bool = False, zero: bool = False, again: bool = False, **options: Any
+) -> Resnet:
     torch.manual_seed(0)
-    return Resnet((side, side), MEAN, STD, layers, small=small, zero_residual=zero, checkpointing=again)
+    return Resnet((side, side), MEAN, STD, layers, small=small, zero_residual=zero, checkpointing=again, **options)
 
 
 def pixels(side: int, rows: int = 2) -> dict[str, Tensor]:
@@ -44,6 +48,39 @@ def test_a_block_is_its_formula(bottleneck: bool) -> None:
         y = y if i == len(convolutions) - 1 else y.clamp_min(0)
     short = torch.nn.functional.conv2d(x, block.short[0].weight, stride=2) / (1 + 1e-5) ** 0.5
     torch.testing.assert_close(block(x), (y + short).clamp_min(0), rtol=1e-10, atol=1e-10)
+
+
+def test_short_ways_of_variant_d_average() -> None:
+    torch.manual_seed(0)
+    block = Block(8, 4, 2, bottleneck=False, averaged=True).double().eval()
+    torch.nn.init.zeros_(block.branch[-1].weight)
+    x = torch.randn(2, 8, 6, 6).double()
+    mean = x.view(2, 8, 3, 2, 3, 2).mean((3, 5))
+    weight = next(m for m in block.short if isinstance(m, torch.nn.Conv2d)).weight[:, :, 0, 0]
+    expected = torch.einsum("bchw,dc->bdhw", mean, weight) / (1 + 1e-5) ** 0.5
+    torch.testing.assert_close(block(x), expected.clamp_min(0), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("side", [31, 64])
+@pytest.mark.parametrize("small", [False, True])
+def test_variant_d_with_blur_keeps_the_grid(side: int, small: bool) -> None:
+    options = {"deep": True, "blurred": True, "width": 8, "layers": 10}
+    module = resnet(side, small=small, **options).eval()
+    z = module(pixels(side))
+    assert z.grid == module.form.size
+    assert z.tokens_BLD.shape == (2, z.grid[0] * z.grid[1], 64)
+    assert sum(isinstance(m, torch.nn.Conv2d) for m in module.stem) == (1 if small else 3)
+
+
+def test_a_blur_is_the_average_of_its_formula() -> None:
+    x = torch.randn(1, 2, 5, 6)
+    blurred = Blur(2, 2)(x)
+    assert blurred.shape == (1, 2, 3, 3)
+    around = x[0, 1, 1:4, 1:4]
+    kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
+    torch.testing.assert_close(Blur(2)(x)[0, 1, 2, 2], (around * kernel).sum())
+    torch.testing.assert_close(Blur(2)(torch.ones(1, 2, 5, 6)), torch.ones(1, 2, 5, 6))  # an even area stays, edges too
+    torch.testing.assert_close(blurred, Blur(2)(x)[:, :, ::2, ::2])
 
 
 def test_zero_residual_blocks_begin_as_their_short_way() -> None:

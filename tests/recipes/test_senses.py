@@ -7,8 +7,9 @@ import torch
 
 from trueweight.data.column import Sense
 from trueweight.data.field import Layout
-from trueweight.recipes.senses import SENSES, with_defaults
+from trueweight.recipes.senses import SENSES, hurry, with_defaults
 from trueweight.registry import registry
+from trueweight.spec.run import RunSpec
 
 
 def part(kind: str, **options: Any) -> Any:
@@ -46,6 +47,26 @@ def test_what_is_asked_for_stays(kind):
     own = part(kind, encoder="linear", augment=[])
     assert own.encoder.type == "linear"
     assert own.augment == []
+
+
+def spec(**budget: Any) -> RunSpec:
+    return RunSpec.model_validate({"targets": {"y": "category"}, "train": {"budget": budget}})
+
+
+def test_little_time_for_each_picture_makes_networks_smaller():
+    column = registry("column")["image"].model_validate({"type": "image"})
+    slow, quick = (with_defaults(column, "standard", hurry(spec(time=s), 40_000)).encoder for s in (60, 8))
+    assert slow.model_dump() == part("image").encoder.model_dump()
+    assert (quick.type, quick.stride) == ("cnn", 2)
+    own = registry("column")["image"].model_validate({"type": "image", "encoder": "resnet"})
+    assert with_defaults(own, "standard", hurry(spec(time=1), 40_000)).encoder.type == "resnet"
+
+
+def test_hurry_is_rows_for_each_second_of_a_clock():
+    assert hurry(spec(time=8), 40_000) == 5000
+    assert hurry(spec(), 6000) == 100  # a minute, the preset's
+    assert hurry(spec(steps=5), 6000) == hurry(spec(epochs=5), 6000) == 0
+    assert hurry(spec(epochs=5, time=10), 6000) == 600
 
 
 def test_other_columns_have_no_recipe_of_senses():

@@ -1,6 +1,7 @@
 """A toy member: a small network with dropout, batch norm and noise in its loss, and rows that it can learn."""
 
 import hashlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -68,6 +69,29 @@ def make_job() -> Callable[..., Job]:
         return Job(**{**given, **fields})
 
     return make
+
+
+class Sleepy(ToyNetwork):
+    """Slow unless it computes in half precision, where its loss may be wrong, or there may be no kernel."""
+
+    def __init__(self, wrong: float = 0.0, *, fails: bool = False) -> None:
+        super().__init__(dropout=0.0)
+        self.wrong, self.fails = wrong, fails
+
+    def forward(self, batch: Batch, rng: Generator) -> Tensor:
+        half = torch.is_autocast_enabled("cpu")
+        if half and self.fails:
+            raise RuntimeError("no kernel for half\nand a long story")
+        if not half:
+            time.sleep(0.02)
+        loss = super().forward(batch, rng)
+        return loss * (1 + self.wrong) if half else loss
+
+
+@pytest.fixture
+def sleepy() -> type[Sleepy]:
+    """A network that is 20 ms a step slower in float32 than in half precision."""
+    return Sleepy
 
 
 @pytest.fixture

@@ -31,11 +31,15 @@ from trueweight.train.state import weights_of
 class Network(nn.Module):
     def __init__(self):
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(3, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 1))
+        self.body = nn.Sequential(
+            nn.Linear(3, 16), nn.Unflatten(1, (4, 2, 2)), nn.Conv2d(4, 4, 2, padding=1, bias=False), nn.BatchNorm2d(4),
+            nn.ReLU(), nn.Flatten(), nn.Dropout(0.2), nn.Linear(36, 1),
+        )  # fmt: skip
 
     def forward(self, batch, rng):
         y = batch.targets["y"]["value"]
-        return (self.body(batch.inputs["x"]["x"]) - y + 0.1 * torch.randn(y.shape, generator=rng)).square().mean()
+        answer = self.body(batch.inputs["x"]["x"]).float()
+        return (answer - y + 0.1 * torch.randn(y.shape, generator=rng)).square().mean()
 
 
 def feed(rows, seed):

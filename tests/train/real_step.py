@@ -27,6 +27,7 @@ from trueweight.train.descent import Descent
 from trueweight.train.job import Job
 from trueweight.train.memory import needed
 from trueweight.train.plan import MemberPlan
+from trueweight.train.stepping import Stepping
 from trueweight.train.watch import Stopwatch
 
 ROWS, STEPS = 64, 128
@@ -78,7 +79,7 @@ def descent_of(options: dict[str, Any], folder: Path | None, **changes: Any) -> 
     job = replace(job_of(options), folder=folder, **changes)
     size = options["train"]["batch_size"]
     plan = MemberPlan(name="large", steps=2, batch_size=size, epochs=1.0, validate_every=1, checkpoint_every=1)
-    return Descent(job, plan, Stopwatch())
+    return Descent(job, plan, Stopwatch(), Stepping(job.network, job.backward))
 
 
 def main() -> None:

@@ -76,6 +76,24 @@ def test_the_average_is_kept_when_it_is_better(make_job):
     assert result.averaged
 
 
+def test_validation_rows_decide_between_the_average_and_the_weights(make_job):
+    """The same course, judged by two scores: whoever scores better is kept, look by look."""
+    shape = {"warmup": 0, "decay": 0}
+    train = {"optimizer": {"type": "sgd", "learning_rate": 0.1}, "lr_schedule": shape}
+    results = {}
+    for sign in (1, -1):
+        job = make_job(train=train, plan={"steps": 100})
+        plain = job.score
+        results[sign] = fit(replace(job, score=lambda network, plain=plain, sign=sign: sign * plain(network)))
+    for sign, result in results.items():
+        raw, averaged = (min(getattr(look, name) for look in result.history) for name in ("score", "averaged"))
+        assert result.best_score == min(raw, averaged)
+        assert result.averaged == (averaged < raw), sign
+    mirrored = [(-look.score, -look.averaged) for look in results[-1].history]
+    assert mirrored == [(look.score, look.averaged) for look in results[1].history]
+    assert results[1].averaged != results[-1].averaged  # what one likes best, the other likes least
+
+
 def test_same_seed_same_weights_other_seed_others(fitted):
     (one, a), (_, b), (_, c) = fitted(plan={}), fitted(plan={}), fitted(plan={}, seed=4)
     assert a == b != c

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trueweight.train.plan import Plan
+from trueweight.train.plan import MemberPlan, Plan
 
 
 def run(folder: Path, budget: str, kills: str) -> dict:
@@ -46,3 +46,19 @@ def test_with_a_budget_of_seconds_and_the_same_plan(tmp_path: Path, kills: str):
     whole = run(tmp_path / "whole", "seconds=1.5", "")
     assert whole.pop("killed") == 0
     assert broken == whole
+
+
+def test_with_a_plan_of_other_steps(tmp_path: Path, kills: str):
+    """Half precision, another layout, another kernel, another rate: none of them needs a memory of its own."""
+    chosen = {"dtype": "bfloat16", "layout": "channels_last", "optimizer": "foreach", "rate": 0.5}
+    counts = {"steps": 300, "batch_size": 64, "validate_every": 20, "checkpoint_every": 7}
+    found = {}
+    for name, killed in (("whole", ""), ("broken", kills)):
+        (tmp_path / name).mkdir()
+        Plan((MemberPlan(name="toy", epochs=64.0, **counts, **chosen),)).write(tmp_path / name / "plan.json")
+        found[name] = run(tmp_path / name, "steps=300", killed)
+    assert found["broken"].pop("killed") >= 6
+    assert found["whole"].pop("killed") == 0
+    assert found["broken"] == found["whole"]
+    plain = run(tmp_path / "plain", "steps=300", "")
+    assert plain["weights"] != found["whole"]["weights"]  # the plan was followed

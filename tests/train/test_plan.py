@@ -45,6 +45,13 @@ def test_a_replay_reads_no_clock(member: MemberPlan):
         ({"steps": 0}, "whole numbers of at least 1"),
         ({"steps": "many"}, "whole numbers of at least 1"),
         ({"events": [{"when": 1}]}, "incomplete"),
+        ({"dtype": "float8"}, "dtype 'float8' in the plan of 'mlp' is none that we know"),
+        ({"layout": 3}, "layout 3"),
+        ({"optimizer": None}, "optimizer None"),
+        ({"threads": 0}, "threads 0 in the plan of 'mlp' makes no sense"),
+        ({"rate": -1.0}, "rate -1.0"),
+        ({"compile": "yes"}, "compile 'yes'"),
+        ({"trials": [{"colour": 1}]}, "incomplete"),
     ],
 )
 def test_nonsense_is_refused(member: MemberPlan, change: dict, said: str):

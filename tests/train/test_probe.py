@@ -1,19 +1,18 @@
 """What the plan is made of: batch sizes, looks, memory, and time measured without a trace."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from trueweight.data.feed import Feed
 from trueweight.errors import TrainError
 from trueweight.spec.run import TrainSpec
 from trueweight.train import probe
 from trueweight.train.memory import needed
-from trueweight.train.probe import batch_size_for, choose_device, decide_plan, looks_for, usual
+from trueweight.train.probe import choose_device, decide_plan, looks_for, usual
 from trueweight.train.state import weights_of
 from trueweight.train.watch import Stopwatch
-
-
-def test_batch_sizes_grow_with_the_rows():
-    assert [batch_size_for(n) for n in (10, 999, 1000, 6400, 32_000, 108_000)] == [32, 32, 128, 256, 256, 512]
 
 
 @pytest.mark.parametrize(
@@ -28,6 +27,24 @@ def test_batch_sizes_grow_with_the_rows():
 )
 def test_looks(steps: int, batch: int, rows: int, validation: int, looks: int):
     assert looks_for(steps, batch, rows, validation) == looks
+
+
+def test_pictures_are_looked_at_sparingly_in_short_runs():
+    """A look costs many of their steps; runs of several passes are looked at as often as others."""
+    assert looks_for(130, 256, 40_000, 2000) == 5
+    assert looks_for(130, 256, 40_000, 2000, sparing=True) == 2
+    assert looks_for(3200, 32, 1024, 100, sparing=True) == 100
+
+
+@pytest.mark.parametrize(("seconds", "size"), [(1.0, 128), (60.0, 256)])
+def test_pictures_without_time_take_small_steps(make_job, monkeypatch, seconds, size):
+    rows = 8000
+    monkeypatch.setattr(probe, "_measure", lambda *_: (0.01, 0.01))
+    present = torch.ones(rows, dtype=torch.bool)
+    inputs = {"table": {"number": torch.zeros(rows, 3), "pixel": torch.zeros(rows, 1, 1, 1, dtype=torch.uint8)}}
+    feed = Feed(torch.arange(rows), inputs, {"y": {"value": torch.zeros(rows, 1), "present": present}})
+    job = replace(make_job(train={"budget": {"time": seconds}}), train=feed)
+    assert decide_plan(job, Stopwatch()).batch_size == size
 
 
 def test_steps_and_epochs_need_no_clock(make_job):
@@ -48,7 +65,7 @@ def test_the_lowest_limit_counts(make_job):
 
 def test_time_becomes_steps(make_job, monkeypatch):
     monkeypatch.setattr(probe, "_measure", lambda *_: (0.010, 0.050))
-    plan = decide_plan(make_job(train={"budget": {"time": 60}}), Stopwatch())
+    plan = decide_plan(make_job(train={"budget": {"time": 60}, "step_plan": "off"}), Stopwatch())
     predicted = plan.steps * 0.010 + plan.steps / plan.validate_every * 0.100
     assert plan.limited_by == "time"
     assert 0.93 * 60 < predicted < 60
@@ -59,7 +76,7 @@ def test_time_becomes_steps(make_job, monkeypatch):
 
 def test_dear_looks_become_rare_when_time_is_short(make_job, monkeypatch):
     monkeypatch.setattr(probe, "_measure", lambda *_: (0.001, 0.5))
-    plan = decide_plan(make_job(train={"budget": {"time": 20}}), Stopwatch())
+    plan = decide_plan(make_job(train={"budget": {"time": 20}, "step_plan": "off"}), Stopwatch())
     assert 0.25 * plan.validate_every * 0.001 >= 1.0
     assert plan.steps * 0.001 + (plan.steps // plan.validate_every + 1) * 1.0 < 20
 

@@ -10,7 +10,8 @@ from trueweight.errors import TrainError
 from trueweight.metrics.prediction import ClassPrediction
 from trueweight.metrics.truth import Truth
 from trueweight.spec.load import parse_spec
-from trueweight.train import build
+from trueweight.train import members
+from trueweight.train.build import fit
 from trueweight.train.prepare import Prepared, prepare
 from trueweight.train.selection import selection_score, target_loss
 
@@ -42,10 +43,10 @@ def two_classes(probability: list[float]) -> ClassPrediction:
 
 def test_the_metric_asked_for_chooses_the_blend_of_its_target(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    plain = build.greedy_blend
-    monkeypatch.setattr(build, "greedy_blend", lambda o, t, loss: seen.append((o[0], t, loss)) or plain(o, t, loss))
+    plain = members.greedy_blend
+    monkeypatch.setattr(members, "greedy_blend", lambda o, t, loss: seen.append((o[0], t, loss)) or plain(o, t, loss))
     prepared = ready()
-    build.fit(prepared, None, None)
+    fit(prepared, None, None)
     (won, truth, loss), (cost, costs, other) = seen[:2]
     from sklearn.metrics import roc_auc_score
 

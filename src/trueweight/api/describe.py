@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -23,7 +23,10 @@ from trueweight.spec.document import Document
 from trueweight.spec.load import all_of, judge, read_document
 from trueweight.spec.run import RunSpec
 from trueweight.spec.settings import apply_settings
+from trueweight.spec.tune import TuneSpec
 from trueweight.spec.units import describe_seconds
+from trueweight.train.job import FitterPart
+from trueweight.tune.asked import space_of
 
 __all__ = ["CHECK_ROWS", "CheckReport", "check_spec"]
 
@@ -64,6 +67,11 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     targets = {name: head.type for name, head in asked.targets.items()}
     resolved = resolve(asked, Facts(len(table), features, targets))
+    if asked.tune != TuneSpec():  # names that lead nowhere; values that cannot stand there
+        columns = {role.name: role.part for role in roles if role.role == "feature"}
+        space_of(asked, resolved.model_copy(update={"features": columns}), 1, document)
+    for member in resolved.model.fitted:
+        cast(FitterPart, member.fitter).require()
     return CheckReport(resolved, [*_lines(resolved, table, roles), *_mirrored(table, roles, asked)])
 
 
@@ -94,8 +102,9 @@ def _lines(spec: RunSpec, table: Table, roles: Sequence[Role]) -> list[str]:
         f"{budget.epochs} epochs" if budget.epochs else "",
     ]
     limits.append(f"{budget.steps} steps" if budget.steps else "")
-    members = " + ".join(member.name for member in spec.model.members or [])
+    members = " + ".join(member.name for member in spec.model.fitted)
     lines.append(f"split: {spec.split.method}; model: {members}; at most {', '.join(x for x in limits if x)}")
+    lines += [f"  left out: {m.name}, {m.left_out}" for m in spec.model.members or [] if m.left_out is not None]
     return lines
 
 

@@ -39,7 +39,7 @@ def _members(ready: Prepared) -> Iterator[dict[str, Any]]:
     few = replace(ready, cases=replace(ready.cases, table=ready.table.take(chosen)), weight_N=_taken(ready, chosen))
     encoded = encode(few, keep=False)
     feed, size = encoded.feed(np.arange(len(chosen))), asked_batch(ready.spec.train, len(train))
-    for member in ready.spec.model.members or []:
+    for member in ready.spec.model.fitted:
         leaf = untrained(ready, encoded.fields, member)
         network = leaf.network
         known: dict[str, Any] = {"name": member.name, "fitter": member.fitter.type}

@@ -1,6 +1,6 @@
 """``train`` from end to end: folder, preparation, fitting, baselines, evidence, bundles."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from trueweight.evaluate.quality import Ask, now
 from trueweight.evidence.energy import EnergyMeter
 from trueweight.evidence.ledger import record_look
 from trueweight.evidence.meters import Meter, Stages
-from trueweight.evidence.record import Curve, Data, Entry, Evidence
+from trueweight.evidence.record import Curve, Data, Entry, Evidence, Method
 from trueweight.files import disk_errors, read_json, safe_name, write_atomic
 from trueweight.metrics.curves import thinned
 from trueweight.model.predictors.network import SLICE_MEDIA
@@ -39,7 +39,7 @@ from trueweight.spec.load import dump_resolved, dump_spec
 from trueweight.spec.run import RunSpec
 from trueweight.train.build import Fitted, MemberReport, fit
 from trueweight.train.job import FitterPart
-from trueweight.train.plan import MemberPlan, Plan, record_member
+from trueweight.train.plan import Climb, MemberPlan, Plan, Trial, record_member
 from trueweight.train.prepare import Prepared, prepare
 from trueweight.train.runs import Run, open_run
 from trueweight.train.start import networks_in
@@ -59,8 +59,15 @@ class _Judged:
     """Files that name rows, for the folder beside the bundle."""
 
 
-def run(request: Request, stages: Stages, *, out: Path | None, resume: bool, plan: Path | None, sealed: bool) -> Bundle:
-    """One whole run; see :func:`trueweight.api.train`."""
+def _nothing_more(_ready: Prepared, _fitted: Fitted) -> list[Entry]:
+    return []
+
+
+def run(
+    request: Request, stages: Stages, *, out: Path | None, resume: bool, plan: Path | None, sealed: bool,
+    more: Callable[[Prepared, Fitted], Sequence[Entry]] = _nothing_more,
+) -> Bundle:  # fmt: skip
+    """One whole run; see :func:`trueweight.api.train`. ``more`` gives facts of how the spec came about."""
     spec = request.spec
     replay = None if plan is None else Plan.read(plan).replayed()  # an unreadable plan makes no folder
     older = _older(request)
@@ -95,6 +102,7 @@ def run(request: Request, stages: Stages, *, out: Path | None, resume: bool, pla
             *judged.entries,
             *data_entries(ready, digest),
             *_fit_entries(fitted),
+            *more(ready, fitted),
             *stages.entries(),
             *meter.reading().entries("train"),
             *(entry for work, part in parts.items() for entry in part.reading().seconds(work)),
@@ -129,8 +137,11 @@ def _older(request: Request) -> Bundle | None:
 
 def _require_members(plan: Plan, spec: RunSpec, where: str) -> None:
     """Refuse a plan that says nothing about a member: a clock would have to decide."""
-    for member in spec.model.members or []:
-        if not cast(FitterPart, member.fitter).solving and plan.member(member.name) is None:
+    for member in spec.model.fitted:
+        fitter, climb = cast(FitterPart, member.fitter), plan.climb(member.name)
+        planned_by_clock = not fitter.solving or fitter.boosting
+        refused = climb is not None and not climb.begun
+        if planned_by_clock and not refused and plan.member(member.name) is None:
             planned = ", ".join(repr(known.name) for known in plan.members) or "nothing"
             raise SpecError(
                 f"the plan says nothing about the member {member.name!r}",
@@ -196,22 +207,54 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
         first = round(member.first_step, 3)
         entries.append(reading(f"{start}/first_step", f"seconds to the first step of {member.name}", first, "s"))
         entries.append(reading(f"{start}/steps", f"steps of {member.name}", member.steps, "steps"))
+        told = (("weights", "weights kept of", member.kept), ("optimizer", "optimiser of", member.optimizer))
+        entries += [reading(f"{start}/{key}", f"{what} {member.name}", text, None) for key, what, text in told if text]
         for target, weight in member.weights.items():
             entries.append(reading(f"{start}/weight/{target}", f"weight of {member.name}", weight, "share"))
         entries += [
             reading(f"{start}/event/{number}", f"event of {member.name}", text, None)
             for number, text in enumerate(member.events, 1)
         ]
+        entries += [_trial_entry(start, member.name, trial) for trial in member.trials]
         entries += _learning(start, member)
+    entries += [_climb_entry(number, climb) for number, climb in enumerate(fitted.climbs, 1)]
     entries += [
         reading(f"fit/start/{number}", "weights taken over", str(copied), None)
         for number, copied in enumerate(fitted.started, 1)
+    ]
+    entries += [
+        reading(f"fit/left_out/{number}", "left out", f"{name}: {reason}", None)
+        for number, (name, reason) in enumerate(fitted.left_out.items(), 1)
     ]
     if fitted.partial:
         entries.append(
             reading("fit/partial", "partial", "stopped before its end: the best weights so far are kept", None)
         )
     return entries
+
+
+def _trial_entry(start: str, member: str, trial: Trial) -> Entry:
+    """One way to take a step that the step plan tried, or why it did not."""
+    told = "chosen" if trial.chosen else trial.reason
+    method = None
+    if trial.status == "measured":
+        facts = {"time of a row to plain": trial.ratio, "difference of losses": trial.difference,
+                 "losses agree": trial.agrees, "chosen": trial.chosen}  # fmt: skip
+        method = Method("clock", parameters={key: value for key, value in facts.items() if value is not None})
+    name = trial.name.replace(" ", "_")
+    return Entry(
+        id=f"{start}/step_plan/{name}", axis="fit", metric=f"seconds a step of {member}, {trial.name}",
+        value=None if trial.seconds is None else float(f"{trial.seconds:.4g}"), unit="s", status=trial.status,
+        reason=told or None, method=method, produced_at=now(),
+    )  # fmt: skip
+
+
+def _climb_entry(number: int, climb: Climb) -> Entry:
+    """What became of a member that climbs: what it gained, or why it was not begun."""
+    place, metric = f"fit/climb/{number}", f"climb to {climb.name}"
+    if climb.begun:
+        return reading(place, metric, climb.why, None)
+    return Entry(id=place, axis="fit", metric=metric, status="not_run", reason=climb.why, produced_at=now())
 
 
 def _learning(start: str, member: MemberReport) -> list[Entry]:

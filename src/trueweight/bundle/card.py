@@ -67,7 +67,7 @@ def _results(evidence: Evidence) -> Iterator[str]:
     for verdict in verdicts(evidence):
         yield f"\n{verdict}"
     for entry in evidence:
-        if entry.status in ("failed", "not_run"):
+        if entry.axis != "fit" and entry.status in ("failed", "not_run"):  # how it was made says nothing of what it is
             yield f"\nNot shown: {entry.metric} ({entry.status.replace('_', ' ')}): {entry.reason}."
 
 

@@ -62,6 +62,11 @@ def _left(event: Progress, seconds: float) -> str:
     return f", {describe_seconds(seconds * (event.total - event.done) / event.done)} left"
 
 
+def pace(per_second: float, unit: str) -> str:
+    """Rows by the second, what takes longer by the minute."""
+    return f"{per_second:,.0f} {unit}/s" if per_second >= 1 else f"{60 * per_second:.1f} {unit}/min"
+
+
 @contextmanager
 def _drawing() -> Iterator[Listener]:
     from rich.console import Console
@@ -83,7 +88,7 @@ def _drawing() -> Iterator[Listener]:
             began[event.task] = now
             tasks[event.task] = bars.add_task(event.task, total=event.total, amount="", rate="")
         seconds = now - began[event.task]
-        rate = f"{event.done / seconds:,.0f} {event.unit}/s" if seconds > 0.5 else ""
+        rate = pace(event.done / seconds, event.unit) if seconds > 0.5 else ""
         bars.update(
             tasks[event.task], completed=event.done, total=event.total, amount=amount(event), rate=rate,
             visible=not event.finished,

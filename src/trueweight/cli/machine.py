@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["leave_pandas_out", "physical_cores", "prepare_torch"]
+__all__ = ["leave_pandas_out", "physical_cores", "prepare_torch", "quota"]
 
 
 def physical_cores() -> int:
@@ -16,7 +16,7 @@ def physical_cores() -> int:
     """
     allowed = os.sched_getaffinity(0)
     cores = {_siblings(number) for number in allowed}
-    return max(1, min(len(cores), _quota() or len(cores)))
+    return max(1, min(len(cores), int(quota() or len(cores))))
 
 
 def _siblings(number: int) -> str:
@@ -26,13 +26,21 @@ def _siblings(number: int) -> str:
         return str(number)
 
 
-def _quota() -> int | None:
-    """Whole processors that a container may use, if it is limited (cgroup version 2)."""
+def quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Processors' worth of time that a container may use; None if it is not limited.
+
+    Args:
+        root: Where control groups are told of, of version 2 or 1.
+    """
     try:
-        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        limit, period = (root / "cpu.max").read_text().split()
     except (OSError, ValueError):
-        return None
-    return None if limit == "max" else max(1, int(limit) // int(period))
+        try:
+            limit, period = ((root / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        except OSError:
+            return None
+    limited = limit.strip().isdigit() and int(period) > 0  # "max", or -1 where there is no limit
+    return int(limit) / int(period) if limited else None
 
 
 def prepare_torch() -> None:

@@ -27,6 +27,7 @@ from trueweight.cli.report import report
 from trueweight.cli.schema import schema
 from trueweight.cli.show import show
 from trueweight.cli.train import train
+from trueweight.cli.tune import tune
 from trueweight.cli.verify import verify
 from trueweight.errors import TrueweightError
 from trueweight.files import TOO_LONG, shortened
@@ -36,7 +37,7 @@ __all__ = ["cli", "main", "run"]
 PROGRAM = "trueweight"
 
 SECTIONS = {
-    "Make": (init, check, train),
+    "Make": (init, check, train, tune),
     "Ask": (predict, explain),
     "Judge": (evaluate, gate, diff, verify, report, show),
     "Help": (parts, schema, doctor, cache, completion),

@@ -67,7 +67,7 @@ def _memory_lines(members: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    from trueweight.cli.tables import aligned, confusion_tables, evidence_table, remarks
+    from trueweight.cli.tables import aligned, confusion_tables, evidence_table, members_table, remarks
     from trueweight.evidence.record import SCHEMA, Evidence
 
     known = [(name, f"{facts[name]:,}" if isinstance(facts[name], int) else str(facts[name]))
@@ -79,14 +79,39 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from (line.rstrip() for line in aligned(columns, left=4))
     if facts.get("evidence"):
         evidence = Evidence.from_json({"schema": SCHEMA, "entries": facts["evidence"]})
-        yield from ("", evidence_table(evidence), *confusion_tables(evidence))
+        members = members_table(evidence)
+        yield from ("", evidence_table(evidence), *confusion_tables(evidence), *([members] if members else []))
         if told := remarks(evidence):
             yield from ("", *told)
+    for member in (facts.get("plan") or {}).get("members", ()):
+        if member.get("trials"):
+            yield from ("", *_trial_lines(member))
     if facts.get("later"):
         later = aligned(_later(facts["later"]), left=5, first="  ")
         yield from ("", "Measured later:", *(line.rstrip() for line in later))
     if facts.get("predict"):
         yield from ("", "Try it on a made-up row:", facts["predict"])
+
+
+def _trial_lines(member: Mapping[str, Any]) -> Iterator[str]:
+    """The step plan's table; of one that was not made, why."""
+    from trueweight.cli.tables import aligned
+
+    trials = member["trials"]
+    tried = [trial for trial in trials if trial["seconds"] is not None]
+    if not tried:
+        yield f"Step plan of {member['name']}: plain. {'; '.join(trial['reason'] for trial in trials)}."
+        return
+    rows: list[Sequence[str]] = [("way", "ms a step", "to plain, a row", "losses agree")]
+    for trial in trials:
+        agrees = {True: "yes", False: "NO", None: ""}[trial["agrees"]]
+        if trial["seconds"] is None:
+            rows.append((trial["name"], "", "", trial["status"].replace("_", " ")))
+        else:
+            rows.append((trial["name"], f"{1000 * trial['seconds']:.3g}", f"{trial['ratio']:.2f}", agrees))
+    told = ["", *("chosen" if trial["chosen"] else trial["reason"] for trial in trials)]
+    yield f"Step plan of {member['name']}:"
+    yield from (f"{line}   {why}".rstrip() for line, why in zip(aligned(rows, first="  "), told, strict=True))
 
 
 def _later(measured: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:

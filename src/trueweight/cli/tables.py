@@ -10,7 +10,10 @@ from trueweight.files import shortened
 from trueweight.metrics.words import counted, digits_for, plain, shown
 from trueweight.spec.units import describe_seconds
 
-__all__ = ["aligned", "check_remarks", "confusion_tables", "cost_line", "data_remarks", "evidence_table", "remarks"]
+__all__ = [
+    "aligned", "check_remarks", "confusion_tables", "cost_line", "data_remarks", "evidence_table", "members_table",
+    "remarks",
+]  # fmt: skip
 
 _ROWS = (("row", "is"), ("rows", "are"))
 
@@ -122,6 +125,39 @@ def confusion_tables(evidence: Evidence) -> list[str]:
         rows += [(f"  {true}", *(counts.get((true, answer), "") for answer in answered)) for true in actual]
         lines += aligned(rows, first="  ")
     return lines
+
+
+def members_table(evidence: Evidence) -> str:
+    """The models that were blended: seconds, weights, and what became of those that climb; nothing where there was one
+    alone."""
+    facts = {e.id: e for e in evidence.select(axis="fit")}
+    climbs = {e.metric.removeprefix(_CLIMB): e for e in facts.values() if e.metric.startswith(_CLIMB)}
+    places = [place for place in range(len(facts)) if f"fit/{place}/seconds" in facts]
+    targets = list(dict.fromkeys(key.split("/", 3)[3] for key in facts if key.split("/")[2:3] == ["weight"]))
+    weights = [f"weight, {target}" for target in targets] if len(targets) > 1 else ["weight"]
+    rows: list[Sequence[str]] = [("Members", "time", *weights)]
+    told = [""]
+    for place in places:
+        spent = facts[f"fit/{place}/seconds"]
+        name = spent.metric.removeprefix("seconds of ")
+        shares = [facts[f"fit/{place}/weight/{target}"].value for target in targets]
+        rows.append((name, describe_seconds(float(spent.value or 0)), *(plain(float(s or 0), 2) for s in shares)))
+        told.append(str(climbs.pop(name).value) if name in climbs else "")
+    absent = [(name, f"not begun: {entry.reason}") for name, entry in climbs.items()]
+    for key, entry in facts.items():
+        if key.startswith("fit/left_out/"):
+            name, _, why = str(entry.value).partition(": ")
+            absent.append((name, f"left out: {why}"))
+    for name, why in absent:
+        rows.append((name, *[""] * (1 + len(targets))))
+        told.append(why)
+    if len(rows) <= 2:
+        return ""
+    lines = zip(aligned(rows), told, strict=True)
+    return "\n".join(f"{line}   {shortened(note, MOST_SIGNS)}".rstrip() for line, note in lines)
+
+
+_CLIMB = "climb to "
 
 
 def cost_line(evidence: Evidence) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trueweight.bundle.bundle import Bundle
     from trueweight.evidence.record import Evidence
 
-__all__ = ["train"]
+__all__ = ["EXIT_INTERRUPTED", "tell_training", "train"]
 
 EXIT_INTERRUPTED = 130
 
@@ -55,7 +55,7 @@ def train(sources: tuple[str, ...], targets: tuple[str, ...], as_json: bool, **o
     with showing_progress():
         bundle = api.train(**request, **options)
     evidence = bundle.evidence
-    _tell(bundle, evidence)
+    tell_training(bundle, evidence)
     if as_json:
         print_json({"bundle": str(bundle.path), "name": bundle.name, "evidence": evidence.to_json()["entries"]})
     else:
@@ -82,14 +82,17 @@ def _data_request(sources: tuple[str, ...], targets: tuple[str, ...]) -> dict[st
     return {"data": sources[0] if len(sources) == 1 else list(sources), "target": list(targets)}
 
 
-def _tell(bundle: "Bundle", evidence: "Evidence") -> None:
-    from trueweight.cli.tables import cost_line, evidence_table, remarks
+def tell_training(bundle: "Bundle", evidence: "Evidence") -> None:
+    """Everything that is said at the end of a training, on standard error."""
+    from trueweight.cli.tables import cost_line, evidence_table, members_table, remarks
 
     linear = bundle.path.parent / "linear.bundle"
     kept = {"linear": linear} if linear.is_dir() and linear != bundle.path else {}
     if told := remarks(evidence):
         note("\n".join(told))
     note(evidence_table(evidence, kept=kept))
+    if members := members_table(evidence):
+        note(members)
     if cost := cost_line(evidence):
         note(cost)
     if bundle.resolved.gates:

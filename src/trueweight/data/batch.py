@@ -22,7 +22,8 @@ class Batch:
     inputs: Mapping[str, Tensors]
     """By field (a group of feature columns that one encoder reads)."""
     targets: Mapping[str, Tensors]
-    """By target; each has ``present_B`` (bool): a missing label masks only its own target."""
+    """By target; each has ``present`` (B,) bool, since a missing label masks only its own target, or none where all
+    rows that are trained on have theirs."""
     weight_B: Tensor | None = None
     """float32 >= 0, or None for 1 each."""
 

@@ -21,12 +21,15 @@ from trueweight.errors import TrainError, VerifyError
 from trueweight.files import cache_dir, digest_compact, disk_errors, locked, private_dir, read_json, write_json
 from trueweight.progress import advance
 
-__all__ = ["MEDIA_SHARD_ROWS", "SHARD_ROWS", "block_address", "open_block", "write_block"]
+__all__ = ["MEDIA_SHARD_ROWS", "SHARD_ROWS", "TEXT_SHARD_ROWS", "block_address", "open_block", "write_block"]
 
 SHARD_ROWS = 65_536
 
 MEDIA_SHARD_ROWS = 2_048
-"""The same for pictures, sounds and texts, whose rows are large and slow to decode."""
+"""The same for pictures, sounds and series, whose rows are large and slow to decode."""
+
+TEXT_SHARD_ROWS = 16_384
+"""The same for texts, which are read in a second or two: waiting for the disk after each shard would take as long."""
 
 _START = ".start"
 """End of the name of the file that says where each row of a ragged array begins."""

@@ -40,7 +40,8 @@ class Sense:
     """What an encoder may know of an array that is more than a few places a row, before it is built."""
 
     ragged: bool = False
-    """Rows of different lengths: a batch holds (B, T, C) filled with zeros, and ``<name>.length``, (B,) int64."""
+    """Rows of different lengths: a batch holds (B, T, C) filled with zeros, and ``<name>.length``, (B,) int64. In
+    training there is no length where all rows of the data are equally long: T is everybody's."""
     grid: tuple[int, ...] = ()
     """Fixed axes between the row and the width, (H, W) for pictures."""
     vocabulary: int = 0

@@ -27,6 +27,9 @@ class Layout:
     """A word for each array column."""
     senses: Mapping[str, Sense] = field(default_factory=dict)
     """What there is to know of arrays of pictures, sounds, texts and series."""
+    marks: tuple[tuple[int, ...], ...] = ()
+    """For each column of ``flag``: the columns of ``number`` that are filled where it is 1, as the cell is missing;
+    () where it says something else."""
 
     def width(self, name: str) -> int:
         """Width of an array, 0 if the field has none of that name."""
@@ -53,6 +56,7 @@ class Field:
             tuple(tuple(k) for codec in codecs for k in codec.knots()),
             {name: tuple(w for codec in codecs for w in codec.labels().get(name, [])) for name in names},
             {name: sense for codec in codecs for name, sense in codec.senses().items()},
+            _marks([codec.shapes() for codec in codecs]),
         )
 
     @property
@@ -87,3 +91,14 @@ class Field:
         columns = raw["columns"]
         names = [column["name"] for column in columns]
         return cls(raw["name"], dict(zip(names, codecs, strict=True)), {c["name"]: c["type"] for c in columns})
+
+
+def _marks(shapes: Sequence[Mapping[str, int]]) -> tuple[tuple[int, ...], ...]:
+    """A codec with numbers and one flag marks with it that they are missing."""
+    found: list[tuple[int, ...]] = []
+    start = 0
+    for shape in shapes:
+        numbers, flags = shape.get("number", 0), shape.get("flag", 0)
+        found += [tuple(range(start, start + numbers))] if numbers and flags == 1 else [()] * flags
+        start += numbers
+    return tuple(found)

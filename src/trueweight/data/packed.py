@@ -32,6 +32,14 @@ class Packed:
         """int64: items of each row."""
         return self.start_N1.diff()
 
+    def even(self) -> Tensor | None:
+        """The same rows as one array, (N, T, C), sharing memory; None where their lengths differ or are 0."""
+        rows = len(self.start_N1) - 1
+        steps = len(self.value_MC) // max(rows, 1)
+        if not steps or bool((self.lengths != steps).any()):
+            return None
+        return self.value_MC.view(rows, steps, *self.value_MC.shape[1:])
+
     def padded(self, rows_B: Tensor) -> tuple[Tensor, Tensor]:
         """Rows by number, (B, T, C) with zeros behind each row's end, T at least 1; and their lengths, (B,) int64."""
         start_B = self.start_N1[rows_B]

@@ -42,6 +42,12 @@ _PACE = 2.5
 """Of the way that all steps together could go, in radii."""
 
 
+_NO_SLOPE = (
+    "boosted trees take part in the answer: they have no slope to climb, and an attack that does not see them would "
+    "make the model look stronger than it is"
+)
+
+
 def attacks(judging: Judging) -> list[Entry]:
     """Scores of rows that were changed against the model, if the spec asks for it."""
     how = judging.ask.evaluate.robustness.attack
@@ -50,6 +56,9 @@ def attacks(judging: Judging) -> list[Entry]:
         return [no_attack(judging, "attack", "not_applicable", why)]
     table, entries = judging.table.take(some_rows(judging, ROWS)), list[Entry]()
     for target in judging.truths:
+        if any(leaf.predictor.boosted for leaf in leaves(judging.predictor, target, table.head(1))):
+            entries.append(no_attack(judging, f"attack/{target}", "not_run", _NO_SLOPE))
+            continue
         changed = attacked(judging, table, target, how)
         if changed is None:
             continue

@@ -47,7 +47,7 @@ def fit_baselines(
             found[name] = _constant(ready)
         elif name == "gbdt":
             found[name] = _trees(ready)
-        elif [member.encoder.type for member in ready.spec.model.members or []] != ["linear"]:
+        elif [member.encoder.type for member in ready.spec.model.fitted] != ["linear"]:
             found[name] = fit_linear(ready, fitted, replay, on_plan)
     return found
 

@@ -12,8 +12,8 @@ __all__ = ["NOT_AGAIN", "SCHEMA", "Curve", "Data", "Entry", "Evidence", "Interva
 
 SCHEMA = 1
 
-NOT_AGAIN = ("cost", "fit", "ledger")
-"""Axes that are not measured again: seconds never come out twice, and looks add up."""
+NOT_AGAIN = ("cost", "fit", "ledger", "search")
+"""Axes that are not measured again: seconds never come out twice, looks add up, and a search takes its whole budget."""
 
 Status = Literal["measured", "estimated", "bounded", "claimed", "not_run", "not_applicable", "failed"]
 

@@ -80,6 +80,8 @@ def leaves_of(predictor: Predictor, target: str) -> Leaves | str:
     unknown = next((leaf for _, leaf in networks if not isinstance(leaf, NetworkPredictor)), None)
     if unknown is not None:
         return f"a member of kind {unknown.state().kind!r} has no gradients"
+    if any(leaf.boosted for _, leaf in networks if isinstance(leaf, NetworkPredictor)):
+        return "boosted trees take part in the answer, and have no gradients"
     return Leaves(predictor, networks, tuple(kind for kind in above if kind != "conformal"))  # type: ignore[arg-type]
 
 

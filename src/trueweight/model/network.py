@@ -4,7 +4,7 @@ Shape suffixes:
     R  rows    B  rows * members
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -20,7 +20,9 @@ from trueweight.model.protocols import Encoder, Fusion, Head
 from trueweight.model.target import HeadType
 from trueweight.nn.decoding import Decoding
 from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.entries import Entries
 from trueweight.nn.mix import Mix, taken_apart
+from trueweight.nn.resizing import Resized, reads_any_size
 from trueweight.spec.base import PartSpec
 
 __all__ = ["Network", "build_network"]
@@ -53,6 +55,7 @@ class Network(nn.Module):
         self.heads = nn.ModuleDict({f"t{i}": module for i, module in enumerate(heads.values())})
         self.loss_weights = {name: (loss_weights or {}).get(name, 1.0) for name in heads}
         self.augments = nn.ModuleDict()
+        self.augmented = False
 
     @property
     def form(self) -> Form:
@@ -84,6 +87,32 @@ class Network(nn.Module):
                 self._refuse_mixing(parts)
                 layout = fields[name].layout()
                 self.augments[f"f{i}"] = nn.Sequential(*(cast(Any, part).build(layout) for part in parts))
+                self.augmented = True
+
+    def resize_with(self, chosen: Mapping[str, tuple[float, float]], fields: Mapping[str, Field]) -> None:
+        """Begin with smaller pictures, behind all other changes; see ``nn.resizing``.
+
+        Args:
+            chosen: By field: share of a side, and of the run until when.
+            fields: Columns with their codecs, by field.
+
+        Raises:
+            SpecError: The encoder reads pictures of one size alone.
+        """
+        for i, name in enumerate(self.fields):
+            if name not in chosen:
+                continue
+            (initial, until), layout = chosen[name], fields[name].layout()
+            grid, place = layout.senses["pixel"].grid, f"f{i}"
+            if not reads_any_size(self.encoders[place], grid, layout.width("pixel"), layout.width("flag"), initial):
+                column = next(iter(fields[name].codecs))
+                raise SpecError(
+                    "the encoder reads pictures of one size alone", where=f"features.{column}.progressive_resizing",
+                    hint="leave it out, or use a cnn or resnet that is pooled by mean, max or attention",
+                )  # fmt: skip
+            before = [self.augments[place]] if place in self.augments else []
+            self.augments[place] = nn.Sequential(*before, Resized(grid, initial, until))
+            self.augmented = True
 
     def encode(self, batch: Batch) -> Encoding:
         """The fused encoding of a batch."""
@@ -91,6 +120,15 @@ class Network(nn.Module):
         for i, name in enumerate(self.fields):
             parts[name] = cast(Encoder, self.encoders[f"f{i}"])(batch.inputs[name])
         return cast(Fusion, self.fusion)(parts, batch.rows.shape[0])
+
+    def entries(self, batch: Batch) -> Entries:
+        """What is not zero of the fused encoding, where ``form.sparse`` says that this is little."""
+        parts: dict[str, Encoding | Entries] = {}
+        for i, name in enumerate(self.fields):
+            encoder = cast(Encoder, self.encoders[f"f{i}"])
+            read = cast(Any, encoder).entries if encoder.form.sparse else encoder
+            parts[name] = read(batch.inputs[name])
+        return cast(Entries, cast(Any, self.fusion).entries(parts))
 
     def _changed(self, batch: Batch) -> tuple[Batch, Mix | None]:
         """What is trained on instead of a batch, and how its rows were mixed."""
@@ -116,16 +154,28 @@ class Network(nn.Module):
             rng: For heads that draw.
             share: Of each target, where the batch is a piece of a larger one; see ``train.accumulate``.
         """
-        batch, mix = self._changed(batch) if self.training else (batch, None)
-        z, losses = self.encode(batch), []
-        for name in self.targets:
-            loss = partial(self.head(name).loss, z, rng=rng)
-            y, weight_R = batch.targets[name], batch.weight_B
+        batch, mix = self._changed(batch) if self.training and self.augmented else (batch, None)
+        z = self.encode(batch)
+        kind = z.tokens_BLD.device.type
+        if not torch.is_autocast_enabled(kind):
+            return self._loss(z, batch, mix, rng, share)
+        with torch.autocast(kind, enabled=False):  # encoders may compute in half precision, losses never
+            return self._loss(replace(z, tokens_BLD=z.tokens_BLD.float()), batch, mix, rng, share)
+
+    def _loss(self, z: Encoding, batch: Batch, mix: Mix | None, rng: Generator, share: Tensors | None) -> Tensor:
+        weight_R = batch.weight_B
+        total: Tensor | None = None
+        for name, head in zip(self.targets, self.heads.children(), strict=True):
+            y = batch.targets[name]
+            loss = partial(cast(Head, head).loss, z, rng=rng)
             mean = loss(y, weight_R) if mix is None else mix.loss(loss, y, weight_R)
-            losses.append(self.loss_weights[name] * mean)
-        if share is not None:
-            losses = [loss * share[name] for name, loss in zip(self.targets, losses, strict=True)]
-        return torch.stack(losses).sum()
+            if (factor := self.loss_weights[name]) != 1:
+                mean = mean * factor
+            if share is not None:
+                mean = mean * share[name]
+            total = mean if total is None else total + mean
+        assert total is not None  # a network has targets
+        return total
 
     def answer(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors]) -> Mapping[str, Tensors]:
         """Every head's outputs, by target. ``noise`` is from :meth:`noise`."""
@@ -164,6 +214,7 @@ def build_network(
     targets: Mapping[str, tuple[HeadType, Mapping[str, Any]]],
     *,
     solving: bool,
+    boosting: bool = False,
     seed: int,
 ) -> Network:
     """A network with its first weights, the same for the same seed whatever was drawn before.
@@ -175,7 +226,8 @@ def build_network(
         fusion: Joins what the encoders give.
         fields: Columns with their codecs, by field.
         targets: Head part and what it learnt, by target.
-        solving: Whether the heads' weights are solved for; the body then must have none to train.
+        solving: Whether the heads find their weights themselves; the body then must have none to train.
+        boosting: Whether these are boosted trees.
         seed: Of the first weights.
 
     Raises:
@@ -193,18 +245,35 @@ def build_network(
         form = cast(Fusion, joined).form
         if solving:
             _refuse_unsolvable(bodies, joined, form)
+        if form.raw and not boosting:
+            _refuse_raw(encoders)
         heads = {
-            name: cast(nn.Module, (part.build_solving if solving else part.build)(form, learnt))
+            name: cast(nn.Module, _builder(part, solving=solving, boosting=boosting)(form, learnt))
             for name, (part, learnt) in targets.items()
         }
         return Network(bodies, joined, heads, {name: part.loss_weight for name, (part, _) in targets.items()})
+
+
+def _builder(part: HeadType, *, solving: bool, boosting: bool) -> Callable[[Form, Mapping[str, Any]], object]:
+    if boosting:
+        return part.build_boosted
+    return part.build_solving if solving else part.build
+
+
+def _refuse_raw(encoders: Mapping[str, PartSpec]) -> None:
+    names = " and ".join(sorted({part.type for part in encoders.values()}))
+    raise SpecError(
+        f"encoder {names!r} hands columns on as they are, which only trees can read",
+        where="model.members.fitter",
+        hint="use fitter: boosting, or encoder: linear",
+    )
 
 
 def _refuse_unsolvable(bodies: Mapping[str, nn.Module], fusion: nn.Module, form: Form) -> None:
     trainable = [name for name, body in bodies.items() if any(True for _ in body.parameters())]
     if trainable or any(True for _ in fusion.parameters()) or form.members > 1:
         raise SpecError(
-            f"fitter 'solve' needs encoders without weights; that of {', '.join(trainable) or 'the fusion'} has some",
+            f"this fitter needs encoders without weights; that of {', '.join(trainable) or 'the fusion'} has some",
             where="model.members.fitter",
             hint="use encoder: linear, or fitter: gradient",
         )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from trueweight.data.batch import Batch
     from trueweight.nn.encoding import Encoding, Form, Tensors
+    from trueweight.nn.entries import Entries
 
 __all__ = [
     "FORCED", "GREEDY", "Again", "Context", "Decoding", "Encoder", "Enough", "Fusion", "Head", "Predictor", "Runtime",
@@ -31,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-Again: TypeAlias = "Callable[[], Iterable[tuple[Encoding, Tensors, Tensor | None]]]"
+Again: TypeAlias = "Callable[[], Iterable[tuple[Encoding | Entries, Tensors, Tensor | None]]]"
 """Starts another pass over the data: (encoding, one target's tensors, weight or None) batch by batch."""
 
 Enough: TypeAlias = "Callable[[], bool]"
@@ -55,7 +56,8 @@ class Fusion(Protocol):
 
 
 class Head(Protocol):
-    """Owns its loss and its answer. ``y`` are the target's tensors, ``present`` (R,) bool among them."""
+    """Owns its loss and its answer. ``y`` are the target's tensors, among them ``present`` (R,) bool unless all rows
+    have the target."""
 
     row_wise: bool
     """False for in-batch losses: private training refuses them."""

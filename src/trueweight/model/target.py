@@ -14,6 +14,7 @@ from trueweight.metrics.truth import Truth
 
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
+    from trueweight.nn.boosted import Boosted
     from trueweight.nn.encoding import Form
 
 __all__ = ["HeadType"]
@@ -69,6 +70,10 @@ class HeadType(Protocol):
 
     def build_solving(self, form: "Form", learnt: Mapping[str, Any]) -> "Solving":
         """The torch head whose weights are solved rather than descended to."""
+        ...
+
+    def build_boosted(self, form: "Form", learnt: Mapping[str, Any]) -> "Boosted":
+        """The torch head whose answer is made of scores that boosted trees give."""
         ...
 
     def constant(self, learnt: Mapping[str, Any], n: int) -> Prediction:

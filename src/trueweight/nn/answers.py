@@ -7,17 +7,19 @@ Shape suffixes in this file:
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
 from trueweight.metrics.prediction import Prediction
+from trueweight.nn.boosted import Goal, hand_on
 from trueweight.nn.design import Again, Design, Enough
 from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.nn.logistic import logistic_path
-from trueweight.nn.losses import binary_loss, category_loss, mean_over_rows, regression_loss
+from trueweight.nn.losses import binary_loss, category_loss, mean_over_rows, regression_loss, regression_mean
 from trueweight.nn.members import MemberLinear
 from trueweight.nn.path import keep_best
 from trueweight.nn.pooling import pooled
@@ -49,8 +51,11 @@ class Values(nn.Module):
 
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:  # noqa: ARG002
         """See ``model.protocols.Head``."""
-        loss_RK = regression_loss(self.linear(pooled(z)), y["value"], self.loss_name, self.huber_delta)
-        return mean_over_rows(loss_RK, y["present"], weight_R)
+        z_RKD, present_R = self.linear(pooled(z)), y.get("present")
+        if present_R is None and weight_R is None and z_RKD.shape[0]:
+            return regression_mean(z_RKD, y["value"], self.loss_name, self.huber_delta)
+        loss_RK = regression_loss(z_RKD, y["value"], self.loss_name, self.huber_delta)
+        return mean_over_rows(loss_RK, present_R, weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:  # noqa: ARG002
         """None is needed."""
@@ -69,6 +74,17 @@ class Values(nn.Module):
         """Ridge; see :func:`trueweight.nn.ridge.ridge_path`."""
         path = ridge_path(Design(train, _values, enough), Design(validation, _values))
         return keep_best(self.linear, path)
+
+    def goals(self) -> list[Goal]:
+        """See ``nn.boosted.Scored``."""
+        kinds: dict[str, Literal["square", "absolute", "huber"]] = {"mse": "square", "mae": "absolute"}
+        kind = kinds.get(self.loss_name, "huber")
+        places = range(self.linear.bias_KO.shape[1])
+        return [Goal(kind, partial(_place, "value", d), share=self.huber_delta) for d in places]
+
+    def hand_on(self) -> None:
+        """See ``nn.boosted.Scored``."""
+        hand_on(self.linear)
 
 
 class OneOfTwo(nn.Module):
@@ -103,7 +119,7 @@ class OneOfTwo(nn.Module):
         loss_RK = binary_loss(z_RK1, hot_R1, gamma=self.gamma, label_smoothing=self.label_smoothing).squeeze(2)
         if self.weighted:
             loss_RK = loss_RK * self.weight_2[y["index"]].unsqueeze(1)
-        return mean_over_rows(loss_RK, y["present"], weight_R)
+        return mean_over_rows(loss_RK, y.get("present"), weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:  # noqa: ARG002
         """None is needed."""
@@ -122,6 +138,17 @@ class OneOfTwo(nn.Module):
         """Logistic regression; see :func:`trueweight.nn.logistic.logistic_path`."""
         path = logistic_path(Design(train, self._answer, enough), Design(validation, self._answer), "sigmoid")
         return keep_best(self.linear, path)
+
+    def goals(self) -> list[Goal]:
+        """See ``nn.boosted.Scored``."""
+        return [Goal("yes_no", _index, weight=self._factor if self.weighted else None)]
+
+    def hand_on(self) -> None:
+        """See ``nn.boosted.Scored``."""
+        hand_on(self.linear)
+
+    def _factor(self, y: Tensors) -> Tensor:
+        return self.weight_2[y["index"]]
 
     def _answer(self, y: Tensors) -> tuple[Tensor, Tensor | None]:
         return y["index"].unsqueeze(1), self.weight_2[y["index"]] if self.weighted else None
@@ -166,7 +193,7 @@ class OneOfMany(nn.Module):
         loss_RK = category_loss(z_RKC, y["index"], gamma=self.gamma, label_smoothing=self.label_smoothing)
         if self.weighted:
             loss_RK = loss_RK * self.weight_C[y["index"]].unsqueeze(1)
-        return mean_over_rows(loss_RK, y["present"], weight_R)
+        return mean_over_rows(loss_RK, y.get("present"), weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:  # noqa: ARG002
         """None is needed."""
@@ -184,6 +211,17 @@ class OneOfMany(nn.Module):
         """Multinomial logistic regression; see :func:`trueweight.nn.logistic.logistic_path`."""
         path = logistic_path(Design(train, self._answer, enough), Design(validation, self._answer), "softmax")
         return keep_best(self.linear, path)
+
+    def goals(self) -> list[Goal]:
+        """See ``nn.boosted.Scored``."""
+        return [Goal("classes", _index, len(self.weight_C), self._factor if self.weighted else None)]
+
+    def hand_on(self) -> None:
+        """See ``nn.boosted.Scored``."""
+        hand_on(self.linear)
+
+    def _factor(self, y: Tensors) -> Tensor:
+        return self.weight_C[y["index"]]
 
     def _answer(self, y: Tensors) -> tuple[Tensor, Tensor | None]:
         hot_RC = nn.functional.one_hot(y["index"], len(self.weight_C))
@@ -222,7 +260,7 @@ class AnyOfMany(nn.Module):
         """See ``model.protocols.Head``; averaged over labels."""
         z_RKC = self.linear(pooled(z))
         loss_RKC = binary_loss(z_RKC, y["hot"], gamma=self.gamma, label_smoothing=self.label_smoothing)
-        return mean_over_rows(loss_RKC.mean(2), y["present"], weight_R)
+        return mean_over_rows(loss_RKC.mean(2), y.get("present"), weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:  # noqa: ARG002
         """None is needed."""
@@ -241,6 +279,14 @@ class AnyOfMany(nn.Module):
         path = logistic_path(Design(train, _hot, enough), Design(validation, _hot), "sigmoid")
         return keep_best(self.linear, path)
 
+    def goals(self) -> list[Goal]:
+        """See ``nn.boosted.Scored``."""
+        return [Goal("yes_no", partial(_place, "hot", c)) for c in range(self.linear.bias_KO.shape[1])]
+
+    def hand_on(self) -> None:
+        """See ``nn.boosted.Scored``."""
+        hand_on(self.linear)
+
 
 def _normalised(probability_RC: Tensor) -> np.ndarray:
     """In float64, with rows that sum to 1 there too."""
@@ -250,6 +296,14 @@ def _normalised(probability_RC: Tensor) -> np.ndarray:
 
 def _values(y: Tensors) -> tuple[Tensor, Tensor | None]:
     return y["value"], None
+
+
+def _place(name: str, place: int, y: Tensors) -> Tensor:
+    return y[name][:, place]
+
+
+def _index(y: Tensors) -> Tensor:
+    return y["index"]
 
 
 def _hot(y: Tensors) -> tuple[Tensor, Tensor | None]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from trueweight.nn.encoding import Tensors
+from trueweight.nn.encoding import Tensors, lengths_of
 
 __all__ = ["Jitter", "Scaling", "real_steps"]
 
@@ -17,7 +17,7 @@ __all__ = ["Jitter", "Scaling", "real_steps"]
 def real_steps(x: Tensors) -> Tensor:
     """(B, T, 1) bool: steps that are no padding."""
     place_T = torch.arange(x["frame"].shape[1], device=x["frame"].device)
-    return (place_T < x["frame.length"].unsqueeze(1)).unsqueeze(2)
+    return (place_T < lengths_of(x, "frame").unsqueeze(1)).unsqueeze(2)
 
 
 class Jitter(nn.Module):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trueweight.nn.augment_frames import real_steps
-from trueweight.nn.encoding import Tensors
+from trueweight.nn.encoding import Tensors, lengths_of
 
 __all__ = ["Gain", "Noise", "SpecAugment", "TimeShift"]
 
@@ -51,7 +51,7 @@ class SpecAugment(nn.Module):
         """Hide."""
         frame_BTC = x["frame"]
         steps, bands = frame_BTC.shape[1:]
-        length_B = x["frame.length"].to(torch.float32)
+        length_B = lengths_of(x, "frame").to(torch.float32)
         width_B = torch.full_like(length_B, float(bands))
         hidden_BT = _stretches(length_B, self.time_share, self.time_masks, steps)
         hidden_BC = _stretches(width_B, self.frequency_share, self.frequency_masks, bands)
@@ -86,7 +86,7 @@ class TimeShift(nn.Module):
 
     def forward(self, x: Tensors) -> Tensors:
         """Move."""
-        frame_BTC, length_B = x["frame"], x["frame.length"]
+        frame_BTC, length_B = x["frame"], lengths_of(x, "frame")
         most_B = (length_B // 2).clamp_max(self.steps)
         drawn_B = torch.rand(len(length_B), device=length_B.device) * (2 * most_B + 1)
         shift_B = drawn_B.floor().long().minimum(2 * most_B) - most_B
@@ -143,7 +143,7 @@ class Noise(nn.Module):
         frame_BTC, real_BT1 = x["frame"], real_steps(x)
         exact_BTC = frame_BTC.float()
         hidden_BTC = exact_BTC.masked_fill(~real_BT1, -math.inf)
-        count_B = (x["frame.length"].clamp_min(1) * frame_BTC.shape[2]).float()
+        count_B = (lengths_of(x, "frame").clamp_min(1) * frame_BTC.shape[2]).float()
         loud_B = torch.logsumexp(hidden_BTC.flatten(1), 1) - count_B.log()
         drawn_B = self.low + (self.high - self.low) * torch.rand(len(frame_BTC), device=frame_BTC.device)
         level_B11 = (loud_B - drawn_B).view(-1, 1, 1)

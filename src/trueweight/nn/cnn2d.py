@@ -208,7 +208,7 @@ class Cnn2d(nn.Module):
         tokens_BLD = self.dropout(y_BCHW.flatten(2).transpose(1, 2))
         if self.missing is not None:
             tokens_BLD = tokens_BLD + self.missing(x["flag"]).unsqueeze(1)
-        return Encoding(tokens_BLD, None, self.form.size)
+        return Encoding(tokens_BLD, None, (y_BCHW.shape[2], y_BCHW.shape[3]))
 
 
 class Topped(nn.Module):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trueweight.nn.encoding import Encoding, Form
+from trueweight.nn.entries import Entries
 from trueweight.nn.pooling import pooled
 
 __all__ = ["Concat"]
@@ -32,7 +33,11 @@ class Concat(nn.Module):
             found = ", ".join(f"{name} {form.members}" for name, form in forms.items())
             raise ValueError(f"encodings of different numbers of members cannot be joined: {found}")
         self.register_buffer("nothing", torch.zeros(1, 1, 1), persistent=False)
-        joined = Form(width=sum(form.width for form in forms.values()) or 1, members=members)
+        raw: tuple[int, ...] = ()
+        if any(form.raw for form in forms.values()):  # what others give are numbers
+            raw = tuple(codes for form in forms.values() for codes in form.raw or (0,) * form.width)
+        width, sparse = sum(form.width for form in forms.values()) or 1, any(form.sparse for form in forms.values())
+        joined = Form(width=width, members=members, raw=raw, sparse=sparse)
         self.form = next(iter(forms.values())) if len(forms) == 1 else joined
 
     def forward(self, parts: Mapping[str, Encoding], rows: int) -> Encoding:
@@ -44,3 +49,8 @@ class Concat(nn.Module):
         members = self.form.members
         vectors = [pooled(z).repeat_interleave(members // z.members, dim=0) for z in parts.values()]
         return Encoding(torch.cat(vectors, dim=1).unsqueeze(1), members=members)
+
+    def entries(self, parts: Mapping[str, Encoding | Entries]) -> Entries:
+        """What is not zero of it, where ``form.sparse`` says so; ``parts`` may be of either kind."""
+        found = (z if isinstance(z, Entries) else Entries.of(pooled(z)) for z in parts.values())
+        return Entries.beside(list(found))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from trueweight.nn.encoding import Encoding, Tensors
+from trueweight.nn.entries import Entries
 from trueweight.nn.pooling import pooled
 from trueweight.nn.rows import Columns, Rows
 
@@ -45,7 +46,7 @@ class Chunk:
         return len(self.weight_R)
 
 
-Again = Callable[[], Iterable[tuple[Encoding, Tensors, Tensor | None]]]
+Again = Callable[[], Iterable[tuple[Encoding | Entries, Tensors, Tensor | None]]]
 """See ``model.protocols.Again``."""
 Answer = Callable[[Tensors], tuple[Tensor, Tensor | None]]
 """One target's tensors to (y_RO, factor_R or None)."""
@@ -101,17 +102,18 @@ class Design:
             if len(chunk):
                 yield chunk
 
-    def _chunk(self, z: Encoding, y: Tensors, weight_R: Tensor | None) -> Chunk:
+    def _chunk(self, z: Encoding | Entries, y: Tensors, weight_R: Tensor | None) -> Chunk:
         y_RO, factor_R = self.answer(y)
         row_weight_R = torch.ones(len(y_RO), dtype=torch.float64) if weight_R is None else weight_R.double()
         if factor_R is not None:
             row_weight_R = row_weight_R * factor_R.double()
-        x_RP = pooled(z).detach()
+        x = z if isinstance(z, Entries) else pooled(z).detach()
         if not bool((present_R := y["present"]).all()):
-            x_RP, y_RO, row_weight_R = x_RP[present_R], y_RO[present_R], row_weight_R[present_R]
-        if self._columns is None and len(x_RP):
-            self._columns = Columns.of(x_RP)
-        return Chunk(Rows.of(x_RP, self._columns or Columns.of(x_RP)), y_RO.double(), row_weight_R)
+            x = x.take(present_R) if isinstance(x, Entries) else x[present_R]
+            y_RO, row_weight_R = y_RO[present_R], row_weight_R[present_R]
+        if self._columns is None and len(x):
+            self._columns = Columns.of(x)
+        return Chunk(Rows.of(x, self._columns or Columns.of(x)), y_RO.double(), row_weight_R)
 
 
 def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:

@@ -8,12 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree
 
-__all__ = ["Encoding", "Form", "Tensors"]
+__all__ = ["Encoding", "Form", "Tensors", "lengths_of"]
 
 Tensors: TypeAlias = Mapping[str, Tensor]
+
+
+def lengths_of(x: Tensors, name: str) -> Tensor:
+    """Items of each row of a ragged array, (B,) int64: all of them where a batch has no lengths."""
+    array_BTC = x[name]
+    if (length_B := x.get(f"{name}.length")) is not None:
+        return length_B
+    return torch.full((array_BTC.shape[0],), array_BTC.shape[1], device=array_BTC.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,12 @@ class Form:
     members: int = 1
     size: tuple[int, ...] = ()
     """The grid, where it is the same for all rows; () where rows differ."""
+    raw: tuple[int, ...] = ()
+    """For each place, where they hold columns as they are, with NaN for gaps: how many codes there are, 0 for a number.
+    Only trees read such an encoding. () for all others."""
+    sparse: bool = False
+    """Whether nearly all numbers are zeros, and who makes them can tell the others alone: its method ``entries``, from
+    the same arguments, gives ``nn.entries.Entries``."""
 
 
 _NAMES = ("tokens_BLD", "mask_BL", "finer")

@@ -26,9 +26,10 @@ scikit-learn's ``C``."""
 WIDE_STRENGTHS = (1.0, 0.1, 0.03, 0.01, 5e-3, 2.5e-3, 1e-3, 3e-4, 1e-4, 1e-5)
 """The same for texts and the like, which have more places than rows: where the best one is, steps are smaller."""
 
-HOPELESS = 1.03
+HOPELESS = 1.005
 """How much worse than the best loss on validation a strength may be for wide problems; then weaker ones, which take
-longest, are not tried."""
+longest, are not tried: the loss changes smoothly with the strength. On clothing-reviews the strength behind the best
+was 1.4 % worse, and the next one 8 % for four tenths of the whole path's time."""
 
 Link = Literal["sigmoid", "softmax"]
 

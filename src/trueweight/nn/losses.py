@@ -7,20 +7,21 @@ Shape suffixes in this file:
 import torch
 from torch import Tensor, nn
 
-__all__ = ["binary_loss", "category_loss", "mean_over_rows", "regression_loss"]
+__all__ = ["binary_loss", "category_loss", "mean_over_rows", "regression_loss", "regression_mean"]
 
 
-def mean_over_rows(loss_RK: Tensor, present_R: Tensor, weight_R: Tensor | None) -> Tensor:
+def mean_over_rows(loss_RK: Tensor, present_R: Tensor | None, weight_R: Tensor | None) -> Tensor:
     """The weighted mean over present rows and all members: a scalar, 0 when no row is present.
 
     Args:
         loss_RK: Finite also where absent.
-        present_R: bool.
+        present_R: bool; None for all.
         weight_R: >= 0; None for 1 each.
     """
-    share_R = present_R.to(loss_RK.dtype)
-    if weight_R is not None:
-        share_R = share_R * weight_R.to(loss_RK.dtype)
+    if weight_R is None and present_R is None and loss_RK.shape[0]:
+        return loss_RK.mean()
+    weight_R = loss_RK.new_ones(loss_RK.shape[0]) if weight_R is None else weight_R.to(loss_RK.dtype)
+    share_R = weight_R if present_R is None else weight_R * present_R.to(loss_RK.dtype)
     return (loss_RK.mean(1) * share_R).sum() / share_R.sum().clamp_min(1e-12)
 
 
@@ -35,12 +36,23 @@ def regression_loss(z_RKD: Tensor, y_RD: Tensor, loss: str, huber_delta: float) 
         loss: "mse", "mae" or "huber".
         huber_delta: In standard deviations of the target.
     """
-    error_RKD = z_RKD - y_RD.unsqueeze(1)
+    return _regression(z_RKD, y_RD, loss, huber_delta, "none").mean(2)
+
+
+def regression_mean(z_RKD: Tensor, y_RD: Tensor, loss: str, huber_delta: float) -> Tensor:
+    """The mean of :func:`regression_loss` over all rows and members, at once: a scalar."""
+    return _regression(z_RKD, y_RD, loss, huber_delta, "mean")
+
+
+def _regression(z_RKD: Tensor, y_RD: Tensor, loss: str, huber_delta: float, reduction: str) -> Tensor:
+    y_RKD = y_RD.unsqueeze(1)
+    if z_RKD.shape[1] > 1:
+        y_RKD = y_RKD.expand_as(z_RKD)
     if loss == "mse":
-        return error_RKD.square().mean(2)
+        return nn.functional.mse_loss(z_RKD, y_RKD, reduction=reduction)
     if loss == "mae":
-        return error_RKD.abs().mean(2)
-    return nn.functional.huber_loss(error_RKD, torch.zeros_like(error_RKD), reduction="none", delta=huber_delta).mean(2)
+        return nn.functional.l1_loss(z_RKD, y_RKD, reduction=reduction)
+    return nn.functional.huber_loss(z_RKD, y_RKD, reduction=reduction, delta=huber_delta)
 
 
 def binary_loss(z_RKC: Tensor, hot_RC: Tensor, *, gamma: float, label_smoothing: float) -> Tensor:
@@ -74,10 +86,13 @@ def category_loss(z_RKC: Tensor, index_R: Tensor, *, gamma: float, label_smoothi
         label_smoothing: s: the true class gets ``1 - s + s / C``, the others ``s / C``.
     """
     log_RKC = torch.log_softmax(z_RKC, dim=2)
-    picked_RK = log_RKC.gather(2, index_R[:, None, None].expand(-1, z_RKC.shape[1], 1)).squeeze(2)
-    loss_RK = -picked_RK
+    if z_RKC.shape[1] == 1:  # one kernel instead of four
+        loss_RK = nn.functional.nll_loss(log_RKC.flatten(0, 1), index_R, reduction="none").unsqueeze(1)
+    else:
+        loss_RK = -log_RKC.gather(2, index_R[:, None, None].expand(-1, z_RKC.shape[1], 1)).squeeze(2)
+    picked_RK = -loss_RK if gamma else None
     if label_smoothing:
         loss_RK = (1 - label_smoothing) * loss_RK - label_smoothing * log_RKC.mean(2)
-    if gamma:
+    if picked_RK is not None:
         loss_RK = loss_RK * (1 - picked_RK.exp()) ** gamma
     return loss_RK

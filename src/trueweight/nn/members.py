@@ -55,6 +55,6 @@ class MemberLinear(nn.Module):
     def forward(self, x_BD: Tensor) -> Tensor:
         """Each member's rows through its own weights."""
         if self.members == 1:
-            return torch.addmm(self.bias_KO, x_BD, self.weight_KDO[0]).unsqueeze(1)
+            return torch.addmm(self.bias_KO, x_BD, self.weight_KDO.flatten(0, 1)).unsqueeze(1)
         x_KRD = x_BD.reshape(-1, self.members, x_BD.shape[1]).transpose(0, 1)
         return torch.baddbmm(self.bias_KO.unsqueeze(1), x_KRD, self.weight_KDO).transpose(0, 1)

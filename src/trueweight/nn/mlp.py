@@ -39,11 +39,16 @@ class Block(nn.Module):
         self.norm = NORMALIZATIONS[normalization](width_out)
         self.activation = ACTIVATIONS[activation]()
         self.dropout = Dropout(dropout)
+        # On small networks a call that does nothing costs nearly as much as one that does something.
+        self.normalizes, self.drops = normalization != "none", dropout > 0
         self.residual = residual and width_in == width_out
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """One layer."""
-        y_BD: Tensor = self.dropout(self.activation(self.norm(self.linear(x_BD))))
+        y_BD: Tensor = self.linear(x_BD)
+        y_BD = self.activation(self.norm(y_BD) if self.normalizes else y_BD)
+        if self.drops:
+            y_BD = self.dropout(y_BD)
         return x_BD + y_BD if self.residual else y_BD
 
 

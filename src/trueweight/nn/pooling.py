@@ -19,7 +19,7 @@ def pooled(z: Encoding) -> Tensor:
     tokens_BLD = z.tokens_BLD
     if z.mask_BL is None:
         if tokens_BLD.shape[1] == 1:
-            return tokens_BLD[:, 0]
+            return tokens_BLD.squeeze(1)  # a view also for its gradient, which picking the first would copy
         return tokens_BLD.sum(1) / max(tokens_BLD.shape[1], 1)
     real_BL1 = z.mask_BL.unsqueeze(2).to(tokens_BLD.dtype)
     return (tokens_BLD * real_BL1).sum(1) / real_BL1.sum(1).clamp_min(1.0)

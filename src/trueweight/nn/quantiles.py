@@ -16,6 +16,7 @@ from torch import Generator, Tensor, nn
 
 from trueweight.metrics.prediction import Prediction
 from trueweight.nn.answers import Values
+from trueweight.nn.boosted import Goal, hand_on
 from trueweight.nn.design import Again, Design, Ended, Enough
 from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.nn.losses import mean_over_rows
@@ -58,7 +59,7 @@ class ValueWithQuantiles(nn.Module):
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:
         """See ``model.protocols.Head``."""
         loss_RK = pinball_loss(self.quantiles(pooled(z)), y["value"][:, 0], self.share_T)
-        return self.value.loss(z, y, weight_R, rng) + mean_over_rows(loss_RK, y["present"], weight_R)
+        return self.value.loss(z, y, weight_R, rng) + mean_over_rows(loss_RK, y.get("present"), weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:  # noqa: ARG002
         """None is needed."""
@@ -101,6 +102,15 @@ class ValueWithQuantiles(nn.Module):
                     self._set(weight_QT)
                 yield strength, loss
 
+    def goals(self) -> list[Goal]:
+        """See ``nn.boosted.Scored``."""
+        return [*self.value.goals(), *(Goal("quantile", _first, share=float(share)) for share in self.share_T)]
+
+    def hand_on(self) -> None:
+        """See ``nn.boosted.Scored``."""
+        hand_on(self.value.linear)
+        hand_on(self.quantiles, 1)
+
     @staticmethod
     def _spread(loss: float) -> float:
         return max(math.sqrt(loss), 1e-6) if math.isfinite(loss) else 1.0
@@ -118,6 +128,10 @@ class ValueWithQuantiles(nn.Module):
     def _set(self, weight_QT: Tensor) -> None:
         self.quantiles.weight_KDO.copy_(weight_QT[:-1].unsqueeze(0))
         self.quantiles.bias_KO.copy_(weight_QT[-1:])
+
+
+def _first(y: Tensors) -> Tensor:
+    return y["value"][:, 0]
 
 
 def _value(y: Tensors) -> tuple[Tensor, Tensor | None]:

@@ -104,6 +104,8 @@ class Recurrent(nn.Module):
 
     def _last(self, x_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
         """States after the last step that each direction reads: the row's last, and its first."""
+        if mask_BT is None and x_BTD.shape[2] == self.hidden:
+            return x_BTD[:, -1]
         first_BD = x_BTD[:, 0, self.hidden :]
         if mask_BT is None:
             return torch.cat([x_BTD[:, -1, : self.hidden], first_BD], dim=1)

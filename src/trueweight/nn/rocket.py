@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trueweight.nn.encoding import Tensors
+from trueweight.nn.encoding import Tensors, lengths_of
 from trueweight.seeds import row_hashes
 
 __all__ = ["Rocket"]
@@ -80,7 +80,7 @@ class Rocket(nn.Module):
         """Convolve, and look at the answers."""
         weight = self.get_buffer("weight_0")
         frame_BCT = x["frame"].to(weight.dtype).transpose(1, 2)
-        length_B1 = x["frame.length"].unsqueeze(1)
+        length_B1 = lengths_of(x, "frame").unsqueeze(1)
         steps = _Steps(length_B1, frame_BCT.shape[2], weight.dtype)
         found = [part for place in range(len(self.dilations)) for part in self._at(place, frame_BCT, steps)]
         return torch.cat(found, dim=1) * (length_B1 > 0).to(weight.dtype)

@@ -14,8 +14,10 @@ from trueweight.nn.encoding import Encoding, Form, Tensors
 __all__ = ["FrameStem", "RowStem", "TokenStem", "real_mask"]
 
 
-def real_mask(length_B: Tensor, steps: int) -> Tensor:
-    """(B, T) bool: steps that are no padding."""
+def real_mask(length_B: Tensor | None, steps: int) -> Tensor | None:
+    """(B, T) bool: steps that are no padding. None where there are no lengths, for then there is no padding."""
+    if length_B is None:
+        return None
     return torch.arange(steps, device=length_B.device) < length_B.unsqueeze(1)
 
 
@@ -39,7 +41,7 @@ class TokenStem(nn.Module):
     def forward(self, x: Tensors) -> Encoding:
         """Look up."""
         token_BT = x["token"].squeeze(2).long()
-        mask_BT = real_mask(x["token.length"], token_BT.shape[1])
+        mask_BT = real_mask(x.get("token.length"), token_BT.shape[1])
         return Encoding(self.embedding(token_BT), mask_BT, (token_BT.shape[1],))
 
 
@@ -68,9 +70,11 @@ class FrameStem(nn.Module):
     def forward(self, x: Tensors) -> Encoding:
         """Standardise and widen."""
         frame_BTC = x["frame"].to(self.mean_C.dtype)
-        mask_BT = real_mask(x["frame.length"], frame_BTC.shape[1])
+        mask_BT = real_mask(x.get("frame.length"), frame_BTC.shape[1])
         tokens_BTD = self.linear((frame_BTC - self.mean_C) / self.std_C)
-        return Encoding(tokens_BTD * mask_BT.unsqueeze(2).to(tokens_BTD.dtype), mask_BT, (frame_BTC.shape[1],))
+        if mask_BT is not None:
+            tokens_BTD = tokens_BTD * mask_BT.unsqueeze(2).to(tokens_BTD.dtype)
+        return Encoding(tokens_BTD, mask_BT, (frame_BTC.shape[1],))
 
 
 class RowStem(nn.Module):
@@ -89,9 +93,7 @@ class RowStem(nn.Module):
     mean_C: Tensor
     std_C: Tensor
 
-    def __init__(
-        self, grid: tuple[int, ...], mean: Sequence[float], std: Sequence[float], width: int | None
-    ) -> None:
+    def __init__(self, grid: tuple[int, ...], mean: Sequence[float], std: Sequence[float], width: int | None) -> None:
         super().__init__()
         high, wide = grid
         self.register_buffer("mean_C", torch.tensor(mean), persistent=False)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from trueweight.nn.encoding import Tensors
+from trueweight.nn.encoding import Tensors, lengths_of
+from trueweight.nn.entries import Entries
 
 __all__ = ["FrameSummary", "PixelSummary", "WeightedBag"]
 
@@ -76,7 +77,7 @@ class FrameSummary(nn.Module):
 
     def forward(self, x: Tensors) -> Tensor:
         """Average over time."""
-        frame_BTC, length_B = x["frame"], x["frame.length"]
+        frame_BTC, length_B = x["frame"], lengths_of(x, "frame")
         place_T = torch.arange(frame_BTC.shape[1], device=frame_BTC.device)
         real_BT1 = (place_T < length_B.unsqueeze(1)).unsqueeze(2).to(self.mean_C.dtype)
         value_BTC = (frame_BTC.to(self.mean_C.dtype) - self.mean_C) / self.std_C * real_BT1
@@ -111,6 +112,15 @@ class WeightedBag(nn.Module):
 
     def forward(self, x: Tensors) -> Tensor:
         """Put each weight at its n-gram; padding weighs nothing."""
-        code_BT, weight_BT = x["bag"].squeeze(2).long(), x["weight"].squeeze(2).to(self.unit.dtype) * self.unit
+        code_BT, weight_BT = self._read(x)
         empty_BK = torch.zeros(code_BT.shape[0], self.width, dtype=weight_BT.dtype, device=weight_BT.device)
         return empty_BK.scatter_add(1, code_BT, weight_BT)
+
+    def entries(self, x: Tensors) -> Entries:
+        """The same by what is not zero: a column tells a row's n-grams in ascending order, each once."""
+        code_BT, weight_BT = self._read(x)
+        real_BT = weight_BT != 0
+        return Entries(real_BT.sum(1), code_BT[real_BT], weight_BT[real_BT], self.width)
+
+    def _read(self, x: Tensors) -> tuple[Tensor, Tensor]:
+        return x["bag"].squeeze(2).long(), x["weight"].squeeze(2).to(self.unit.dtype) * self.unit

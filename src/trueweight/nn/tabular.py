@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from trueweight.nn.category import CodeEmbedding, OneHot
 from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.entries import Entries
 from trueweight.nn.members import MemberScale
+from trueweight.nn.summaries import WeightedBag
 
 __all__ = ["Featurizer", "PerceptronEncoder", "TableEmbedding"]
 
@@ -37,16 +39,23 @@ class Featurizer(nn.Module):
         self.names = [name for name, width in (("number", numbers), ("flag", flags)) if width]
         self.one_hot = OneHot(range(len(levels)), levels) if levels else None
         self.senses = nn.ModuleList(senses)
-        self.form = Form(width=numbers + flags + sum(levels) + sum(cast(int, sense.width) for sense in senses))
+        width = numbers + flags + sum(levels) + sum(cast(int, sense.width) for sense in senses)
+        self.form = Form(width=width, sparse=any(isinstance(sense, WeightedBag) for sense in senses))
 
     def forward(self, x: Tensors) -> Encoding:
         """Join the arrays."""
-        parts = [x[name] for name in self.names]
-        if self.one_hot is not None:
-            parts.append(self.one_hot(x["code"]))
-        parts += [sense(x) for sense in self.senses]
+        parts = [*self._plain(x), *(sense(x) for sense in self.senses)]
         # A text alone has tens of thousands of places: no need to copy them.
         return Encoding((parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).unsqueeze(1))
+
+    def entries(self, x: Tensors) -> Entries:
+        """What is not zero of it."""
+        read = [sense.entries(x) if isinstance(sense, WeightedBag) else Entries.of(sense(x)) for sense in self.senses]
+        return Entries.beside([*map(Entries.of, self._plain(x)), *read])
+
+    def _plain(self, x: Tensors) -> list[Tensor]:
+        parts = [x[name] for name in self.names]
+        return parts if self.one_hot is None else [*parts, self.one_hot(x["code"])]
 
 
 class TableEmbedding(nn.Module):
@@ -89,7 +98,7 @@ class TableEmbedding(nn.Module):
             parts.append(self.one_hot(x["code"]))
         if self.embedding is not None:
             parts.append(self.embedding(x["code"]))
-        return torch.cat(parts, dim=1)
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 class PerceptronEncoder(nn.Module):
@@ -111,7 +120,8 @@ class PerceptronEncoder(nn.Module):
 
     def forward(self, x: Tensors) -> Encoding:
         """Encode."""
-        tokens_BD = self.trunk(self.adapter(self.embedding(x)))
+        x_BD = self.embedding(x)
+        tokens_BD = self.trunk(self.adapter(x_BD) if self.form.members > 1 else x_BD)
         return Encoding(tokens_BD.unsqueeze(1), members=self.form.members)
 
 

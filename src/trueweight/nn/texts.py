@@ -79,7 +79,8 @@ class Texts(nn.Module):
         """Cross entropy of a row's tokens over the usual number of tokens, so that rows count by what they hold, and
         the loss is still a mean over rows; see ``model.protocols.Head``."""
         before_RT, after_RT, real_RT = _shifted(y)
-        real_RT = real_RT & y["present"].unsqueeze(1)
+        present_R = y.get("present")
+        real_RT = real_RT if present_R is None else real_RT & present_R.unsqueeze(1)
         state_RTD = self._writer().states(before_RT, self._read(z))
         # Only real tokens are turned into logits, which cost most where vocabularies are large.
         logit_MV = self._writer().logits(state_RTD[real_RT])
@@ -87,7 +88,7 @@ class Texts(nn.Module):
             logit_MV, after_RT[real_RT], reduction="none", label_smoothing=self.label_smoothing
         )
         loss_R = loss_M.new_zeros(len(real_RT)).index_add(0, real_RT.nonzero()[:, 0], loss_M)
-        return mean_over_rows(loss_R.unsqueeze(1) / self.usual_tokens, y["present"], weight_R)
+        return mean_over_rows(loss_R.unsqueeze(1) / self.usual_tokens, present_R, weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:
         """A seed of each row's own."""

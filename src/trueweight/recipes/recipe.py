@@ -4,10 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Raw", "SenseRecipe"]
+__all__ = ["Effort", "Raw", "SenseRecipe"]
 
 Raw = Mapping[str, Any]
 """A part as plain data: its ``type`` and what differs from the part's own defaults."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """What a preset is for columns of one sense, where it differs from the recipe for tables; None: it does not."""
+
+    members: Sequence[str] = ()
+    """Models that are blended beside those of the recipe for tables: "linear", "mlp" (the network)."""
+    seconds: float | None = None
+    """Default budget of fitting."""
+    epochs: int | None = None
+    """Most passes over the training rows."""
+    optimizer: Raw | None = None
+    """Other than that of the sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +33,25 @@ class SenseRecipe:
     augment: Sequence[Raw] = ()
     presets: Mapping[str, Sequence[Raw]] = field(default_factory=dict)
     """Encoders of the presets that take another one."""
+    quick: Sequence[Raw] = ()
+    """The encoder where the budget is short: smaller, so that it takes enough steps; () for the same."""
+    hurried: float = float("inf")
+    """Rows for each second of the budget from which on ``quick`` is taken."""
+    climbs: bool = False
+    """Whether solved models are so good on such columns that a network is begun only where it promises
+    something: see ``model.members.climbs``."""
+    further: Mapping[str, Sequence[Raw]] = field(default_factory=dict)
+    """By preset: encoders that further members climb to, one after the other."""
+    options: Mapping[str, Raw] = field(default_factory=dict)
+    """By preset: options of the column that are left open, and that what it climbs to needs."""
     rows_seen: int | None = None
     """Training examples, repeats included, after which a network has learnt what it will from such columns; None: it
     learns as long as the budget lasts."""
+    efforts: Mapping[str, Effort] = field(default_factory=dict)
+    """By preset."""
+    optimizer: Raw | None = None
+    """Who moves the weights; None: who moves those of tables."""
 
-    def encoder_of(self, preset: str) -> Sequence[Raw]:
-        """The encoder of a preset."""
-        return self.presets.get(preset, self.encoder)
+    def encoder_of(self, preset: str, hurry: float) -> Sequence[Raw]:
+        """The encoder of a preset, where there are so many rows for each second of the budget."""
+        return self.quick if self.quick and hurry >= self.hurried else self.presets.get(preset, self.encoder)

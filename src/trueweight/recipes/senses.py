@@ -4,18 +4,21 @@ The constants are in one file per sense: ``images``, ``texts``, ``sounds`` and `
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from trueweight.errors import SpecError
 from trueweight.recipes.images import IMAGE
-from trueweight.recipes.recipe import SenseRecipe
+from trueweight.recipes.recipe import Effort, SenseRecipe
 from trueweight.recipes.series import SERIES
 from trueweight.recipes.sounds import SOUND
+from trueweight.recipes.tables import PRESETS, Preset
 from trueweight.recipes.texts import TEXT
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
+from trueweight.spec.run import RunSpec
 
-__all__ = ["SENSES", "passes", "require_fitting", "with_defaults"]
+__all__ = ["SENSES", "encoder_part", "hurry", "passes", "preset_for", "require_fitting", "with_defaults"]
 
 SENSES: Mapping[str, SenseRecipe] = {"timeseries": SERIES, "text": TEXT, "image": IMAGE, "audio": SOUND}
 """By column type."""
@@ -39,20 +42,58 @@ def passes(types: Iterable[str], rows: int, usual: int) -> int:
     return min(usual, max(LEAST_PASSES, -(-most // max(rows, 1))))
 
 
-def with_defaults(part: PartSpec, preset: str = "standard") -> PartSpec:
+def hurry(spec: RunSpec, rows: int) -> float:
+    """Rows for each second of the budget: how little time there is for each. 0 where no clock ends the run.
+
+    Args:
+        spec: As asked for.
+        rows: Of the table.
+    """
+    budget = spec.train.budget
+    if budget.time is None and (budget.steps or budget.epochs):
+        return 0.0
+    return rows / (budget.time or PRESETS[spec.model.preset].seconds)
+
+
+def preset_for(name: str, types: Iterable[str]) -> Preset:
+    """The preset of a table with columns of these types: the recipe for tables, and what senses want otherwise.
+
+    Most time and most passes count where several say something, and every member that any of them wants is blended. The
+    optimiser is that of a sense if all columns that have an encoder of their own agree on it.
+
+    Args:
+        name: "fast", "standard" or "best".
+        types: Of the feature columns.
+    """
+    base, kinds = PRESETS[name], sorted({kind for kind in types if kind in SENSES})
+    efforts = [SENSES[kind].efforts.get(name, Effort()) for kind in kinds]
+    members = dict.fromkeys([*base.members, *(member for effort in efforts for member in effort.members)])
+    optimizers = [effort.optimizer or SENSES[kind].optimizer for kind, effort in zip(kinds, efforts, strict=True)]
+    agreed = optimizers[0] if optimizers and all(raw == optimizers[0] for raw in optimizers) else None
+    return replace(
+        base, members=tuple(members), optimizer=dict(agreed or base.optimizer),
+        seconds=max((e.seconds for e in efforts if e.seconds is not None), default=base.seconds),
+        epochs=max((e.epochs for e in efforts if e.epochs is not None), default=base.epochs),
+    )  # fmt: skip
+
+
+def with_defaults(part: PartSpec, preset: str = "standard", hurry: float = 0.0) -> PartSpec:
     """The same column type, with an encoder of its own and augmentations where it is one of the senses.
 
     Args:
         part: Of kind column. Not changed.
         preset: How much time quality may cost: "fast", "standard" or "best".
+        hurry: See :func:`hurry`: short budgets get smaller networks.
     """
     chosen = SENSES.get(part.type)
     if chosen is None:
         return part
     asked = part.model_dump()
-    changes: dict[str, Any] = {}
-    if asked["encoder"] is None:
-        parts = [_part("encoder", raw) for raw in chosen.encoder_of(preset)]
+    left_open = asked["encoder"] is None
+    options = chosen.options.get(preset, {}) if left_open else {}
+    changes: dict[str, Any] = {name: value for name, value in options.items() if asked[name] is None}
+    if left_open:
+        parts = [_part("encoder", raw) for raw in chosen.encoder_of(preset, hurry)]
         changes["encoder"] = parts[0] if len(parts) == 1 else _part("encoder", {"type": "chain", "parts": parts})
     if asked["augment"] is None:
         changes["augment"] = [_part("augmentation", raw) for raw in chosen.augment]
@@ -90,6 +131,11 @@ def _unfit(name: str, augment: Sequence[Any], features: Sequence[str]) -> Iterat
         yield f"{mixing[0]!r} mixes whole rows, and cannot mix {shown}: leave it out, or learn from {name!r} alone"
     if len(mixing) > 1:
         yield f"{' and '.join(map(repr, mixing))} both mix rows: keep one"
+
+
+def encoder_part(raw: Mapping[str, Any]) -> PartSpec:
+    """An encoder from plain data."""
+    return _part("encoder", raw)
 
 
 def _part(kind: str, raw: Mapping[str, Any]) -> PartSpec:

@@ -9,6 +9,10 @@ from trueweight.recipes.recipe import SenseRecipe
 __all__ = ["SOUND"]
 
 SOUND = SenseRecipe(
+    # In equal time on a CPU, 1-d convolutions learnt the made-up commands of benchmarks/sounds_made.py far better than
+    # those over time and frequency: after 8 seconds of one core 0.96 of voices never heard were right, 0.59 with narrow
+    # 2-d filters, 0.17 with separable ones, whose steps took three and six times as long. Shifts in time
+    # changed accuracy by +0.02, +0.01 and -0.04 on three seeds.
     # Three layers of 128 that look at 5 steps, each halving them: one step then sees a third of a second.
     encoder=[{"type": "cnn", "channels": [128, 128, 128], "kernel_sizes": [5]}],
     augment=[{"type": "spec_augment"}],

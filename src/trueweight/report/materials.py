@@ -61,7 +61,7 @@ def _made(subject: Subject) -> dict[str, Any]:
     """How it was trained, where that is known."""
     if subject.elsewhere is not None:
         return {}
-    family = " + ".join(m.name for m in subject.spec.model.members or []) or "baseline"
+    family = " + ".join(m.name for m in subject.spec.model.fitted) or "baseline"
     return {"approach": {"type": "supervised"}, "architectureFamily": family}
 
 

@@ -25,6 +25,7 @@ from trueweight.spec.base import (
 from trueweight.spec.data import DataSpec
 from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.gates import GateSpec
+from trueweight.spec.tune import TuneSpec
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
@@ -103,14 +104,25 @@ class MemberSpec(Spec):
     """Joins the encoders' outputs."""
 
     fitter: FitterPart
-    """How the weights are found: by gradients, or solved."""
+    """How the weights are found: by gradients, solved, or grown."""
+
+    left_out: str | None = None
+    """Why this member is not fitted after all, in words; null: it is. The recipe says so of members that the budget has
+    no time for."""
+
+    encoders: dict[str, EncoderPart] = Field(default_factory=dict)
+    """Encoders that this member reads columns with instead of their own, by column."""
+
+    climbs: bool = False
+    """Begun only where time is left for a pass over the training rows, and the climb before it, if there was one, made
+    the blend better: by more than the standard error of the difference in loss on validation rows."""
 
 
 class ModelSpec(Spec):
     """What is trained. Everything null: a blend chosen by the recipe."""
 
     preset: Literal["fast", "standard", "best"] = "standard"
-    """How much of the budget quality may cost: fast is the solved linear model alone."""
+    """How much time quality may cost. fast is the solved linear model alone, and with pictures a short network too."""
 
     encoder: EncoderPart | None = None
     """One model with this encoder, instead of the preset's blend."""
@@ -122,20 +134,33 @@ class ModelSpec(Spec):
     """Bundle of ours whose encoders lend their first weights to those that are asked for in the same words. Relative to
     the spec's folder."""
 
+    boosting: bool = False
+    """Add boosted trees to the preset's blend, for tables of plain columns. Growing them takes
+    ``trueweight[boosting]``, asking them does not."""
+
     members: list[MemberSpec] | None = None
     """The models to blend, spelled out. Null lets ``preset`` or ``encoder`` decide."""
+
+    @property
+    def fitted(self) -> list[MemberSpec]:
+        """Members that are not left out."""
+        return [member for member in self.members or [] if member.left_out is None]
 
     @classmethod
     def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
         """Members are asked for once, each by a name of its own."""
         members = raw.get("members")
+        if raw.get("boosting") is True and raw.get("encoder") is not None:
+            yield Conflict(("boosting",), "trees join the preset's blend: leave out 'encoder', or list 'members'")
         if not isinstance(members, Sequence) or isinstance(members, str):
             return
-        for field in ("encoder", "fusion"):
-            if raw.get(field) is not None:
-                yield Conflict((field,), f"'members' already names encoders: leave out '{field}' beside it")
+        for field in ("encoder", "fusion", "boosting"):
+            if raw.get(field) not in (None, False):
+                yield Conflict((field,), f"'members' already says it all: leave out '{field}' beside it")
         if not members:
             yield Conflict(("members",), "needs at least one member")
+        elif all(_below(member, "left_out") is not None for member in members):
+            yield Conflict(("members",), "all members are left out: at least one must be fitted")
         names = [_below(member, "name") for member in members]
         for number, name in enumerate(names):
             if name is not None and name in names[:number]:
@@ -227,6 +252,11 @@ class TrainSpec(Spec):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where tensors live. auto: cuda when there is one, else cpu."""
 
+    step_plan: Literal["auto", "off"] = "auto"
+    """How a step is taken: layout of pictures, number type, threads, compiled or not, batch size within a factor of
+    two where that is automatic. auto: the fastest way by measuring, if the budget has a time and the run is long enough
+    to repay it. off: the plain way; no clock is read for it."""
+
 
 class BundleSpec(Spec):
     """What may be written into the bundle."""
@@ -283,6 +313,9 @@ class RunSpec(Spec):
 
     train: TrainSpec = Field(default_factory=TrainSpec)
     """How it is trained."""
+
+    tune: TuneSpec = Field(default_factory=TuneSpec)
+    """What ``trueweight tune`` may try."""
 
     evaluate: EvaluateSpec = Field(default_factory=EvaluateSpec)
     """What is measured."""

@@ -43,11 +43,15 @@ def pieces_of(batch: Batch, count: int) -> Iterator[tuple[Batch, Tensors]]:
     """
     size = -(-batch.rows.shape[0] // count)
     weight_B = torch.ones(batch.rows.shape[0], device=batch.rows.device) if batch.weight_B is None else batch.weight_B
-    mass = {name: weight_B * y["present"].to(weight_B.dtype) for name, y in batch.targets.items()}
+    mass = {name: _counting(weight_B, y.get("present")) for name, y in batch.targets.items()}
     for start in range(0, batch.rows.shape[0], size):
         cut = slice(start, start + size)
         share = {name: mass_B[cut].sum() / mass_B.sum().clamp_min(1e-12) for name, mass_B in mass.items()}
         yield _cut(batch, cut), share
+
+
+def _counting(weight_B: Tensor, present_B: Tensor | None) -> Tensor:
+    return weight_B if present_B is None else weight_B * present_B.to(weight_B.dtype)
 
 
 def _cut(batch: Batch, cut: slice) -> Batch:

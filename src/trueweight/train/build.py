@@ -7,35 +7,25 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from torch import nn
 
-from trueweight.data.feed import Feed
 from trueweight.data.field import Field
-from trueweight.metrics.select import greedy_blend
-from trueweight.metrics.truth import Truth
-from trueweight.model.network import Network, build_network
+from trueweight.model.network import build_network
 from trueweight.model.predictors.blend import BlendPredictor
 from trueweight.model.predictors.network import NetworkPredictor, learnt_targets
 from trueweight.model.protocols import FORCED, Predictor
 from trueweight.recipes.resolve import linear_member
 from trueweight.seeds import stream_seed
 from trueweight.spec.run import MemberSpec
-from trueweight.train.accumulate import backward_in
 from trueweight.train.calibrate import Answers, Shares, calibrated, calibration_answers
-from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of
-from trueweight.train.job import FitResult, FitterPart, Job, Look, fit_member
-from trueweight.train.pace import pace_path
-from trueweight.train.plan import MemberPlan, Plan, record_member
+from trueweight.train.encoded import Encoded, augmentations_of, encode, encoders_of, resizings_of
+from trueweight.train.job import FitResult, FitterPart, Look
+from trueweight.train.members import PICTURE_SHARE, Fits, Work, fit_member_of, fit_members, sees_pictures, weights_of
+from trueweight.train.plan import Climb, MemberPlan, Plan, Trial
 from trueweight.train.prepare import Prepared
-from trueweight.train.selection import blend_loss, ends_loss, run_truths, selection_score
+from trueweight.train.selection import run_truths
 from trueweight.train.start import Copied, start
 
 __all__ = ["Fitted", "MemberReport", "fit", "fit_linear", "refit_linear", "untrained"]
-
-
-PICTURE_SHARE = 0.1
-"""Of the budget, about as much as a solved member may take where networks read pictures: a linear model of pixels is
-good to compare with, and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +42,12 @@ class MemberReport:
     events: tuple[str, ...]
     history: tuple[Look, ...] = ()
     """Looks at the validation rows on the way."""
+    trials: tuple[Trial, ...] = ()
+    """What its step plan was chosen from."""
+    kept: str = ""
+    """Which of the weights that validation rows judged are the best ones; empty where they were solved."""
+    optimizer: str = ""
+    """Who moved the weights; empty where they were solved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +64,13 @@ class Fitted:
     """By member name."""
     started: tuple[Copied, ...] = ()
     """What encoders took over from an older model."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Members that were not fitted, and why."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What every member needs."""
-
-    ready: Prepared
-    encoded: Encoded
-    truths: Mapping[str, Truth]
-    """Of all rows of the table."""
-    folder: Path | None
-    replay: Plan | None
-
-    def feed(self, rows: np.ndarray) -> Feed:
-        return self.encoded.feed(rows)
-
-    def truth_of(self, name: str, rows: np.ndarray) -> Truth:
-        return self.truths[name].take(rows)
+    @property
+    def climbs(self) -> tuple[Climb, ...]:
+        """What became of members that climb."""
+        return self.plan.climbs
 
 
 def fit(
@@ -105,20 +90,29 @@ def fit(
         SpecError: There are donors, and none of their encoders fits.
         TrainError: A member diverged, or there is no space.
     """
+    for member in ready.spec.model.fitted:
+        cast(FitterPart, member.fitter).require()
     encoded = encode(ready, keep=folder is not None)
     on_encoded()
-    work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
-    new = {member.name: untrained(ready, encoded.fields, member) for member in ready.spec.model.members or []}
+    work = Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
+    new = {member.name: untrained(ready, encoded.fields, member) for member in ready.spec.model.fitted}
     started = start(new, donors) if donors else ()
-    leaves, results = _fit_members(work, new)
-    weights = _weigh(work, leaves)
-    tree = _tree(work, leaves, weights)
-    reports = tuple(_report(place, *pair, weights) for place, pair in enumerate(results.items()))
-    plan = Plan()
-    for result in results.values():
+    fits = fit_members(work, new)
+    weights = fits.weights()
+    tree = _tree(work, fits.leaves, weights)
+    reports = tuple(_report(place, *pair, weights) for place, pair in enumerate(fits.results.items()))
+    plan = Plan(climbs=tuple(fits.climbs))
+    for result in fits.results.values():
         plan = plan if result.plan is None else plan.with_member(result.plan)
-    stopped = any(result.stopped == "interrupted" for result in results.values())
-    return Fitted(tree, reports, plan, stopped, encoded, leaves, started)
+    left_out = _left_out(ready, fits)
+    return Fitted(tree, reports, plan, fits.interrupted, encoded, fits.leaves, started, left_out)
+
+
+def _left_out(ready: Prepared, fits: Fits) -> dict[str, str]:
+    """Members without a result that were not refused by a climb, and why."""
+    told = {*fits.results, *(climb.name for climb in fits.climbs)}
+    missing = [member for member in ready.spec.model.members or [] if member.name not in told]
+    return {member.name: member.left_out or "the run was stopped before its turn" for member in missing}
 
 
 def fit_linear(
@@ -140,15 +134,17 @@ def fit_linear(
     if fitted is None:
         ready = _untimed(ready)
     truths = run_truths(ready.signature, ready.table, ready.weight_N)
-    work = _Work(ready, encoded, truths, None, replay)
+    work = Work(ready, encoded, truths, None, replay)
     linear = linear_member()
-    named = next((m for m in ready.spec.model.members or [] if m.name == linear.name), None)
+    named = next((m for m in ready.spec.model.fitted if m.name == linear.name), None)
     if named is not None and named.model_dump() != linear.model_dump():
         linear = linear.model_copy(update={"name": f"{linear.name} baseline"})
     if fitted is not None and linear.name in fitted.leaves:
         leaf = fitted.leaves[linear.name]
     else:
-        leaf, result = _fit_one(work, linear, untrained(ready, encoded.fields, linear), None)
+        budget = ready.spec.train.budget.time
+        seconds = PICTURE_SHARE * budget if budget is not None and sees_pictures(work) else None
+        leaf, result = fit_member_of(work, linear, untrained(ready, encoded.fields, linear), seconds)
         if result.plan is not None:
             on_plan(result.plan)
     return _calibrated(work, leaf, [leaf], Shares.of_one(t.name for t in ready.signature.targets()))
@@ -163,9 +159,9 @@ def refit_linear(ready: Prepared, encoded: Encoded, rows: np.ndarray) -> Network
         rows: Case numbers to solve.
     """
     ready = _untimed(replace(ready, split=replace(ready.split, train=rows)))
-    work = _Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), None, None)
+    work = Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), None, None)
     linear = linear_member()
-    return _fit_one(work, linear, untrained(ready, encoded.fields, linear), None)[0]
+    return fit_member_of(work, linear, untrained(ready, encoded.fields, linear), None)[0]
 
 
 def _untimed(ready: Prepared) -> Prepared:
@@ -174,118 +170,23 @@ def _untimed(ready: Prepared) -> Prepared:
     return replace(ready, spec=ready.spec.model_copy(update={"train": train}))
 
 
-def _fit_members(
-    work: _Work, new: Mapping[str, NetworkPredictor]
-) -> tuple[dict[str, NetworkPredictor], dict[str, FitResult]]:
-    """Solved members first: what they leave of the budget is shared by those that descend."""
-    members = work.ready.spec.model.members or []
-    solved = [m for m in members if _solves(m)]
-    descended = [m for m in members if not _solves(m)]
-    leaves: dict[str, NetworkPredictor] = {}
-    results: dict[str, FitResult] = {}
-    left = work.ready.spec.train.budget.time
-    solved_share = PICTURE_SHARE if descended and _sees_pictures(work) else 1.0
-    for place, member in enumerate([*solved, *descended]):
-        waiting = len(members) - place
-        share = None if left is None else left * (solved_share if member in solved else 1 / waiting)
-        if any(result.stopped == "interrupted" for result in results.values()):
-            break
-        leaves[member.name], results[member.name] = _fit_one(work, member, new[member.name], share)
-        left = None if left is None else max(left - results[member.name].seconds, 0.05 * left)
-    return leaves, results
-
-
-def _sees_pictures(work: _Work) -> bool:
-    return any("pixel" in field.layout().senses for field in work.encoded.fields.values())
-
-
-def _solves(member: MemberSpec) -> bool:
-    return cast(FitterPart, member.fitter).solving
-
-
-def _fit_one(
-    work: _Work, member: MemberSpec, leaf: NetworkPredictor, seconds: float | None
-) -> tuple[NetworkPredictor, FitResult]:
-    ready, fitter = work.ready, cast(FitterPart, member.fitter)
-    validation = leaf.reading(work.feed(ready.split.validation))
-    train = leaf.reading(work.feed(ready.split.train), augmentations_of(ready, work.encoded.fields))
-    job = Job(
-        name=member.name, network=leaf.network, train=train, validation=validation,
-        spec=ready.spec.train, seed=ready.spec.seed, score=_scorer(work, leaf, validation), folder=work.folder,
-        seconds=seconds, plan=None if work.replay is None else work.replay.member(member.name),
-        on_plan=_recorder(work.folder), backward=backward_in(ready.spec.train.accumulate),
-        pace=_pace(work, member, validation),
-    )  # fmt: skip
-    return leaf, fit_member(job, fitter)
-
-
-def _pace(work: _Work, member: MemberSpec, validation: Feed) -> Path | None:
-    """Where the member's pace is remembered; None where nobody could tell that the data is the same."""
-    ready = work.ready
-    if work.folder is None or not ready.table.provenance.digest:
-        return None
-    spec = ready.spec.model_dump(mode="json", by_alias=True, exclude={"name", "evaluate"})
-    spec["train"]["budget"] = {"memory": spec["train"]["budget"]["memory"]}  # how long it is to go on
-    lengths = validation.lengths()  # of files that cells name
-    items = 0 if lengths is None else int(lengths.sum())
-    return pace_path(ready.table.provenance.digest, spec, member.name, len(validation), items)
-
-
 def untrained(ready: Prepared, fields: Mapping[str, Field], member: MemberSpec) -> NetworkPredictor:
     """A member with its first weights."""
-    solving = cast(FitterPart, member.fitter).solving
-    encoders = encoders_of(ready, fields, member.encoder, solving=solving)
+    solving, boosting = (fitter := cast(FitterPart, member.fitter)).solving, fitter.boosting
+    encoders = encoders_of(ready, fields, member, solving=solving)
     targets = learnt_targets(ready.signature)
     seed = stream_seed(ready.spec.seed, f"init {member.name}") % 2**31
-    network = build_network(encoders, member.fusion, fields, targets, solving=solving, seed=seed)
+    network = build_network(encoders, member.fusion, fields, targets, solving=solving, boosting=boosting, seed=seed)
     if not solving:
         network.augment_with(augmentations_of(ready, fields), fields)
+        network.resize_with(resizings_of(ready, fields), fields)
     return NetworkPredictor(
-        ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=solving
-    )
+        ready.signature, fields=fields, network=network, encoders=encoders, fusion=member.fusion, solving=solving,
+        boosted=boosting,
+    )  # fmt: skip
 
 
-def _recorder(folder: Path | None) -> Callable[[MemberPlan], None]:
-    """Stores each member's plan before it is followed."""
-
-    def record(plan: MemberPlan) -> None:
-        if folder is not None:
-            record_member(folder / "plan.json", plan)
-
-    return record
-
-
-def _scorer(work: _Work, leaf: NetworkPredictor, feed: Feed) -> Callable[[nn.Module], float]:
-    rows = work.ready.split.validation
-    truths = {name: work.truth_of(name, rows) for name in work.truths}
-
-    def score(network: nn.Module) -> float:
-        asked = replace(leaf, network=cast(Network, network))  # the probe tries a copy, perhaps on another device
-        return selection_score(work.ready.spec, work.ready.signature, asked.predict_feed(feed, how=FORCED), truths)
-
-    return score
-
-
-def _weigh(work: _Work, leaves: Mapping[str, NetworkPredictor]) -> Shares:
-    """Weights of the members for each target, by greedy selection on validation rows."""
-    rows = work.ready.split.validation
-    return _weights(work, [leaf.predict_feed(work.feed(rows), how=FORCED) for leaf in leaves.values()], rows)
-
-
-def _weights(work: _Work, answers: Sequence[Answers], rows: np.ndarray) -> Shares:
-    weights, ends = {}, {}
-    for facts in work.ready.signature.targets():
-        truth = work.truth_of(facts.name, rows)
-        options = [answer[facts.name] for answer in answers]
-        weights[facts.name] = [1.0 / len(answers)] * len(answers)
-        if len(answers) > 1 and truth.present_N.any():
-            weights[facts.name] = greedy_blend(options, truth, blend_loss(work.ready.spec, facts, truth))
-            if facts.spec.get("quantiles"):
-                ends[facts.name] = greedy_blend(options, truth, partial(ends_loss, facts))
-    return Shares(weights, ends)
-
-
-def _tree(work: _Work, leaves: Mapping[str, NetworkPredictor], weights: Shares) -> Predictor:
+def _tree(work: Work, leaves: Mapping[str, NetworkPredictor], weights: Shares) -> Predictor:
     members: list[NetworkPredictor] = list(leaves.values())
     top: Predictor = members[0]
     if len(members) > 1:
@@ -296,7 +197,7 @@ def _tree(work: _Work, leaves: Mapping[str, NetworkPredictor], weights: Shares) 
     return _calibrated(work, top, members, weights)
 
 
-def _calibrated(work: _Work, top: Predictor, members: Sequence[NetworkPredictor], weights: Shares) -> Predictor:
+def _calibrated(work: Work, top: Predictor, members: Sequence[NetworkPredictor], weights: Shares) -> Predictor:
     """With what calibration rows teach: probabilities, thresholds, sets, intervals."""
     rows = work.ready.split.calibration
     if not len(rows):
@@ -305,7 +206,7 @@ def _calibrated(work: _Work, top: Predictor, members: Sequence[NetworkPredictor]
     def asked(leaf: NetworkPredictor) -> Callable[[np.ndarray], Answers]:
         return lambda rows: leaf.predict_feed(work.feed(rows), how=FORCED)
 
-    answers = calibration_answers(work.ready, [asked(leaf) for leaf in members], weights, partial(_weights, work))
+    answers = calibration_answers(work.ready, [asked(leaf) for leaf in members], weights, partial(weights_of, work))
     truths = {name: work.truth_of(name, rows) for name in work.truths}
     return calibrated(work.ready, top, answers, truths, work.ready.spec.evaluate.calibration or {})
 
@@ -313,4 +214,18 @@ def _calibrated(work: _Work, top: Predictor, members: Sequence[NetworkPredictor]
 def _report(place: int, name: str, result: FitResult, weights: Shares) -> MemberReport:
     events = tuple(f"{event.kind} at step {event.step}: {event.note}" for event in result.events)
     shares = {target: found[place] for target, found in weights.values.items()}
-    return MemberReport(name, result.seconds, result.first_step, result.steps, shares, events, result.history)
+    trials = () if result.plan is None else result.plan.trials
+    moved: Mapping[str, Sequence[str]] = result.facts.get("optimizer", {})
+    kept = f"{'averaged weights' if result.averaged else 'weights'} of step {result.best_step}" if moved else ""
+    return MemberReport(
+        name, result.seconds, result.first_step, result.steps, shares, events, result.history, trials, kept,
+        _moved(moved),
+    )  # fmt: skip
+
+
+def _moved(moved: Mapping[str, Sequence[str]]) -> str:
+    """In words: all weights by one, or the names of all but the most by each."""
+    if len(moved) < 2:
+        return "".join(moved)
+    *fewer, most = sorted(moved, key=lambda method: len(moved[method]))
+    return "; ".join([*(f"{method} {', '.join(moved[method])}" for method in fewer), f"{most} the others"])

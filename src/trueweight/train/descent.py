@@ -8,24 +8,28 @@ plan, which is stored before it takes effect.
 import gc
 import logging
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from trueweight.data.batch import Batch
 from trueweight.errors import TrainError
 from trueweight.files import canonical_json, digest_bytes
+from trueweight.nn.resizing import sized_steps, tell
 from trueweight.train.checkpoint import Checkpoint, Checkpoints
 from trueweight.train.guard import CHECK_EVERY, MAX_HALVINGS, Guard
-from trueweight.train.job import FitResult, Job, Look, OptimizerPart
+from trueweight.train.job import FitResult, Job, Look
 from trueweight.train.loop import GradientRule, Step, Streams, batches_from, clip_to, quiet, train_steps
 from trueweight.train.pace import Pace
 from trueweight.train.plan import Event, MemberPlan
 from trueweight.train.probe import decide_plan
 from trueweight.train.schedule import Cooldown, Schedule
 from trueweight.train.state import FitState, load_weights, shapes, within
+from trueweight.train.stepper import told
+from trueweight.train.stepping import Stepping, fewer_threads, optimizer_for, stepping
 from trueweight.train.watch import Stopwatch, Ticker
 
 __all__ = ["Descent", "descend"]
@@ -56,15 +60,16 @@ def descend(job: Job) -> Generator[Step, None, FitResult]:
         _check_origin(found, job, plan)
     job.on_plan(plan)
     job.network.to(plan.device)
-    descent = Descent(job, plan, watch)
-    if found:
-        watch.before = found.facts["seconds"]
-        descent.load(found)
-        if (done := found.facts["result"]) is not None:
-            return descent.reported(done)
-    with quiet(torch.device(plan.device)):
-        stopped = yield from descent.run()
-    return descent.finish(stopped)
+    with fewer_threads(plan.threads), stepping(job.network, plan, job.backward) as taken:
+        descent = Descent(job, plan, watch, taken)
+        if found:
+            watch.before = found.facts["seconds"]
+            descent.load(found)
+            if (done := found.facts["result"]) is not None:
+                return descent.reported(done)
+        with quiet(torch.device(plan.device)):
+            stopped = yield from descent.run()
+        return descent.finish(stopped)
 
 
 def _refuse_empty(job: Job) -> None:
@@ -76,7 +81,7 @@ def _refuse_empty(job: Job) -> None:
 
 
 def _warn_of_threads(plan: MemberPlan) -> None:
-    if plan.threads != (here := torch.get_num_threads()):
+    if plan.threads > (here := torch.get_num_threads()):
         text = "%s was planned with %d threads and runs with %d: weights may differ in the last digits"
         _LOG.warning(text, plan.name, plan.threads, here)
 
@@ -86,6 +91,7 @@ def _origin(job: Job, plan: MemberPlan) -> str:
     chosen = {"accumulate", "optimizer", "lr_schedule", "max_grad_norm", "early_stopping"}
     spec = job.spec.model_dump(mode="json", include=chosen)
     facts = [job.name, job.seed, len(job.train), len(job.validation), plan.steps, plan.batch_size, plan.validate_every]
+    facts += [plan.dtype, plan.layout, plan.compile, plan.optimizer, plan.rate]
     return digest_bytes(canonical_json([facts, spec, shapes(job.network)]).encode())
 
 
@@ -103,12 +109,12 @@ class Descent:
         job: What is fitted. Its network is on the plan's device.
         plan: What to do.
         watch: Started when the fit began.
+        taken: How steps are taken, by that plan.
     """
 
-    def __init__(self, job: Job, plan: MemberPlan, watch: Stopwatch) -> None:
-        self.job, self.plan, self.watch = job, plan, watch
-        optimizer = cast(OptimizerPart, job.spec.optimizer).build(job.network, steps=plan.steps)
-        self.state = FitState(job.network, optimizer, plan.steps)
+    def __init__(self, job: Job, plan: MemberPlan, watch: Stopwatch, taken: Stepping) -> None:
+        self.job, self.plan, self.watch, self.taken = job, plan, watch, taken
+        self.state = FitState(job.network, optimizer_for(job.spec, job.network, plan, job.train), plan.steps)
         shape = job.spec.lr_schedule
         self.schedule = Schedule.of(plan.steps, warmup=shape.warmup, decay=shape.decay)
         self.guard = Guard()
@@ -152,15 +158,22 @@ class Descent:
             return self._stop(record=True)
         return "finished"
 
+    def _told(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The same. Before each, the network is told how much of the run is over: of its own steps, early ends
+        included, and so the same whenever the plan is followed."""
+        for number, batch in enumerate(batches, self.step + 1):
+            tell(self.job.network, (number - 1) / self.schedule.total)
+            yield batch
+
     def _steps(self) -> Generator[Step, None, None]:
         plan, seed = self.plan, self.job.member_seed
         rules: list[GradientRule] = [clip_to(self.job.spec.max_grad_norm)] if self.job.spec.max_grad_norm else []
         streams = Streams(seed, torch.device(plan.device))
         batches = batches_from(self.job.train, plan, seed, after=self.step)
-        network, optimizer = self.job.network, self.state.optimizer
-        backward = self.job.backward
+        batches = self._told(batches) if sized_steps(self.job.network) else batches
+        taken, optimizer = self.taken, self.state.optimizer
         yield from train_steps(
-            network, optimizer, batches, streams, self.rates, after=self.step, backward=backward, rules=rules
+            taken.module, optimizer, batches, streams, self.rates, after=self.step, backward=taken.backward, rules=rules
         )
 
     def rates(self, step: int) -> list[float]:
@@ -343,9 +356,9 @@ class Descent:
         """Tell the next run of the same how long steps and looks really took."""
         begun, at = self._since
         known, looks = Pace.recalled(self.job.pace), sum(1 for look in self.history if look.step > begun)
-        if known is None or self.step - begun < _STEPS_FOR_A_PACE:
+        planned = (self.step - begun) * self.plan.seconds_per_step + 2 * looks * self.plan.seconds_per_look
+        if known is None or self.step - begun < _STEPS_FOR_A_PACE or not planned:
             return
-        planned = (self.step - begun) * known.seconds_per_step + 2 * looks * known.seconds_per_look
         known.corrected((self.watch.seconds() - at) / planned).remember(self.job.pace)
 
     def reported(self, result: Mapping[str, Any]) -> FitResult:
@@ -357,6 +370,7 @@ class Descent:
         return FitResult(
             steps=result["steps"], best_step=step, best_score=score, averaged=averaged, history=tuple(self.history),
             stopped=result["stopped"], events=tuple(self.events), seconds=self.watch.seconds(), plan=self.plan,
+            facts={"optimizer": told(self.state.optimizer, self.job.network)},
         )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trueweight.data.blocks import MEDIA_SHARD_ROWS, SHARD_ROWS, block_address, open_block, write_block
+from trueweight.data.blocks import MEDIA_SHARD_ROWS, SHARD_ROWS, TEXT_SHARD_ROWS, block_address, open_block, write_block
 from trueweight.data.cells import Cells, MediaCells
 from trueweight.data.column import FieldArrays
 from trueweight.data.feed import Feed, Stored, stored
@@ -17,11 +17,16 @@ from trueweight.data.ragged import Ragged
 from trueweight.data.reading import cells_between, cells_of, column_part, lend
 from trueweight.data.signature import ColumnFacts
 from trueweight.data.table import Table
+from trueweight.errors import SpecError
 from trueweight.files import digest_bytes
 from trueweight.spec.base import PartSpec
+from trueweight.spec.run import MemberSpec
 from trueweight.train.prepare import Prepared
 
-__all__ = ["TABLE", "Encoded", "augmentations_of", "encode", "encoders_of", "fields_of"]
+__all__ = ["TABLE", "Encoded", "augmentations_of", "encode", "encoders_of", "fields_of", "resizings_of"]
+
+_NOT_READING = ("encoder", "augment", "progressive_resizing")
+"""Options of columns that say what is done with cells once they are read."""
 
 _SHARD_CELLS = 2**23
 """Cells that are encoded at once: wide tables take fewer rows."""
@@ -77,14 +82,27 @@ def fields_of(ready: Prepared) -> dict[str, Field]:
 
 
 def encoders_of(
-    ready: Prepared, fields: Mapping[str, Field], shared: PartSpec, *, solving: bool
+    ready: Prepared, fields: Mapping[str, Field], member: MemberSpec, *, solving: bool
 ) -> dict[str, PartSpec]:
-    """The encoder of each field: its column's own, or the member's. A solved member has no use for one with weights,
-    and reads such a column with its own."""
+    """The encoder of each field: what the member reads the column with, else its column's own, or the member's. A
+    solved member has no use for one with weights, and reads such a column with its own.
+
+    Raises:
+        SpecError: The member names a column that no encoder of its own reads.
+    """
     found = {}
     for key, field in fields.items():
         own = None if key == TABLE else _own_encoder(_only_part(ready, field))
-        found[key] = shared if own is None or (solving and not _weightless(own)) else own
+        if key != TABLE:
+            own = member.encoders.get(next(iter(field.codecs)), own)
+        found[key] = member.encoder if own is None or (solving and not _weightless(own)) else own
+    alone = {name for key, field in fields.items() if key != TABLE for name in field.codecs}
+    if unread := sorted(member.encoders.keys() - alone):
+        raise SpecError(
+            f"member {member.name!r} names an encoder for {unread[0]!r}, which is read together with other columns",
+            where="model.members.encoders",
+            hint=f"leave it out, or give features.{unread[0]} an encoder of its own",
+        )
     return found
 
 
@@ -92,6 +110,13 @@ def augmentations_of(ready: Prepared, fields: Mapping[str, Field]) -> dict[str, 
     """What changes each field's training examples."""
     sensed = {key: field for key, field in fields.items() if field.sensed}
     return {key: list(_only_part(ready, field).augment or []) for key, field in sensed.items()}
+
+
+def resizings_of(ready: Prepared, fields: Mapping[str, Field]) -> dict[str, tuple[float, float]]:
+    """Of each field of pictures that begin smaller: the share of a side, and of the run until when."""
+    pictures = {key: field for key, field in fields.items() if "pixel" in field.layout().senses}
+    asked = {key: _only_part(ready, field).progressive_resizing for key, field in pictures.items()}
+    return {key: (wish.initial, wish.until) for key, wish in asked.items() if wish is not None}
 
 
 def _only_part(ready: Prepared, field: Field) -> Any:
@@ -144,7 +169,8 @@ def _encode_field(ready: Prepared, field: Field, keep: bool) -> FieldArrays:
     if not sensed:
         rows = min(SHARD_ROWS, max(1024, _SHARD_CELLS // len(field.codecs)))
         return open_block(write_block(address, count, some, task="encoding columns", shard_rows=rows))
-    return open_block(write_block(address, count, some, task=f"encoding {sensed[0].name}", shard_rows=MEDIA_SHARD_ROWS))
+    rows = TEXT_SHARD_ROWS if sensed[0].type == "text" else MEDIA_SHARD_ROWS
+    return open_block(write_block(address, count, some, task=f"encoding {sensed[0].name}", shard_rows=rows))
 
 
 def _cells(ready: Prepared, columns: Sequence[ColumnFacts]) -> list[Cells]:
@@ -153,7 +179,7 @@ def _cells(ready: Prepared, columns: Sequence[ColumnFacts]) -> list[Cells]:
 
 def _reading(facts: ColumnFacts) -> dict[str, Any]:
     """What a column's spec says of reading, not of what is then done with it."""
-    return {key: value for key, value in facts.spec.items() if key not in ("encoder", "augment")}
+    return {key: value for key, value in facts.spec.items() if key not in _NOT_READING}
 
 
 def _encode_target(ready: Prepared, name: str) -> FieldArrays:

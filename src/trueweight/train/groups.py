@@ -10,6 +10,7 @@ from trueweight.train.loop import Optimizer
 __all__ = ["Several", "decay_groups", "hidden_matrices"]
 
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
+_FILTERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _HEADS = "heads."
 
 
@@ -34,11 +35,20 @@ def decay_groups(
     return [group for group in groups if group["params"]]
 
 
-def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
-    """Two-dimensional weights between inputs and heads: no embedding tables, nothing below ``heads``."""
-    tables = {id(p) for p in _table_weights(network)}
-    below = [p for name, p in network.named_parameters() if not name.startswith(_HEADS)]
-    return [p for p in below if p.requires_grad and p.ndim == 2 and id(p) not in tables]
+def hidden_matrices(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Weights of dense layers and filters of convolutions between inputs and heads, by name: matrices with one row for
+    each output.
+
+    Nothing below ``heads``; no embedding tables, no factors, and no recurrent weights, which hold the matrices of
+    several gates. Filters of grouped convolutions belong to several small matrices and are left out too.
+    """
+    matrices = {
+        id(module.weight)
+        for name, module in network.named_modules()
+        if not name.startswith(_HEADS)
+        and (isinstance(module, nn.Linear) or (isinstance(module, _FILTERS) and module.groups == 1))
+    } - {id(p) for p in _table_weights(network)}
+    return {name: p for name, p in network.named_parameters() if id(p) in matrices and p.requires_grad}
 
 
 def _table_weights(network: nn.Module) -> Iterator[Tensor]:

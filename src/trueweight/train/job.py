@@ -1,7 +1,7 @@
 """A job: one member, the data to fit it on, and what the fit came to."""
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -116,9 +116,22 @@ class OptimizerPart(Protocol):
     type: str
     states_per_weight: int
     """Numbers of memory per weight, for predicting the need of memory."""
+    weighs: bool
+    """Whether it wants to know ``seen``, which takes a forward pass to count."""
+    auto: Mapping[str, float]
+    """What options stand for that are "auto", at the recipe's batch size."""
 
-    def build(self, network: nn.Module, *, steps: int | None = None) -> Optimizer:
-        """An optimiser of the network's parameters, with the peak rate in each group's ``lr``."""
+    def build(
+        self, network: nn.Module, *, steps: int | None = None, seen: Mapping[str, float] | None = None
+    ) -> Optimizer:
+        """An optimiser of the network's parameters, with the peak rate in each group's ``lr``.
+
+        Args:
+            network: On the device that it is trained on.
+            steps: Of the whole run, where known.
+            seen: Rows that each weight is multiplied with in a step, by name, where counted: what decides whether work
+                on the weight itself is dear. A weight that no product was seen of is missing.
+        """
         ...
 
 
@@ -127,7 +140,17 @@ class FitterPart(Protocol):
 
     type: str
     solving: bool
-    """Whether the network must be built of ``Solving`` heads."""
+    """Whether heads find their weights themselves, over a body without weights to train."""
+    boosting: bool
+    """Whether the network must be built of ``Boosted`` heads."""
+
+    def require(self) -> None:
+        """Refuse if something that it needs is not installed.
+
+        Raises:
+            SpecError: Names the extra.
+        """
+        ...
 
     def fit(self, job: Job) -> Generator[Step, None, FitResult]:
         """Fit the job's network, yielding each step. Its return value is the result.

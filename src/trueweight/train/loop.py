@@ -9,7 +9,6 @@ import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, Protocol
 
 import torch
@@ -24,6 +23,9 @@ __all__ = [
     "Backward", "GradientRule", "Optimizer", "Step", "Streams", "batches_from", "clip_to", "plain_backward",
     "quiet", "to_device", "train_steps",
 ]  # fmt: skip
+
+_STRETCH = 256
+"""Batches that are cut from an epoch's order at once: cheaper than one by one, and few enough to be held."""
 
 Backward = Callable[[nn.Module, Batch, Generator], Tensor]
 """Leaves the gradients of one batch in ``.grad`` and returns its loss, detached."""
@@ -64,16 +66,18 @@ class Streams:
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self.seed = seed
-        self.explicit = Generator(device)
-        # Modules such as nn.Dropout draw from their device's default generator.
-        self._implicit = [torch.default_generator, *_device_generators(device)]
+        self._generators = [torch.default_generator, *_device_generators(device)]
 
     def at(self, step: int) -> Generator:
-        """Seed the default generators for one step; returns a second, independent generator for the heads."""
+        """Seed the default generators for one step, from which modules such as nn.Dropout draw.
+
+        Returns that of the device, for heads: one more of their own would cost as much again at every step, and
+        whatever is drawn depends on the seed and the step alone either way.
+        """
         seed = stream_seed(self.seed, "step", step)
-        for generator in self._implicit:
+        for generator in self._generators:
             generator.manual_seed(seed)
-        return self.explicit.manual_seed(seed ^ 0x5DEECE66D)
+        return self._generators[-1]
 
 
 def _device_generators(device: torch.device) -> list[Generator]:
@@ -150,25 +154,32 @@ def batches_from(feed: Feed, plan: MemberPlan, seed: int, *, after: int = 0) -> 
     each row comes once per epoch and a batch may hold the end of one and the start of the next. Rows of different
     lengths are sorted into batches by their length; see :func:`~trueweight.data.feed.bucketed`.
     """
-    rows, size, device = len(feed), min(plan.batch_size, len(feed)), torch.device(plan.device)
-    lengths = feed.lengths()
-    epoch, order, following = -1, torch.empty(0, dtype=torch.int64), None
-
-    def order_of(epoch: int) -> Tensor:
-        plain = epoch_order(rows, seed, epoch)
-        return plain if lengths is None else bucketed(plain, lengths, size, -epoch * rows % size, seed, epoch)
-
-    for step in count(after):
-        here, start = divmod(step * size, rows)
-        if here != epoch:
-            order = following if here == epoch + 1 and following is not None else order_of(here)
-            epoch, following = here, None
-        index = order[start : start + size]
-        if len(index) < size:
-            following = order_of(epoch + 1)
-            index = torch.cat([index, following[: size - len(index)]])
-        batch = feed.batch(index)
+    feed = feed.lean()
+    size, device = min(plan.batch_size, len(feed)), torch.device(plan.device)
+    for rows in _rows_of_steps(feed, size, seed, after):
+        batch = feed.gather(rows)
         yield batch if device.type == "cpu" else to_device(batch, device)
+
+
+def _rows_of_steps(feed: Feed, size: int, seed: int, after: int) -> Iterator[Tensor]:
+    """The cases of each step, (size,). What can be done for a whole epoch is not done at each step."""
+    count, lengths = len(feed), feed.lengths()
+
+    def cases_of(epoch: int) -> Tensor:
+        plain = epoch_order(count, seed, epoch)
+        order = plain if lengths is None else bucketed(plain, lengths, size, -epoch * count % size, seed, epoch)
+        return feed.rows[order]
+
+    epoch, start = divmod(after * size, count)
+    cases = cases_of(epoch)
+    while True:
+        whole = start + (count - start) // size * size
+        for stretch in range(start, whole, size * _STRETCH):
+            yield from cases[stretch : min(whole, stretch + size * _STRETCH)].split(size)  # type: ignore[no-untyped-call]
+        left, epoch = cases[whole:], epoch + 1
+        cases, start = cases_of(epoch), size - len(left) if len(left) else 0
+        if len(left):
+            yield torch.cat([left, cases[:start]])
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from trueweight.errors import VerifyError
 from trueweight.evidence.meters import machine
 from trueweight.files import cache_dir, digest_compact, private_dir, read_json, write_json
 
-__all__ = ["Pace", "pace_path"]
+__all__ = ["Pace", "pace_path", "usual"]
 
 _MOST = 4.0
 """How far one run may move what is remembered: a machine that slept, or a clock that jumped, says little."""
@@ -70,3 +70,11 @@ def pace_path(*parts: Any) -> Path:
     """
     address = digest_compact([*parts, machine(), torch.get_num_threads()])
     return private_dir(cache_dir() / "paces") / f"{address}.json"
+
+
+def usual(times: list[float]) -> float:
+    """Seconds of a step, from a few: the lower quartile, since whatever else the machine does only adds to them.
+
+    A plan of too many steps is cut back when its run turns out slow; one of too few would waste the budget.
+    """
+    return sorted(times)[len(times) // 4]

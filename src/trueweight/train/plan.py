@@ -5,18 +5,26 @@ order on the same batches, and so ends at the same weights.
 """
 
 from dataclasses import asdict, dataclass, field, fields, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
 from trueweight.errors import SpecError, VerifyError
 from trueweight.files import read_json, write_json
 
-__all__ = ["SCHEMA", "Event", "MemberPlan", "Plan", "record_member"]
+__all__ = ["SCHEMA", "Climb", "Event", "MemberPlan", "Plan", "Trial", "record_climb", "record_member"]
 
 SCHEMA = 1
 
 _GIVE = "give a run's plan.json"
 """Version of ``plan.json``."""
+
+_CHOICES = {
+    "dtype": ("float32", "bfloat16", "float16"),
+    "layout": ("contiguous", "channels_last", "channels_first"),
+    "optimizer": ("fused", "foreach"),
+}
+"""What a plan may say, where it is one of a few words."""
 
 EventKind = Literal["slow", "plateau", "diverged", "stop"]
 
@@ -34,6 +42,39 @@ class Event:
     """Steps left after it, for ``slow`` and ``plateau``."""
     note: str = ""
     """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """What became of a member that is begun only where it promises something."""
+
+    name: str
+    """Of the member."""
+    begun: bool
+    gained: bool
+    """Whether the blend gained more than noise by it: else none is begun after it."""
+    why: str
+    """For people: what it gained, or why it was not begun."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What the step plan found out about one way of taking a step. For people: a replay reads none of it."""
+
+    name: str
+    """"plain", "channels last", "bfloat16", "1 thread"."""
+    seconds: float | None = None
+    """Of a step."""
+    ratio: float | None = None
+    """Time of a row to that of the plain way: below 1 is faster."""
+    difference: float | None = None
+    """Largest relative difference of its first losses from the plain way's; None where they cannot be compared."""
+    agrees: bool | None = None
+    """Whether that is within what rounding explains."""
+    chosen: bool = False
+    status: Literal["measured", "not_run", "not_applicable", "failed"] = "measured"
+    reason: str = ""
+    """Why it was not chosen, or not tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +103,24 @@ class MemberPlan:
     limited_by: str = ""
     """Which limit set ``steps``: "time", "steps", "epochs"."""
     threads: int = 1
+    """Torch's, while the member is fitted; no more than the process had before."""
     dtype: str = "float32"
+    """What encoders compute with; weights and losses are always float32."""
     device: str = "cpu"
     layout: str = "contiguous"
+    """Of pictures' convolutions. contiguous: weights as they are stored, pictures with channels last, as they come.
+    channels_last: weights too. channels_first: pictures are turned round first."""
     compile: bool = False
+    optimizer: str = "fused"
+    """How it goes through the weights: in one kernel, or one operation at a time."""
+    rate: float = 1.0
+    """Factor on all learning rates: the root of the ratio of the batch size to the usual one."""
     clock: bool = True
     """Whether a machine that turns slow may still end the run early. A replay reads no clock."""
     events: tuple[Event, ...] = ()
     """What the clock (or Ctrl-C) decided on the way, in order; a replay obeys them."""
+    trials: tuple[Trial, ...] = ()
+    """What the step plan was chosen from."""
 
     @classmethod
     def from_json(cls, raw: Any) -> "MemberPlan":
@@ -85,13 +136,22 @@ class MemberPlan:
         if unknown := sorted(raw.keys() - known):
             raise SpecError(f"unknown key {unknown[0]!r} in the plan of {raw.get('name')!r}", where=where)
         try:
-            plan = cls(**{**raw, "events": tuple(Event(**event) for event in raw.get("events", ()))})
+            events = tuple(Event(**event) for event in raw.get("events", ()))
+            trials = tuple(Trial(**trial) for trial in raw.get("trials", ()))
+            plan = cls(**{**raw, "events": events, "trials": trials})
             counts = (plan.steps, plan.batch_size, plan.validate_every, plan.checkpoint_every)
             whole = all(isinstance(count, int) and count >= 1 for count in counts)
         except TypeError as error:
             raise SpecError(f"the plan of {raw.get('name')!r} is incomplete: {error}", where=where) from None
         if not whole:
             raise SpecError(f"the plan of {plan.name!r} needs whole numbers of at least 1, got {counts}", where=where)
+        for key, words in _CHOICES.items():
+            if (word := raw.get(key, words[0])) not in words:
+                problem = f"{key} {word!r} in the plan of {plan.name!r} is none that we know"
+                raise SpecError(problem, where=where, hint=f"choose from {', '.join(words)}")
+        _require(isinstance(plan.threads, int) and plan.threads >= 1, plan, "threads", plan.threads)
+        _require(isinstance(plan.rate, int | float) and 0 < plan.rate < inf, plan, "rate", plan.rate)
+        _require(isinstance(plan.compile, bool), plan, "compile", plan.compile)
         return plan
 
     def to_json(self) -> dict[str, Any]:
@@ -104,7 +164,13 @@ class MemberPlan:
 
     def replayed(self) -> "MemberPlan":
         """The plan to follow again, without a clock."""
-        return replace(self, clock=False)
+        return replace(self, clock=False, trials=())  # which were of another run
+
+
+def _require(right: bool, plan: MemberPlan, key: str, value: Any) -> None:
+    if not right:
+        problem = f"{key} {value!r} in the plan of {plan.name!r} makes no sense"
+        raise SpecError(problem, where="plan.members", hint="leave it out, or take what a run wrote")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,23 +178,34 @@ class Plan:
     """The whole run: one plan per member."""
 
     members: tuple[MemberPlan, ...] = field(default=())
+    climbs: tuple[Climb, ...] = ()
+    """What was decided about members that climb, in their order."""
 
     def member(self, name: str) -> MemberPlan | None:
         """A member's plan; None if it has none yet."""
         return next((plan for plan in self.members if plan.name == name), None)
 
+    def climb(self, name: str) -> Climb | None:
+        """What was decided about a member that climbs; None if nothing is known."""
+        return next((climb for climb in self.climbs if climb.name == name), None)
+
     def with_member(self, member: MemberPlan) -> "Plan":
         """The plan with one member's part added or replaced."""
         others = tuple(plan for plan in self.members if plan.name != member.name)
-        return Plan(tuple(sorted((*others, member), key=lambda plan: plan.name)))
+        return replace(self, members=tuple(sorted((*others, member), key=lambda plan: plan.name)))
+
+    def with_climb(self, climb: Climb) -> "Plan":
+        """The plan with one decision added or replaced."""
+        return replace(self, climbs=(*(known for known in self.climbs if known.name != climb.name), climb))
 
     def replayed(self) -> "Plan":
         """The plan to follow again, without a clock."""
-        return Plan(tuple(member.replayed() for member in self.members))
+        return replace(self, members=tuple(member.replayed() for member in self.members))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON: ``{"schema": 1, "members": [...]}``."""
-        return {"schema": SCHEMA, "members": [member.to_json() for member in self.members]}
+        """Plain JSON: ``{"schema": 1, "members": [...]}``, and ``climbs`` where members climb."""
+        raw: dict[str, Any] = {"schema": SCHEMA, "members": [member.to_json() for member in self.members]}
+        return raw | {"climbs": [asdict(climb) for climb in self.climbs]} if self.climbs else raw
 
     @classmethod
     def from_json(cls, raw: Any) -> "Plan":
@@ -142,7 +219,8 @@ class Plan:
         if raw.get("schema") != SCHEMA:
             hint = "use the version of trueweight that wrote it"
             raise SpecError(f"plan of schema {raw.get('schema')!r}, we read {SCHEMA}", where="plan.schema", hint=hint)
-        return cls(tuple(MemberPlan.from_json(member) for member in raw["members"]))
+        members = tuple(MemberPlan.from_json(member) for member in raw["members"])
+        return cls(members, tuple(_climb(one) for one in _listed(raw.get("climbs", []))))
 
     @classmethod
     def read(cls, path: Path) -> "Plan":
@@ -162,7 +240,30 @@ class Plan:
         write_json(path, self.to_json())
 
 
+def _listed(raw: Any) -> list[Any]:
+    if not isinstance(raw, list):
+        raise SpecError(f"climbs must be a list, not {raw!r}", where="plan.climbs", hint=_GIVE)
+    return raw
+
+
+def _climb(raw: Any) -> Climb:
+    try:
+        climb = Climb(**raw)
+    except TypeError:
+        climb = Climb("", False, False, "")
+    named = isinstance(climb.name, str) and isinstance(climb.why, str) and bool(climb.name)
+    if not named or not isinstance(climb.begun, bool) or not isinstance(climb.gained, bool):
+        raise SpecError(f"a climb needs name, begun, gained and why, got {raw!r}", where="plan.climbs", hint=_GIVE)
+    return climb
+
+
 def record_member(path: Path, member: MemberPlan) -> None:
     """Add a member's plan to ``plan.json``, or replace it there. What ``Job.on_plan`` is usually bound to."""
     plan = Plan.read(path) if path.exists() else Plan()
     plan.with_member(member).write(path)
+
+
+def record_climb(path: Path, climb: Climb) -> None:
+    """Add a decision about a member that climbs to ``plan.json``, or replace it there."""
+    plan = Plan.read(path) if path.exists() else Plan()
+    plan.with_climb(climb).write(path)

@@ -30,7 +30,7 @@ from trueweight.errors import DataError
 from trueweight.metrics.words import counted
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve, with_quantiles
-from trueweight.recipes.senses import with_defaults
+from trueweight.recipes.senses import hurry, with_defaults
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 from trueweight.train.broken import refuse_broken, without_any_file
@@ -91,7 +91,8 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
         raise DataError("there are no rows, only a header", where=table.label, hint="bring a file with data below it")
     spec = with_quantiles(spec)
     options = read_options_of(spec.data)
-    roles = [_sensed(role, spec.model.preset) for role in assign_roles(table, spec)]
+    little_time = hurry(spec, len(table))
+    roles = [_sensed(role, spec.model.preset, little_time) for role in assign_roles(table, spec)]
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
     refuse_broken(blank, table, spec.data.max_bad_rows)
@@ -110,9 +111,9 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     )  # fmt: skip
 
 
-def _sensed(role: Role, preset: str) -> Role:
+def _sensed(role: Role, preset: str, little_time: float) -> Role:
     """With the recipe's encoder, where the column needs one of its own and names none."""
-    return replace(role, part=with_defaults(role.part, preset)) if role.role == "feature" else role
+    return replace(role, part=with_defaults(role.part, preset, little_time)) if role.role == "feature" else role
 
 
 def _require_readable(blank: Signature, table: Table) -> None:

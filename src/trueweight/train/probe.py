@@ -1,25 +1,26 @@
 """Decides a member's plan by measuring: a few steps and one validation look, on a copy that is thrown away."""
 
-import copy
 import logging
-from time import perf_counter
-from typing import cast
+from dataclasses import replace
 
 import torch
-from torch import nn
 
 from trueweight.data.feed import Feed, padding_share
 from trueweight.errors import TrainError
+from trueweight.nn.resizing import sized_steps, tell
+from trueweight.recipes.images import IMAGE
+from trueweight.recipes.scaling import batch_size_for
 from trueweight.spec.run import TrainSpec
 from trueweight.spec.units import describe_bytes
-from trueweight.train.job import Job, OptimizerPart
-from trueweight.train.loop import Streams, batches_from, quiet, train_steps
+from trueweight.train.job import Job
+from trueweight.train.loop import quiet
 from trueweight.train.memory import needed
-from trueweight.train.pace import Pace
+from trueweight.train.pace import Pace, usual
 from trueweight.train.plan import MemberPlan
+from trueweight.train.step_plan import Runner, choose, seconds_to_look
 from trueweight.train.watch import Stopwatch
 
-__all__ = ["asked_batch", "batch_size_for", "choose_device", "decide_plan", "little_padded", "looks_for", "usual"]
+__all__ = ["asked_batch", "choose_device", "decide_plan", "hurried", "little_padded", "looks_for", "usual"]
 
 _LOG = logging.getLogger("trueweight.train")
 
@@ -36,21 +37,17 @@ _GLANCE = 0.3
 _WARM, _MEASURED = 3, 12
 _MARGIN = 0.97
 _LOOK_SHARE = 0.25
-_BATCHES = ((1_000, 32), (6_400, 128), (108_000, 256), (500_000, 512))
-_LARGEST_BATCH = 1024
+_SPARING = (2, 0.1)
+"""Fewest looks, and the share as above, of networks that read pictures: a short run of them is better at its
+end than anywhere before, and each look takes the time of many steps from it."""
+_HURRIED_BATCH = 128
+"""Most rows of a step where there is little time for each picture: more steps are worth more. On cifar10, after 8
+seconds of one core, accuracy was 0.605 with 128 and 0.579 with 256."""
+_TRAINING = 0.8
+"""Share of a table's rows that train, about: recipes know the table."""
 _LEAST_BATCH = 4
 _PADDING = 0.05
 """Share of steps that may be padding."""
-
-
-def batch_size_for(rows: int) -> int:
-    """Rows per step for a table of ``rows`` training rows.
-
-    Source: the idea of AutoGluon's table for RealMLP and TabM (32 rows up to 2.8K, … 1024 above 108K), but no
-    fewer than 128 from 1,000 rows on, because on a CPU smaller steps cost nearly as much time each, and no more than
-    256 up to 108K: within one budget, more steps were better on the calibration list.
-    """
-    return next((size for limit, size in _BATCHES if rows < limit), _LARGEST_BATCH)
 
 
 def choose_device(asked: str) -> torch.device:
@@ -67,15 +64,23 @@ def choose_device(asked: str) -> torch.device:
     return torch.device(asked)
 
 
-def looks_for(steps: int, batch_size: int, rows: int, validation_rows: int) -> int:
+def looks_for(steps: int, batch_size: int, rows: int, validation_rows: int, *, sparing: bool = False) -> int:
     """Validation looks in a run: about one per epoch, 20 to 100, and fewer where they would cost too much.
 
     No clock is read: runs limited by steps or epochs are the same on every machine without a plan.
+
+    Args:
+        steps: Of the run.
+        batch_size: Rows of each.
+        rows: That train.
+        validation_rows: That are looked at.
+        sparing: Spend a third of that on looks; see :data:`_SPARING`.
     """
     trained = steps * batch_size
     looks = min(max(trained // max(rows, 1), 20), 100)
     # A look costs a third of a training pass per row, and two networks are looked at.
-    affordable = max(5, int(0.3 * trained / max(validation_rows, 1)))
+    least, share = _SPARING if sparing else (5, 0.3)
+    affordable = max(least, int(share * trained / max(validation_rows, 1)))
     return max(1, min(looks, affordable, steps))
 
 
@@ -88,7 +93,7 @@ def _fitting_batch(job: Job) -> tuple[int, int]:
     """(batch size, predicted bytes); "auto" shrinks to fit the memory, a size asked for does not."""
     asked, size = job.spec.batch_size, asked_batch(job.spec, len(job.train))
     if asked == "auto":
-        size = little_padded(job.train, size)
+        size = little_padded(job.train, min(size, _HURRIED_BATCH) if hurried(job.train, job.limit) else size)
     limit = job.spec.budget.memory
     need = needed(job, size).whole
     while limit is not None and need > limit:
@@ -103,6 +108,20 @@ def _fitting_batch(job: Job) -> tuple[int, int]:
     return size, need
 
 
+def hurried(train: Feed, limit: float | None) -> bool:
+    """Whether there is so little time for each picture that the recipe makes networks smaller.
+
+    Args:
+        train: Training rows.
+        limit: Seconds of the fit.
+    """
+    return _pictured(train) and limit is not None and len(train) >= _TRAINING * IMAGE.hurried * limit
+
+
+def _pictured(feed: Feed) -> bool:
+    return any("pixel" in stored for stored in feed.inputs.values())
+
+
 def little_padded(feed: Feed, size: int) -> int:
     """The size, or a smaller one where sounds, series or tokens of few rows would be padded by more than one step in
     twenty."""
@@ -115,42 +134,26 @@ def little_padded(feed: Feed, size: int) -> int:
 
 def _measure(job: Job, plan: MemberPlan, allowed: float) -> tuple[float, float]:
     """(seconds per step, seconds per look) of a copy of the network."""
-    device = torch.device(plan.device)
-    network = copy.deepcopy(job.network).to(device).train()
-    optimizer = cast(OptimizerPart, job.spec.optimizer).build(network, steps=plan.steps)
-    peaks = [group["lr"] for group in optimizer.param_groups]
-    batches = batches_from(job.train, plan, job.member_seed)
-    streams = Streams(job.member_seed, device)
+    with quiet(torch.device(plan.device)):
+        runner = Runner(job, plan)
+        smaller = sized_steps(runner.network)
+        times = _timed(runner, allowed)
+        per_step, spent = usual(times[_WARM:] or times), sum(times)
+        if smaller:
+            tell(runner.network, 0.0)
+            times = _timed(runner, allowed)
+            per_step, spent = (1 - smaller) * per_step + smaller * usual(times[_WARM:] or times), spent + sum(times)
+        looks = 1 if allowed < spent else 2
+        look = min(seconds_to_look(job, runner.network) for _ in range(looks))
+    return per_step, look
+
+
+def _timed(runner: Runner, allowed: float) -> list[float]:
+    """Seconds of each of a few steps."""
     times: list[float] = []
-    with quiet(device):
-        start = last = perf_counter()
-        steps = train_steps(network, optimizer, batches, streams, lambda _: peaks, backward=job.backward)
-        for step in steps:
-            step.loss.item()  # waits for the device, so that the step is timed and not its launch
-            now = perf_counter()
-            times.append(now - last)
-            last = now
-            if len(times) >= _WARM + _MEASURED or (len(times) > _WARM and now - start > allowed):
-                break
-        look = min(_seconds_to_look(job, network) for _ in range(1 if allowed < sum(times) else 2))
-    return usual(times[_WARM:] or times), look
-
-
-def usual(times: list[float]) -> float:
-    """Seconds of a step, from a few: the lower quartile, since whatever else the machine does only adds to them.
-
-    A plan of too many steps is cut back when its run turns out slow; one of too few would waste the budget.
-    """
-    return sorted(times)[len(times) // 4]
-
-
-def _seconds_to_look(job: Job, network: nn.Module) -> float:
-    network.eval()
-    job.network.eval()  # a score may well look at the one it was made for
-    start = perf_counter()
-    with torch.no_grad():
-        job.score(network)
-    return perf_counter() - start
+    while len(times) < _WARM + _MEASURED and (len(times) <= _WARM or sum(times) < allowed):
+        times += runner.block(1)
+    return times
 
 
 def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
@@ -180,18 +183,22 @@ def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
         known.remember(job.pace)
     elif job.limit is not None and (_WARM + 1) * known.seconds_per_step + known.seconds_per_look < _GLANCE:
         known = known.faster(*_measure(job, draft, _GLANCE))
-    per_step, per_look = known.seconds_per_step, known.seconds_per_look
+    chosen = choose(job, draft, known, watch.seconds())
+    draft = chosen.applied(draft)
+    if draft.batch_size != size:
+        size = draft.batch_size
+        limits, need = _counted_limits(job, size), needed(job, size).whole
+    per_step, per_look = chosen.step_factor * known.seconds_per_step, chosen.look_factor * known.seconds_per_look
     if job.limit is not None:
         left = _MARGIN * (job.limit - watch.seconds())
         limits["time"] = _steps_within(left, per_step, 2 * per_look, job, size)
     limited_by, steps = min(limits.items(), key=lambda limit: limit[1])
     every = _look_every(steps, size, job, per_step, 2 * per_look)
     pace = per_step + 2 * per_look / every
-    return MemberPlan(
-        name=job.name, steps=steps, batch_size=size, epochs=steps * size / len(job.train), validate_every=every,
-        checkpoint_every=max(1, round(CHECKPOINT_SECONDS / pace)), seconds=job.limit, seconds_per_step=per_step,
-        seconds_per_look=per_look, memory_bytes=need, limited_by=limited_by, threads=draft.threads,
-        device=draft.device,
+    return replace(
+        draft, steps=steps, epochs=steps * size / len(job.train), validate_every=every,
+        checkpoint_every=max(1, round(CHECKPOINT_SECONDS / pace)), seconds_per_step=per_step,
+        seconds_per_look=per_look, memory_bytes=need, limited_by=limited_by,
     )  # fmt: skip
 
 
@@ -214,7 +221,7 @@ def _steps_within(seconds: float, per_step: float, per_look: float, job: Job, si
 
 
 def _look_every(steps: int, size: int, job: Job, per_step: float, per_look: float) -> int:
-    every = max(1, steps // looks_for(steps, size, len(job.train), len(job.validation)))
+    every = max(1, steps // looks_for(steps, size, len(job.train), len(job.validation), sparing=_pictured(job.train)))
     # Only a run that a clock limits anyway looks at it here; doubling makes the answer the same most times.
     while job.limit is not None and per_look > _LOOK_SHARE * every * per_step and every < steps:
         every = min(2 * every, steps)

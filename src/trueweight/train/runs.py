@@ -84,7 +84,8 @@ class Run:
         if not self.resumed:
             return asked
         merged = asked or Plan()
-        for member in Plan.read(self.folder / "plan.json").members:
+        before = Plan.read(self.folder / "plan.json")
+        for member in before.members:
             other = None if asked is None else asked.member(member.name)
             if other is not None and other.replayed() != member.replayed():
                 raise SpecError(
@@ -93,6 +94,8 @@ class Run:
                     hint="repeat the command as it was and add --resume, or start anew without --resume",
                 )
             merged = merged if other is not None else merged.with_member(member)
+        for climb in before.climbs:
+            merged = merged if merged.climb(climb.name) is not None else merged.with_climb(climb)
         return merged
 
     def finish(self, state: str, bundles: Sequence[Path]) -> None:
@@ -149,7 +152,7 @@ _WORDS = {"running": "unfinished", "partial": "partial", "finished": "finished"}
 
 
 def _state(folder: Path) -> str | None:
-    """"running" (also after a kill), "partial" or "finished"; None if nothing has begun."""
+    """ "running" (also after a kill), "partial" or "finished"; None if nothing has begun."""
     path = folder / "run.json"
     return str(read_json(path)["state"]) if path.is_file() else None
 

@@ -2,8 +2,8 @@
 
 import logging
 import math
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import torch
@@ -12,20 +12,21 @@ from torch import Tensor
 from trueweight.data.batch import Batch
 from trueweight.data.feed import Feed
 from trueweight.errors import TrainError
-from trueweight.model.protocols import Again, Solving
+from trueweight.model.protocols import Again, Enough, Solving
 from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.entries import Entries
 from trueweight.train.job import FitResult, Job, Look
 from trueweight.train.loop import Step
 from trueweight.train.plan import Event, MemberPlan
 from trueweight.train.watch import Stopwatch, Ticker
 
-__all__ = ["Solvable", "solve"]
+__all__ = ["Manner", "Solvable", "solve"]
 
 _LOG = logging.getLogger("trueweight.train")
 _ROWS = 4096
 _NUMBERS = 2**22
-"""Most numbers of an encoding at once: texts have tens of thousands in each row, and 16 MB of memory are used again and
-again where larger pieces are fetched from the system and cleared each time."""
+"""Most numbers of an encoding at once: 16 MB of memory are used again and again, where larger pieces are fetched from
+the system and cleared each time."""
 
 _ITEMS = 2**22
 """Most numbers that are read at once, padding included: long series become many more while they are looked at."""
@@ -50,8 +51,37 @@ class Solvable(Protocol):
 
     def encode(self, batch: Batch) -> Encoding: ...
 
+    def entries(self, batch: Batch) -> Entries: ...
 
-def solve(job: Job) -> Generator[Step, None, FitResult]:
+
+Walk = Callable[[Solving, Again, Again, Enough], Generator[tuple[float, float], None, None]]
+"""Finds a head's weights along a path: training pass, validation pass, whether there has been enough; gives where it is
+on the path and the validation loss there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How heads find their weights along a path, and what that is called."""
+
+    walk: Walk
+    doing: str
+    points: str
+    cheap: float = _CHEAP
+    """Share of the budget below which a point is not worth stopping for."""
+    told: Callable[[float], str] = "so no penalty weaker than {:g} was tried".format
+    """What an early end means, from the last place on the path."""
+
+
+def _solved(
+    head: Solving, train: Again, validation: Again, enough: Enough
+) -> Generator[tuple[float, float], None, None]:
+    yield from head.solve(train, validation, enough)
+
+
+SOLVING = Manner(_solved, "solving", "points")
+
+
+def solve(job: Job, manner: Manner = SOLVING) -> Generator[Step, None, FitResult]:
     """Solve every head in turn. Yields a Step per point of a path, its loss that of the validation rows.
 
     On Ctrl-C, heads that have no answer yet get the first point of their path, and the rest is left out. When more
@@ -61,11 +91,11 @@ def solve(job: Job) -> Generator[Step, None, FitResult]:
     Raises:
         TrainError: The answer is not finite.
     """
-    watch, ticker = Stopwatch(), Ticker(f"solving {job.name}", "points")
+    watch, ticker = Stopwatch(), Ticker(f"{manner.doing} {job.name}", manner.points)
     network = cast(Solvable, job.network)
     history: list[Look] = []
     facts: dict[str, list[tuple[float, float]]] = {}
-    clock = _Clock(job, watch)
+    clock = _Clock(job, watch, manner)
     stopped = False
     job.network.eval()
     for name in network.targets:
@@ -73,7 +103,8 @@ def solve(job: Job) -> Generator[Step, None, FitResult]:
         clock.begin()
         train, validation = _again(network, job.train, name), _again(network, job.validation, name)
         facts[name] = []
-        for strength, loss in head.solve(train, validation, clock.enough):
+        path = manner.walk(head, train, validation, clock.enough)
+        for strength, loss in path:
             facts[name].append((strength, loss))
             number = len(history) + 1
             history.append(Look(number, loss if math.isfinite(loss) else None))
@@ -86,12 +117,13 @@ def solve(job: Job) -> Generator[Step, None, FitResult]:
             except KeyboardInterrupt:
                 stopped = True
                 break
+        path.close()  # it may be in the middle of what it keeps
         stopped = stopped or clock.stopped
     plan = clock.plan(len(history))
     if not stopped:
         job.on_plan(plan)  # a run that is resumed after Ctrl-C has the whole path before it
     events = (*clock.events, *([Event("stop", len(history), note="Ctrl-C")] if stopped else []))
-    return replace(_result(job, history, facts, events, watch), plan=plan)
+    return replace(_result(job, history, facts, events, watch, manner), plan=plan)
 
 
 class _Clock:
@@ -102,8 +134,8 @@ class _Clock:
     where the plan's events say, and so at the same weights.
     """
 
-    def __init__(self, job: Job, watch: Stopwatch) -> None:
-        self._job, self._watch, self._last = job, watch, 0.0
+    def __init__(self, job: Job, watch: Stopwatch, manner: Manner) -> None:
+        self._job, self._watch, self._manner, self._last = job, watch, manner, 0.0
         self._recorded = {event.step: event for event in job.plan.events} if job.plan else {}
         self._points, self._before = 0, (0, math.inf)
         self.stopped = False
@@ -144,17 +176,17 @@ class _Clock:
         limit = self._job.limit
         return (
             limit is not None and spent > limit and self._points >= _LEAST_POINTS
-            and spent - self._last > _CHEAP * limit
+            and spent - self._last > self._manner.cheap * limit
         )  # fmt: skip
 
     def _slow(self, number: int, strength: float) -> Event:
         spent, limit = self._watch.seconds(), self._job.limit
-        note = f"{spent:.3g} s of {limit:.3g} s spent, so no penalty weaker than {strength:g} was tried"
+        note = f"{spent:.3g} s of {limit:.3g} s spent, {self._manner.told(strength)}"
         return Event("slow", number, note=note)
 
     def _note(self, event: Event) -> None:
         self.events.append(event)
-        _LOG.warning("solving %s: %s", self._job.name, event.note)
+        _LOG.warning("%s %s: %s", self._manner.doing, self._job.name, event.note)
 
     def plan(self, points: int) -> MemberPlan:
         """What happened, to be done again."""
@@ -167,15 +199,17 @@ class _Clock:
 
 def _result(
     job: Job, history: list[Look], facts: dict[str, list[tuple[float, float]]], events: tuple[Event, ...],
-    watch: Stopwatch,
+    watch: Stopwatch, manner: Manner,
 ) -> FitResult:  # fmt: skip
     with torch.no_grad():
         score = job.score(job.network)
     if not math.isfinite(score):
         hint = "look for infinite or huge numbers in the features and targets"
-        raise TrainError(f"solving {job.name} ended with a validation score of {score}", where="train", hint=hint)
+        raise TrainError(
+            f"{manner.doing} {job.name} ended with a validation score of {score}", where="train", hint=hint
+        )
     steps = len(history)
-    Ticker(f"solving {job.name}", "points").show(steps, steps)
+    Ticker(f"{manner.doing} {job.name}", manner.points).show(steps, steps)
     for event in events:
         job.on_event(event)
     return FitResult(
@@ -187,12 +221,13 @@ def _result(
 
 
 def _again(network: Solvable, feed: Feed, target: str) -> Again:
-    rows = max(1, min(_ROWS, _NUMBERS // max(1, network.form.width)))
+    sparse = network.form.sparse
+    rows = _ROWS if sparse else max(1, min(_ROWS, _NUMBERS // max(1, network.form.width)))
 
-    def batches() -> Iterable[tuple[Encoding, Tensors, Tensor | None]]:
+    def batches() -> Iterable[tuple[Encoding | Entries, Tensors, Tensor | None]]:
         for _, batch in feed.chunks(rows, _ITEMS):
             with torch.no_grad():
-                encoding = network.encode(batch)
-            yield encoding, batch.targets[target], batch.weight_B
+                z = network.entries(batch) if sparse else network.encode(batch)
+            yield z, batch.targets[target], batch.weight_B
 
     return batches

@@ -19,9 +19,9 @@ from trueweight.data.picture_facts import learn_pictures
 from trueweight.data.pictures import calm, decoded, fitted, made_up_picture, picture_head
 from trueweight.data.quantiles import tellable
 from trueweight.data.sample import BottomK
-from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
+from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, Spec, only_for
 
-__all__ = ["ImageCodec", "ImageColumn"]
+__all__ = ["ImageCodec", "ImageColumn", "ResizingSpec"]
 
 _log = logging.getLogger("trueweight.data")
 
@@ -103,6 +103,16 @@ class ImageCodec:
         return raw | lists | {"covariance": [list(row) for row in self.covariance]}
 
 
+class ResizingSpec(Spec):
+    """Pictures that are smaller at the beginning of the run, where a step then takes less time."""
+
+    initial: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    """Share of each side, rounded to multiples of 4 pixels."""
+
+    until: Annotated[float, Field(gt=0, lt=1)] = 0.75
+    """Share of the steps from which on pictures have their full size. Answers are always given at full size."""
+
+
 class ImageColumn(PartSpec):
     """Pictures (PNG, JPEG, WebP, TIFF, BMP, the first frame of GIF) as bytes, paths or ``data:`` addresses.
 
@@ -132,6 +142,10 @@ class ImageColumn(PartSpec):
 
     augment: list[AugmentationPart] | None = None
     """Changes of training pictures that leave what they show. Null: chosen by the recipe; [] for none."""
+
+    progressive_resizing: ResizingSpec | None = None
+    """Train on smaller pictures first; the encoder must read any size. Which step sees which size follows from the plan
+    alone. Null: all at full size."""
 
     @field_validator("augment")
     @classmethod

@@ -88,6 +88,10 @@ class TextColumn(PartSpec):
     vocabulary_size: Annotated[int, Field(ge=258, le=2**17)] | None = None
     """Most tokens. Null: four times the root of the characters there are, from 512 to 16,384."""
 
+    tokens: bool | None = None
+    """Whether byte-pair tokens are learnt too. Null: where ``encoder`` or an augmentation reads them; another member's
+    encoder of this column may need them as well."""
+
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     """Tokens after which a row is cut off. Null: as many as 97 % of training rows have, at most 512."""
 
@@ -124,7 +128,7 @@ class TextColumn(PartSpec):
     def _bag_facts(self, texts: pa.Array, min_group: int) -> dict[str, Any]:
         rows_B = np.zeros(BUCKETS, np.int32)
         for _, _, key_G, _ in ngram_counts(texts, word_grams=self.word_ngrams, pieces=self.char_ngrams):
-            rows_B += np.bincount(key_G % BUCKETS, minlength=BUCKETS).astype(np.int32)
+            np.add.at(rows_B, key_G % BUCKETS, np.int32(1))
         kept = self._kept(rows_B, min_group)
         facts = {"documents": len(texts), "buckets": kept.tolist(), "rows": rows_B[kept].tolist()}
         return facts | {"weight": self._mean_weight(facts, texts.slice(0, _WEIGHT_ROWS))}
@@ -159,6 +163,8 @@ class TextColumn(PartSpec):
         return {"merges": [list(merge) for merge in merges], "max_tokens": most, "tokens_cut": cut}
 
     def _reads_tokens(self) -> bool:
+        if self.tokens is not None:
+            return self.tokens
         return self.encoder is None or self.encoder.type not in _BAGS_ONLY or bool(self.augment)
 
     def codec(self, name: str, learnt: Mapping[str, Any]) -> Codec:

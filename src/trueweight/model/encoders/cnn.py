@@ -1,4 +1,4 @@
-"""Convolutions: over pictures in two directions, over sounds, series and texts in one."""
+"""Convolutions: over pictures in two directions, over sounds in one or two, over series and texts in one."""
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -19,8 +19,12 @@ __all__ = ["CnnEncoder"]
 WIDE = 64
 """Side from which on the first layer of a picture network takes every second place: four times less work."""
 
+LEAST_BANDS = 4
+"""Of a spectrum, as ``n_mels`` of a sound has at least: series of fewer channels are none."""
+
 _CHANNELS = (24, 48, 96, 128, 192, 256)
 _CHANNELS_1D = (64, 128)
+_CHANNELS_SPECTRUM = (32, 64, 96, 128)
 
 
 class CnnEncoder(PartSpec):
@@ -53,6 +57,10 @@ class CnnEncoder(PartSpec):
     channels: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] | None = None
     """Filters of each stage. Null: as many stages as leave about four places a side, of 24, 48, 96, … filters; 64
     and 128 along sequences."""
+
+    over: Literal["steps", "spectrum"] = "steps"
+    """How sounds are seen: step by step, all bands of a step together, or as a picture of time by frequency, where
+    neighbouring bands are filtered alike. Of the latter the first layer takes every second step and band."""
 
     kernel_sizes: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = Field(default_factory=lambda: [3])
     """Side of the filters. For pictures one for all stages, or one for each; along sequences each layer has filters of
@@ -96,7 +104,8 @@ class CnnEncoder(PartSpec):
     """Dense layers behind the pooling."""
 
     def build(self, layout: Layout) -> "nn.Module":
-        """A ``nn.cnn2d.Cnn2d`` for pictures, else a ``nn.cnn1d.Cnn1d``.
+        """A ``nn.cnn2d.Cnn2d`` for pictures, a ``nn.spectrum.SpectrumCnn`` for sounds if asked, else a
+        ``nn.cnn1d.Cnn1d``.
 
         Raises:
             SpecError: The columns are neither pictures nor sequences, or the filters do not fit the pictures.
@@ -106,6 +115,8 @@ class CnnEncoder(PartSpec):
                 return self._topped(self._picture_network(layout))
             except ValueError as error:
                 raise SpecError(str(error), where="encoder", hint="use fewer stages, or padding: same") from None
+        if self.over == "spectrum":
+            return self._topped(self._spectrum_network(layout))
         from trueweight.nn.chain import Chain
 
         stem: Any = sequence_stem(layout, None, self.type)
@@ -113,7 +124,13 @@ class CnnEncoder(PartSpec):
         return self._topped(Chain(stem, [network]))
 
     def build_on(self, form: "Form") -> "nn.Module":
-        """Along the tokens of another encoder."""
+        """Along the tokens of another encoder.
+
+        Raises:
+            SpecError: It is to look at frequencies, which tokens have none of.
+        """
+        if self.over == "spectrum":
+            raise _no_spectrum()
         return self._topped(self._sequence_network(form))
 
     def _topped(self, network: Any) -> "nn.Module":
@@ -164,6 +181,21 @@ class CnnEncoder(PartSpec):
         flags = layout.width("flag")
         return Cnn2d(stem, stages, width, activation=self.activation, dropout=self.dropout, flags=flags)
 
+    def _spectrum_network(self, layout: Layout) -> Any:
+        from trueweight.nn.spectrum import SpectrumCnn
+
+        frame = layout.senses.get("frame")
+        if frame is None or len(frame.mean) < LEAST_BANDS:
+            raise _no_spectrum()
+        channels = self.channels or list(_CHANNELS_SPECTRUM)
+        try:
+            return SpectrumCnn(
+                frame.mean, frame.std, channels, self._kernels(len(channels)), normalization=self.normalization,
+                activation=self.activation, dropout=self.dropout, pool=self.pool, separable=self.separable,
+            )  # fmt: skip
+        except ValueError as error:
+            raise SpecError(str(error), where="encoder.kernel_sizes") from None
+
     def _sequence_network(self, form: "Form") -> Any:
         from trueweight.nn.cnn1d import Cnn1d
 
@@ -172,3 +204,8 @@ class CnnEncoder(PartSpec):
             normalization=self.normalization, activation=self.activation, dropout=self.dropout,
             residual=self.residual, pool=self.pool, separable=self.separable,
         )  # fmt: skip
+
+
+def _no_spectrum() -> SpecError:
+    hint = "leave it out; series, texts and what another encoder gives have no frequencies"
+    return SpecError("over: spectrum is for columns of sounds", where="encoder.over", hint=hint)

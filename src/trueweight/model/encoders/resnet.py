@@ -1,6 +1,8 @@
 """Residual networks over pictures."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from trueweight.data.field import Layout
 from trueweight.errors import SpecError
@@ -26,7 +28,9 @@ class ResnetEncoder(PartSpec):
         ``encoder: {type: resnet, layers: 50, pooling: mean}``
     """
 
-    search_space: ClassVar[dict[str, list[Any]]] = {"layers": [18, 34, 50]}
+    search_space: ClassVar[dict[str, list[Any]]] = {
+        "layers": [10, 18, 34, 50], "variant": ["b", "d"], "width": [32, 64],
+    }  # fmt: skip
 
     weightless: ClassVar[bool] = False
     ngrams: ClassVar[bool] = False
@@ -34,8 +38,19 @@ class ResnetEncoder(PartSpec):
     type: Literal["resnet"] = "resnet"
     """Name of this part."""
 
-    layers: Literal[18, 34, 50, 101, 152] = 18
-    """With weights, head included."""
+    layers: Literal[10, 18, 34, 50, 101, 152] = 18
+    """With weights, head included. 10, one block a stage, is not of the paper."""
+
+    variant: Literal["b", "d"] = "b"
+    """b: the paper's, with the stride in the 3x3 convolution. d: of He et al. 2018, "Bag of tricks for image
+    classification with convolutional neural networks", arXiv:1812.01187, section 4.2: three 3x3 convolutions for the
+    first one of 7x7, and short ways that average 2 by 2 places where others skip three of four."""
+
+    width: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Channels of the first stage; each further one has twice as many. Half of it is a quarter of the work."""
+
+    blur_pool: bool = False
+    """Average neighbours before each step, so that a shift of a pixel changes less: Zhang 2019, arXiv:1904.11486."""
 
     small: bool | None = None
     """Begin gently, as for pictures of 32 pixels: a 3x3 convolution without stride, no pooling. Null: for pictures
@@ -65,6 +80,6 @@ class ResnetEncoder(PartSpec):
         small = min(pixel.grid) <= _SMALL if self.small is None else self.small
         module = Resnet(
             pixel.grid, pixel.mean, pixel.std, self.layers, small=small, zero_residual=self.zero_residual,
-            checkpointing=self.checkpointing,
+            checkpointing=self.checkpointing, width=self.width, deep=self.variant == "d", blurred=self.blur_pool,
         )  # fmt: skip
         return pooled_by(self.pooling, module, module.form)

@@ -33,6 +33,7 @@ from trueweight.spec.base import PartSpec, Spec
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
     from trueweight.nn.answers import OneOfTwo
+    from trueweight.nn.boosted import Boosted
     from trueweight.nn.encoding import Form
 
 __all__ = ["BinaryHead", "CostsSpec", "LearntThreshold"]
@@ -149,6 +150,13 @@ class BinaryHead(PartSpec):
     def build_solving(self, form: "Form", learnt: Mapping[str, Any]) -> "Solving":
         """The same logit, solved as logistic regression."""
         return self._module(form, learnt).requires_grad_(False)
+
+    def build_boosted(self, form: "Form", learnt: Mapping[str, Any]) -> "Boosted":
+        """The same answers, of scores that boosted trees learn by cross entropy."""
+        from trueweight.nn.boosted import boosted
+
+        plain = self.model_copy(update={"loss": "cross_entropy", "label_smoothing": 0.0})
+        return boosted(lambda scores: plain._module(scores, learnt), 1, form)
 
     def constant(self, learnt: Mapping[str, Any], n: int) -> Prediction:
         """The class frequencies."""

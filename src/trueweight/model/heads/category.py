@@ -30,6 +30,7 @@ from trueweight.spec.base import PartSpec
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
     from trueweight.nn.answers import OneOfMany
+    from trueweight.nn.boosted import Boosted
     from trueweight.nn.encoding import Form
 
 __all__ = ["CategoryHead"]
@@ -108,6 +109,13 @@ class CategoryHead(PartSpec):
     def build_solving(self, form: "Form", learnt: Mapping[str, Any]) -> "Solving":
         """The same logits, solved as multinomial logistic regression."""
         return self._module(form, learnt).requires_grad_(False)
+
+    def build_boosted(self, form: "Form", learnt: Mapping[str, Any]) -> "Boosted":
+        """The same answers, of scores that boosted trees learn by cross entropy."""
+        from trueweight.nn.boosted import boosted
+
+        plain = self.model_copy(update={"loss": "cross_entropy", "label_smoothing": 0.0})
+        return boosted(lambda scores: plain._module(scores, learnt), len(learnt["classes"]), form)
 
     def constant(self, learnt: Mapping[str, Any], n: int) -> Prediction:
         """The class frequencies."""

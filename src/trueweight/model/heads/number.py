@@ -24,6 +24,7 @@ from trueweight.spec.units import Share, share_of
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
     from trueweight.nn.answers import Values
+    from trueweight.nn.boosted import Boosted
     from trueweight.nn.encoding import Form
     from trueweight.nn.quantiles import ValueWithQuantiles
 
@@ -148,6 +149,12 @@ class NumberHead(PartSpec):
     def build_solving(self, form: "Form", learnt: Mapping[str, Any]) -> "Solving":  # noqa: ARG002
         """The same layers, solved as ridge regression and as linear quantile regression."""
         return self._head(form).requires_grad_(False)
+
+    def build_boosted(self, form: "Form", learnt: Mapping[str, Any]) -> "Boosted":  # noqa: ARG002
+        """The same answers, of scores that boosted trees learn by the loss asked for."""
+        from trueweight.nn.boosted import boosted
+
+        return boosted(self._head, 1 + len(self.quantiles or ()), form)
 
     def _head(self, form: "Form") -> "Values | ValueWithQuantiles":
         from trueweight.nn.answers import Values

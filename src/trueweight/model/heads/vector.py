@@ -1,7 +1,7 @@
 """A target that is a vector of numbers: regression with several outputs at once."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,8 @@ from trueweight.spec.base import PartSpec
 
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
+    from trueweight.nn.answers import Values
+    from trueweight.nn.boosted import Boosted
     from trueweight.nn.encoding import Form
 
 __all__ = ["VectorHead"]
@@ -104,6 +106,12 @@ class VectorHead(PartSpec):
 
         width = len(learnt["mean"])
         return Values(form, width, loss=self.loss, huber_delta=self.huber_delta, reader=_read).requires_grad_(False)
+
+    def build_boosted(self, form: "Form", learnt: Mapping[str, Any]) -> "Boosted":
+        """The same answers, of scores that boosted trees learn by the loss asked for."""
+        from trueweight.nn.boosted import boosted
+
+        return boosted(lambda scores: cast("Values", self.build(scores, learnt)), len(learnt["mean"]), form)
 
     def constant(self, learnt: Mapping[str, Any], n: int) -> Prediction:
         """The mean."""

@@ -61,6 +61,8 @@ class NetworkPredictor:
     encoders: Mapping[str, PartSpec]
     fusion: PartSpec
     solving: bool
+    boosted: bool = False
+    """Whether its heads are boosted trees: its answers then have no slope."""
     runtime: str = "eager"
     """Name in ``model.runtimes.RUNTIMES``."""
 
@@ -175,6 +177,7 @@ class NetworkPredictor:
             "targets": list(self.network.targets),
             "solving": self.solving,
         }
+        facts |= {"boosted": True} if self.boosted else {}  # bundles of before know no such word
         tensors = {name: t.detach().clone().contiguous() for name, t in self.network.state_dict().items()}
         return State("network", facts, tensors, [field.to_json() for field in self.fields.values()])
 
@@ -191,15 +194,15 @@ class NetworkPredictor:
         try:
             encoders = {name: _part("encoder", raw) for name, raw in state.facts["encoders"].items()}
             fusion = _part("fusion", state.facts["fusion"])
-            solving = bool(state.facts["solving"])
+            solving, boosted = bool(state.facts["solving"]), bool(state.facts.get("boosted", False))
             fields = {raw["name"]: _field(raw) for raw in state.codecs}
             known = learnt_targets(signature)
             targets = {name: known[name] for name in state.facts["targets"]}
-            network = build_network(encoders, fusion, fields, targets, solving=solving, seed=0)
+            network = build_network(encoders, fusion, fields, targets, solving=solving, boosting=boosted, seed=0)
             network.load_state_dict(dict(state.tensors), strict=True)
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise VerifyError(f"the network's facts, codecs and weights do not fit together: {error}") from None
-        return cls(signature, fields, network.eval(), encoders, fusion, solving)
+        return cls(signature, fields, network.eval(), encoders, fusion, solving, boosted)
 
 
 def _joined(parts: Sequence[Mapping[str, Tensors]]) -> dict[str, Tensors]:

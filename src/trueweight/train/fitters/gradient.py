@@ -20,9 +20,13 @@ class GradientFitter(PartSpec):
     """
 
     solving: ClassVar[bool] = False
+    boosting: ClassVar[bool] = False
 
     type: Literal["gradient"] = "gradient"
     """Name of the part."""
+
+    def require(self) -> None:
+        """Nothing beside torch."""
 
     def fit(self, job: "Job") -> "Generator[Step, None, FitResult]":
         """Descend; see :func:`trueweight.train.descent.descend`."""

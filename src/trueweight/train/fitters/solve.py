@@ -20,9 +20,13 @@ class SolveFitter(PartSpec):
     """
 
     solving: ClassVar[bool] = True
+    boosting: ClassVar[bool] = False
 
     type: Literal["solve"] = "solve"
     """Name of the part."""
+
+    def require(self) -> None:
+        """Nothing beside torch."""
 
     def fit(self, job: "Job") -> "Generator[Step, None, FitResult]":
         """Solve; see :func:`trueweight.train.solving.solve`."""

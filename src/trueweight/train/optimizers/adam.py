@@ -1,5 +1,6 @@
 """The ``adam`` optimiser."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from trueweight.train.loop import Optimizer
 
 __all__ = ["Adam"]
-
-_AUTO = 1e-3
 
 
 class Adam(PartSpec):
@@ -34,6 +33,8 @@ class Adam(PartSpec):
         "betas": [(0.9, 0.95), (0.9, 0.99), (0.9, 0.999)],
     }
     states_per_weight: ClassVar[int] = 2
+    weighs: ClassVar[bool] = False
+    auto: ClassVar[Mapping[str, float]] = {"learning_rate": 1e-3}
 
     type: Literal["adam"] = "adam"
     """Name of the part."""
@@ -50,12 +51,14 @@ class Adam(PartSpec):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Pull towards zero, added to the gradient. Biases, norms and embedding tables are spared."""
 
-    def build(self, network: "nn.Module", *, steps: int | None = None) -> "Optimizer":  # noqa: ARG002  # of the protocol
+    def build(
+        self, network: "nn.Module", *, steps: int | None = None, seen: Mapping[str, float] | None = None,  # noqa: ARG002
+    ) -> "Optimizer":  # fmt: skip
         """An optimiser of the network's trainable parameters."""
         from trueweight.train.fused import Fused, adam_update
         from trueweight.train.groups import decay_groups
 
-        rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
+        rate = self.auto["learning_rate"] if self.learning_rate == "auto" else self.learning_rate
         groups = decay_groups(network, self.weight_decay)
         update = adam_update(self.betas, self.eps, decoupled=False)
-        return Fused(groups, rate, ("step", "exp_avg", "exp_avg_sq"), update)
+        return Fused(groups, rate, ("step", "exp_avg", "exp_avg_sq"), update, self.type)

@@ -1,5 +1,7 @@
 """The ``muon`` optimiser."""
 
+from collections.abc import Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -11,9 +13,30 @@ if TYPE_CHECKING:
 
     from trueweight.train.loop import Optimizer
 
-__all__ = ["Muon"]
+__all__ = ["Muon", "overhead"]
 
-_AUTO, _AUTO_OTHERS = 0.02, 2e-3
+_CPU_ITERATIONS, _ITERATIONS = 3, 5
+
+DEAR = 0.2
+"""Share of a layer's own work that making its step orthogonal may cost, where ``layers`` is auto."""
+
+WIDE = 128
+"""Shorter side from which on it is always worth it on an accelerator."""
+
+
+def overhead(rows: int, columns: int, seen: float, iterations: int) -> float:
+    """Multiplications of Newton-Schulz, as a share of those of the layer's own forward and backward pass.
+
+        iterations * (4 m^2 n + 2 m^3) / (6 m n seen)        m the shorter and n the longer side
+
+    Args:
+        rows: Outputs of the layer.
+        columns: Inputs of the layer.
+        seen: Rows that the matrix meets in a step: places of pictures and steps of sequences are rows.
+        iterations: Of Newton-Schulz.
+    """
+    m, n = sorted((rows, columns))
+    return iterations * (4 * m * m * n + 2 * m**3) / (6 * m * n * seen)
 
 
 class Muon(PartSpec):
@@ -23,9 +46,13 @@ class Muon(PartSpec):
         W = W - learning_rate * weight_decay * W
         W = W - learning_rate * sqrt(max(1, rows / columns)) * U V^T      where G' = U S V^T
 
-    U V^T is approximated by five Newton-Schulz iterations in bfloat16. Source: Jordan et al. 2024, "Muon: An
-    optimizer for hidden layers in neural networks". Embedding tables, heads, and weights that are not
-    matrices are left to AdamW.
+    U V^T is approximated by Newton-Schulz iterations, of all matrices of one shape at once. Filters of convolutions are
+    matrices of one row for each output. Embedding tables, heads, recurrent weights and whatever is no matrix
+    are left to AdamW or NadamW; with ``layers: auto`` also layers that meet so few rows in a step that the iterations
+    would be dear: those whose work would grow by a fifth or more (on an accelerator only if narrower than 128).
+
+    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; filters as matrices and three
+    iterations as in airbench, arXiv:2404.00498.
 
     Example:
         ``optimizer: {type: muon, learning_rate: 0.02}``
@@ -37,12 +64,20 @@ class Muon(PartSpec):
         "other_learning_rate": [1e-3, 2e-3, 4e-3],
     }
     states_per_weight: ClassVar[int] = 2
+    weighs: ClassVar[bool] = True
+    auto: ClassVar[Mapping[str, float]] = {"learning_rate": 0.02, "other_learning_rate": 2e-3}
 
     type: Literal["muon"] = "muon"
     """Name of the part."""
 
     learning_rate: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
     """Peak step size of hidden matrices. auto: 0.02."""
+
+    layers: Literal["auto", "all"] = "auto"
+    """Which hidden matrices are moved so: all, or those for which it is cheap. What was chosen is in the evidence."""
+
+    iterations: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Of Newton-Schulz. auto: 3 on a CPU, else 5."""
 
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.95
     """Share of the running gradient that is kept from one step to the next."""
@@ -53,31 +88,51 @@ class Muon(PartSpec):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Pull towards zero, times the learning rate. Biases, norms and embedding tables are spared."""
 
+    others: Literal["adamw", "nadamw"] = "adamw"
+    """Who moves everything else."""
+
     other_learning_rate: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
-    """Peak step size of AdamW for everything else. auto: 0.002."""
+    """Peak step size for everything else. auto: 0.002."""
 
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    """Of AdamW for everything else."""
+    """Of AdamW or NadamW for everything else."""
 
-    def build(self, network: "nn.Module", *, steps: int | None = None) -> "Optimizer":  # noqa: ARG002  # of the protocol
-        """An optimiser of the network's trainable parameters: one object, however many it is made of."""
-        import torch
+    def build(
+        self, network: "nn.Module", *, steps: int | None = None, seen: Mapping[str, float] | None = None,  # noqa: ARG002
+    ) -> "Optimizer":  # fmt: skip
+        """An optimiser of the network's trainable parameters: one object, however many it is made of.
 
-        from trueweight.train.fused import Fused, adam_update
+        Args:
+            network: On the device that it is trained on.
+            steps: Makes no difference here.
+            seen: Rows that each weight meets in a step, by name. None: unknown, so that no layer is too dear.
+        """
+        from trueweight.train.fused import Fused, adam_update, nadam_update
         from trueweight.train.groups import Several, decay_groups, hidden_matrices
+        from trueweight.train.orthogonal import MOMENTUM, muon_update
 
-        matrices = hidden_matrices(network)
-        rest = decay_groups(network, self.weight_decay, without=matrices)
+        fast = any(p.device.type != "cpu" for p in network.parameters())
+        iterations = (_ITERATIONS if fast else _CPU_ITERATIONS) if self.iterations == "auto" else self.iterations
+        found = hidden_matrices(network)
+        matrices = [p for name, p in found.items() if self._takes(name, p.shape, seen, iterations, fast=fast)]
         parts: list[Optimizer] = []
         if matrices:
-            rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
-            parts.append(
-                torch.optim.Muon(
-                    matrices, lr=rate, weight_decay=self.weight_decay, momentum=self.momentum, nesterov=self.nesterov
-                )
-            )
-        if rest:
-            rate = _AUTO_OTHERS if self.other_learning_rate == "auto" else self.other_learning_rate
-            update = adam_update(self.betas, 1e-8, decoupled=True)
-            parts.append(Fused(rest, rate, ("step", "exp_avg", "exp_avg_sq"), update))
+            rate = self.auto["learning_rate"] if self.learning_rate == "auto" else self.learning_rate
+            update = muon_update(self.momentum, nesterov=self.nesterov, iterations=iterations)
+            group = {"params": matrices, "weight_decay": self.weight_decay}
+            parts.append(Fused([group], rate, (MOMENTUM,), update, self.type))
+        if rest := decay_groups(network, self.weight_decay, without=matrices):
+            rate = self.auto["other_learning_rate"] if self.other_learning_rate == "auto" else self.other_learning_rate
+            ahead = self.others == "nadamw"
+            other = nadam_update(self.betas, 1e-8, 4e-3) if ahead else adam_update(self.betas, 1e-8, decoupled=True)
+            parts.append(Fused(rest, rate, ("step", "exp_avg", "exp_avg_sq"), other, self.others, decoupled=True))
         return Several(*parts)
+
+    def _takes(
+        self, name: str, shape: Sequence[int], seen: Mapping[str, float] | None, iterations: int, *, fast: bool
+    ) -> bool:
+        """Whether a hidden matrix is worth the iterations."""
+        rows, columns = shape[0], prod(shape[1:])
+        if self.layers == "all" or seen is None or (fast and min(rows, columns) >= WIDE):
+            return True
+        return name in seen and overhead(rows, columns, seen[name], iterations) < DEAR

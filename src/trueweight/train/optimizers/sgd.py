@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Sgd"]
 
-_AUTO = 0.05
-
 
 class Sgd(PartSpec):
     """Stochastic gradient descent with momentum.
@@ -37,6 +35,8 @@ class Sgd(PartSpec):
         "weight_decay": [0.0, 1e-4, 1e-3],
     }
     states_per_weight: ClassVar[int] = 1
+    weighs: ClassVar[bool] = False
+    auto: ClassVar[Mapping[str, float]] = {"learning_rate": 0.05}
 
     type: Literal["sgd"] = "sgd"
     """Name of the part."""
@@ -59,12 +59,14 @@ class Sgd(PartSpec):
         if raw.get("nesterov") is True and raw.get("momentum", 1) == 0:
             yield Conflict(("momentum",), "nesterov needs momentum above 0; 0.9 is usual")
 
-    def build(self, network: "nn.Module", *, steps: int | None = None) -> "Optimizer":  # noqa: ARG002  # of the protocol
+    def build(
+        self, network: "nn.Module", *, steps: int | None = None, seen: Mapping[str, float] | None = None,  # noqa: ARG002
+    ) -> "Optimizer":  # fmt: skip
         """An optimiser of the network's trainable parameters."""
         from trueweight.train.fused import Fused, sgd_update
         from trueweight.train.groups import decay_groups
 
-        rate = _AUTO if self.learning_rate == "auto" else self.learning_rate
+        rate = self.auto["learning_rate"] if self.learning_rate == "auto" else self.learning_rate
         groups = decay_groups(network, self.weight_decay)
         slots = ("momentum_buffer",) if self.momentum else ()
-        return Fused(groups, rate, slots, sgd_update(self.momentum, nesterov=self.nesterov))
+        return Fused(groups, rate, slots, sgd_update(self.momentum, nesterov=self.nesterov), self.type)

@@ -1,0 +1,141 @@
+"""The page of recipes: what each preset is for each family of data, and where each constant comes from.
+
+Tables are what resolving a spec gives. Reasons are the comments that stand beside the constants in the recipe's file.
+"""
+
+import ast
+import inspect
+import re
+import tokenize
+from collections.abc import Iterator
+from io import StringIO
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from docs_words import cell, paragraphs, table
+
+from trueweight.recipes import images, scaling, series, sounds, tables, texts
+from trueweight.recipes.facts import Facts
+from trueweight.recipes.resolve import resolve
+from trueweight.recipes.senses import with_defaults
+from trueweight.recipes.tables import PRESETS
+from trueweight.registry import registry
+from trueweight.spec.run import RunSpec
+
+__all__ = ["recipes_page"]
+
+ROWS = 20_000
+
+_FAMILIES: tuple[tuple[str, str, ModuleType], ...] = (
+    ("Tables", "number", tables), ("Texts", "text", texts), ("Pictures", "image", images), ("Sounds", "audio", sounds),
+    ("Series", "timeseries", series),
+)  # fmt: skip
+
+_HEAD = f"""# Recipes
+
+What is done where a spec says nothing. A recipe is data: one file for each family in `src/trueweight/recipes/`, chosen
+by the columns' types, the number of rows and the budget, and written out in full to `resolved.yaml` before the first
+step. Constants were chosen on the calibration list of `benchmarks/lists.py` alone; the benchmark list only judges them.
+
+`model.preset` says how much quality may cost. The tables show what it comes to for {ROWS:,} rows with one such column
+and classes to predict; a table of several kinds of columns blends every member that any of them wants, takes the
+longest time, and gives each column its own encoder.
+"""
+
+
+def recipes_page() -> str:
+    """The whole page."""
+    return "\n".join([_HEAD, *(_family(*family) for family in _FAMILIES), _batches()])
+
+
+def _family(title: str, kind: str, module: ModuleType) -> str:
+    rows = [(f"`{preset}`", *_row(kind, preset)) for preset in PRESETS]
+    head = ["preset", "members", "time", "at most passes", "network", "changed while training", "optimiser"]
+    reasons = "\n".join(f"* `{name}`: {cell(text)}" for name, text in _reasons(module))
+    return f"## {title}\n\n{paragraphs(module.__doc__)}\n\n{table(head, rows)}\n\n{reasons}\n"
+
+
+def _row(kind: str, preset: str) -> Iterator[str]:
+    raw = {"name": "r", "data": {"source": "a.csv"}, "targets": {"y": "category"}, "model": {"preset": preset}}
+    spec = resolve(RunSpec.model_validate(raw), Facts(ROWS, {"a": kind}, {"y": "category"}))
+    column: Any = with_defaults(registry("column")[kind].model_validate({"type": kind}), preset)  # type: ignore[attr-defined]
+    options = column.model_dump()
+    members, budget = spec.model.members or [], spec.train.budget
+    yield " + ".join("network" if member.name == "mlp" else member.name for member in members)
+    yield f"{budget.time:g} s"
+    network = next((member.encoder.model_dump() for member in members if member.name == "mlp"), None)
+    if network is None:
+        yield from [""] * 4
+        return
+    yield str(budget.epochs)
+    yield _named(options.get("encoder") or network)
+    yield ", ".join(_named(raw) for raw in options.get("augment") or [])
+    assert spec.train.optimizer is not None
+    yield _named(spec.train.optimizer.model_dump())
+
+
+def _named(raw: dict[str, Any]) -> str:
+    """A part with what differs from its defaults."""
+    if raw["type"] == "chain":
+        return ", then ".join(_named(part) for part in raw["parts"])
+    part: Any = next(registry(kind)[raw["type"]] for kind in ("encoder", "augmentation", "optimizer")
+                     if raw["type"] in registry(kind))  # fmt: skip
+    usual = {} if any(field.is_required() for field in part.model_fields.values()) else part().model_dump()
+    shown = [f"{key} {value}" for key, value in raw.items() if key != "type" and usual.get(key) != value]
+    return f"`{raw['type']}`" + (f" ({', '.join(shown)})" if shown else "")
+
+
+def _reasons(module: ModuleType) -> Iterator[tuple[str, str]]:
+    """(constant, comment beside it), in the file's order."""
+    text = Path(inspect.getfile(module)).read_text(encoding="utf-8")
+    found = [*_comments(text), *_docstrings(text)]
+    yield from ((name, words) for _, name, words in sorted(found))
+
+
+def _comments(text: str) -> Iterator[tuple[int, str, str]]:
+    lines = text.splitlines()
+    block: list[str] = []
+    for token in tokenize.generate_tokens(StringIO(text).readline):
+        if token.type != tokenize.COMMENT or token.string.startswith(("# fmt", "# noqa", "# type")):
+            continue
+        number, alone = token.start[0], lines[token.start[0] - 1].lstrip().startswith("#")
+        words = token.string.lstrip("# ")
+        block = [*block, words] if alone else [words]
+        following = lines[number] if alone and number < len(lines) else lines[number - 1]
+        if alone and following.lstrip().startswith("#"):
+            continue
+        yield number, _name(following), " ".join(block)
+        block = []
+
+
+def _name(line: str) -> str:
+    """What a line of code gives a value to."""
+    found = re.match(r"\s*[\"']?(\w+)[\"']?\s*[:=]", line)
+    return found[1].lstrip("_") if found else line.strip().rstrip(",")
+
+
+def _docstrings(text: str) -> Iterator[tuple[int, str, str]]:
+    """Strings below constants of the file."""
+    body = ast.parse(text).body
+    for first, second in pairwise(body):
+        if not isinstance(second, ast.Expr) or not isinstance(second.value, ast.Constant):
+            continue
+        name = first.targets[0] if isinstance(first, ast.Assign) else getattr(first, "target", None)
+        if isinstance(name, ast.Name):
+            yield second.lineno, name.id, str(second.value.value)
+
+
+def _batches() -> str:
+    ends = [0, *(rows for rows, _ in scaling.BATCHES)]
+    rows = [(f"{start:,}", str(scaling.batch_size_for(start))) for start in ends]
+    said = (
+        "Rates are named at the batch size that a table of so many training rows gets. Where `train.batch_size` is set "
+        "and the rate is not, rate, beta2 and decay follow it; a rate that is set stays, and then all else stays too."
+    )
+    law = (
+        inspect.cleandoc(scaling.__doc__ or "").partition("\n\n")[2].partition("\n\nRecipes name")[0].replace("``", "`")
+    )
+    text = paragraphs(scaling.batch_size_for.__doc__).partition("\n\n")[2]
+    return f"## Rows per step\n\n{said}\n\n{table(['training rows from', 'rows per step'], rows)}\n\n{text}\n\n{law}\n"

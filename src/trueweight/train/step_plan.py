@@ -1,0 +1,377 @@
+"""The step plan: how a step is best taken here, measured on copies of the network rather than assumed.
+
+One choice after another is tried against the best so far: both take a few steps in turn (A B A B), from the same
+weights on the same batches. A way is taken where its first losses are the plain way's within what rounding explains,
+and where it is at least a twentieth faster, each time. All of it has to fit into a twentieth of the run.
+"""
+
+import copy
+import math
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import nn
+
+from trueweight.data.feed import padding_share
+from trueweight.errors import SpecError, VerifyError
+from trueweight.files import read_json, write_json
+from trueweight.train.fused import Fused
+from trueweight.train.job import Job
+from trueweight.train.loop import GradientRule, Streams, batches_from, clip_to, quiet, train_steps
+from trueweight.train.memory import needed
+from trueweight.train.pace import Pace, usual
+from trueweight.train.plan import MemberPlan, Trial
+from trueweight.train.stepping import fewer_threads, optimizer_for, stepping
+
+__all__ = ["Runner", "StepChoice", "candidates", "choose", "seconds_to_look"]
+
+SHARE = 0.05
+"""Of the run, at most, for all of the step plan: a way that is faster by less would not be taken anyhow."""
+GAIN = 0.95
+"""A way must take less than this much of the time of the best one so far."""
+TOLERANCE = {"float32": 1e-3, "bfloat16": 2e-2, "float16": 2e-2}
+"""Largest relative difference of the first losses. Optimisers multiply rounding: Adam's first steps have one size
+whatever the gradient, so that one of almost nothing may change its sign."""
+COMPILING = 45.0
+"""Seconds that compiling a network is assumed to take, before it was tried."""
+LEAST_STEPS, LEAST_AN_EPOCH = 500, 50
+"""Steps that a larger batch must leave to a run, and to an epoch."""
+
+_LEAST = 0.2
+"""Seconds below which nothing is tried."""
+_COMPARED = 6
+_ROUNDS = 2
+_FEWEST, _MOST = 2, 24
+_OVERHEAD = 0.02
+"""Seconds to make a copy of a small network."""
+_HOPELESS, _HOPELESS_SECOND, _HOPELESS_FIRST = 1.5, 4.0, 12.0
+"""Times as long as the best way takes, from which on a way is not looked at further: in a round, in its second step,
+and in its first, in which kernels are prepared."""
+_CHEAP = 0.1
+"""Seconds of a step that may be spent on any way."""
+_PADDING = 0.05
+_SENSES = {"pixel", "frame", "token"}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A way to take a step."""
+
+    axis: str
+    """What is chosen: of one axis one candidate is taken at most."""
+    name: str
+    changes: Mapping[str, Any]
+    """Fields of a ``MemberPlan``."""
+    refused: str = ""
+    """Why it makes no sense here."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepChoice:
+    """What a step plan came to."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of a ``MemberPlan`` that differ from the plain ones."""
+    step_factor: float = 1.0
+    """Time of a step to that of a plain step."""
+    look_factor: float = 1.0
+    """The same for a look at the validation rows."""
+    trials: tuple[Trial, ...] = ()
+    allowed: float = 0.0
+    """Seconds that there were for it."""
+
+    def applied(self, plan: MemberPlan) -> MemberPlan:
+        """The plan with what was chosen."""
+        return replace(plan, **self.changes, trials=self.trials)
+
+    def outgrown(self, allowed: float) -> bool:
+        """Whether there is now much more time for what there was none for."""
+        return allowed > 2 * self.allowed and any(t.status == "not_run" for t in self.trials)
+
+    def remember(self, path: Path | None) -> None:
+        """Beside the pace at ``path``, for the next run of the same."""
+        if path is not None:
+            write_json(_beside(path), asdict(self))
+
+    @classmethod
+    def recalled(cls, path: Path | None, plan: MemberPlan) -> "StepChoice | None":
+        """What is remembered there and fits the plan; None if it is nothing, or cannot be read."""
+        if path is None or not _beside(path).is_file():
+            return None
+        try:
+            raw = read_json(_beside(path))
+            found = cls(**{**raw, "trials": tuple(Trial(**trial) for trial in raw["trials"])})
+            MemberPlan.from_json(found.applied(plan).to_json())
+            sound = all(0 < factor < math.inf for factor in (found.step_factor, found.look_factor))
+        except (VerifyError, SpecError, TypeError, KeyError):
+            return None
+        return found if sound else None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_suffix(".steps.json")
+
+
+class Runner:
+    """A copy of a job's network that takes steps by a plan, to be timed and thrown away.
+
+    Args:
+        job: Its network is not changed.
+        plan: How steps are taken.
+    """
+
+    def __init__(self, job: Job, plan: MemberPlan) -> None:
+        self.plan, self.losses = plan, list[float]()
+        device = torch.device(plan.device)
+        self.network = copy.deepcopy(job.network).to(device).train()
+        self._stack = ExitStack()
+        taken = self._stack.enter_context(stepping(self.network, plan, job.backward))
+        optimizer = optimizer_for(job.spec, self.network, plan, job.train)
+        peaks = [group["lr"] for group in optimizer.param_groups]
+        rules: list[GradientRule] = [clip_to(job.spec.max_grad_norm)] if job.spec.max_grad_norm else []
+        self._steps = train_steps(
+            taken.module, optimizer, batches_from(job.train, plan, job.member_seed), Streams(job.member_seed, device),
+            lambda _: peaks, backward=taken.backward, rules=rules,
+        )  # fmt: skip
+
+    def block(self, count: int) -> list[float]:
+        """Seconds of each of so many steps."""
+        times = []
+        with fewer_threads(self.plan.threads):
+            for _ in range(count):
+                start = perf_counter()
+                # Reading the loss waits for the device, so that the step is timed and not its launch.
+                self.losses.append(next(self._steps).loss.item())
+                times.append(perf_counter() - start)
+        return times
+
+
+def seconds_to_look(job: Job, network: nn.Module) -> float:
+    """Of one look at the validation rows by a copy of the job's network."""
+    network.eval()
+    job.network.eval()  # a score may well look at the one it was made for
+    start = perf_counter()
+    with torch.no_grad():
+        job.score(network)
+    return perf_counter() - start
+
+
+def choose(job: Job, plain: MemberPlan, pace: Pace, spent: float) -> StepChoice:
+    """How the steps of a run are to be taken, from memory or by measuring. No clock is read where ``step_plan`` is off.
+
+    The random state and the network are as before afterwards.
+
+    Args:
+        job: What is to be fitted.
+        plain: The plan as it would be otherwise; its ``steps`` are the most that the run may take.
+        pace: Of the plain way.
+        spent: Seconds of the budget that are gone.
+    """
+    if reason := _why_not(job):
+        return _untried(reason)
+    assert job.limit is not None  # or there would be a reason
+    run = min(job.limit - spent, plain.steps * pace.seconds_per_step)
+    allowed = min(SHARE * job.limit - spent, SHARE * run)
+    known = StepChoice.recalled(job.pace, plain)
+    if known is not None and not known.outgrown(allowed):
+        return known
+    if allowed < _LEAST or allowed < 2 * _COMPARED * pace.seconds_per_step:
+        return _untried(f"the run is too short: a twentieth of about {run:.1f} s, of which {spent:.1f} s are gone")
+    if job.spec.budget.memory is not None and 3 * plain.memory_bytes > job.spec.budget.memory:
+        return _untried("the copies to measure on would not fit into train.budget.memory")
+    with quiet(torch.device(plain.device)):
+        found = _Search(job, plain, pace, allowed, run).found()
+    found.remember(job.pace)
+    return found
+
+
+def _why_not(job: Job) -> str:
+    if job.spec.step_plan == "off":
+        return "train.step_plan is off"
+    return "" if job.limit is not None else "the budget has no time limit, so no clock is read"
+
+
+def _untried(reason: str) -> StepChoice:
+    return StepChoice(trials=(Trial(name="all", status="not_run", reason=reason),))
+
+
+def candidates(job: Job, plain: MemberPlan) -> Iterator[Candidate]:
+    """Ways to take a step, those that promise most first."""
+    pictures = any(isinstance(m, nn.Conv2d) for m in job.network.modules())
+    for layout in ("channels_last", "channels_first"):
+        why = "" if pictures else "there are no convolutions of pictures"
+        yield Candidate("layout", layout.replace("_", " "), {"layout": layout}, why)
+    for dtype in ("bfloat16", "float16"):
+        yield Candidate("dtype", dtype, {"dtype": dtype})
+    for size in (2 * plain.batch_size, plain.batch_size // 2):
+        changes = {"batch_size": size, "rate": math.sqrt(size / plain.batch_size)}
+        yield Candidate("batch", f"batch {size}", changes, _why_no_batch(job, plain, size))
+    count = plain.threads
+    if plain.device == "cpu" and count == 1:
+        yield Candidate("threads", "fewer threads", {}, "there is one thread")
+    while plain.device == "cpu" and count > 1:
+        count //= 2
+        yield Candidate("threads", f"{count} thread{'s' * (count > 1)}", {"threads": count})
+    yield Candidate("optimizer", "foreach", {"optimizer": "foreach"}, _why_no_foreach(job, plain))
+    yield Candidate("compile", "compiled", {"compile": True}, _why_not_compiled(job, plain))
+
+
+def _why_no_foreach(job: Job, plain: MemberPlan) -> str:
+    built = optimizer_for(job.spec, job.network, plain)
+    several = isinstance(built, Fused) and "foreach" in built.kernels
+    return "" if several else "this optimiser has one way to go through the weights"
+
+
+def _why_not_compiled(job: Job, plain: MemberPlan) -> str:
+    lengths = job.train.lengths()
+    if lengths is not None and lengths.min() < lengths.max():
+        return "rows differ in length, and each length would be compiled anew"
+    if plain.device == "cpu" and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
+        return "there is no C++ compiler"
+    return ""
+
+
+def _why_no_batch(job: Job, plain: MemberPlan, size: int) -> str:
+    """Calibration chose the sizes for plain columns, where more steps were better than cheaper rows."""
+    if job.spec.batch_size != "auto":
+        return "train.batch_size was asked for"
+    if not any(_SENSES & stored.keys() for stored in job.train.inputs.values()):
+        return "for plain columns the size follows the rows"
+    if size < 8:
+        return "too few rows for a batch"
+    if size < plain.batch_size:
+        return ""
+    if len(job.train) // size < LEAST_AN_EPOCH:
+        return f"fewer than {LEAST_AN_EPOCH} steps would be left to an epoch"
+    if plain.steps * plain.batch_size // size < LEAST_STEPS:
+        return f"fewer than {LEAST_STEPS} steps would be left"
+    lengths, limit = job.train.lengths(), job.spec.budget.memory
+    if lengths is not None and padding_share(lengths, size) > _PADDING:
+        return f"more than {_PADDING:.0%} of the steps in rows would be padding"
+    if limit is not None and needed(job, size).whole > limit:
+        return "it would not fit into train.budget.memory"
+    return ""
+
+
+class _Search:
+    """Tries one candidate after another against the best so far.
+
+    Args:
+        job: What is to be fitted.
+        plain: Its plan otherwise.
+        pace: Of the plain way.
+        allowed: Seconds for all of it.
+        run: Seconds that the run will take, about.
+    """
+
+    def __init__(self, job: Job, plain: MemberPlan, pace: Pace, allowed: float, run: float) -> None:
+        self.job, self.plain, self.pace, self.allowed, self.run = job, plain, pace, allowed, run
+        self._begun = perf_counter()
+        self.best, self.ratio = Runner(job, plain), 1.0
+        times = self.best.block(_COMPARED)
+        self.step = min(usual(times), pace.seconds_per_step)
+        self.reference = list(self.best.losses)
+        self.todo = list(candidates(job, plain))
+        ways = max(1, sum(not candidate.refused for candidate in self.todo))
+        per_way = (allowed - sum(times)) / ways - _OVERHEAD
+        self.count = min(max(int(per_way / (2 * _ROUNDS * self.step)), _FEWEST), _MOST)
+        self.taken: dict[str, str] = {}
+        self.trials = [Trial(name="plain", seconds=usual(times), ratio=1.0, difference=0.0, agrees=True)]
+
+    def found(self) -> StepChoice:
+        """Try them all."""
+        for candidate in self.todo:
+            self.trials.append(self._tried(candidate))
+        chosen = set(self.taken.values()) or {"plain"}
+        plan, plain = self.best.plan, self.plain
+        ours, theirs = asdict(plan), asdict(plain)
+        return StepChoice(
+            {key: value for key, value in ours.items() if value != theirs[key]},
+            self.ratio * plan.batch_size / plain.batch_size, self._look_factor(),
+            tuple(replace(trial, chosen=trial.name in chosen) for trial in self.trials), self.allowed,
+        )  # fmt: skip
+
+    def _look_factor(self) -> float:
+        if self.best.plan.threads == self.plain.threads:
+            return 1.0
+        with fewer_threads(self.best.plan.threads):
+            return max(0.5, seconds_to_look(self.job, self.best.network) / self.pace.seconds_per_look)
+
+    def _left(self) -> float:
+        return self.allowed - (perf_counter() - self._begun)
+
+    def _tried(self, candidate: Candidate) -> Trial:
+        name = candidate.name
+        if candidate.refused:
+            return Trial(name=name, status="not_applicable", reason=candidate.refused)
+        growth = candidate.changes.get("batch_size", self.best.plan.batch_size) / self.best.plan.batch_size
+        cost = _OVERHEAD + ((2 + _ROUNDS * self.count) * growth + _ROUNDS * self.count) * self.step * self.ratio
+        cost += COMPILING if candidate.axis == "compile" else 0.0
+        if cost > (left := self._left()):
+            reason = f"out of time: it would take about {cost:.1f} s, and {max(left, 0):.1f} s are left for measuring"
+            return Trial(name=name, status="not_run", reason=reason)
+        try:
+            return self._raced(candidate)
+        except Exception as error:  # kernels that are missing here raise whatever they like
+            first = str(error).strip().partition("\n")[0][:200]
+            return Trial(name=name, status="failed", reason=f"{type(error).__name__}: {first}")
+
+    def _raced(self, candidate: Candidate) -> Trial:
+        plan = replace(self.best.plan, **candidate.changes)
+        runner = Runner(self.job, plan)
+        expected = self.step * self.ratio * plan.batch_size / self.plain.batch_size
+        warm = runner.block(1)
+        for most in (_HOPELESS_FIRST, _HOPELESS_SECOND):
+            if warm[-1] > max(most * expected, _CHEAP) and not plan.compile:
+                times, ratio = warm[-1] / expected, self.ratio * warm[-1] / expected
+                reason = f"slower: a step took {times:.0f} times as long"
+                return Trial(name=candidate.name, seconds=warm[-1], ratio=ratio, reason=reason)
+            warm += runner.block(1) if len(warm) == 1 else []
+        ours, theirs, wins = list[float](), list[float](), 0
+        for _ in range(_ROUNDS):
+            a, b = self.best.block(self.count), runner.block(self.count)
+            ours, theirs = ours + a, theirs + b
+            wins += usual(b) / plan.batch_size < usual(a) / self.best.plan.batch_size
+            if usual(b) / plan.batch_size > _HOPELESS * usual(a) / self.best.plan.batch_size:
+                break
+        step = usual(theirs)
+        # What else the machine does disturbs quartiles more than the quickest steps, and compares neither well alone.
+        gain = max(step / usual(ours), min(theirs) / min(ours)) * self.best.plan.batch_size / plan.batch_size
+        difference, agrees = self._compared(runner, candidate)
+        told = Trial(name=candidate.name, seconds=step, ratio=self.ratio * gain, difference=difference, agrees=agrees)
+        reason = _why_refused(gain, wins, agrees, difference, plan.dtype)
+        if not reason and plan.compile and (1 - gain) * self.ratio * self.run < warm[0]:
+            reason = f"it would save less than the {warm[0]:.0f} s that compiling takes"
+        if not reason:
+            self.best, self.ratio, self.taken[candidate.axis] = runner, self.ratio * gain, candidate.name
+            if candidate.axis == "batch":  # what comes next reads the same rows as this
+                self.reference = runner.losses[:_COMPARED]
+        return replace(told, reason=reason)
+
+    def _compared(self, runner: Runner, candidate: Candidate) -> tuple[float | None, bool | None]:
+        """(largest relative difference of the first losses, whether rounding explains it)."""
+        if not all(map(math.isfinite, runner.losses)):
+            return None, False
+        if candidate.axis == "batch":  # of other rows: nothing to compare
+            return None, None
+        pairs = list(zip(runner.losses, self.reference, strict=False))
+        usual_size = sum(abs(plain) for _, plain in pairs) / len(pairs)
+        difference = max(abs(ours - plain) / max(abs(plain), usual_size, 1e-12) for ours, plain in pairs)
+        return difference, difference <= TOLERANCE[runner.plan.dtype]
+
+
+def _why_refused(gain: float, wins: int, agrees: bool | None, difference: float | None, dtype: str) -> str:
+    if agrees is False:
+        told = "are not finite" if difference is None else f"differ by {difference:.2g}"
+        return f"its losses {told}; {TOLERANCE[dtype]:g} would be rounding"
+    if gain > 1:
+        return "slower"
+    if gain > GAIN:
+        return f"less than {1 - GAIN:.0%} faster"
+    return "" if wins == _ROUNDS else "not faster each time"

@@ -1,0 +1,1 @@
+"""Searches the options that the recipe would decide, inside the training rows."""
