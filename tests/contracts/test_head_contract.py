@@ -52,13 +52,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"decoder": {"type": "transformer", "width": 16, "layers": 1, "dropout": 0.0}, "beams": 2},
     ],
 }
-ALONE = ("text",)
-"""Heads that cannot average several networks in one."""
+WRITES = ("text",)
+"""Heads that write step by step: several networks cannot write one text, and nothing is solved or grown for them."""
 CASES = [
     pytest.param((name, options, members), id=f"{name}-{i}-members{members}")
     for name in registry("head")
     for i, options in enumerate(VARIANTS[name])
-    for members in ((1,) if name in ALONE else (1, 3))
+    for members in ((1,) if name in WRITES else (1, 3))
 ]
 
 
@@ -77,6 +77,7 @@ class Case:
         targets = {"y": stored(self.part.encode(self.cells, self.learnt))}
         self.y = dict(Feed(torch.arange(ROWS), {}, targets).batch(torch.arange(ROWS)).targets["y"])
         tokens = torch.from_numpy(X).unsqueeze(1).repeat_interleave(members, dim=0)
+        tokens = tokens.expand(-1, 3, -1) if name in WRITES else tokens  # of one token, attention has nothing to learn
         self.z = Encoding(tokens + 0.1 * torch.randn(tokens.shape), members=members)
         self.rng = torch.Generator().manual_seed(0)
 
@@ -198,7 +199,9 @@ def test_the_loss_of_mixed_rows_is_the_mixture_of_the_rows_losses(case: Case):
 
 def test_every_parameter_learns(case: Case):
     case.loss().backward()
-    idle = [n for n, p in case.head.named_parameters() if p.grad is None or not p.grad.flatten(1).any(1).all()]
+    # Of a decoder not every row: a shift of all keys changes nothing, and not every token occurs.
+    rows = (lambda g: g.any()) if case.part.type in WRITES else (lambda g: g.flatten(1).any(1).all())
+    idle = [n for n, p in case.head.named_parameters() if p.grad is None or not rows(p.grad)]
     assert not idle
 
 
@@ -210,7 +213,7 @@ def test_outputs_have_a_row_for_each_row_and_do_not_see_others(case: Case):
     for key, tensor in out.items():
         assert len(tensor) == ROWS
         assert torch.isfinite(tensor).all()
-        torch.testing.assert_close(two[key], tensor[:2])
+        torch.testing.assert_close(two[key].to(tensor), tensor[:2], rtol=1e-5, atol=1e-5)
 
 
 def test_answers_are_predictions_of_one_kind(case: Case):
@@ -221,6 +224,9 @@ def test_answers_are_predictions_of_one_kind(case: Case):
     assert answer.scores().dtype == np.float64
     assert next(iter(answer.columns("y"))) == "y"
     assert list(answer.columns("y")) == list(constant.columns("y"))
+    if case.part.type in WRITES:
+        assert blend([answer, constant], [0.4, 0.6]) is constant
+        return
     mixed = blend([answer, constant], [0.5, 0.5])
     np.testing.assert_allclose(mixed.scores(), (answer.scores() + constant.scores()) / 2)
 
@@ -234,6 +240,8 @@ def test_state_survives_a_round_trip(case: Case):
 
 
 def test_can_be_exported(single: Case):
+    if single.part.type in WRITES:
+        pytest.skip("it writes")
     class Answering(nn.Module):
         def __init__(self, head: Any) -> None:
             super().__init__()
@@ -248,6 +256,8 @@ def test_can_be_exported(single: Case):
 
 
 def test_solving_beats_where_it_began(single: Case):
+    if single.part.type in WRITES:
+        pytest.skip("it writes")
     head: Any = single.part.build_solving(single.form, single.learnt)
     assert not any(p.requires_grad for p in head.parameters())
 
@@ -276,6 +286,8 @@ def test_search_space_and_words(name):
 
 
 def test_boosted_trees_can_score_for_it(single: Case):
+    if single.part.type in WRITES:
+        pytest.skip("it writes")
     head = single.part.build_boosted(Form(WIDTH, raw=(0,) * WIDTH), single.learnt)
     goals = head.goals()
     assert sum(goal.scores for goal in goals) == head.forest.scores
@@ -292,6 +304,8 @@ def test_boosted_trees_can_score_for_it(single: Case):
 
 
 def test_scores_pass_through_it_as_they_are(single: Case):
+    if single.part.type in WRITES:
+        pytest.skip("it writes")
     head = single.part.build_boosted(Form(WIDTH, raw=(0,) * WIDTH), single.learnt)
     score = torch.randn(ROWS, head.forest.scores, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
