@@ -104,7 +104,8 @@ class Texts(nn.Module):
         prompts = self._prompts(noise, rows)
         if choice.beams > 1:
             found = beam_search(self._writer(), memory, prompts, choice)
-            return {"token": found.token_RS, "length": found.length_R, "logp": found.logp_R}
+            counted_R = found.length_R + 1  # the end too
+            return {"token": found.token_RS, "length": found.length_R, "logp": found.logp_R, "tokens": counted_R}
         return self._written(memory, prompts, noise["seed"], choice, how)
 
     def read(self, out: Tensors, facts: Mapping[str, Any], context: Context) -> Prediction:  # noqa: ARG002
