@@ -32,7 +32,7 @@ from trueweight.train.stepping import fewer_threads, optimizer_for, stepping
 
 __all__ = ["Runner", "StepChoice", "candidates", "choose", "seconds_to_look"]
 
-SHARE, PICTURE_SHARE = 0.05, 0.1
+SHARE, PICTURED = 0.05, 0.1
 """Of the run, at most, for all of the step plan, the probe of its pace included: a way that is faster by less would not
 be taken anyhow. Networks of pictures may be twice as fast in half precision, and are given more, besides the probe."""
 GAIN = 0.95
@@ -179,7 +179,7 @@ def choose(job: Job, plain: MemberPlan, pace: Pace, spent: float) -> StepChoice:
         return _untried(reason)
     assert job.limit is not None  # or there would be a reason
     run = min(job.limit - spent, plain.steps * pace.seconds_per_step)
-    share, gone = (PICTURE_SHARE, 0.0) if _pictured(job) else (SHARE, spent)
+    share, gone = (PICTURED, 0.0) if _pictured(job) else (SHARE, spent)
     allowed = min(share * job.limit - gone, share * run)
     known = StepChoice.recalled(job.pace, plain)
     if known is not None and not known.outgrown(allowed):
