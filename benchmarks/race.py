@@ -239,6 +239,7 @@ def main() -> None:
         "--rows", type=int, help="learn from so many rows only and judge by so many, to try the scripts"
     )
     parser.add_argument("--results", type=Path, default=KEPT, help="another file, so that the page is not written")
+    parser.add_argument("--retry", action="store_true", help="run again what failed or was stopped before")
     parser.add_argument("--try-rivals", action="store_true", help="only run every rival once")
     chosen = parser.parse_args()
     if chosen.data is None:

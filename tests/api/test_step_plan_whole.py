@@ -21,7 +21,7 @@ SPEC: dict[str, Any] = {
     "version": 1, "name": "run", "targets": {"label": "category"}, "evaluate": {"baselines": [], "checks": []},
     "features": {"image": {"type": "image", "augment": [], "encoder": {"type": "cnn", "channels": [8, 16]}}},
     "model": {"encoder": {"type": "mlp", "hidden_sizes": [8]}},
-    "train": {"budget": {"steps": 20}, "batch_size": 16},
+    "train": {"budget": {"steps": 20}, "batch_size": 16, "optimizer": "adamw"},
 }  # fmt: skip
 OTHER = {"dtype": "bfloat16", "layout": "channels_last", "optimizer": "foreach", "rate": 0.5}
 

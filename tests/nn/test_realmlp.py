@@ -76,7 +76,7 @@ def test_a_step_of_adam_is_as_many_times_as_long_as_the_rate() -> None:
         before = {name: p.detach().clone() for name, p in net.named_parameters()}
         groups = [{"params": list(net.parameters()), "weight_decay": 0.0}]
         optimizer = Fused(
-            groups, 1e-4, ("step", "exp_avg", "exp_avg_sq"), adam_update((0.9, 0.99), 1e-12, decoupled=True)
+            groups, 1e-4, ("step", "exp_avg", "exp_avg_sq"), adam_update((0.9, 0.99), 1e-12, decoupled=True), "adamw"
         )
         net(x).tokens_BLD.square().sum().backward()
         optimizer.step()

@@ -59,7 +59,7 @@ def test_a_short_run_is_not_held_up(make_job, plain: MemberPlan, no_clock):
     job = make_job(train={"budget": {"time": "1h"}})
     choice = choose(job, replace(plain, steps=100), PACE, 0.0)
     assert choice.changes == {}
-    assert choice.trials[0].reason.startswith("the run is too short: a twentieth of about 2.0 s")
+    assert choice.trials[0].reason.startswith("the run is too short: 5% of about 2.0 s")
 
 
 def test_copies_that_do_not_fit_are_not_made(make_job, plain: MemberPlan, no_clock):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -25,8 +25,10 @@ from trueweight.spec.run import RunSpec
 from trueweight.spec.settings import apply_settings
 from trueweight.spec.tune import TuneSpec
 from trueweight.spec.units import describe_seconds
-from trueweight.train.job import FitterPart
 from trueweight.tune.asked import space_of
+
+if TYPE_CHECKING:  # it knows torch, and check must not
+    from trueweight.train.job import FitterPart
 
 __all__ = ["CHECK_ROWS", "CheckReport", "check_spec"]
 
@@ -71,7 +73,7 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
         columns = {role.name: role.part for role in roles if role.role == "feature"}
         space_of(asked, resolved.model_copy(update={"features": columns}), 1, document)
     for member in resolved.model.fitted:
-        cast(FitterPart, member.fitter).require()
+        cast("FitterPart", member.fitter).require()
     return CheckReport(resolved, [*_lines(resolved, table, roles), *_mirrored(table, roles, asked)])
 
 

@@ -37,7 +37,7 @@ from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
 from trueweight.spec.load import dump_resolved, dump_spec
 from trueweight.spec.run import RunSpec
-from trueweight.train.build import Fitted, MemberReport, fit
+from trueweight.train.build import Fitted, MemberReport, fit, linear_rows
 from trueweight.train.job import FitterPart
 from trueweight.train.plan import Climb, MemberPlan, Plan, Trial, record_member
 from trueweight.train.prepare import Prepared, prepare
@@ -102,6 +102,7 @@ def run(
             *judged.entries,
             *data_entries(ready, digest),
             *_fit_entries(fitted),
+            *_baseline_entries(ready, baselines),
             *more(ready, fitted),
             *stages.entries(),
             *meter.reading().entries("train"),
@@ -159,6 +160,14 @@ def _baselines(ready: Prepared, fitted: Fitted, known: Plan | None, the_run: Run
         record_member(the_run.folder / "plan.json", one)
         plan = plan.with_member(one)
     return found, plan
+
+
+def _baseline_entries(ready: Prepared, baselines: Mapping[str, Predictor]) -> list[Entry]:
+    """Where the linear baseline had to make do with some of the training rows."""
+    rows = linear_rows(ready)
+    if "linear" not in baselines or len(rows) == len(ready.split.train):
+        return []
+    return [reading("fit/baseline/linear/rows", "training rows of the linear baseline", len(rows), "rows")]
 
 
 def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], the_run: Run, sealed: bool) -> _Judged:

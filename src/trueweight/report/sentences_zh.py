@@ -253,4 +253,7 @@ SENTENCES: Mapping[str, str] = {
     "in all columns but one": "除一列外的所有列",
     "roughly, in all columns": "所有列大致相同",
     "the model reads no column that varies": "模型不读取任何有变化的列",
+    "boosted trees take part in the answer: they have no slope to climb, and an attack that does not see them would "
+    "make the model look stronger than it is": "提升树参与了回答：它们没有可沿之上升的坡度，看不见它们的攻击会让模型显得比实际更强",
+    "boosted trees take part in the answer, and have no gradients": "提升树参与了回答，而它们没有梯度",
 }

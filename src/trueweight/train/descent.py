@@ -20,6 +20,7 @@ from trueweight.errors import TrainError
 from trueweight.files import canonical_json, digest_bytes
 from trueweight.nn.resizing import sized_steps, tell
 from trueweight.train.checkpoint import Checkpoint, Checkpoints
+from trueweight.train.groups import told
 from trueweight.train.guard import CHECK_EVERY, MAX_HALVINGS, Guard
 from trueweight.train.job import FitResult, Job, Look
 from trueweight.train.loop import GradientRule, Step, Streams, batches_from, clip_to, quiet, train_steps
@@ -28,7 +29,6 @@ from trueweight.train.plan import Event, MemberPlan
 from trueweight.train.probe import decide_plan
 from trueweight.train.schedule import Cooldown, Schedule
 from trueweight.train.state import FitState, load_weights, shapes, within
-from trueweight.train.stepper import told
 from trueweight.train.stepping import Stepping, fewer_threads, optimizer_for, stepping
 from trueweight.train.watch import Stopwatch, Ticker
 

@@ -1,13 +1,14 @@
-"""Which weights decay, which are matrices, and several optimisers as one."""
+"""Which weights decay, which are matrices, who moves which, and several optimisers as one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from trueweight.train.fused import METHOD
 from trueweight.train.loop import Optimizer
 
-__all__ = ["Several", "decay_groups", "hidden_matrices"]
+__all__ = ["Several", "decay_groups", "hidden_matrices", "told"]
 
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
 _FILTERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -103,3 +104,13 @@ class Several:
         for optimizer in self._all:
             yield start, optimizer
             start += sum(len(group["params"]) for group in optimizer.param_groups)
+
+
+def told(optimizer: Optimizer, network: nn.Module) -> Mapping[str, list[str]]:
+    """Names of the weights by who moves them: what each group of the optimiser says, or the optimiser's class."""
+    names = {id(p): name for name, p in network.named_parameters()}
+    found: dict[str, list[str]] = {}
+    for group in optimizer.param_groups:
+        method = group.get(METHOD, type(optimizer).__name__)
+        found.setdefault(method, []).extend(names[id(p)] for p in group["params"])
+    return found

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from trueweight.data.batch import Batch
@@ -22,6 +21,7 @@ from trueweight.data.feed import Feed
 from trueweight.data.packed import Packed
 from trueweight.train.job import Job, OptimizerPart
 from trueweight.train.loop import Streams, quiet
+from trueweight.train.watching import Watching
 
 __all__ = ["Memory", "needed"]
 
@@ -120,7 +120,7 @@ def _course(network: nn.Module, batch: Batch, streams: Streams, *, later: bool =
     return alive.course or [0]
 
 
-class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch says no types here
+class _Alive(Watching):  # type: ignore[no-untyped-call]  # torch says no types here
     """Notes the bytes of all tensors made inside that still live, after each operation.
 
     Args:
@@ -132,11 +132,6 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch says 
         self.bytes, self.course = 0, list[int]()
         self._known = [t.untyped_storage() for t in known if isinstance(t, Tensor)]  # held, so that no address returns
         self._seen = {storage._cdata for storage in self._known}
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Torch would import its compiler, to keep it away from us: seconds before the first step."""
-        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from trueweight.data.batch import to_device
 from trueweight.data.feed import Feed
 from trueweight.train.loop import Streams, quiet
+from trueweight.train.watching import Watching
 
 __all__ = ["rows_seen"]
 
@@ -45,7 +45,7 @@ def rows_seen(network: nn.Module, feed: Feed, batch_size: int, device: torch.dev
     return {name: work / named[name].numel() * batch_size / few for name, work in products.work.items() if work}
 
 
-class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch says no types here
+class _Products(Watching):  # type: ignore[no-untyped-call]  # torch says no types here
     """Adds up the multiplications of each weight.
 
     Args:
@@ -56,11 +56,6 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch sa
         super().__init__()  # type: ignore[no-untyped-call]
         self.work: dict[str, int] = {}
         self._names = {p.untyped_storage()._cdata: name for name, p in named.items()}
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Torch would import its compiler, to keep it away from us: seconds before the first step."""
-        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
