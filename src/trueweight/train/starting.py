@@ -1,0 +1,150 @@
+"""What another model lends: bodies with their vocabularies, whoever made them.
+
+``api.starting.bodies_of(path)`` is the one place where a path becomes :class:`Bodies`: of a bundle of ours by
+:func:`bodies_in`, of other folders by their own readers.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from trueweight.data.columns.text import TextColumn
+from trueweight.data.reading import column_part
+from trueweight.data.spelling import Spelling
+from trueweight.data.text_codec import TextCodec
+from trueweight.model.decoders.transformer import TransformerDecoderPart
+from trueweight.model.encoders.transformer import TransformerEncoder
+from trueweight.model.predictors.network import NetworkPredictor
+from trueweight.model.protocols import Predictor
+from trueweight.nn.bodies import Option, body_of
+from trueweight.spec.base import PartSpec
+
+__all__ = ["Bodies", "Body", "bodies_in", "networks_in"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A transformer over tokens, ready to be put into an encoder or a decoder of the same options."""
+
+    options: Mapping[str, Option]
+    """Width, layers, heads and so on; see ``nn.bodies.TokenBody``."""
+    tensors: Mapping[str, Tensor]
+    """By the names of ``nn.bodies``."""
+    scale: float
+    """What the table's rows are multiplied with."""
+    spelling: Spelling
+    """What token numbers mean."""
+    encoder: PartSpec
+    """An encoder that it fits, for columns that ask for none."""
+    decoder: PartSpec | None
+    """A decoder that it fits; None where none would."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bodies:
+    """All that one model lends."""
+
+    parts: Mapping[str, Body]
+    """By where they stood: ``features.note``, ``targets.note``."""
+    digest: str
+    """Of the bundle or folder: how it is remembered."""
+    origin: str
+    """What it was, in a word or two, without folders: ``reviews.bundle``."""
+    networks: Sequence[NetworkPredictor] = ()
+    """Networks of ours, whose other encoders (of pictures, sounds, series, tables) can be lent too."""
+    spellings: Mapping[str, Spelling] = field(default_factory=dict)
+    """Of every text that has token numbers, by place, those of ``parts`` among them."""
+
+    def of_text(self, column: str) -> Body | None:
+        """What a text column should begin with: what stood under its name, else the first there is."""
+        return _of_column(self.parts, column)
+
+    def spelling(self, column: str) -> Spelling | None:
+        """How a text column should be spelt, likewise."""
+        return _of_column(self.spellings, column)
+
+
+def _of_column(found: Mapping[str, Any], column: str) -> Any:
+    return next((found[p] for p in (f"features.{column}", f"targets.{column}") if p in found), None) or next(
+        iter(found.values()), None
+    )
+
+
+def networks_in(predictor: Predictor) -> list[NetworkPredictor]:
+    """All networks of a tree."""
+    found = [predictor] if isinstance(predictor, NetworkPredictor) else []
+    for member in predictor.members():
+        found += networks_in(member)
+    return found
+
+
+def bodies_in(predictor: Predictor, *, digest: str, origin: str) -> Bodies:
+    """What a model of ours can lend.
+
+    Args:
+        predictor: The model.
+        digest: Of its bundle.
+        origin: The bundle's name.
+    """
+    networks = networks_in(predictor)
+    parts: dict[str, Body] = {}
+    spellings: dict[str, Spelling] = {}
+    for network in networks:
+        for place, module, spelling, part in [*_reading(network), *_writing(network)]:
+            spellings.setdefault(place, spelling)
+            if (body := _body(module, spelling, part)) is not None:
+                parts.setdefault(place, body)
+    return Bodies(parts=parts, digest=digest, origin=origin, networks=networks, spellings=spellings)
+
+
+def _reading(leaf: NetworkPredictor) -> Iterator[tuple[str, nn.Module, Spelling, PartSpec]]:
+    """Encoders of texts that read tokens."""
+    for number, name in enumerate(leaf.network.fields):
+        for column, codec in leaf.fields[name].codecs.items():
+            if isinstance(codec, TextCodec) and codec.merges is not None and not leaf.solving:
+                part = cast(TextColumn, column_part(leaf.signature.columns[column]))
+                spelling = Spelling(codec.merges, part.lowercase, part.normalize)
+                yield f"features.{column}", leaf.network.encoders[f"f{number}"], spelling, leaf.encoders[name]
+
+
+def _writing(leaf: NetworkPredictor) -> Iterator[tuple[str, nn.Module, Spelling, PartSpec]]:
+    """What heads of texts write, or fill gaps, with. They read letters as they are."""
+    for number, target in enumerate(leaf.network.targets):
+        facts = leaf.signature.columns[target]
+        part: Any = column_part(facts)
+        if part.type in ("text", "masked"):
+            merges = tuple((left, right) for left, right in facts.learnt["merges"])
+            own = part.decoder if part.type == "text" else part.encoder
+            yield f"targets.{target}", leaf.network.heads[f"t{number}"], Spelling(merges, False, False), own
+
+
+def _body(module: nn.Module, spelling: Spelling, part: PartSpec) -> Body | None:
+    found = body_of(module)
+    if found is None:
+        return None
+    return Body(
+        options=found.options, tensors=found.tensors(), scale=found.scale, spelling=spelling,
+        encoder=_encoder_like(found.options, part), decoder=_decoder_like(found.options, part),
+    )  # fmt: skip
+
+
+def _shared(options: Mapping[str, Option]) -> dict[str, Option]:
+    names = ("width", "layers", "heads", "hidden", "norm", "normalization", "activation", "positions", "qk_norm")
+    return {name: options[name] for name in names}
+
+
+def _encoder_like(options: Mapping[str, Option], part: PartSpec) -> PartSpec:
+    if isinstance(part, TransformerEncoder):
+        return part
+    asked = _shared(options) | {"type": "transformer", "input_norm": options["input_norm"]}
+    return TransformerEncoder.model_validate(asked)
+
+
+def _decoder_like(options: Mapping[str, Option], part: PartSpec) -> PartSpec | None:
+    if isinstance(part, TransformerDecoderPart):
+        return part.model_copy(update={"layers": options["layers"]})
+    if options["input_norm"] or options["positions"] == "none":
+        return None
+    return TransformerDecoderPart.model_validate(_shared(options) | {"type": "transformer"})
