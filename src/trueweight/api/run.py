@@ -9,10 +9,11 @@ from typing import Any, cast
 import numpy as np
 
 from trueweight.api.request import Request
+from trueweight.api.starting import bodies_of, lineage_of, start_entries
 from trueweight.bundle.bundle import Bundle, open_bundle
 from trueweight.bundle.card import model_card
 from trueweight.bundle.detached import evidence_folder
-from trueweight.bundle.format import MANIFEST
+from trueweight.bundle.format import MANIFEST, Lineage
 from trueweight.bundle.golden import make_golden
 from trueweight.bundle.parts import distributions
 from trueweight.bundle.save import Contents, save_bundle
@@ -42,7 +43,7 @@ from trueweight.train.job import FitterPart
 from trueweight.train.plan import Climb, MemberPlan, Plan, Trial, record_member
 from trueweight.train.prepare import Prepared, prepare
 from trueweight.train.runs import Run, open_run
-from trueweight.train.start import networks_in
+from trueweight.train.starting import Bodies
 
 __all__ = ["run"]
 
@@ -70,13 +71,13 @@ def run(
     """One whole run; see :func:`trueweight.api.train`. ``more`` gives facts of how the spec came about."""
     spec = request.spec
     replay = None if plan is None else Plan.read(plan).replayed()  # an unreadable plan makes no folder
-    older = _older(request)
+    lent = _lent(request)
     with ExitStack() as stack:
         the_run = stack.enter_context(open_run(spec.name, out, resume=resume))
         meter = stack.enter_context(Meter())
         note = "only what came after the run was taken up again" if resume else ""
         energy = stack.enter_context(EnergyMeter(spec.evaluate.energy, base=request.base, note=note))
-        ready = prepare(request.table, spec, labels=request.labels)
+        ready = prepare(request.table, spec, labels=request.labels, lent=lent)
         stages.end("preparing")
         require_metrics(ready.spec)
         require_labels(ready.spec, ready.signature)
@@ -87,11 +88,10 @@ def run(
             _require_members(replay, ready.spec, where=str(plan))
         the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest, names)
         known = the_run.plan(replay)
-        donors = [] if older is None else networks_in(older.predictor)
         energy.idle_until_now(wait=ready.spec.train.device in ("auto", "cuda"))
         stages.end("opening the run")
         with Meter() as fitting:
-            fitted = fit(ready, the_run.folder, known, donors, on_encoded=lambda: stages.end("encoding"))
+            fitted = fit(ready, the_run.folder, known, lent, on_encoded=lambda: stages.end("encoding"))
         spent = energy.lap("train")
         with Meter() as rivals:
             baselines, followed = _baselines(ready, fitted, known, the_run)
@@ -111,7 +111,8 @@ def run(
             *energy.lap("judge"),
         ]
         kept = _save_baselines(ready, request, baselines, judged, the_run)
-        bundle = _save(spec.name, request, ready.spec, followed, ready, fitted.predictor, entries, the_run, older)
+        line = None if lent is None else lineage_of(lent, ready.spec, fitted.started)
+        bundle = _save(spec.name, request, ready.spec, followed, ready, fitted.predictor, entries, the_run, line)
         _write_beside(bundle, judged.beside)
         the_run.finish("partial" if fitted.partial else "finished", [*kept, bundle])
     # Parts of other packages were chosen in the spec: what was just trained with them may be opened with them.
@@ -126,14 +127,14 @@ def _write_beside(bundle: Path, files: Mapping[str, bytes]) -> None:
         write_atomic(folder / name, content)
 
 
-def _older(request: Request) -> Bundle | None:
-    """The bundle to start from.
+def _lent(request: Request) -> Bodies | None:
+    """What the model to start from lends.
 
     Raises:
         VerifyError: It is no bundle, or was changed.
     """
-    path = request.spec.model.start_from
-    return None if path is None else open_bundle((request.base or Path()) / path)
+    asked = request.spec.model.start
+    return None if asked is None else bodies_of((request.base or Path()) / asked.source)
 
 
 def _require_members(plan: Plan, spec: RunSpec, where: str) -> None:
@@ -227,10 +228,7 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
         entries += [_trial_entry(start, member.name, trial) for trial in member.trials]
         entries += _learning(start, member)
     entries += [_climb_entry(number, climb) for number, climb in enumerate(fitted.climbs, 1)]
-    entries += [
-        reading(f"fit/start/{number}", "weights taken over", str(copied), None)
-        for number, copied in enumerate(fitted.started, 1)
-    ]
+    entries += start_entries(fitted.started)
     entries += [
         reading(f"fit/left_out/{number}", "left out", f"{name}: {reason}", None)
         for number, (name, reason) in enumerate(fitted.left_out.items(), 1)
@@ -295,7 +293,7 @@ def _save_baselines(
 
 def _save(
     name: str, request: Request, resolved: RunSpec, plan: Plan, ready: Prepared, predictor: Predictor,
-    entries: list[Entry], the_run: Run, older: Bundle | None = None,
+    entries: list[Entry], the_run: Run, line: Lineage | None = None,
 ) -> Path:  # fmt: skip
     evidence = Evidence(tuple(entries))
     golden = make_golden(predictor, real=_real_rows(ready), seed=ready.spec.seed)
@@ -305,7 +303,7 @@ def _save(
         name=name, spec_yaml=dump_spec(request.spec), resolved_yaml=dump_resolved(resolved), plan=plan.to_json(),
         signature=ready.signature, predictor=predictor, evidence=evidence, card=card, golden=golden,
         settings=request.settings, min_group=ready.spec.bundle.min_group,
-        parent=None if older is None else older.manifest.digest,
+        parent=None if line is None else line.digest, lineage=line,
     )  # fmt: skip
     return save_bundle(the_run.folder / f"{safe_name(name)}.bundle", contents)
 

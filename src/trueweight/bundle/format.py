@@ -19,7 +19,7 @@ from trueweight.files import canonical_json, digest_bytes
 
 __all__ = [
     "ANSWERS", "CARD", "EVIDENCE", "FORMAT", "MANIFEST", "PLAN", "PREDICTOR", "REQUIRED", "RESOLVED", "ROWS",
-    "SIGNATURE", "SPEC", "SUFFIX", "TOLERANCES", "FileFact", "Manifest", "Tolerance", "is_safe_path", "manifest_digest",
+    "SIGNATURE", "SPEC", "SUFFIX", "TOLERANCES", "FileFact", "Lineage", "Manifest", "Tolerance", "is_safe_path", "manifest_digest",
 ]  # fmt: skip
 
 FORMAT = 1
@@ -59,6 +59,27 @@ class FileFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """What a model took over from an older one that it was started from."""
+
+    digest: str
+    """Of the older bundle or folder."""
+    train: str
+    """Which of the weights went on learning: whole, frozen, last_layers or lora."""
+    copied: tuple[Mapping[str, Any], ...]
+    """By part: member, role, field, source, tensors, weights."""
+    share: float
+    """Of all weights of the members that took something over."""
+    trained: float
+    """Share of these members' weights, small matrices included, that went on learning."""
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> "Lineage":
+        """The inverse of ``asdict``."""
+        return cls(**{**raw, "copied": tuple(dict(one) for one in raw["copied"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """The list of everything else in the bundle; written last."""
 
@@ -78,6 +99,8 @@ class Manifest:
     """What ``--set`` asked for, as ``a.b=c``."""
     parent: str | None = None
     """Digest of the bundle this one was made from (compressed, tuned further), if any."""
+    lineage: Lineage | None = None
+    """What it took over, where it was started from an older model. Left out of the file where it was not."""
     digest: str = ""
     """Of everything above: the bundle's identity."""
 
@@ -87,7 +110,10 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``manifest.json``."""
-        return asdict(self) | {"settings": list(self.settings)}
+        raw = asdict(self) | {"settings": list(self.settings)}
+        if self.lineage is None:
+            del raw["lineage"]
+        return raw
 
     @classmethod
     def from_json(cls, raw: Any) -> "Manifest":
@@ -99,7 +125,8 @@ class Manifest:
         try:
             files = {str(name): FileFact(str(f["sha256"]), int(f["bytes"])) for name, f in raw["files"].items()}
             parts = {str(kind): {str(n): str(o) for n, o in found.items()} for kind, found in raw["parts"].items()}
-            return cls(**{**raw, "files": files, "parts": parts, "settings": tuple(raw["settings"])})
+            line = {"lineage": Lineage.from_json(raw["lineage"])} if raw.get("lineage") is not None else {}
+            return cls(**{**raw, "files": files, "parts": parts, "settings": tuple(raw["settings"]), **line})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VerifyError(f"{MANIFEST} does not hold a manifest: {error!r}") from None
 

@@ -19,6 +19,7 @@ from trueweight.bundle.format import (
     SPEC,
     SUFFIX,
     FileFact,
+    Lineage,
     Manifest,
     is_safe_path,
 )  # fmt: skip
@@ -65,6 +66,8 @@ class Contents:
     """Fewest rows that a category may have and still be named; ``bundle.min_group`` of the spec."""
     parent: str | None = None
     """Digest of the bundle this one was made from, if any."""
+    lineage: Lineage | None = None
+    """What was taken over from it, if it was started from."""
 
 
 def save_bundle(path: Path, contents: Contents) -> Path:
@@ -158,4 +161,5 @@ def _manifest(contents: Contents, files: Mapping[str, bytes], parts: Mapping[str
         parts=parts,
         settings=tuple(without_folders_in_setting(setting) for setting in contents.settings),
         parent=contents.parent,
+        lineage=contents.lineage,
     ).sealed()

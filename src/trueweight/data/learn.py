@@ -1,8 +1,9 @@
 """Makes the Signature: facts about every column, learnt from training rows alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from trueweight.data.reading import cells_of, column_part
 from trueweight.data.roles import Role
 from trueweight.data.sample import BottomK
 from trueweight.data.signature import ColumnFacts, Signature
+from trueweight.data.spelling import Spelling
 from trueweight.data.table import Table
 from trueweight.data.together import learn_together
 from trueweight.errors import VerifyError
@@ -39,8 +41,9 @@ def blank_signature(table: Table, roles: Sequence[Role], options: ReadOptions, r
 
 
 def learn_signature(
-    blank: Signature, table: Table, train: np.ndarray, *, min_group: int, weight_N: np.ndarray | None = None
-) -> Signature:
+    blank: Signature, table: Table, train: np.ndarray, *, min_group: int, weight_N: np.ndarray | None = None,
+    spellings: Mapping[str, Spelling] = MappingProxyType({}),
+) -> Signature:  # fmt: skip
     """Fill in what training rows teach.
 
     Args:
@@ -49,6 +52,7 @@ def learn_signature(
         train: Case numbers of training rows.
         min_group: Levels with fewer rows are pooled and not named.
         weight_N: float64 weights of all rows, for what targets teach.
+        spellings: Tokens of texts by column, where an older model has them already.
 
     Raises:
         DataError: A target that cannot be learnt; says why.
@@ -56,7 +60,7 @@ def learn_signature(
     sample = BottomK.of(train)
     learnt = {}
     for place, (name, facts) in enumerate(blank.columns.items(), 1):
-        learnt[name] = _learn(facts, blank, table, train, sample, min_group, weight_N)
+        learnt[name] = _learn(facts, blank, table, train, sample, min_group, weight_N, spellings.get(name))
         advance("learning about columns", place, len(blank.columns), unit="columns")
     signature = replace(blank, columns=learnt, rows=len(train))
     signature = _with_mirrors(signature, table, train, min_group)
@@ -71,17 +75,19 @@ def _learn(
     sample: BottomK,
     min_group: int,
     weight_N: np.ndarray | None,
+    spelling: Spelling | None,
 ) -> ColumnFacts:
     if facts.role not in ("feature", "target"):
         return facts
     part: Any = column_part(facts)
     cells = cells_of(table, facts, blank.options)
+    spelt: dict[str, Spelling] = {} if spelling is None else {"spelling": spelling}
     if facts.role == "target":
-        return replace(facts, learnt=part.learn(cells, train, sample, name=facts.name, weight_N=weight_N))
-    path = _place(facts, blank.options, table, cells, train, min_group)
+        return replace(facts, learnt=part.learn(cells, train, sample, name=facts.name, weight_N=weight_N, **spelt))
+    path = None if spelt else _place(facts, blank.options, table, cells, train, min_group)
     if path is not None and (known := _known(path)) is not None:
         return replace(facts, learnt=known)
-    learnt = part.learn(cells, train, sample, min_group=min_group)
+    learnt = part.learn(cells, train, sample, min_group=min_group, **spelt)
     if path is not None:
         write_json(path, learnt)
     return replace(facts, learnt=learnt)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from trueweight.data.bpe import Merges, vocabulary_of
 
 __all__ = ["Spelling"]
 
@@ -11,7 +10,8 @@ __all__ = ["Spelling"]
 class Spelling:
     """A vocabulary, and what is done to letters before it is used."""
 
-    merges: Merges
+    merges: tuple[tuple[str, str], ...]
+    """See ``data.bpe``."""
     lowercase: bool
     """Whether capital letters are read as small ones."""
     normalize: bool
@@ -20,4 +20,6 @@ class Spelling:
     @property
     def tokens(self) -> int:
         """How many numbers there are."""
+        from trueweight.data.bpe import vocabulary_of
+
         return len(vocabulary_of(self.merges))

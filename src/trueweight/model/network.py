@@ -4,7 +4,7 @@ Shape suffixes:
     R  rows    B  rows * members
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -56,6 +56,7 @@ class Network(nn.Module):
         self.loss_weights = {name: (loss_weights or {}).get(name, 1.0) for name in heads}
         self.augments = nn.ModuleDict()
         self.augmented = False
+        self._resting: tuple[nn.Module, ...] = ()
 
     @property
     def form(self) -> Form:
@@ -113,6 +114,17 @@ class Network(nn.Module):
             before = [self.augments[place]] if place in self.augments else []
             self.augments[place] = nn.Sequential(*before, Resized(grid, initial, until))
             self.augmented = True
+
+    def rest(self, modules: Iterable[nn.Module]) -> None:
+        """Keep parts of the network as they answer, also while the others are trained."""
+        self._resting = tuple(modules)
+
+    def train(self, mode: bool = True) -> "Network":
+        """As ever, but for what rests."""
+        super().train(mode)
+        for module in self._resting:
+            module.eval()
+        return self
 
     def encode(self, batch: Batch) -> Encoding:
         """The fused encoding of a batch."""

@@ -95,7 +95,7 @@ def _of_encoder(stem: TokenStem, encoder: Transformer) -> TokenBody:
     if positions in ("learned", "sinusoidal"):  # a token in front moves all others by one place
         options["class_token"] = encoder.class_token is not None
     scale = stem.form.width**0.5 if positions == "sinusoidal" else 1.0
-    return TokenBody(options, slots, scale)
+    return TokenBody(options | _places(slots), slots, scale)
 
 
 def _of_decoder(decoder: TransformerDecoder) -> TokenBody:
@@ -114,7 +114,11 @@ def _of_decoder(decoder: TransformerDecoder) -> TokenBody:
     options |= {"input_norm": False}
     if wishes.positions in ("learned", "sinusoidal"):
         options["class_token"] = False
-    return TokenBody(options, slots, wishes.width**0.5)
+    return TokenBody(options | _places(slots), slots, wishes.width**0.5)
+
+
+def _places(slots: Mapping[str, Slot]) -> dict[str, Option]:
+    return {"max_length": len(slots["places"].view)} if "places" in slots else {}
 
 
 def _options(
@@ -174,6 +178,8 @@ def differences(mine: Mapping[str, Option], theirs: Mapping[str, Option], names:
         ours, other = mine.get(name), theirs.get(name)
         if name == "key_value_heads":  # heads of the narrower one are repeated
             fits = isinstance(ours, int) and isinstance(other, int) and ours % other == 0
+        elif name == "max_length":  # further places are left
+            fits = isinstance(ours, int) and isinstance(other, int) and ours <= other
         else:
             fits = ours == other
         if not fits:

@@ -30,7 +30,7 @@ from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
     "BudgetSpec", "BundleSpec", "CardSpec", "FromDate", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec",
-    "SelectionSpec", "SplitSpec", "StoppingSpec", "TrainSpec",
+    "SelectionSpec", "SplitSpec", "StartSpec", "StoppingSpec", "TrainSpec",
 ]  # fmt: skip
 
 
@@ -118,6 +118,35 @@ class MemberSpec(Spec):
     the blend better: by more than the standard error of the difference in loss on validation rows."""
 
 
+class StartSpec(Spec):
+    """An older model's weights, and what becomes of them."""
+
+    source: str
+    """Bundle of ours, relative to the spec's folder."""
+
+    train: Literal["whole", "frozen", "last_layers", "lora"] = "whole"
+    """Which of the weights that are taken over go on learning; new ones always learn. whole: all. frozen: none.
+    last_layers: those of the last layers. lora: none, but each of their matrices gets a small one beside it that
+    learns, and is added to it when the model is saved."""
+
+    layers: Annotated[int, Field(ge=1)] = 1
+    """Of ``train: last_layers``: how many go on learning."""
+
+    rank: Annotated[int, Field(ge=1)] = 8
+    """Of ``train: lora``: how many directions each matrix can change in."""
+
+    alpha: Annotated[float, Field(gt=0)] = 16.0
+    """Of ``train: lora``: how much the small matrices count, by ``alpha / sqrt(rank)``."""
+
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Options of one way of training say nothing beside another."""
+        chosen = raw.get("train", "whole")
+        for option, way in (("layers", "last_layers"), ("rank", "lora"), ("alpha", "lora")):
+            if option in raw and chosen != way and raw[option] != cls.model_fields[option].default:
+                yield Conflict((option,), f"is of train: {way}, and train is {chosen!r}: leave it out, or change that")
+
+
 class ModelSpec(Spec):
     """What is trained. Everything null: a blend chosen by the recipe."""
 
@@ -130,9 +159,10 @@ class ModelSpec(Spec):
     fusion: FusionPart | None = None
     """How several encoders' outputs are joined. Null: concat."""
 
-    start_from: str | None = None
-    """Bundle of ours whose encoders lend their first weights to those that are asked for in the same words. Relative to
-    the spec's folder."""
+    start_from: str | StartSpec | None = None
+    """Bundle of ours that lends its weights, and the vocabulary of its texts with them, to what is built alike: encoders
+    asked for in the same words, transformers over text of the same options, whether they read or write. Relative to
+    the spec's folder. A mapping also says which of these weights go on learning."""
 
     boosting: bool = False
     """Add boosted trees to the preset's blend, for tables of plain columns. Growing them takes
@@ -140,6 +170,11 @@ class ModelSpec(Spec):
 
     members: list[MemberSpec] | None = None
     """The models to blend, spelled out. Null lets ``preset`` or ``encoder`` decide."""
+
+    @property
+    def start(self) -> StartSpec | None:
+        """``start_from``, with everything it leaves open."""
+        return StartSpec(source=self.start_from) if isinstance(self.start_from, str) else self.start_from
 
     @property
     def fitted(self) -> list[MemberSpec]:

@@ -25,6 +25,7 @@ from trueweight.train.plan import Climb, MemberPlan, Plan, Trial
 from trueweight.train.prepare import Prepared
 from trueweight.train.selection import run_truths
 from trueweight.train.start import Copied, start
+from trueweight.train.starting import Bodies
 
 __all__ = ["Fitted", "MemberReport", "fit", "fit_linear", "linear_rows", "refit_linear", "untrained"]
 
@@ -64,7 +65,7 @@ class Fitted:
     leaves: Mapping[str, NetworkPredictor] = field(default_factory=dict)
     """By member name."""
     started: tuple[Copied, ...] = ()
-    """What encoders took over from an older model."""
+    """What was taken over from an older model."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Members that were not fitted, and why."""
 
@@ -75,7 +76,7 @@ class Fitted:
 
 
 def fit(
-    ready: Prepared, folder: Path | None, replay: Plan | None, donors: Sequence[NetworkPredictor] = (),
+    ready: Prepared, folder: Path | None, replay: Plan | None, lent: Bodies | None = None,
     on_encoded: Callable[[], None] = lambda: None,
 ) -> Fitted:  # fmt: skip
     """Fit the model that the resolved spec describes.
@@ -84,11 +85,11 @@ def fit(
         ready: The prepared run.
         folder: Where checkpoints and ``plan.json`` go; None: in memory only.
         replay: What members are to follow; those that it does not name are planned by measuring.
-        donors: Networks whose encoders lend their weights to equal ones; see ``train.start``.
+        lent: What an older model lends; see ``train.start``.
         on_encoded: Called when all columns are tensors.
 
     Raises:
-        SpecError: There are donors, and none of their encoders fits.
+        SpecError: Something is lent, and none of it fits.
         TrainError: A member diverged, or there is no space.
     """
     for member in ready.spec.model.fitted:
@@ -97,7 +98,8 @@ def fit(
     on_encoded()
     work = Work(ready, encoded, run_truths(ready.signature, ready.table, ready.weight_N), folder, replay)
     new = {member.name: untrained(ready, encoded.fields, member) for member in ready.spec.model.fitted}
-    started = start(new, donors) if donors else ()
+    asked = ready.spec.model.start
+    started = start(new, lent, asked, ready.spec.seed) if lent is not None and asked is not None else ()
     fits = fit_members(work, new)
     weights = fits.weights()
     tree = _tree(work, fits.leaves, weights)

@@ -15,6 +15,7 @@ from trueweight.metrics.truth import Truth
 from trueweight.model.network import Network
 from trueweight.model.predictors.network import NetworkPredictor
 from trueweight.model.protocols import FORCED
+from trueweight.nn.lora import merge
 from trueweight.spec.run import MemberSpec
 from trueweight.train.accumulate import backward_in
 from trueweight.train.calibrate import Answers, Shares
@@ -187,7 +188,9 @@ def fit_member_of(
     """
     job = _job(work, member, leaf, seconds)
     job = job if plan is None or job.plan is not None else replace(job, plan=plan)
-    return leaf, fit_member(job, cast(FitterPart, member.fitter))
+    result = fit_member(job, cast(FitterPart, member.fitter))
+    merge(leaf.network)  # what adapted frozen matrices becomes part of them: nothing behind here knows of it
+    return leaf, result
 
 
 def _job(work: Work, member: MemberSpec, leaf: NetworkPredictor, seconds: float | None) -> Job:

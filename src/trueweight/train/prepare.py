@@ -34,6 +34,7 @@ from trueweight.recipes.senses import hurry, with_defaults
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 from trueweight.train.broken import refuse_broken, without_any_file
+from trueweight.train.starting import Bodies, adopted, spellings_of
 
 __all__ = ["Prepared", "group_codes", "prepare", "row_weights"]
 
@@ -75,13 +76,16 @@ class Prepared:
         return self.cases.table
 
 
-def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None = None) -> Prepared:
+def prepare(
+    table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None = None, lent: Bodies | None = None
+) -> Prepared:
     """Settle everything that can be settled before training.
 
     Args:
         table: All rows.
         spec: As asked for.
         labels: For ``split.method: files``: which part each row's file belongs to.
+        lent: What an older model lends.
 
     Raises:
         SpecError: A wish that the data's types rule out.
@@ -92,7 +96,9 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     spec = with_quantiles(spec)
     options = read_options_of(spec.data)
     little_time = hurry(spec, len(table))
-    roles = [_sensed(role, spec.model.preset, little_time) for role in assign_roles(table, spec)]
+    roles = assign_roles(table, spec)
+    spec, roles = (spec, roles) if lent is None else adopted(spec, roles, lent)
+    roles = [_sensed(role, spec.model.preset, little_time) for role in roles]
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
     refuse_broken(blank, table, spec.data.max_bad_rows)
@@ -102,7 +108,10 @@ def prepare(table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None 
     group = group_codes(table, resolved.split.group, options)
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
-    signature = learn_signature(blank, table, split.train, min_group=min_group, weight_N=weight_N)
+    spellings = {} if lent is None else spellings_of(roles, lent)
+    signature = learn_signature(
+        blank, table, split.train, min_group=min_group, weight_N=weight_N, spellings=spellings
+    )
     require_features(roles)
     cluster = group_codes(table, resolved.evaluate.interval.cluster, options)
     return Prepared(

@@ -5,13 +5,14 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from torch import Tensor, nn
 
 from trueweight.data.columns.text import TextColumn
 from trueweight.data.reading import column_part
+from trueweight.data.roles import Role
 from trueweight.data.spelling import Spelling
 from trueweight.data.text_codec import TextCodec
 from trueweight.model.decoders.transformer import TransformerDecoderPart
@@ -20,8 +21,12 @@ from trueweight.model.predictors.network import NetworkPredictor
 from trueweight.model.protocols import Predictor
 from trueweight.nn.bodies import Option, body_of
 from trueweight.spec.base import PartSpec
+from trueweight.spec.run import RunSpec
 
-__all__ = ["Bodies", "Body", "bodies_in", "networks_in"]
+__all__ = ["TEXTS", "Bodies", "Body", "adopted", "bodies_in", "networks_in", "spellings_of"]
+
+TEXTS = ("text", "masked")
+"""Types of targets that are texts, letters as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +119,7 @@ def _writing(leaf: NetworkPredictor) -> Iterator[tuple[str, nn.Module, Spelling,
     for number, target in enumerate(leaf.network.targets):
         facts = leaf.signature.columns[target]
         part: Any = column_part(facts)
-        if part.type in ("text", "masked"):
+        if part.type in TEXTS:
             merges = tuple((left, right) for left, right in facts.learnt["merges"])
             own = part.decoder if part.type == "text" else part.encoder
             yield f"targets.{target}", leaf.network.heads[f"t{number}"], Spelling(merges, False, False), own
@@ -148,3 +153,44 @@ def _decoder_like(options: Mapping[str, Option], part: PartSpec) -> PartSpec | N
     if options["input_norm"] or options["positions"] == "none":
         return None
     return TransformerDecoderPart.model_validate(_shared(options) | {"type": "transformer"})
+
+
+def adopted(spec: RunSpec, roles: Sequence[Role], lent: Bodies) -> tuple[RunSpec, list[Role]]:
+    """The spec with everything about texts that it leaves open as the older model has it: what reads and writes them,
+    and how letters are read. What it asks for stays.
+
+    Args:
+        spec: As asked for. Not changed.
+        roles: Of all columns.
+        lent: By the older model.
+    """
+    found = [replace(role, part=_like(role, lent)) for role in roles]
+    changed = {role.name: role.part for role, before in zip(found, roles, strict=True) if role.part != before.part}
+    features = {name: part for name, part in changed.items() if name not in spec.targets}
+    targets = {name: changed.get(name, part) for name, part in spec.targets.items()}
+    return spec.model_copy(update={"features": {**spec.features, **features}, "targets": targets}), found
+
+
+def _like(role: Role, lent: Bodies) -> PartSpec:
+    body, part = lent.of_text(role.name), role.part
+    if body is None or not _is_text(role):
+        return part
+    wishes: dict[str, Any] = {}
+    if role.role == "feature":
+        wishes = {"lowercase": body.spelling.lowercase, "normalize": body.spelling.normalize, "encoder": body.encoder}
+    elif part.type == "masked":
+        wishes = {"encoder": body.encoder}
+    elif body.decoder is not None:
+        wishes = {"decoder": body.decoder}
+    asked = {name for name in part.model_fields_set if getattr(part, name) is not None}
+    return part.model_copy(update={name: wish for name, wish in wishes.items() if name not in asked})
+
+
+def _is_text(role: Role) -> bool:
+    return (role.role == "feature" and role.part.type == "text") or (role.role == "target" and role.part.type in TEXTS)
+
+
+def spellings_of(roles: Sequence[Role], lent: Bodies) -> dict[str, Spelling]:
+    """Tokens of every text column as the older model has them."""
+    found = {role.name: lent.spelling(role.name) for role in roles if _is_text(role)}
+    return {name: spelling for name, spelling in found.items() if spelling is not None}

@@ -16,6 +16,7 @@ from trueweight.data.parse_ngrams import BUCKETS, PIECES, frequent_words, ngram_
 from trueweight.data.quantiles import inner_quantiles, tellable
 from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
+from trueweight.data.spelling import Spelling
 from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
 
 __all__ = ["WORD_ROWS", "TextColumn"]
@@ -110,8 +111,11 @@ class TextColumn(PartSpec):
         """Interpret raw cells as texts."""
         return read_free_texts(raw, options, normalize=self.normalize, lowercase=self.lowercase)
 
-    def learn(self, cells: Cells, rows: np.ndarray, sample: BottomK, *, min_group: int) -> dict[str, Any]:
-        """Facts from the rows given; nothing of fewer than ``min_group`` rows."""
+    def learn(
+        self, cells: Cells, rows: np.ndarray, sample: BottomK, *, min_group: int, spelling: Spelling | None = None
+    ) -> dict[str, Any]:
+        """Facts from the rows given; nothing of fewer than ``min_group`` rows. With a ``spelling``, tokens are those of
+        an older model and are not learnt."""
         assert isinstance(cells, TextCells)
         missing = int(cells.missing_N[rows].sum())
         given = sample.rows[~cells.missing_N[sample.rows]]
@@ -123,7 +127,7 @@ class TextColumn(PartSpec):
         told = tellable(length_N, len(rows) - missing, len(rows), min_group)
         facts = {"count": len(rows) - missing, "missing": missing, "words": words, "length": length}
         facts |= {"bins": bins_of(told, min_group)}
-        return facts | self._bag_facts(texts, min_group) | self._token_facts(texts, min_group)
+        return facts | self._bag_facts(texts, min_group) | self._token_facts(texts, min_group, spelling)
 
     def _bag_facts(self, texts: pa.Array, min_group: int) -> dict[str, Any]:
         rows_B = np.zeros(BUCKETS, np.int32)
@@ -147,7 +151,7 @@ class TextColumn(PartSpec):
         pieces = pieces[:most_pieces]
         return np.sort(np.concatenate([words[: self.max_features - len(pieces)], pieces]))
 
-    def _token_facts(self, texts: pa.Array, min_group: int) -> dict[str, Any]:
+    def _token_facts(self, texts: pa.Array, min_group: int, spelling: Spelling | None) -> dict[str, Any]:
         if not self._reads_tokens():
             return {"merges": None, "max_tokens": 0, "tokens_cut": 0.0}
         from trueweight.data.bpe import learn_merges, tokens_of
@@ -155,7 +159,7 @@ class TextColumn(PartSpec):
         some = texts.slice(0, int(np.searchsorted(np.cumsum(_lengths(texts)), _TOKEN_CHARACTERS)) + 1).to_pylist()
         root = 4 * float(np.sqrt(sum(map(len, some))))
         size = self.vocabulary_size or int(min(16_384, max(512, root)))
-        merges = learn_merges(some, size=size, least=min_group)
+        merges = learn_merges(some, size=size, least=min_group) if spelling is None else spelling.merges
         length_N = tokens_of(some, merges).lengths
         usual = inner_quantiles(length_N, [_PERCENTILE], min_group)[0] if len(some) else 1.0
         most = self.max_tokens or int(min(_MOST_TOKENS, max(1, np.ceil(usual))))

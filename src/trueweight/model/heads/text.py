@@ -18,6 +18,7 @@ from trueweight.data.cells import Cells, ReadOptions, TextCells
 from trueweight.data.column import FieldArrays
 from trueweight.data.ragged import Ragged, starts_of
 from trueweight.data.sample import BottomK
+from trueweight.data.spelling import Spelling
 from trueweight.errors import DataError, SpecError
 from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.text_prediction import TextPrediction
@@ -98,9 +99,10 @@ class TextHead(PartSpec):
         return read_as("text", raw, options, lowercase=False, normalize=False)
 
     def learn(
-        self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str, weight_N: np.ndarray | None = None
-    ) -> dict[str, Any]:
-        """See the class.
+        self, cells: Cells, rows: np.ndarray, sample: BottomK, *, name: str, weight_N: np.ndarray | None = None,
+        spelling: Spelling | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """See the class. With a ``spelling``, tokens are those of an older model and are not learnt.
 
         Raises:
             DataError: No row has a text.
@@ -116,7 +118,9 @@ class TextHead(PartSpec):
         length_N = np.asarray(pc.utf8_length(texts)).astype(np.int64)
         some = texts.slice(0, int(np.searchsorted(np.cumsum(length_N), _CHARACTERS)) + 1).to_pylist()
         size = self.vocabulary_size or int(min(16_384, max(512, 4 * float(np.sqrt(sum(map(len, some)))))))
-        merges = learn_merges(some, size=size, least=_LEAST_ROWS, characters=self.tokens == "characters")
+        merges = () if spelling is None else spelling.merges
+        if spelling is None:
+            merges = learn_merges(some, size=size, least=_LEAST_ROWS, characters=self.tokens == "characters")
         count_N = tokens_of(some, merges).lengths
         most = self.max_tokens or int(min(_LONGEST, max(1, np.ceil(np.quantile(count_N, _PERCENTILE)))))
         return {
