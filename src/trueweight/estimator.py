@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from trueweight.api.starting import bodies_of
 from trueweight.data.frames import from_frame
 from trueweight.data.table import Table
 from trueweight.errors import TrueweightError
@@ -81,7 +82,9 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         table = replace(table, data=table.data.append_column(ANSWER, [label.tolist()]))
         try:
             spec = self._run_spec(table, head, numeric=not _is_frame(X))
-            fitted = fit(prepare(table, spec), None, None)
+            start = spec.model.start
+            lent = None if start is None else bodies_of(Path(start.source))
+            fitted = fit(prepare(table, spec, lent=lent), None, None, lent)
         except TrueweightError as error:
             raise ValueError(str(error)) from error
         self.predictor_: Predictor = fitted.predictor.with_runtime("double")

@@ -217,7 +217,7 @@ def require_features(roles: list[Role]) -> None:
         DataError: Lists why each column was left out.
     """
     targets = [role.part.type for role in roles if role.role == "target"]
-    if any(role.role == "feature" for role in roles) or targets == ["text"]:
+    if any(role.role == "feature" for role in roles) or targets in (["text"], ["masked"]):
         return
     reasons = "; ".join(f"{role.name}: {role.why}" for role in roles if role.role == "ignored")
     hint = f"left out: {reasons}" if reasons else "the file needs more columns than the target: is its delimiter right?"

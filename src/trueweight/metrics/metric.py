@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from trueweight.errors import SpecError
+from trueweight.metrics.masked_prediction import MaskedPrediction
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction, VectorPrediction
 from trueweight.metrics.statistic import Array, Statistic, undefined
 from trueweight.metrics.text_prediction import TextPrediction
@@ -23,6 +24,7 @@ _WORDS: Mapping[type, str] = {
     SetPrediction: "set",
     VectorPrediction: "vector",
     TextPrediction: "text",
+    MaskedPrediction: "masked",
 }
 
 

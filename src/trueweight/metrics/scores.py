@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from trueweight.metrics import classes, labels, numbers, sets, texts
+from trueweight.metrics import classes, labels, masked, numbers, sets, texts
+from trueweight.metrics.masked_prediction import MaskedPrediction
 from trueweight.metrics.metric import Form, Metric
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, SetPrediction, VectorPrediction
 from trueweight.metrics.ranking import AVERAGE_PRECISION, ROC_AUC, Area
@@ -71,6 +72,7 @@ SCORES: tuple[Metric, ...] = (
     Metric("set_size", False, {ClassPrediction: classes.set_size}, "mean number of classes in the predicted set"),
     _number("interval_width", False, numbers.interval_width, "mean width of the predicted interval"),
     *[Metric(name, greater, {TextPrediction: form}, words) for name, (greater, form, words) in texts.FORMS.items()],
+    *[Metric(name, more, {MaskedPrediction: form}, words) for name, (more, form, words) in masked.FORMS.items()],
 )
 """One entry per name."""
 

@@ -156,6 +156,8 @@ def _model(spec: RunSpec, preset: Preset, facts: Facts, seconds: float) -> Model
     model = spec.model
     if model.members is not None:
         return model
+    if "masked" in facts.targets.values():  # its encoder is its own, and nothing is solved for it
+        return _spelled_out(model, [_member("masked", model.encoder or {"type": "mlp"}, "gradient", model.fusion)])
     if model.encoder is not None:
         fitter = "solve" if model.encoder.type in SOLVED else "gradient"
         return _spelled_out(model, [_member(model.encoder.type, model.encoder, fitter, model.fusion)])

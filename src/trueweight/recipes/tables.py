@@ -64,6 +64,7 @@ METRICS: dict[str, list[str]] = {
     "category": ["accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "log_loss", "brier_score"],
     "set": ["f1_macro", "f1_micro", "log_loss"],
     "vector": ["rmse", "mae", "r2"],
+    "masked": ["masked_accuracy", "masked_bits"],
     "text": ["chrf", "exact_match", "character_error_rate", "bleu", "rouge_l", "bits_per_byte", "perplexity"],
 }
 """What is measured when nothing is asked for, the most telling first."""

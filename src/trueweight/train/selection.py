@@ -9,6 +9,7 @@ from trueweight.data.reading import cells_of, column_part
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.errors import TrainError
+from trueweight.metrics.masked_prediction import MaskedPrediction
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction, VectorPrediction
 from trueweight.metrics.registry import metric
 from trueweight.metrics.text_prediction import TextPrediction
@@ -46,6 +47,8 @@ def target_loss(facts: ColumnFacts, prediction: Prediction, truth: Truth) -> flo
         case TextPrediction(truth_logp_N=np.ndarray() as logp_N, truth_tokens_N=np.ndarray() as tokens_N):
             known = truth.present_N
             return float(-logp_N[known].sum() / max(1, int(tokens_N[known].sum())))
+        case MaskedPrediction():
+            return metric("masked_bits").compute(prediction, truth) * np.log(2)
         case VectorPrediction():
             spread = float(np.mean(np.square(facts.learnt["std"]))) or 1.0
             return metric("rmse").compute(prediction, truth) ** 2 / spread

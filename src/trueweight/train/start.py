@@ -102,7 +102,7 @@ def _told(
     trained = sum(p.numel() for p in leaf.network.parameters() if p.requires_grad)
     for (place, taken), tensors in zip(found, of, strict=True):
         yield Copied(
-            member=member, role=place.role, field=place.name, source=taken.source, tensors=taken.tensors, of=tensors,
+            member=member, role=place.role, field=place.name.removeprefix("column "), source=taken.source, tensors=taken.tensors, of=tensors,
             weights=taken.weights, of_weights=of_weights, trained=trained,
             of_trained=sum(p.numel() for p in leaf.network.parameters()),
         )  # fmt: skip
