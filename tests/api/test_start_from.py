@@ -9,12 +9,8 @@ import pytest
 import torch
 
 import trueweight
-from trueweight.data.column import Sense
-from trueweight.data.field import Layout
 from trueweight.errors import SpecError, VerifyError
-from trueweight.nn.concat import Concat
 from trueweight.registry import registry
-from trueweight.train.start import Copied, start
 
 MLP = {"type": "mlp", "hidden_sizes": [8], "embedding_size": 4, "dropout": 0.0}
 
@@ -59,7 +55,8 @@ def test_the_new_model_begins_where_the_old_one_ended(
     assert all(torch.equal(seen[0][name], t) for name, t in expected.items())
     assert bundle.manifest.parent == donor.manifest.digest
     entry = next(e for e in bundle.evidence if e.id == "fit/start/1")
-    assert entry.value == f"{len(expected)} of {len(expected)} tensors of mlp's encoder of table"
+    told = f"{len(expected)} of {len(expected)} tensors of mlp's encoder of table, from features.size: "
+    assert str(entry.value).startswith(told)
     assert f"start_from: {older.name}" in (bundle.path / "resolved.yaml").read_text()
 
 
@@ -83,54 +80,55 @@ def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
         trueweight.train(rows(), spec=spec("cost", start_from=str(tmp_path / "nowhere")), out=tmp_path / "run")
 
 
-class Words:
-    """A field of texts, as far as starting asks."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.words = words
-
-    def layout(self) -> Layout:
-        return Layout({"token": 1}, senses={"token": Sense(ragged=True, vocabulary=len(self.words), length=9)})
-
-    def to_json(self) -> dict[str, Any]:
-        return {"columns": [{"name": "text", "codec": self.words}]}
+def reviews(words: str) -> pa.Table:
+    rng = np.random.default_rng(1)
+    rows = [" ".join(rng.choice(words.split(), 6)) for _ in range(120)]
+    return pa.table({"note": rows, "good": ["yes" if words.split()[0] in row else "no" for row in rows]})
 
 
-class Leaf:
-    """A network predictor, as far as starting asks."""
-
-    solving = False
-
-    def __init__(self, name: str, words: list[str], seed: int, **options: Any) -> None:
-        from trueweight.model.network import Network
-
-        torch.manual_seed(seed)
-        part = registry("encoder")["transformer"].model_validate(
-            {"type": "transformer", "width": 8, "layers": 1, "heads": 2, "positions": "learned", **options}
-        )
-        self.encoders, self.fields = {name: part}, {name: Words(words)}
-        body = part.build(self.fields[name].layout())
-        self.network = Network({name: body}, Concat({name: body.form}), {})
-
-    def state(self) -> dict[str, torch.Tensor]:
-        return {name: t.clone() for name, t in self.network.encoders["f0"].state_dict().items()}
+def of_words(encoder: Any, **model: Any) -> dict[str, Any]:
+    return {
+        "features": {"note": {"type": "text", "encoder": encoder, "augment": []}}, "other_features": "ignore",
+        "targets": {"good": "binary"}, "model": {"encoder": MLP, **model}, "evaluate": {"baselines": []},
+        "train": {"budget": {"steps": 2}, "batch_size": 16, "optimizer": "adam"},
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("words", "left"), [(["", "?", "a", "b"], 0), (["", "?", "a", "c"], 1), (["", "?", "a", "b", "c"], 1)]
-)
-def test_words_that_are_others_begin_afresh(words: list[str], left: int) -> None:
-    donor, leaf = Leaf("text", ["", "?", "a", "b"], 1), Leaf("title", words, 2)
-    before, lent = leaf.state(), donor.state()
-    (copied,) = start({"t": leaf}, [donor])  # type: ignore[dict-item, list-item]
-    assert copied == Copied("t", "title", len(lent) - left, len(lent))
-    table = next(name for name in lent if "embedding" in name)
-    for name, tensor in leaf.state().items():
-        kept = name == table and left
-        assert torch.equal(tensor, before[name] if kept else lent[name]), name
+@pytest.mark.parametrize(("words", "left"), [("red blue cat dog", 0), ("grün weiß Hund Katze", 1)])
+def test_ngrams_that_are_others_begin_afresh(tmp_path: Path, words: str, left: int) -> None:
+    """Tokens are taken over with the vocabulary, n-grams are learnt: their table is lent where they are the same."""
+    bag = {"type": "bag", "width": 8}
+    first = trueweight.train(reviews("red blue cat dog"), spec=of_words(bag), out=tmp_path / "a")
+    asked = of_words(bag, start_from=str(first.path))
+    bundle = trueweight.train(reviews(words), spec=asked, out=tmp_path / "b")
+    assert bundle.manifest.lineage is not None
+    (copied,) = bundle.manifest.lineage.copied
+    assert copied["field"] == "note"
+    assert copied["tensors"] == 3 - left  # the table, and a layer behind it
 
 
-def test_an_encoder_asked_for_otherwise_lends_nothing() -> None:
-    donor, leaf = Leaf("text", ["", "?"], 1), Leaf("text", ["", "?"], 2, causal=True)
-    with pytest.raises(SpecError, match="no encoder fits: this model has transformer, that one transformer"):
-        start({"t": leaf}, [donor])  # type: ignore[dict-item, list-item]
+def test_a_recurrent_reader_is_lent_with_its_words(tmp_path: Path) -> None:
+    lstm = {"type": "lstm", "hidden_size": 8, "embedding_size": 8}
+    first = trueweight.train(reviews("red blue cat dog"), spec=of_words(lstm), out=tmp_path / "a")
+    second = trueweight.train(
+        reviews("grün weiß Hund Katze"), spec=of_words(lstm, start_from=str(first.path)), out=tmp_path / "b"
+    )
+    assert second.manifest.lineage is not None
+    (copied,) = second.manifest.lineage.copied
+    assert copied["source"] == "features.note"
+    theirs, mine = (bundle.signature.columns["note"].learnt["merges"] for bundle in (first, second))
+    assert mine == theirs
+
+
+def test_an_encoder_asked_for_otherwise_lends_nothing(tmp_path: Path) -> None:
+    lstm = {"type": "lstm", "hidden_size": 8}
+    first = trueweight.train(reviews("red blue cat dog"), spec=of_words(lstm), out=tmp_path / "a")
+    asked = of_words(lstm | {"bidirectional": True}, start_from=str(first.path))
+    with pytest.raises(SpecError, match="no encoder fits: this model has lstm, that one lstm"):
+        trueweight.train(reviews("red blue cat dog"), spec=asked, out=tmp_path / "b")
+
+
+def test_last_layers_need_layers(older: Path, tmp_path: Path) -> None:
+    asked = spec("weight", start_from={"source": str(older), "train": "last_layers"})
+    with pytest.raises(SpecError, match="what was taken over from features.size is not made of layers"):
+        trueweight.train(rows(), spec=asked, out=tmp_path / "run")

@@ -97,7 +97,7 @@ def _told(
     member: str, leaf: NetworkPredictor, found: list[tuple[_Place, Taken]], asked: StartSpec, seed: int
 ) -> Iterator[Copied]:
     of_weights = sum(p.numel() for p in leaf.network.parameters())
-    of = [sum(1 for _ in place.module.parameters()) + sum(1 for _ in place.module.buffers()) for place, _ in found]
+    of = [len(place.module.state_dict()) for place, _ in found]
     hold(leaf.network, [taken for _, taken in found], asked, seed)
     trained = sum(p.numel() for p in leaf.network.parameters() if p.requires_grad)
     for (place, taken), tensors in zip(found, of, strict=True):
