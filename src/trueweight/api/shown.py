@@ -3,6 +3,7 @@
 import csv
 import io
 import shlex
+from dataclasses import asdict
 from typing import Any
 
 from trueweight.bundle.bundle import Bundle
@@ -30,6 +31,7 @@ def show_bundle(bundle: Bundle) -> dict[str, Any]:
         "created": bundle.manifest.created,
         "version": bundle.manifest.trueweight,
         "digest": bundle.manifest.digest,
+        "lineage": None if bundle.manifest.lineage is None else asdict(bundle.manifest.lineage),
         "rows": bundle.signature.rows,
         "columns": columns,
         "evidence": bundle.evidence.to_json()["entries"],

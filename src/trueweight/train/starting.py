@@ -15,6 +15,7 @@ from trueweight.data.reading import column_part
 from trueweight.data.roles import Role
 from trueweight.data.spelling import Spelling
 from trueweight.data.text_codec import TextCodec
+from trueweight.errors import SpecError
 from trueweight.model.decoders.transformer import TransformerDecoderPart
 from trueweight.model.encoders.transformer import TransformerEncoder
 from trueweight.model.predictors.network import NetworkPredictor
@@ -163,7 +164,11 @@ def adopted(spec: RunSpec, roles: Sequence[Role], lent: Bodies) -> tuple[RunSpec
         spec: As asked for. Not changed.
         roles: Of all columns.
         lent: By the older model.
+
+    Raises:
+        SpecError: A text is asked to be read otherwise than the older model reads it; tells all such wishes.
     """
+    _refuse_other_readings(roles, lent)
     found = [replace(role, part=_like(role, lent)) for role in roles]
     changed = {role.name: role.part for role, before in zip(found, roles, strict=True) if role.part != before.part}
     features = {name: part for name, part in changed.items() if name not in spec.targets}
@@ -184,6 +189,31 @@ def _like(role: Role, lent: Bodies) -> PartSpec:
         wishes = {"decoder": body.decoder}
     asked = {name for name in part.model_fields_set if getattr(part, name) is not None}
     return part.model_copy(update={name: wish for name, wish in wishes.items() if name not in asked})
+
+
+def _refuse_other_readings(roles: Sequence[Role], lent: Bodies) -> None:
+    wrong = [line for role in roles if _is_text(role) for line in _other_readings(role, lent)]
+    if len(wrong) == 1:
+        raise SpecError(wrong[0][1], where=wrong[0][0], hint="leave it out: it is taken over with the weights")
+    if wrong:
+        told = "\n  ".join(f"{where}: {problem}" for where, problem in wrong)
+        hint = "leave them out: they are taken over with the weights"
+        raise SpecError(f"texts are asked to be read otherwise\n  {told}", where="model.start_from", hint=hint)
+
+
+def _other_readings(role: Role, lent: Bodies) -> Iterator[tuple[str, str]]:
+    spelling, part = lent.spelling(role.name), role.part
+    if spelling is None:
+        return
+    place = f"{role.role}s.{role.name}"
+    size = cast(Any, part).vocabulary_size
+    if size is not None and size != spelling.tokens:
+        problem = f"{size:,} tokens are asked for, and {lent.origin} has {spelling.tokens:,}"
+        yield f"{place}.vocabulary_size", problem
+    for name in {"lowercase", "normalize"} & part.model_fields_set:
+        mine, theirs = getattr(part, name), getattr(spelling, name)
+        if mine != theirs:
+            yield f"{place}.{name}", f"{name} is {str(mine).lower()} here and {str(theirs).lower()} in {lent.origin}"
 
 
 def _is_text(role: Role) -> bool:
