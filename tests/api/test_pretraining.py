@@ -43,7 +43,8 @@ def labelled() -> pa.Table:
 
 def pretraining(target: dict[str, Any], **train: Any) -> dict[str, Any]:
     return {
-        "targets": {"note": target}, "model": MODEL, "evaluate": {"baselines": ["constant"]}, "train": {**QUICK, **train},
+        "targets": {"note": target}, "model": MODEL, "evaluate": {"baselines": ["constant"]},
+        "train": {**QUICK, **train},
     }  # fmt: skip
 
 
@@ -132,7 +133,8 @@ def test_a_bigger_writer_begins_with_a_smaller_ones_decoder(
     assert all(torch.equal(slot.view, theirs.slots[name].view) for name, slot in mine.slots.items())
     lineage = bundle.manifest.lineage
     assert lineage is not None
-    assert [(one["role"], one["field"], one["source"]) for one in lineage.copied] == [("decoder", "note", "targets.note")]
+    (copied,) = lineage.copied
+    assert (copied["role"], copied["field"], copied["source"]) == ("decoder", "note", "targets.note")
     assert 0 < lineage.share < 1  # attention to what is read is new
 
 
@@ -291,7 +293,8 @@ def test_filling_gaps_is_judged_beside_the_most_frequent_token(filler: Bundle) -
 
 def test_gaps_are_filled_from_what_is_around_them(tmp_path: Path) -> None:
     """After some hundred steps a colour is known from its animal, which no single token tells."""
-    asked = pretraining({"type": "masked", "encoder": {**SHAPE, "width": 32, "input_norm": False}}, budget={"steps": 250})
+    encoder = {**SHAPE, "width": 32, "input_norm": False}
+    asked = pretraining({"type": "masked", "encoder": encoder}, budget={"steps": 250})
     bundle = trueweight.train(pa.table({"note": sentences(count=400)}), spec=asked, out=tmp_path / "run")
     found = {e.id: e for e in bundle.evidence}
     ours, theirs = (found[f"{start}/note/masked_accuracy/test"] for start in ("quality", "baseline/constant"))

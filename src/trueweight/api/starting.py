@@ -43,7 +43,8 @@ def start_entries(copied: Sequence[Copied]) -> list[Entry]:
     """Evidence of what was taken over, and what of it went on learning."""
     if not copied:
         return []
-    told = [reading(f"fit/start/{number}", "weights taken over", str(one), None) for number, one in enumerate(copied, 1)]
+    numbered = enumerate(copied, 1)
+    told = [reading(f"fit/start/{number}", "weights taken over", str(one), None) for number, one in numbered]
     shares = (("share", "share of weights taken over", _share(copied)),
               ("trained", "share of weights that were trained", _trained(copied)))  # fmt: skip
     return [*told, *(reading(f"fit/start/{key}", words, share, "share") for key, words, share in shares)]

@@ -19,7 +19,8 @@ from trueweight.files import canonical_json, digest_bytes
 
 __all__ = [
     "ANSWERS", "CARD", "EVIDENCE", "FORMAT", "MANIFEST", "PLAN", "PREDICTOR", "REQUIRED", "RESOLVED", "ROWS",
-    "SIGNATURE", "SPEC", "SUFFIX", "TOLERANCES", "FileFact", "Lineage", "Manifest", "Tolerance", "is_safe_path", "manifest_digest",
+    "SIGNATURE", "SPEC", "SUFFIX", "TOLERANCES", "FileFact", "Lineage", "Manifest", "Tolerance",
+    "is_safe_path", "manifest_digest",
 ]  # fmt: skip
 
 FORMAT = 1

@@ -46,7 +46,7 @@ class MaskedPrediction:
 
     def scores(self) -> Array:
         """Log probabilities a token: guesses of equal probability may differ."""
-        return (self.logp_N / np.maximum(self.hidden_N, 1))[:, None]
+        return np.asarray(self.logp_N / np.maximum(self.hidden_N, 1))[:, None]
 
     def mix(self, others: Sequence[Prediction], weights: Sequence[float]) -> "MaskedPrediction":
         """The guesses of the member with the greatest weight."""

@@ -1,4 +1,4 @@
-"""The body of a transformer over tokens, free of whether it reads or writes: taken out of one network, put into another.
+"""The body of a transformer over tokens, whether it reads or writes: taken out of one network, put into another.
 
 A decoder that was trained as a language model and an encoder of the same options differ in how their matrices are
 laid out and in what they may look at, not in what there is to know. Here both are seen under the same names:
@@ -153,7 +153,8 @@ def _named(prefix: str, module: nn.Module) -> dict[str, Slot]:
     return {f"{prefix}.{name}": _whole(parameter) for name, parameter in module.named_parameters()}
 
 
-def _whole(parameter: nn.Parameter) -> Slot:
+def _whole(parameter: Tensor) -> Slot:
+    assert isinstance(parameter, nn.Parameter)  # torch says less of the weights of its layers
     return Slot(parameter, parameter.detach())
 
 
@@ -227,5 +228,5 @@ def _fitted(name: str, tensor: Tensor, view: Tensor, mine: TokenBody, scale: flo
 
 def _repeated(tensor: Tensor, view: Tensor, head_width: int) -> Tensor:
     """Keys or values of few heads, each for all the queries that shared it."""
-    heads = tensor.unflatten(0, (-1, head_width))
+    heads = tensor.reshape(-1, head_width, *tensor.shape[1:])
     return heads.repeat_interleave(max(1, len(view) // len(tensor)), 0).flatten(0, 1)

@@ -21,7 +21,7 @@ from trueweight.seeds import row_hashes, stream_seed
 __all__ = ["FIRST", "MASK", "Masked", "hidden_places", "with_gaps"]
 
 MASK, FIRST = 1, 2
-"""Number of the token that stands in a gap, which is no text's; and of the first that may be one's. See ``data.bpe``."""
+"""Numbers of the token that stands in a gap, which is no text's, and of the first that may be. See ``data.bpe``."""
 
 _SHOWN, _SWAPPED = 0.1, 0.1
 """Of the hidden tokens: left as they are, and replaced by any other: Devlin et al. 2018, section 3.1."""
@@ -59,8 +59,8 @@ def with_gaps(token_RT: Tensor, hidden_RT: Tensor, uniform_2RT: Tensor, vocabula
 
 
 class Masked(nn.Module):
-    """Texts with gaps. Which tokens are hidden is drawn anew at each training step, and by the row's own seed when it is
-    asked.
+    """Texts with gaps. Which tokens are hidden is drawn anew at each training step, and by the row's own seed when one
+    is asked.
 
     Targets ``token`` (R, T, 1) and ``token.length`` (R,). Outputs ``token`` (R, T), the text with guesses in its gaps,
     ``length``, ``hidden``, ``right`` (R,), ``logp`` (R,).
@@ -145,4 +145,4 @@ class Masked(nn.Module):
 
     def read(self, out: Tensors, facts: Mapping[str, Any], context: Context) -> Prediction:  # noqa: ARG002
         """Texts."""
-        return cast(Prediction, self.reader({name: t.numpy() for name, t in out.items()}, facts))
+        return self.reader({name: t.numpy() for name, t in out.items()}, facts)

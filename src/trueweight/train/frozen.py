@@ -94,7 +94,7 @@ def _held(taken: Taken, asked: StartSpec) -> Iterable[nn.Parameter]:
 
 def _layer(name: str, layers: int) -> int:
     """Which layer a name belongs to: what comes behind all of them counts to the last, what comes before to none."""
-    first = name.split(".")[0]
+    first = name.split(".", maxsplit=1)[0]
     if first.isdigit():
         return int(first)
     return layers - 1 if first in ("last", "pooler") else -1

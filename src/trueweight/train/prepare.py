@@ -109,9 +109,7 @@ def prepare(
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
     spellings = {} if lent is None else spellings_of(roles, lent)
-    signature = learn_signature(
-        blank, table, split.train, min_group=min_group, weight_N=weight_N, spellings=spellings
-    )
+    signature = learn_signature(blank, table, split.train, min_group=min_group, weight_N=weight_N, spellings=spellings)
     require_features(roles)
     cluster = group_codes(table, resolved.evaluate.interval.cluster, options)
     return Prepared(

@@ -48,7 +48,7 @@ def target_loss(facts: ColumnFacts, prediction: Prediction, truth: Truth) -> flo
             known = truth.present_N
             return float(-logp_N[known].sum() / max(1, int(tokens_N[known].sum())))
         case MaskedPrediction():
-            return metric("masked_bits").compute(prediction, truth) * np.log(2)
+            return metric("masked_bits").compute(prediction, truth) * float(np.log(2))
         case VectorPrediction():
             spread = float(np.mean(np.square(facts.learnt["std"]))) or 1.0
             return metric("rmse").compute(prediction, truth) ** 2 / spread

@@ -61,9 +61,7 @@ class _Place:
     module: nn.Module
 
 
-def start(
-    leaves: dict[str, NetworkPredictor], lent: Bodies, asked: StartSpec, seed: int = 0
-) -> tuple[Copied, ...]:
+def start(leaves: dict[str, NetworkPredictor], lent: Bodies, asked: StartSpec, seed: int = 0) -> tuple[Copied, ...]:
     """Copy weights of what is built alike, and keep those from learning that are not to.
 
     Transformers over text are matched by their options and vocabulary, whether they read or write. Other encoders are
@@ -79,7 +77,8 @@ def start(
     Raises:
         SpecError: Nothing fits; says everything that differs.
     """
-    copied, unlike = [], []
+    copied: list[Copied] = []
+    unlike: list[str] = []
     for name, leaf in leaves.items():
         found = []
         for place in _places(leaf):
@@ -102,8 +101,8 @@ def _told(
     trained = sum(p.numel() for p in leaf.network.parameters() if p.requires_grad)
     for (place, taken), tensors in zip(found, of, strict=True):
         yield Copied(
-            member=member, role=place.role, field=place.name.removeprefix("column "), source=taken.source, tensors=taken.tensors, of=tensors,
-            weights=taken.weights, of_weights=of_weights, trained=trained,
+            member=member, role=place.role, field=place.name.removeprefix("column "), source=taken.source,
+            tensors=taken.tensors, of=tensors, weights=taken.weights, of_weights=of_weights, trained=trained,
             of_trained=sum(p.numel() for p in leaf.network.parameters()),
         )  # fmt: skip
 

@@ -6,7 +6,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 
@@ -72,7 +72,10 @@ class Bodies:
         return _of_column(self.spellings, column)
 
 
-def _of_column(found: Mapping[str, Any], column: str) -> Any:
+T = TypeVar("T")
+
+
+def _of_column(found: Mapping[str, T], column: str) -> T | None:
     return next((found[p] for p in (f"features.{column}", f"targets.{column}") if p in found), None) or next(
         iter(found.values()), None
     )
