@@ -557,6 +557,38 @@ def with_files(path: str, first: Any, second: Any, refused: bool = False, **base
     return Change(path, first, second, read, {**fixed, "other_features": "guess"}, refused)
 
 
+TINY = {"type": "transformer", "width": 8, "layers": 1, "heads": 2, "dropout": 0.0, "input_norm": False}
+
+
+def on_masked(key: str, first: Any, second: Any, see: Callable[[Mapping[str, Any]], Any]) -> Change:
+    """A change of a text with gaps."""
+    return on_target("note", "masked", key, first, second, see, **({} if key == "encoder" else {"encoder": TINY}))
+
+
+@cache
+def lent() -> Any:
+    """What a small model that fills gaps in the notes lends."""
+    from trueweight.train.starting import bodies_in
+
+    asked = {**BASE, **SMALL, "targets": {"note": {"type": "masked", "encoder": {**TINY, "layers": 2}}}}
+    return bodies_in(fitted(asked).predictor, digest="sha256:0", origin="older.bundle")
+
+
+def started(raw: Mapping[str, Any]) -> Any:
+    """The answers of a model that began with it, and what of it learnt."""
+    from trueweight.train.build import fit
+    from trueweight.train.prepare import prepare
+
+    found = fit(prepare(claims(), parse_spec(raw), lent=lent()), None, None, lent())
+    columns = found.predictor.predict(claims())["fraud"].columns("fraud")
+    return [found.started[0].trained, {name: values.tolist() for name, values in columns.items()}]
+
+
+def on_start(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    base = merged(SMALL, {"features": {"note": "text"}, "model": {"start_from": {"source": "older.bundle", **fixed}}})
+    return Change(f"model/start_from/{key}", first, second, started, base)
+
+
 OWN = {"encoder": {"type": "linear"}}
 LONG = {"type": "grouped", "case": "who"}
 SERIES = {"features": {"walk": {"type": "timeseries"}}}
@@ -717,6 +749,11 @@ CHANGES: dict[str, Change] = {
     "model.encoder": change("model/encoder", None, "mlp", resolved),
     "model.fusion": change("model/fusion", None, "doubled", answers, **SMALL),
     "model.start_from": change("model/start_from", None, "nowhere", bundled, refused=True),
+    "model.start_from.source": change("model/start_from/source", "nowhere", "elsewhere", bundled, refused=True),
+    "model.start_from.train": on_start("train", "whole", "frozen"),
+    "model.start_from.layers": on_start("layers", 1, 2, train="last_layers"),
+    "model.start_from.rank": on_start("rank", 1, 3, train="lora"),
+    "model.start_from.alpha": on_start("alpha", 1.0, 9.0, train="lora"),
     "model.boosting": change("model/boosting", False, True, resolved),
     "model.members": change("model/members", None, [MEMBER, {**MEMBER, "name": "b"}], resolved),
     "model.members.name": change("model/members", member(name="a"), member(name="b"), resolved),
@@ -895,6 +932,11 @@ CHANGES: dict[str, Change] = {
     "head.binary.threshold": on_target("fraud", "binary", "threshold", 0.01, 0.99),
     "head.binary.loss_weight": change("targets/fraud/loss_weight", 0.1, 5.0, answers, **TWO),
     "head.binary.min_class_rows": on_target("fraud", "binary", "min_class_rows", 2, 80),
+    "head.masked.encoder": on_masked("encoder", TINY, {**TINY, "layers": 2}, chosen_by),
+    "head.masked.share": on_masked("share", 0.2, 0.6, answers),
+    "head.masked.vocabulary_size": on_masked("vocabulary_size", 260, 262, signature),
+    "head.masked.max_tokens": on_masked("max_tokens", 4, 5, signature),
+    "head.masked.loss_weight": on_masked("loss_weight", 0.1, 5.0, chosen_by),
     "head.category.class_weight": on_target("class", "category", "class_weight", "none", "balanced"),
     "head.category.loss": on_target("class", "category", "loss", "cross_entropy", "focal"),
     "head.category.gamma": on_target("class", "category", "gamma", 0.5, 3.0, loss="focal"),
