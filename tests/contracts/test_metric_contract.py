@@ -7,6 +7,7 @@ import pytest
 
 from trueweight.metrics.compare import paired
 from trueweight.metrics.interval import estimate
+from trueweight.metrics.masked_prediction import MaskedPrediction
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction, VectorPrediction
 from trueweight.metrics.registry import METRICS
 from trueweight.metrics.truth import Truth
@@ -28,6 +29,11 @@ def example(kind: type, seed: int) -> tuple[Prediction, Truth]:
         p = rng.dirichlet(np.ones(3), N)
         truth = Truth(p.cumsum(1).__gt__(rng.random((N, 1))).argmax(1), everything)
         return ClassPrediction(p, ("a", "b", "c"), set_NC=p >= 0.25, coverage=0.9), truth
+    if kind is MaskedPrediction:
+        hidden = rng.integers(1, 9, N)
+        tokens = np.array([*(rng.integers(2, 9, size) for size in hidden + 1), None], dtype=object)[:-1]
+        right, text = rng.binomial(hidden, 0.5), np.array(["" for _ in hidden], dtype=object)
+        return MaskedPrediction(text, hidden, right, -rng.gamma(hidden)), Truth(tokens, everything)
     p = rng.random((N, 3))
     return SetPrediction(p, ("a", "b", "c")), Truth(rng.random((N, 3)) < p, everything)
 
@@ -37,6 +43,8 @@ def perfect(prediction: Prediction, truth: Truth) -> Prediction:
         return replace(prediction, probability_NC=np.eye(3)[truth.value], set_NC=np.eye(3, dtype=bool)[truth.value])
     if isinstance(prediction, SetPrediction):
         return replace(prediction, probability_NC=truth.value.astype(np.float64))
+    if isinstance(prediction, MaskedPrediction):
+        return replace(prediction, right_N=prediction.hidden_N, logp_N=np.zeros(N))
     if isinstance(prediction, VectorPrediction):
         return VectorPrediction(truth.value)
     return NumberPrediction(truth.value).with_radius(0.0, 0.9)
