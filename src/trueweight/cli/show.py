@@ -73,6 +73,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     known = [(name, f"{facts[name]:,}" if isinstance(facts[name], int) else str(facts[name]))
              for name in _FACTS if facts.get(name) not in (None, "")]  # fmt: skip
     yield from (line.rstrip() for line in aligned(known, left=2))
+    if (line := facts.get("lineage")) is not None:
+        yield from ("", *_lineage_lines(line))
     columns = [("column", "role", "type", "")]
     columns += [(c["name"], c["role"], c["type"], c.get("summary") or c.get("why") or "") for c in facts["columns"]]
     yield ""
@@ -91,6 +93,19 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", "Measured later:", *(line.rstrip() for line in later))
     if facts.get("predict"):
         yield from ("", "Try it on a made-up row:", facts["predict"])
+
+
+_LEARNT = {
+    "whole": "all of it went on learning", "frozen": "none of it went on learning",
+    "last_layers": "its last layers went on learning", "lora": "adapted by small matrices, which are merged into it",
+}  # fmt: skip
+
+
+def _lineage_lines(line: Mapping[str, Any]) -> Iterator[str]:
+    """What was taken over from an older model."""
+    yield f"Started from {line['digest']}: {line['share']:.1%} of the weights, {_LEARNT[line['train']]}"
+    for one in line["copied"]:
+        yield f"  {one['member']}: {one['role']} of {one['field']}, from {one['source']}, {one['weights']:,} weights"
 
 
 def _trial_lines(member: Mapping[str, Any]) -> Iterator[str]:

@@ -67,13 +67,14 @@ def _in_order_of_hash(rows: np.ndarray, most: int) -> np.ndarray:
 
 
 def _looked(judging: Judging, training: Training, chosen: np.ndarray, others: np.ndarray) -> list[Near]:
-    """Every way that the columns allow."""
-    features = judging.predictor.signature.features()
+    """Every way that the columns allow. Of a text that is learnt from itself alone, what it is learnt from."""
+    known = judging.predictor.signature
+    features, answers = known.features() or known.targets(), known.targets() if known.features() else []
     most = min(ROWS, VALUES // max(1, len(features)))
     fewer, many = _in_order_of_hash(others, SENSED), _in_order_of_hash(others, most)
     plain, targets = (
         [_pair(judging, training, facts, chosen, many) for facts in some]
-        for some in (features, judging.predictor.signature.targets())
+        for some in (features, answers)
     )
     found = near_in_values(plain, [pair for pair in targets if pair.name in judging.table.names])
     for facts in features:

@@ -14,7 +14,7 @@ from trueweight.train.build import refit_linear
 from trueweight.train.encoded import Encoded, encode
 from trueweight.train.prepare import Prepared
 
-__all__ = ["Refits", "affordable"]
+__all__ = ["Refits", "affordable", "unsolved"]
 
 MOST = 400_000
 """Most training rows times columns of the linear model times outputs, without being asked for more: about a second for
@@ -23,7 +23,16 @@ all parts."""
 FOLDS = 5
 """Parts of the training rows, each answered by models of the others."""
 
+_TEXTS = ("masked", "text")
+"""Targets that no linear model answers."""
+
 _SENSES = ("text", "image", "audio", "timeseries", "vector", "set")
+
+
+def unsolved(ready: Prepared) -> str | None:
+    """Why there is no linear model to fit again; None if there is one."""
+    texts = [facts.name for facts in ready.signature.targets() if facts.type in _TEXTS]
+    return f"the tokens of {texts[0]!r} are not solved for: there is no linear model to fit again" if texts else None
 
 
 def affordable(ready: Prepared) -> str | None:

@@ -157,6 +157,8 @@ SENTENCES: Mapping[str, str] = {
     "there are no training rows here": "这里没有训练数据",
     "only classes and numbers have a curve": "只有类别和数值才有曲线",
     "too few labelled rows to judge by": "可供评判的有标签的行太少",
+    "the tokens of {name} are not solved for: there is no linear model to fit again": "{name} 的词元无法直接求解：没有可以重新拟合的线性模型",
+    "{tensors} of {of} tensors of {member}'s {role} of {field}, from {source}: {share} of its weights": "{member} 中 {field} 的 {role} 的 {of} 个张量里的 {tensors} 个，取自 {source}：占其权重的 {share}",
     "columns such as {name} would take long: ask for it by evaluate.learning_curve": "像 {name} 这样的列耗时很长：可用 evaluate.learning_curve 要求",
     "{rows} training rows would take long: ask for it by evaluate.learning_curve": "{rows} 行训练数据耗时很长：可用 evaluate.learning_curve 要求",
     "one column alone is almost always right: is it known before the target is?": "仅凭一列几乎总是对的：它是否在目标之前就已知？",

@@ -87,6 +87,7 @@ TERMS: Mapping[str, str] = {
     "type.date": "date",
     "type.set": "a set of labels",
     "type.vector": "a vector",
+    "type.masked": "text with gaps",
     "type.text": "text",
     "type.image": "picture",
     "type.audio": "sound",

@@ -87,6 +87,7 @@ TERMS: Mapping[str, str] = {
     "type.date": "日期",
     "type.set": "标签集合",
     "type.vector": "向量",
+    "type.masked": "带空缺的文本",
     "type.text": "文本",
     "type.image": "图片",
     "type.audio": "声音",
