@@ -312,3 +312,16 @@ def test_an_encoder_that_pools_cannot_fill_gaps(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="does not give back every token of a text") as error:
         trueweight.train(raw(), spec=asked, out=tmp_path / "run")
     assert error.value.hint == "use a transformer with pooling: none"
+
+
+def test_columns_that_nothing_would_read_are_refused(tmp_path: Path) -> None:
+    asked = pretraining({"type": "masked", "encoder": {**SHAPE, "input_norm": False}})
+    with pytest.raises(SpecError, match="nothing reads 'wolf'") as error:
+        trueweight.train(labelled(), spec=asked, out=tmp_path / "run")
+    assert error.value.hint == "set other_features: ignore, and name no features"
+
+
+def test_what_learns_from_itself_alone_is_checked_for_copies(writer: Bundle, filler: Bundle) -> None:
+    for bundle in (writer, filler):
+        assert not [entry.id for entry in bundle.evidence if entry.status == "failed"]
+        assert any("near_duplicates" in entry.id for entry in bundle.evidence)

@@ -562,7 +562,9 @@ TINY = {"type": "transformer", "width": 8, "layers": 1, "heads": 2, "dropout": 0
 
 def on_masked(key: str, first: Any, second: Any, see: Callable[[Mapping[str, Any]], Any]) -> Change:
     """A change of a text with gaps."""
-    return on_target("note", "masked", key, first, second, see, **({} if key == "encoder" else {"encoder": TINY}))
+    fixed = {} if key == "encoder" else {"encoder": TINY}
+    base = {**SMALL, "features": {"size": "ignore", "kind": "ignore"}, "targets": {"note": {"type": "masked", **fixed}}}
+    return Only(f"targets/note/{key}", first, second, see, base)
 
 
 @cache
@@ -570,7 +572,8 @@ def lent() -> Any:
     """What a small model that fills gaps in the notes lends."""
     from trueweight.train.starting import bodies_in
 
-    asked = {**BASE, **SMALL, "targets": {"note": {"type": "masked", "encoder": {**TINY, "layers": 2}}}}
+    asked = {**SMALL, "other_features": "ignore"}
+    asked |= {"targets": {"note": {"type": "masked", "encoder": {**TINY, "layers": 2}}}}
     return bodies_in(fitted(asked).predictor, digest="sha256:0", origin="older.bundle")
 
 

@@ -14,7 +14,7 @@ from trueweight.data.made_by import code_print
 from trueweight.data.reading import reading_from
 from trueweight.data.settle import settle
 from trueweight.data.table import Table
-from trueweight.errors import DataError, VerifyError
+from trueweight.errors import DataError, SpecError, VerifyError
 from trueweight.files import cache_dir, digest_compact, private_dir, read_json, write_json
 from trueweight.progress import advance
 from trueweight.registry import registry
@@ -215,8 +215,13 @@ def require_features(roles: list[Role]) -> None:
 
     Raises:
         DataError: Lists why each column was left out.
+        SpecError: There are columns to learn from, and no target looks at them.
     """
     targets = [role.part.type for role in roles if role.role == "target"]
+    unread = [role.name for role in roles if role.role == "feature"] if set(targets) == {"masked"} else []
+    if unread:
+        problem = f"the gaps of a masked text are guessed from the text alone, and nothing reads {unread[0]!r}"
+        raise SpecError(problem, where="features", hint="set other_features: ignore, and name no features")
     if any(role.role == "feature" for role in roles) or targets in (["text"], ["masked"]):
         return
     reasons = "; ".join(f"{role.name}: {role.why}" for role in roles if role.role == "ignored")
