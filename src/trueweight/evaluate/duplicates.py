@@ -72,10 +72,7 @@ def _looked(judging: Judging, training: Training, chosen: np.ndarray, others: np
     features, answers = known.features() or known.targets(), known.targets() if known.features() else []
     most = min(ROWS, VALUES // max(1, len(features)))
     fewer, many = _in_order_of_hash(others, SENSED), _in_order_of_hash(others, most)
-    plain, targets = (
-        [_pair(judging, training, facts, chosen, many) for facts in some]
-        for some in (features, answers)
-    )
+    plain, targets = ([_pair(judging, training, facts, chosen, many) for facts in some] for some in (features, answers))
     found = near_in_values(plain, [pair for pair in targets if pair.name in judging.table.names])
     for facts in features:
         if facts.type not in ("text", "image", "audio"):

@@ -1,0 +1,150 @@
+"""Does reading five novels first help with the sixth?
+
+    make bench NAME=pretraining DATA=folder/with/data
+    make bench NAME=pretraining DATA=folder/with/data ARGS="--novel persuasion --minutes 10 --first 10 --threads 2"
+
+A language model is trained on the first nine tenths of five of Jane Austen's novels (``austen/*.txt``). Then two models
+are trained on the first nine tenths of the sixth, for the same time: one begins with the first model's weights and
+vocabulary (``start_from``), one with nothing. Both are asked how probable they hold the last tenth; bits for each byte
+can be compared, whatever the tokens are. The difference is told with a paired interval over paragraphs. What the
+five novels cost is told beside it: it is time that the other model did not have.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+import trueweight
+from trueweight.data.frames import from_frame
+from trueweight.evaluate.judging import answers_of
+from trueweight.files import write_atomic
+from trueweight.metrics.compare import paired
+from trueweight.metrics.registry import metric
+from trueweight.train.selection import run_truths
+
+RESULTS = Path(__file__).parent / "results" / "pretraining.json"
+NOVEL = "persuasion"
+TEST, VALIDATION = 0.9, 0.85
+"""Where the parts of a novel begin."""
+
+DECODER = {"type": "transformer", "width": 256, "layers": 4, "heads": 4}
+SHORTEST = 400
+"""Characters of a row: shorter paragraphs, mostly of dialogue, are joined with the next."""
+
+
+def passages(text: str) -> list[str]:
+    """Paragraphs, hard line breaks taken out, short ones joined."""
+    found: list[str] = []
+    for paragraph in re.split(r"\n\s*\n", text):
+        if not (line := " ".join(paragraph.split())):
+            continue
+        if found and len(found[-1]) < SHORTEST:
+            found[-1] += f" {line}"
+        else:
+            found.append(line)
+    return found
+
+
+def parted(novels: Mapping[str, Sequence[str]]) -> pa.Table:
+    """All passages with the part that they belong to, by their place in their novel."""
+    text, part = [], []
+    for rows in novels.values():
+        for place, row in enumerate(rows):
+            share = place / len(rows)
+            text.append(row)
+            part.append("test" if share >= TEST else "validation" if share >= VALIDATION else "train")
+    return pa.table({"text": text, "part": part})
+
+
+def spec(name: str, budget: Mapping[str, Any], decoder: Mapping[str, Any] | None, **model: Any) -> dict[str, Any]:
+    """A language model. Without a ``decoder`` it is the one that it starts from."""
+    target = {"type": "text"} if decoder is None else {"type": "text", "decoder": dict(decoder)}
+    return {
+        "name": name, "other_features": "ignore", "targets": {"text": target},
+        "split": {"method": "column", "column": "part"}, "model": {"encoder": "mlp", **model},
+        "train": {"budget": dict(budget)}, "evaluate": {"baselines": []},
+    }  # fmt: skip
+
+
+def pretrained_against_alone(
+    novels: Mapping[str, Sequence[str]], sixth: str, *, first: Mapping[str, Any], then: Mapping[str, Any],
+    out: Path, decoder: Mapping[str, Any] = DECODER,
+) -> dict[str, Any]:  # fmt: skip
+    """Bits per byte of the sixth novel's last tenth: after reading the others, and without.
+
+    Args:
+        novels: Passages by name.
+        sixth: Which one is asked about.
+        first: Budget of the others, as in ``train.budget``.
+        then: Budget of each of the two models of the sixth.
+        out: Folder for the runs.
+        decoder: What writes.
+    """
+    others = parted({name: rows for name, rows in novels.items() if name != sixth})
+    table = parted({sixth: novels[sixth]})
+    base = trueweight.train(others, spec=spec("five", first, decoder), out=out / "five")
+    ways = {
+        "after five": spec("after-five", then, None, start_from=str(base.path)),
+        "alone": spec("alone", then, decoder),
+    }
+    test = table.filter(pa.compute.equal(table["part"], "test"))
+    answers, facts = {}, dict[str, Any]()
+    for name, asked in ways.items():
+        bundle = trueweight.train(table, spec=asked, out=out / name.replace(" ", "-"))
+        rows = from_frame(test)
+        answers[name] = answers_of(bundle.predictor, rows)["text"]
+        truth = run_truths(bundle.signature, rows, None)["text"]
+        found = bundle.evidence.find("quality/text/bits_per_byte/test")
+        ends = None if found.interval is None else [found.interval.low, found.interval.high]
+        facts[name] = {
+            "bits_per_byte": found.value, "interval": ends, "rows": found.n,
+            "steps": bundle.evidence.find("fit/0/steps").value, "seconds": bundle.evidence.find("fit/0/seconds").value,
+        }  # fmt: skip
+    gain = paired(metric("bits_per_byte"), answers["after five"], answers["alone"], truth)
+    five = {"bits_per_byte": base.evidence.find("quality/text/bits_per_byte/test").value,
+            "seconds": base.evidence.find("fit/0/seconds").value}  # fmt: skip
+    difference = {"value": gain.value, "interval": [gain.low, gain.high], "better": gain.better, "rows": gain.n}
+    return {"novel": sixth, "decoder": dict(decoder), "five": five, **facts, "after five minus alone": difference}
+
+
+def main() -> None:
+    """Run it, print it, and keep it with the date and the machine."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=os.environ.get("DATA"))
+    parser.add_argument("--novel", default=NOVEL, help="the sixth")
+    parser.add_argument("--first", type=float, default=10.0, help="minutes for the other five")
+    parser.add_argument("--minutes", type=float, default=10.0, help="minutes for each model of the sixth")
+    parser.add_argument("--out", type=Path, default=Path("runs") / "pretraining")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    asked = parser.parse_args()
+    if asked.data is None:
+        sys.exit("say where the data sets are: make bench NAME=pretraining DATA=folder")
+    import torch
+
+    torch.set_num_threads(asked.threads)
+    files = sorted((asked.data / "austen").glob("*.txt"))
+    novels = {file.stem: passages(file.read_text(encoding="utf-8")) for file in files}
+    if asked.novel not in novels:
+        sys.exit(f"no novel {asked.novel!r}: choose from {', '.join(novels)}")
+    out = asked.out / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
+    found = pretrained_against_alone(
+        novels, asked.novel, first={"time": 60 * asked.first}, then={"time": 60 * asked.minutes}, out=out
+    )
+    found |= {"date": datetime.now(UTC).date().isoformat(), "machine": platform.processor() or platform.machine()}
+    found |= {"threads": asked.threads, "torch": torch.__version__}
+    text = json.dumps(found, indent=2)
+    print(text)
+    write_atomic(RESULTS, f"{text}\n".encode())
+
+
+if __name__ == "__main__":
+    main()
