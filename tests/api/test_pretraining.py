@@ -18,6 +18,7 @@ from trueweight.model.predictors.network import NetworkPredictor
 from trueweight.nn.bodies import TokenBody, body_of
 from trueweight.nn.lora import Adapted
 from trueweight.registry import registry
+from trueweight.train.groups import decay_groups, hidden_matrices
 from trueweight.train.starting import networks_in
 
 SHAPE = {"type": "transformer", "width": 16, "layers": 2, "heads": 2}
@@ -138,6 +139,18 @@ def test_a_bigger_writer_begins_with_a_smaller_ones_decoder(
     assert 0 < lineage.share < 1  # attention to what is read is new
 
 
+def test_a_writer_is_adapted_by_small_matrices(writer: Bundle, tmp_path: Path) -> None:
+    asked = pretraining({"type": "text"})
+    asked["model"] = {**MODEL, "start_from": {"source": str(writer.path), "train": "lora", "rank": 2}}
+    bundle = trueweight.train(pa.table({"note": sentences(seed=2)}), spec=asked, out=tmp_path / "run")
+    theirs, mine = (body(leaf(one).network.heads["t0"]) for one in (writer, bundle))
+    changed = {n.split(".")[-2] for n, s in mine.slots.items() if not torch.equal(s.view, theirs.slots[n].view)}
+    assert changed == {"q", "k", "v", "out", "up", "down"}
+    assert bundle.manifest.lineage is not None
+    assert bundle.manifest.lineage.share == 1.0  # all that a language model is was taken over
+    assert bundle.manifest.lineage.trained < 0.5
+
+
 def test_lineage_is_told_without_paths(filler: Bundle, tmp_path: Path) -> None:
     bundle = trueweight.train(labelled(), spec=classifying(str(filler.path)), out=tmp_path / "run")
     manifest = json.loads((bundle.path / "manifest.json").read_text())
@@ -194,6 +207,9 @@ def test_lora_trains_its_share_alone_and_leaves_nothing_of_itself(
     assert len(small) == 2 * 4  # two layers: queries with keys and values, out, up, down
     learning = {name for name, p in begun[0].named_parameters() if p.requires_grad}
     assert all(name.endswith(("up_OK", "down_KI")) or name.startswith("heads.") for name in learning)
+    given = [p for group in decay_groups(begun[0], 0.1) for p in group["params"]]  # to the optimiser
+    assert {id(p) for p in given} == {id(p) for p in begun[0].parameters() if p.requires_grad}
+    assert not hidden_matrices(begun[0])
     same = held(filler, bundle)
     assert {name.split(".")[1] for name, kept in same.items() if not kept} <= {"q", "k", "v", "out", "up", "down"}
     assert all(kept for name, kept in same.items() if name.endswith("bias") or name == "table")
@@ -325,3 +341,27 @@ def test_what_learns_from_itself_alone_is_checked_for_copies(writer: Bundle, fil
     for bundle in (writer, filler):
         assert not [entry.id for entry in bundle.evidence if entry.status == "failed"]
         assert any("near_duplicates" in entry.id for entry in bundle.evidence)
+
+
+def test_memory_is_told_of_what_is_taken_over(filler: Bundle, tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    parquet.write_table(labelled(), tmp_path / "labelled.parquet")
+    totals = {}
+    for how in ("whole", "frozen"):
+        asked = classifying({"source": str(filler.path), "train": how}) | {"data": {"source": "labelled.parquet"}}
+        (tmp_path / f"{how}.yaml").write_text(json.dumps(asked))
+        (member,) = trueweight.api.memory(tmp_path / f"{how}.yaml")
+        assert member["parameters"] == sum(p.numel() for p in leaf(filler).network.heads["t0"].encoder.parameters()) + 17
+        totals[how] = member["optimizer"] + member["gradients"]
+    assert totals["frozen"] < 0.05 * totals["whole"]
+
+
+def test_the_estimator_starts_from_a_bundle_too(filler: Bundle) -> None:
+    asked = classifying({"source": str(filler.path), "train": "frozen"})
+    del asked["targets"], asked["evaluate"]
+    table = labelled().to_pandas()
+    found = trueweight.Estimator(spec=asked).fit(table[["note"]], table["wolf"])
+    theirs = body(leaf(filler).network.heads["t0"])
+    mine = body(networks_in(found.predictor_)[0].network.encoders["f0"])
+    assert all(torch.equal(slot.view, theirs.slots[name].view) for name, slot in mine.slots.items())

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-
 from benchmarks.pretraining import parted, passages, pretrained_against_alone
+
+SENTENCE = "she was not to be persuaded of it by any of them"
 
 
 def test_passages_have_no_hard_breaks_and_are_not_too_short():
@@ -20,7 +21,7 @@ def test_the_last_tenth_judges():
 
 
 def test_reading_first_is_compared_on_the_same_passages(tmp_path: Path):
-    rng, words = np.random.default_rng(0), np.array("she was not to be persuaded of it by any of them".split())
+    rng, words = np.random.default_rng(0), SENTENCE.split()
     novels = {name: [" ".join(rng.choice(words, 12)) for _ in range(120)] for name in ("a", "b", "c")}
     decoder = {"type": "transformer", "width": 16, "layers": 1, "heads": 2, "dropout": 0.0}
     found = pretrained_against_alone(

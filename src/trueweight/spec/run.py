@@ -25,12 +25,13 @@ from trueweight.spec.base import (
 from trueweight.spec.data import DataSpec
 from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.gates import GateSpec
+from trueweight.spec.start import StartSpec
 from trueweight.spec.tune import TuneSpec
 from trueweight.spec.units import Bytes, Duration, Share, share_of
 
 __all__ = [
     "BudgetSpec", "BundleSpec", "CardSpec", "FromDate", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec",
-    "SelectionSpec", "SplitSpec", "StartSpec", "StoppingSpec", "TrainSpec",
+    "SelectionSpec", "SplitSpec", "StoppingSpec", "TrainSpec",
 ]  # fmt: skip
 
 
@@ -116,35 +117,6 @@ class MemberSpec(Spec):
     climbs: bool = False
     """Begun only where time is left for a pass over the training rows, and the climb before it, if there was one, made
     the blend better: by more than the standard error of the difference in loss on validation rows."""
-
-
-class StartSpec(Spec):
-    """An older model's weights, and what becomes of them."""
-
-    source: str
-    """Bundle of ours, relative to the spec's folder."""
-
-    train: Literal["whole", "frozen", "last_layers", "lora"] = "whole"
-    """Which of the weights that are taken over go on learning; new ones always learn. whole: all. frozen: none.
-    last_layers: those of the last layers. lora: none, but each of their matrices gets a small one beside it that
-    learns, and is added to it when the model is saved."""
-
-    layers: Annotated[int, Field(ge=1)] = 1
-    """Of ``train: last_layers``: how many go on learning."""
-
-    rank: Annotated[int, Field(ge=1)] = 8
-    """Of ``train: lora``: how many directions each matrix can change in."""
-
-    alpha: Annotated[float, Field(gt=0)] = 16.0
-    """Of ``train: lora``: how much the small matrices count, by ``alpha / sqrt(rank)``."""
-
-    @classmethod
-    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
-        """Options of one way of training say nothing beside another."""
-        chosen = raw.get("train", "whole")
-        for option, way in (("layers", "last_layers"), ("rank", "lora"), ("alpha", "lora")):
-            if option in raw and chosen != way and raw[option] != cls.model_fields[option].default:
-                yield Conflict((option,), f"is of train: {way}, and train is {chosen!r}: leave it out, or change that")
 
 
 class ModelSpec(Spec):

@@ -10,7 +10,7 @@ from trueweight.errors import SpecError
 from trueweight.model.network import Network
 from trueweight.nn.lora import adapt
 from trueweight.seeds import stream_seed
-from trueweight.spec.run import StartSpec
+from trueweight.spec.start import StartSpec
 
 __all__ = ["Taken", "hold"]
 

@@ -13,7 +13,7 @@ from trueweight.errors import SpecError
 from trueweight.model.predictors.network import NetworkPredictor
 from trueweight.nn.bodies import TokenBody, body_of, differences, put
 from trueweight.nn.positions import Learned
-from trueweight.spec.run import StartSpec
+from trueweight.spec.start import StartSpec
 from trueweight.train.frozen import Taken, hold
 from trueweight.train.starting import Bodies, Body
 
