@@ -352,7 +352,8 @@ def test_memory_is_told_of_what_is_taken_over(filler: Bundle, tmp_path: Path) ->
         asked = classifying({"source": str(filler.path), "train": how}) | {"data": {"source": "labelled.parquet"}}
         (tmp_path / f"{how}.yaml").write_text(json.dumps(asked))
         (member,) = trueweight.api.memory(tmp_path / f"{how}.yaml")
-        assert member["parameters"] == sum(p.numel() for p in leaf(filler).network.heads["t0"].encoder.parameters()) + 17
+        encoder = leaf(filler).network.heads["t0"].encoder
+        assert member["parameters"] == sum(p.numel() for p in encoder.parameters()) + 17
         totals[how] = member["optimizer"] + member["gradients"]
     assert totals["frozen"] < 0.05 * totals["whole"]
 
