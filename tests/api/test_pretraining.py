@@ -366,3 +366,24 @@ def test_the_estimator_starts_from_a_bundle_too(filler: Bundle) -> None:
     theirs = body(leaf(filler).network.heads["t0"])
     mine = body(networks_in(found.predictor_)[0].network.encoders["f0"])
     assert all(torch.equal(slot.view, theirs.slots[name].view) for name, slot in mine.slots.items())
+
+
+def test_what_is_read_as_ngrams_is_left_as_it_is_asked_for(filler: Bundle, tmp_path: Path) -> None:
+    """Letters are read as the older model reads them only where its tokens are."""
+    table = labelled().append_column("other", pa.array(sentences(seed=5)))
+    asked = classifying(str(filler.path)) | {
+        "features": {"note": "text", "other": {"type": "text", "encoder": "linear"}}
+    }
+    bundle = trueweight.train(table, spec=asked, out=tmp_path / "run")
+    assert bundle.signature.columns["note"].spec["lowercase"] is False
+    assert bundle.signature.columns["other"].spec["lowercase"] is True
+    assert bundle.signature.columns["other"].spec["encoder"]["type"] == "linear"
+
+
+def test_a_bundle_without_any_text_is_the_wrong_one(tmp_path: Path) -> None:
+    table = pa.table({"size": np.arange(60.0), "cost": np.arange(60.0) % 7})
+    asked = {"targets": {"cost": "number"}, "model": MODEL, "evaluate": {"baselines": []}, "train": QUICK}
+    older = trueweight.train(table, spec=asked, out=tmp_path / "older")
+    note = {"type": "text", "encoder": SHAPE}
+    with pytest.raises(SpecError, match="no encoder fits: this model has transformer, that one mlp"):
+        trueweight.train(labelled(), spec=classifying(str(older.path), note), out=tmp_path / "run")

@@ -220,7 +220,10 @@ def _other_readings(role: Role, lent: Bodies) -> Iterator[tuple[str, str]]:
 
 
 def _is_text(role: Role) -> bool:
-    return (role.role == "feature" and role.part.type == "text") or (role.role == "target" and role.part.type in TEXTS)
+    """Whether a column holds texts that are read, or written, as tokens."""
+    if role.role == "feature" and isinstance(role.part, TextColumn):
+        return role.part.reads_tokens()
+    return role.role == "target" and role.part.type in TEXTS
 
 
 def spellings_of(roles: Sequence[Role], lent: Bodies) -> dict[str, Spelling]:

@@ -152,7 +152,7 @@ class TextColumn(PartSpec):
         return np.sort(np.concatenate([words[: self.max_features - len(pieces)], pieces]))
 
     def _token_facts(self, texts: pa.Array, min_group: int, spelling: Spelling | None) -> dict[str, Any]:
-        if not self._reads_tokens():
+        if not self.reads_tokens():
             return {"merges": None, "max_tokens": 0, "tokens_cut": 0.0}
         from trueweight.data.bpe import learn_merges, tokens_of
 
@@ -166,7 +166,8 @@ class TextColumn(PartSpec):
         cut = float((length_N > most).mean()) if len(some) else 0.0
         return {"merges": [list(merge) for merge in merges], "max_tokens": most, "tokens_cut": cut}
 
-    def _reads_tokens(self) -> bool:
+    def reads_tokens(self) -> bool:
+        """Whether anything reads this column as tokens, and not as n-grams alone."""
         if self.tokens is not None:
             return self.tokens
         return self.encoder is None or self.encoder.type not in _BAGS_ONLY or bool(self.augment)
