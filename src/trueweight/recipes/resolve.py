@@ -166,6 +166,8 @@ def _model(spec: RunSpec, preset: Preset, facts: Facts, seconds: float) -> Model
     mlp = _member("mlp", encoder, "gradient", model.fusion).model_copy(update={"climbs": _climbs(facts)})
     built = {"linear": linear_member(), "mlp": mlp, "realmlp": second}
     members = [member for name in preset.members if (member := built[name]) is not None]
+    if "text" in facts.targets.values():  # which nothing solves
+        members = [member for member in members if member.name != "linear"] or [mlp]
     if len(members) > 1 and _pictures_alone(facts) and facts.rows > LINEAR_PICTURES * seconds:
         members = [member for member in members if member.name != "linear"]  # it stays the baseline, outside the budget
     members += [trees_member(facts)] if model.boosting else []

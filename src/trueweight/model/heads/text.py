@@ -6,6 +6,7 @@ Shape suffixes:
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -22,8 +23,10 @@ from trueweight.errors import DataError, SpecError
 from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
+from trueweight.model.decoders.ctc import Aligning
 from trueweight.model.decoders.transformer import TransformerDecoderPart
 from trueweight.model.heads.labels import read_as
+from trueweight.nn.token_ngrams import counted_ngrams
 from trueweight.recipes.tables import METRICS
 from trueweight.spec.base import DecoderPart, PartSpec
 
@@ -117,9 +120,15 @@ class TextHead(PartSpec):
         some = texts.slice(0, int(np.searchsorted(np.cumsum(length_N), _CHARACTERS)) + 1).to_pylist()
         size = self.vocabulary_size or int(min(16_384, max(512, 4 * float(np.sqrt(sum(map(len, some)))))))
         merges = learn_merges(some, size=size, least=_LEAST_ROWS, characters=self.tokens == "characters")
-        count_N = tokens_of(some, merges).lengths
-        most = self.max_tokens or int(min(_LONGEST, max(1, np.ceil(np.quantile(count_N, _PERCENTILE)))))
-        return {
+        every = tokens_of(some, merges)
+        count_N, ngrams = every.lengths, dict[str, Any]()
+        most = int(min(_LONGEST, max(1, np.ceil(np.quantile(count_N, _PERCENTILE)))))
+        if isinstance(self.decoder, Aligning):  # a text that is cut cannot be aligned with its sound
+            most = int(max(1, count_N.max()))
+            rows = [every.value_MC[a:b, 0].tolist() for a, b in pairwise(every.start_N1)] if self.decoder.ngrams else []
+            ngrams = {"ngrams": counted_ngrams(rows, self.decoder.ngrams or 1, _LEAST_ROWS)}
+        most = self.max_tokens or most
+        return ngrams | {
             "count": len(given), "merges": [list(merge) for merge in merges], "max_tokens": most,
             "tokens": float(np.minimum(count_N, most).mean()) + 1, "length": float(length_N.mean()),
             "cut": float((count_N > most).mean()), "usual": _usual(some),
@@ -156,6 +165,9 @@ class TextHead(PartSpec):
             hint = "set members: 1 in the encoder"
             raise SpecError(f"{form.members} networks in one cannot write one text", where="model.encoder", hint=hint)
         merges, most = _merges(learnt), learnt["max_tokens"]
+        size = len(vocabulary_of(merges))
+        if isinstance(self.decoder, Aligning):
+            return self.decoder.build_head(form, size, learnt, beams=self.beams, reader=_read)  # type: ignore[no-any-return]
         reads = form.grid_rank > 0 or form.width > 1
         decoder: Any = self.decoder
         usual = Choice(
@@ -163,7 +175,7 @@ class TextHead(PartSpec):
             repetition_penalty=self.repetition_penalty,
         )  # fmt: skip
         return Texts(
-            decoder.build(len(vocabulary_of(merges)), form.width if reads else None, most + 1), reads=reads,
+            decoder.build(size, form.width if reads else None, most + 1), reads=reads,
             usual_tokens=learnt["tokens"], label_smoothing=self.label_smoothing, usual=usual,
             speller=partial(_spelt, merges), reader=_read,
         )  # fmt: skip
