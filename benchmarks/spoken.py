@@ -21,14 +21,18 @@ VARIANTS = ("m1", "m3", "m5", "m7", "f1", "f2", "f3", "f4")
 """Of each voice: other formants, pitch and roughness."""
 
 ONES = {
-    "fr": "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept "
-    "dix-huit dix-neuf".split(),
-    "en": "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen".split(),
-}
+    "fr": [
+        "zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf", "dix", "onze", "douze",
+        "treize", "quatorze", "quinze", "seize", "dix-sept", "dix-huit", "dix-neuf",
+    ],
+    "en": [
+        *DIGITS, "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+        "nineteen",
+    ],
+}  # fmt: skip
 TENS = {
-    "fr": "vingt trente quarante cinquante soixante soixante quatre-vingt quatre-vingt".split(),
-    "en": "twenty thirty forty fifty sixty seventy eighty ninety".split(),
+    "fr": ["vingt", "trente", "quarante", "cinquante", "soixante", "soixante", "quatre-vingt", "quatre-vingt"],
+    "en": ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"],
 }
 
 

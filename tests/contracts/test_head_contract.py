@@ -244,6 +244,7 @@ def test_state_survives_a_round_trip(case: Case):
 def test_can_be_exported(single: Case):
     if single.part.type in WRITES:
         pytest.skip("it writes")
+
     class Answering(nn.Module):
         def __init__(self, head: Any) -> None:
             super().__init__()

@@ -41,9 +41,7 @@ def test_the_likelihood_is_the_sum_over_all_alignments(text: tuple[int, ...], re
     expected = every_text(logp_LV[:real]).get(text, 0.0)
     token_RT = torch.zeros(1, 3, dtype=torch.int64)
     token_RT[0, : len(text)] = torch.tensor(text)
-    found = log_likelihood(
-        torch.from_numpy(logp_LV)[None], torch.tensor([real]), token_RT, torch.tensor([len(text)])
-    )
+    found = log_likelihood(torch.from_numpy(logp_LV)[None], torch.tensor([real]), token_RT, torch.tensor([len(text)]))
     needed = int(steps_needed(token_RT, torch.tensor([len(text)])))
     assert (expected > 0) == (needed <= real)
     assert float(found.exp()) == pytest.approx(expected if expected else 1.0, rel=1e-9)
@@ -154,7 +152,7 @@ def test_beams_are_no_worse_than_the_best_path():
 
 
 def test_a_learnable_task_is_learnt():
-    """A toy of sound: each token is two steps of its own vector; learnt until the text is read off without a mistake."""
+    """A toy of sound: each token is two steps of its own vector; learnt until texts are read off without mistake."""
     torch.manual_seed(0)
     vectors = torch.randn(5, 4) * 2
     text = torch.randint(1, 5, (16, 3))

@@ -93,7 +93,8 @@ class CtcDecoderPart(PartSpec):
                 " or use a decoder that writes: lstm, transformer",
             )  # fmt: skip
         known = Ngrams(learnt["ngrams"], vocabulary) if self.ngrams else None
+        weight = _WEIGHT if self.ngram_weight is None else self.ngram_weight
         return CtcTexts(
             form.width, vocabulary, usual_tokens=learnt["tokens"], dropout=self.dropout, most=2 * learnt["max_tokens"],
-            weighing=Weighing(known, _WEIGHT if self.ngram_weight is None else self.ngram_weight, self.length_bonus), beams=beams, reader=reader,
+            weighing=Weighing(known, weight, self.length_bonus), beams=beams, reader=reader,
         )  # fmt: skip

@@ -5,6 +5,7 @@ Shape suffixes:
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from trueweight.data.bpe import learn_merges, texts_of, tokens_of, vocabulary_of
+from trueweight.data.bpe import FIRST, learn_merges, texts_of, tokens_of, vocabulary_of
 from trueweight.data.cells import Cells, ReadOptions, TextCells
 from trueweight.data.column import FieldArrays
 from trueweight.data.ragged import Ragged, starts_of
@@ -26,6 +27,7 @@ from trueweight.metrics.truth import Truth
 from trueweight.model.decoders.ctc import Aligning
 from trueweight.model.decoders.transformer import TransformerDecoderPart
 from trueweight.model.heads.labels import read_as
+from trueweight.model.word_times import spans_of_words
 from trueweight.nn.token_ngrams import counted_ngrams
 from trueweight.recipes.tables import METRICS
 from trueweight.spec.base import DecoderPart, PartSpec
@@ -191,9 +193,7 @@ class TextHead(PartSpec):
 
     def constant(self, learnt: Mapping[str, Any], n: int) -> Prediction:
         """The most frequent text."""
-        return TextPrediction(
-            np.array([learnt["usual"]] * n, dtype=object), np.zeros(n), np.zeros(n, np.int64)
-        )
+        return TextPrediction(np.array([learnt["usual"]] * n, dtype=object), np.zeros(n), np.zeros(n, np.int64))
 
     def metrics(self, learnt: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """Default metrics."""
@@ -235,4 +235,21 @@ def _read(out: Mapping[str, Any], facts: Mapping[str, Any]) -> Prediction:
         return TextPrediction(blank, zero, zero.astype(np.int64), out["truth_logp"], out["truth_tokens"])
     rows = [tokens[:length].tolist() for tokens, length in zip(out["token"], out["length"], strict=True)]
     texts = texts_of(rows, _merges(facts)) if rows else []
-    return TextPrediction(np.array([*texts, None], dtype=object)[:-1], out["logp"], out["tokens"])
+    found = TextPrediction(np.array([*texts, None], dtype=object)[:-1], out["logp"], out["tokens"])
+    return replace(found, words_N=_words(texts, rows, out, facts)) if "start" in out else found
+
+
+def _words(
+    texts: Sequence[str], rows: Sequence[Sequence[int]], out: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Any:
+    """The steps of each word."""
+    pieces = {number: piece if number >= FIRST else "" for piece, number in vocabulary_of(_merges(facts)).items()}
+    spans = [
+        [(int(a), int(b)) for a, b in zip(start[: len(row)], end[: len(row)], strict=True)]
+        for row, start, end in zip(rows, out["start"], out["end"], strict=True)
+    ]
+    found = [
+        spans_of_words(text, [pieces[number] for number in row], span)
+        for text, row, span in zip(texts, rows, spans, strict=True)
+    ]
+    return np.array([*found, None], dtype=object)[:-1]
