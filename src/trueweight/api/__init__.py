@@ -96,8 +96,7 @@ def predict(
         media_dir: Folder that paths of pictures and sounds in cells start from, and stay in. None: as in the spec that
             the model was trained with, from the folder of the source.
         ood: Add a column ``ood``: how unlike the training rows each row is; 99 in 100 rows like them are below 1.
-        times: Add a column ``TARGET.times`` for texts that are read off sounds: each word with the seconds at which it
-            begins and ends, as JSON.
+        times: Add a column ``TARGET.times`` for texts read off sounds: words with their seconds, from and to, as JSON.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Returns:

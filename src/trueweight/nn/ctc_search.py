@@ -73,7 +73,9 @@ def searched(logp_LV: np.ndarray, beams: int, weighing: Weighing) -> list[int]:
         best = sorted(kept, key=lambda prefix: _both(*kept[prefix]) + added[prefix], reverse=True)[:beams]
         kept = {prefix: kept[prefix] for prefix in best}
         added = {prefix: added[prefix] for prefix in best}
-    return list(max(kept, key=lambda p: _both(*kept[p]) + added[p] + weighing.of(p, END)))
+    worth = {prefix: _both(*kept[prefix]) + added[prefix] + weighing.of(prefix, END) for prefix in kept}
+    best_of_all = max(worth, key=worth.__getitem__)
+    return list(best_of_all)
 
 
 def _step(

@@ -21,7 +21,9 @@ SPEECH = SenseRecipe(
         {"type": "cnn", "channels": [128, 128], "kernel_sizes": [5]},
         {"type": "lstm", "hidden_size": 128, "bidirectional": True},
     ],
-    augment=[{"type": "spec_augment"}],
+    # After 900 steps on 924 strings of digits (15 voices), word error rates of 6 voices never heard were 0.081 without
+    # other speeds and 0.073 with them, losses on 3 more voices 0.079 and 0.071, one seed.
+    augment=[{"type": "speed"}, {"type": "spec_augment"}],
 )
 
 WHOLE_SECONDS = 60.0

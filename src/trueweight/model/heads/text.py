@@ -127,8 +127,9 @@ class TextHead(PartSpec):
         most = int(min(_LONGEST, max(1, np.ceil(np.quantile(count_N, _PERCENTILE)))))
         if isinstance(self.decoder, Aligning):  # a text that is cut cannot be aligned with its sound
             most = int(max(1, count_N.max()))
-            rows = [every.value_MC[a:b, 0].tolist() for a, b in pairwise(every.start_N1)] if self.decoder.ngrams else []
-            ngrams = {"ngrams": counted_ngrams(rows, self.decoder.ngrams or 1, _LEAST_ROWS)}
+            if self.decoder.ngrams:
+                spelt: list[list[int]] = [every.value_MC[a:b, 0].tolist() for a, b in pairwise(every.start_N1)]
+                ngrams = {"ngrams": counted_ngrams(spelt, self.decoder.ngrams, _LEAST_ROWS)}
         most = self.max_tokens or most
         return ngrams | {
             "count": len(given), "merges": [list(merge) for merge in merges], "max_tokens": most,
