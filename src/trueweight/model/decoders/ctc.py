@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from trueweight.nn.encoding import Form
 
-__all__ = ["Aligning", "CtcDecoderPart"]
+__all__ = ["Aligning", "CtcDecoderPart", "unused"]
 
 _WEIGHT = 0.5
 
@@ -27,6 +27,24 @@ class Aligning(Protocol):
     def build_head(self, form: "Form", vocabulary: int, learnt: Mapping[str, Any], *, beams: int, reader: Any) -> Any:
         """A module that keeps the ``Head`` protocol."""
         ...
+
+
+_WRITERS_OWN = {"label_smoothing": 0.0, "length_penalty": 1.0, "repetition_penalty": 1.0}
+"""Options of a text that mean something to decoders that write alone, and their defaults."""
+
+
+def unused(raw: Mapping[str, Any]) -> Iterator[Conflict]:
+    """Options of a text, as written, that its decoder has no use for, and beams that its n-grams need."""
+    decoder = raw.get("decoder")
+    kind = decoder if isinstance(decoder, str) else decoder.get("type") if isinstance(decoder, Mapping) else None
+    if kind != "ctc":
+        return
+    for name, usual in _WRITERS_OWN.items():
+        if raw.get(name, usual) != usual:
+            yield Conflict((name,), "means nothing to decoder ctc, which reads texts off: leave it out", key=True)
+    if isinstance(decoder, Mapping) and decoder.get("ngrams") and raw.get("beams", 1) == 1:
+        problem = "n-grams weigh beams, and there is one: set beams beside decoder, such as 16"
+        yield Conflict(("decoder", "ngrams"), problem)
 
 
 class CtcDecoderPart(PartSpec):

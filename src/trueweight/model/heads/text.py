@@ -4,7 +4,7 @@ Shape suffixes:
     N  rows
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -24,13 +24,13 @@ from trueweight.errors import DataError, SpecError
 from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
-from trueweight.model.decoders.ctc import Aligning
+from trueweight.model.decoders.ctc import Aligning, unused
 from trueweight.model.decoders.transformer import TransformerDecoderPart
 from trueweight.model.heads.labels import read_as
 from trueweight.model.word_times import spans_of_words
 from trueweight.nn.token_ngrams import counted_ngrams
 from trueweight.recipes.tables import METRICS
-from trueweight.spec.base import DecoderPart, PartSpec
+from trueweight.spec.base import Conflict, DecoderPart, PartSpec
 
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
@@ -97,6 +97,11 @@ class TextHead(PartSpec):
 
     loss_weight: Annotated[float, Field(ge=0)] = 1.0
     """Share of this target in the summed loss of all."""
+
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Options that the decoder has no use for."""
+        yield from unused(raw)
 
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> Cells:
         """Interpret raw cells as texts, letters as they are."""
