@@ -19,9 +19,7 @@ STRETCHES = ("speed",)
 """Those that make rows longer or shorter."""
 LAYOUTS = {
     "pixel": Layout({"pixel": 3}, senses={"pixel": Sense(grid=(12, 16), mean=(0.5,) * 3, std=(0.25,) * 3)}),
-    "frame": Layout(
-        {"frame": 4}, senses={"frame": FRAME}
-    ),
+    "frame": Layout({"frame": 4}, senses={"frame": FRAME}),
     "token": Layout({"token": 1}, senses={"token": Sense(ragged=True, vocabulary=50, length=40)}),
 }
 """By the array that an augmentation says it reads."""

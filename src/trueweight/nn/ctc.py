@@ -113,7 +113,7 @@ class CtcTexts(nn.Module):
 
     def outputs(self, z: Encoding, how: Decoding, noise: Tensors) -> Tensors:
         """``token`` (R, S), ``length``, ``logp``, ``tokens``; with ``start`` and ``end`` (R, S), steps, where times are
-        asked for; or ``truth_logp`` and ``truth_tokens``, where ``noise`` holds the truth and it is to be scored."""
+        asked for; and ``truth_logp`` and ``truth_tokens``, where ``noise`` holds the truth and it is to be scored."""
         logp_RLV, steps_R = self._logp(z), _steps(z)
         if how.forced:
             return self._scored(logp_RLV, steps_R, noise)
@@ -143,7 +143,12 @@ class CtcTexts(nn.Module):
         fits_R = steps_needed(token_RT, length_R) <= steps_R  # without steps, that nothing is said is certain
         found_R = log_likelihood(logp_RLV, steps_R, token_RT, length_R).double()
         blind_R = -(length_R + 1).double() * torch.tensor(float(self.vocabulary)).log().double()
-        return {"truth_logp": torch.where(fits_R, found_R, blind_R), "truth_tokens": length_R + 1}
+        # What it would say is at hand, and tells more of a model of sounds than how probable the truth is: where rows are
+        # few, that is best while nothing is said at all.
+        said_RS, said_R = _filled([t[: self.most] for t in greedy(logp_RLV, steps_R)], self.most, logp_RLV.device)
+        logp_R = log_likelihood(logp_RLV, steps_R, said_RS, said_R).double()
+        said = {"token": said_RS, "length": said_R, "logp": logp_R, "tokens": said_R + 1}
+        return said | {"truth_logp": torch.where(fits_R, found_R, blind_R), "truth_tokens": length_R + 1}
 
     def _tell(self, left_R: Tensor) -> None:
         """Once: the loss itself says nothing of rows that it cannot learn from."""

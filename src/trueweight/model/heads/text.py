@@ -235,13 +235,15 @@ def _spelt(merges: tuple[tuple[str, str], ...], tokens: Sequence[int]) -> str:
 
 
 def _read(out: Mapping[str, Any], facts: Mapping[str, Any]) -> Prediction:
-    if "truth_logp" in out:
+    if "truth_logp" in out and "token" not in out:
         blank = np.array([""] * len(out["truth_logp"]), dtype=object)
         zero = np.zeros(len(blank))
         return TextPrediction(blank, zero, zero.astype(np.int64), out["truth_logp"], out["truth_tokens"])
     rows = [tokens[:length].tolist() for tokens, length in zip(out["token"], out["length"], strict=True)]
     texts = texts_of(rows, _merges(facts)) if rows else []
     found = TextPrediction(np.array([*texts, None], dtype=object)[:-1], out["logp"], out["tokens"])
+    if "truth_logp" in out:
+        return replace(found, truth_logp_N=out["truth_logp"], truth_tokens_N=out["truth_tokens"])
     return replace(found, words_N=_words(texts, rows, out, facts)) if "start" in out else found
 
 
