@@ -544,6 +544,42 @@ def on_transformer(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     return on_sense("encoder", "transformer", key, first, second, **{**small, **fixed})
 
 
+def on_conformer(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    small = {"width": 16, "layers": 2, "heads": 2, "dropout": 0.0}
+    return on_sense("encoder", "conformer", key, first, second, **{**small, **fixed})
+
+
+def read_off(raw: Mapping[str, Any]) -> Any:
+    """What is learnt from texts for a decoder that reads them off steps, its loss, and what it reads off."""
+    import torch
+
+    from trueweight.data.cells import ReadOptions
+    from trueweight.data.sample import BottomK
+    from trueweight.nn.decoding import GREEDY
+    from trueweight.nn.encoding import Encoding, Form
+
+    part: Any = registry("head")["text"].model_validate(
+        {"type": "text", "tokens": "characters", "beams": 4, "decoder": {k: v for k, v in raw.items() if k != "kind"}}
+    )
+    texts = pa.chunked_array([pa.array(["abab", "ab ba"] * 12)])
+    cells = part.read(texts, ReadOptions())
+    learnt = part.learn(cells, np.arange(24), BottomK.of(np.arange(24)), name="y")
+    torch.manual_seed(0)
+    head = part.build(Form(12, grid_rank=1), learnt)
+    with torch.no_grad():
+        head.linear.weight.mul_(3.0)
+    z = Encoding(torch.randn(24, 9, 12), None, (9,))
+    token = torch.full((24, 2, 1), 5)
+    token[:, 1] = 6
+    y = {"token": token, "token.length": torch.full((24,), 2), "whole": torch.ones(24, dtype=torch.bool)}
+    said = head.eval().outputs(z, GREEDY, {})["token"].tolist()
+    return [said, head.train().loss(z, y, None, torch.Generator()).item()]
+
+
+def on_ctc(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    return OnSense(key, first, second, read_off, {"kind": "decoder", "type": "ctc", **fixed})
+
+
 def on_resnet(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     return on_sense("encoder", "resnet", key, first, second, **fixed)
 
@@ -1006,6 +1042,17 @@ CHANGES: dict[str, Change] = {
     # Augmentations
     "augmentation.jitter.deviation": on_augment("jitter", "wave", "timeseries", "deviation", 0.1, 0.9),
     "augmentation.scaling.deviation": on_augment("scaling", "wave", "timeseries", "deviation", 0.1, 0.9),
+    "encoder.conformer.width": on_conformer("width", 8, 16),
+    "encoder.conformer.layers": on_conformer("layers", 1, 2),
+    "encoder.conformer.heads": on_conformer("heads", 1, 2),
+    "encoder.conformer.hidden": on_conformer("hidden", None, 8),
+    "encoder.conformer.kernel_size": on_conformer("kernel_size", 3, 5),
+    "encoder.conformer.dropout": on_conformer("dropout", 0.0, 0.5),
+    "encoder.conformer.pooling": on_conformer("pooling", "none", "mean"),
+    "decoder.ctc.dropout": on_ctc("dropout", 0.0, 0.5),
+    "decoder.ctc.ngrams": on_ctc("ngrams", None, 3),
+    "decoder.ctc.ngram_weight": on_ctc("ngram_weight", 0.1, 3.0, ngrams=3),
+    "decoder.ctc.length_bonus": on_ctc("length_bonus", 0.0, 3.0),
     "encoder.transformer.layout": on_sense("encoder", "transformer", "layout", None, "vit_base_16", layers=1),
     "encoder.transformer.width": on_transformer("width", 8, 16),
     "encoder.transformer.layers": on_transformer("layers", 1, 2),
@@ -1064,6 +1111,7 @@ CHANGES: dict[str, Change] = {
     "augmentation.spec_augment.time_share": on_frames("spec_augment", "time_share", 0.0, 0.5),
     "augmentation.spec_augment.frequency_masks": on_frames("spec_augment", "frequency_masks", 0, 5),
     "augmentation.spec_augment.frequency_share": on_frames("spec_augment", "frequency_share", 0.0, 0.5),
+    "augmentation.speed.factors": on_frames("speed", "factors", [0.9], [1.1]),
     "augmentation.time_shift.steps": on_frames("time_shift", "steps", 1, 5),
     "augmentation.gain.decibels": on_frames("gain", "decibels", 1.0, 6.0),
     "augmentation.noise.signal_to_noise": on_frames("noise", "signal_to_noise", [0.0, 10.0], [20.0, 30.0]),

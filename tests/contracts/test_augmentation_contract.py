@@ -13,9 +13,13 @@ from trueweight.registry import registry
 
 NAMES = list(registry("augmentation"))
 ROWS = 16
+HERTZ = (200.0, 500.0, 1000.0, 2000.0)
+FRAME = Sense(ragged=True, mean=(0.0,) * 4, std=(1.0,) * 4, length=40, hertz=HERTZ)
+STRETCHES = ("speed",)
+"""Those that make rows longer or shorter."""
 LAYOUTS = {
     "pixel": Layout({"pixel": 3}, senses={"pixel": Sense(grid=(12, 16), mean=(0.5,) * 3, std=(0.25,) * 3)}),
-    "frame": Layout({"frame": 4}, senses={"frame": Sense(ragged=True, mean=(0.0,) * 4, std=(1.0,) * 4, length=40)}),
+    "frame": Layout({"frame": 4}, senses={"frame": FRAME}),
     "token": Layout({"token": 1}, senses={"token": Sense(ragged=True, vocabulary=50, length=40)}),
 }
 """By the array that an augmentation says it reads."""
@@ -49,7 +53,9 @@ def test_shapes_and_types_stay(part):
     before, (after, _) = batch(part.reads), taken_apart(applied(part))
     assert set(before) == set(after)
     for key in before:
-        assert (before[key].shape, before[key].dtype) == (after[key].shape, after[key].dtype), key
+        assert before[key].dtype == after[key].dtype, key
+        kept = (0, 2) if part.type in STRETCHES else range(3)  # a batch's steps follow its longest row
+        assert [before[key].shape[i : i + 1] for i in kept] == [after[key].shape[i : i + 1] for i in kept], key
 
 
 def test_it_says_whether_it_mixes_rows(part):

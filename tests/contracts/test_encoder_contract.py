@@ -45,6 +45,7 @@ READS: dict[str, tuple[str, ...]] = {
     "linear": (*PLAIN, "picture", "series", "bag", "bag and flag"),
     "resnet": ("picture",),
     "transformer": ("picture", "series", "tokens"),
+    "conformer": SEQUENCES,
 }
 """What each of our encoders can read; others read plain columns."""
 RECURRENT: list[dict[str, Any]] = [
@@ -80,6 +81,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"channels": [4], "pool": "none", "activation": "gelu", "dropout": 0.5, "separable": True, "pooling": "mean"},
     ],
     "columns": [{}, {"max_levels": 5}],
+    "conformer": [
+        {"width": 16, "layers": 2, "kernel_size": 5, "dropout": 0.0},
+        {"width": 8, "heads": 2, "layers": 1, "kernel_size": 3, "hidden": 12, "pooling": "mean"},
+    ],
     "linear": [{}, {"max_width": 8}],
     "mlp": [
         {"hidden_sizes": [8, 8], "embedding_size": 3},

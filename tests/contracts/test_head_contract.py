@@ -55,6 +55,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"decoder": {"type": "transformer", "width": 16, "layers": 1, "dropout": 0.0}},
         {"decoder": {"type": "lstm", "width": 16, "dropout": 0.0}, "tokens": "characters", "label_smoothing": 0.1},
         {"decoder": {"type": "transformer", "width": 16, "layers": 1, "dropout": 0.0}, "beams": 2},
+        {"decoder": {"type": "ctc", "dropout": 0.0}, "tokens": "characters"},
+        {"decoder": {"type": "ctc", "dropout": 0.0, "ngrams": 2, "length_bonus": 0.1}, "beams": 3},
     ],
 }
 WRITES = ("masked", "text")
@@ -78,13 +80,13 @@ class Case:
         rows = np.arange(ROWS)
         self.learnt = self.part.learn(self.cells, rows, BottomK.of(rows), name="y")
         torch.manual_seed(0)
-        self.form = Form(WIDTH, members=members)
+        self.form = Form(WIDTH, grid_rank=1 if name in WRITES else 0, members=members)
         self.head: Any = self.part.build(self.form, self.learnt)
         # As a batch of all rows has them: ragged ones filled up.
         targets = {"y": stored(self.part.encode(self.cells, self.learnt))}
         self.y = dict(Feed(torch.arange(ROWS), {}, targets).batch(torch.arange(ROWS)).targets["y"])
         tokens = torch.from_numpy(X).unsqueeze(1).repeat_interleave(members, dim=0)
-        tokens = tokens.expand(-1, 3, -1) if name in WRITES else tokens  # of one token, attention has nothing to learn
+        tokens = tokens.expand(-1, 6, -1) if name in WRITES else tokens  # of one token, attention has nothing to learn
         self.z = Encoding(tokens + 0.1 * torch.randn(tokens.shape), members=members)
         self.rng = torch.Generator().manual_seed(0)
 
@@ -250,6 +252,7 @@ def test_state_survives_a_round_trip(case: Case):
 def test_can_be_exported(single: Case):
     if single.part.type in WRITES:
         pytest.skip("it writes")
+
     class Answering(nn.Module):
         def __init__(self, head: Any) -> None:
             super().__init__()

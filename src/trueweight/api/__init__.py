@@ -86,7 +86,7 @@ def load(path: str | Path, *, allow: Sequence[str] = ()) -> "Bundle":
 
 def predict(
     bundle: "Bundle | str | Path", source: Any, *, media_dir: str | Path | None = None, ood: bool = False,
-    allow: Sequence[str] = (),
+    times: bool = False, allow: Sequence[str] = (),
 ) -> "dict[str, np.ndarray]":  # fmt: skip
     """Answers for every row of a source, in its order.
 
@@ -96,6 +96,7 @@ def predict(
         media_dir: Folder that paths of pictures and sounds in cells start from, and stay in. None: as in the spec that
             the model was trained with, from the folder of the source.
         ood: Add a column ``ood``: how unlike the training rows each row is; 99 in 100 rows like them are below 1.
+        times: Add a column ``TARGET.times`` for texts read off sounds: words with their seconds, from and to, as JSON.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Returns:
@@ -105,14 +106,17 @@ def predict(
     Raises:
         DataError: The source cannot be read, has a row that cannot (each row gets an answer: none is skipped), or
             lacks all of the model's columns.
-        SpecError: ``ood`` of a model that does not know what is usual.
+        SpecError: ``ood`` of a model that does not know what is usual, ``times`` of one that aligns no text.
     """
+    from trueweight.api.times import drawn_how, require_times
     from trueweight.data.folders import FILE
 
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
     table = _read_like(opened, source, max_bad_rows=0.0, **_media(media_dir))
     files = {FILE: table.column(FILE).to_numpy()} if table.provenance.format == "folder" else {}
-    return files | opened.predict_columns(table, ood=ood)
+    answers = opened.predict_columns(table, how=drawn_how(times=times), ood=ood)
+    require_times(opened, answers, asked=times)
+    return files | answers
 
 
 def evaluate(

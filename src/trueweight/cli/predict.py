@@ -26,10 +26,12 @@ NOT_WRITTEN = (".arrow", ".feather", ".gz", ".ipc", ".json", ".tab", ".tsv", ".x
 @click.option("--media-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where paths of pictures and sounds in cells start; as in training by default.")  # fmt: skip
 @click.option("--ood", is_flag=True, help="Say of each row how unlike the training rows it is; above 1 is unusual.")
+@click.option("--times", is_flag=True, help="Say of texts read off sounds when each word begins and ends, in seconds.")
 @click.option("--allow", multiple=True, metavar="PACKAGE", help="Let the bundle load parts of this installed package.")
 def predict(
-    bundle: Path, source: str, output: str, form: str | None, media_dir: Path | None, ood: bool, allow: tuple[str, ...]
-) -> None:
+    bundle: Path, source: str, output: str, form: str | None, media_dir: Path | None, ood: bool, times: bool,
+    allow: tuple[str, ...],
+) -> None:  # fmt: skip
     """Answer every row of SOURCE (a file, or - for standard input) with BUNDLE, in the order of the rows.
 
     \b
@@ -48,7 +50,7 @@ def predict(
     prepare_torch()
     leave_pandas_out()
     with showing_progress():
-        columns = api.predict(api.load(bundle, allow=allow), source, media_dir=media_dir, ood=ood)
+        columns = api.predict(api.load(bundle, allow=allow), source, media_dir=media_dir, ood=ood, times=times)
     write_columns(columns, sys.stdout.buffer if output == "-" else Path(output), form)
 
 

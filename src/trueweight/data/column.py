@@ -54,6 +54,8 @@ class Sense:
     """Most items that a row keeps, for ragged arrays."""
     covariance: tuple[tuple[float, ...], ...] = ()
     """Of patches of 2 by 2 pixels, values by row, column and channel; () where unknown."""
+    hertz: tuple[float, ...] = ()
+    """The middle of each band of a spectrum; () for what is none."""
     mirrors: bool = True
     """Whether the mirror image of a picture may stand for it, as far as the training rows tell."""
 

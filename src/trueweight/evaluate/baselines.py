@@ -47,11 +47,14 @@ def fit_baselines(
             found[name] = _constant(ready)
         elif name == "gbdt":
             found[name] = _trees(ready)
-        elif any(facts.type == "masked" for facts in ready.signature.targets()):
-            continue  # nothing is solved for a text with gaps
-        elif [member.encoder.type for member in ready.spec.model.fitted] != ["linear"]:
+        elif _solvable(ready) and [member.encoder.type for member in ready.spec.model.fitted] != ["linear"]:
             found[name] = fit_linear(ready, fitted, replay, on_plan)
     return found
+
+
+def _solvable(ready: Prepared) -> bool:
+    """Whether a linear model can be solved for every target: none writes texts, or fills their gaps."""
+    return all(facts.type not in ("text", "masked") for facts in ready.signature.targets())
 
 
 def _constant(ready: Prepared) -> Predictor:

@@ -4,6 +4,7 @@ Shape suffixes:
     N  rows
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,9 +12,12 @@ import numpy as np
 
 from trueweight.metrics.prediction import Prediction
 
-__all__ = ["TextPrediction"]
+__all__ = ["TextPrediction", "Word"]
 
 Array = np.ndarray
+
+Word = tuple[str, float, float]
+"""A word, where it begins and where it ends: seconds of a sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,17 @@ class TextPrediction:
     """float64: log probability of the true text, where that was asked for."""
     truth_tokens_N: Array | None = None
     """int64."""
+    words_N: Array | None = None
+    """object: for each text a list of :data:`Word`, where that was asked for and can be known."""
 
     def __len__(self) -> int:
         return len(self.text_N)
 
     def columns(self, name: str) -> dict[str, Array]:
-        return {name: self.text_N, f"{name}.logp": self.logp_N}
+        found = {name: self.text_N, f"{name}.logp": self.logp_N}
+        if self.words_N is not None:
+            found[f"{name}.times"] = np.array([*map(_spelled_out, self.words_N), None], dtype=object)[:-1]
+        return found
 
     def take(self, rows: Array) -> "TextPrediction":
         truth_logp, truth_tokens = (
@@ -44,6 +53,7 @@ class TextPrediction:
         return replace(
             self, text_N=self.text_N[rows], logp_N=self.logp_N[rows], tokens_N=self.tokens_N[rows],
             truth_logp_N=truth_logp, truth_tokens_N=truth_tokens,
+            words_N=None if self.words_N is None else self.words_N[rows],
         )  # fmt: skip
 
     def scores(self) -> Array:
@@ -60,3 +70,8 @@ class TextPrediction:
         best = every[int(np.argmax(weights))]
         assert isinstance(best, TextPrediction)
         return best
+
+
+def _spelled_out(words: Sequence[Word]) -> str:
+    """``[["three", 0.12, 0.48]]``."""
+    return json.dumps([[word, round(start, 3), round(end, 3)] for word, start, end in words], ensure_ascii=False)

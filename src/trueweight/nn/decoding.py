@@ -30,6 +30,8 @@ class Decoding:
     """Texts end where one of these is written."""
     forced: bool = False
     """Write nothing: say how probable what the target's column holds is."""
+    times: bool = False
+    """Say where in the sequence that was read each token lies, of heads that align them."""
 
 
 GREEDY = Decoding()

@@ -7,6 +7,7 @@ from trueweight.errors import SpecError
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.optimizers import optimizer_of
 from trueweight.recipes.senses import SENSES, encoder_part, passes, preset_for, require_fitting
+from trueweight.recipes.speech import SPEECH_METRICS, is_speech
 from trueweight.recipes.tables import METRICS, REALMLP, ROWS_PER_SECOND, Preset
 from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.run import MemberSpec, ModelSpec, RunSpec, SplitSpec, TrainSpec
@@ -168,6 +169,8 @@ def _model(spec: RunSpec, preset: Preset, facts: Facts, seconds: float) -> Model
     mlp = _member("mlp", encoder, "gradient", model.fusion).model_copy(update={"climbs": _climbs(facts)})
     built = {"linear": linear_member(), "mlp": mlp, "realmlp": second}
     members = [member for name in preset.members if (member := built[name]) is not None]
+    if "text" in facts.targets.values():  # which nothing solves
+        members = [member for member in members if member.name != "linear"] or [mlp]
     if len(members) > 1 and _pictures_alone(facts) and facts.rows > LINEAR_PICTURES * seconds:
         members = [member for member in members if member.name != "linear"]  # it stays the baseline, outside the budget
     members += [trees_member(facts)] if model.boosting else []
@@ -242,8 +245,12 @@ def _evaluate(evaluate: EvaluateSpec, facts: Facts) -> EvaluateSpec:
     asked = evaluate.metrics or {}
     if unknown := set(asked) - set(facts.targets):
         raise SpecError(f"metrics are asked for {sorted(unknown)[0]!r}, which is no target", where="evaluate.metrics")
-    metrics = {name: asked.get(name) or METRICS[kind] for name, kind in facts.targets.items()}
+    metrics = {name: asked.get(name) or _metrics(kind, facts) for name, kind in facts.targets.items()}
     return evaluate.model_copy(update={"metrics": metrics, "calibration": _calibration(evaluate, facts)})
+
+
+def _metrics(kind: str, facts: Facts) -> list[str]:
+    return list(SPEECH_METRICS if is_speech(facts.features, kind) else METRICS[kind])
 
 
 CALIBRATED = ("binary", "category", "set")

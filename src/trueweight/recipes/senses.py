@@ -77,15 +77,18 @@ def preset_for(name: str, types: Iterable[str]) -> Preset:
     )  # fmt: skip
 
 
-def with_defaults(part: PartSpec, preset: str = "standard", hurry: float = 0.0) -> PartSpec:
+def with_defaults(
+    part: PartSpec, preset: str = "standard", hurry: float = 0.0, *, recipe: SenseRecipe | None = None
+) -> PartSpec:
     """The same column type, with an encoder of its own and augmentations where it is one of the senses.
 
     Args:
         part: Of kind column. Not changed.
         preset: How much time quality may cost: "fast", "standard" or "best".
         hurry: See :func:`hurry`: short budgets get smaller networks.
+        recipe: Other than that of the sense.
     """
-    chosen = SENSES.get(part.type)
+    chosen = recipe or SENSES.get(part.type)
     if chosen is None:
         return part
     asked = part.model_dump()

@@ -174,6 +174,7 @@ PHRASES: Mapping[str, str] = {
     "{n} without any label left out": "略去没有任何标签的 {n}",
     "{n} of weight 0 left out": "略去权重为 0 的 {n}",
     "{n} left out whose files are broken or missing, without other features": "略去文件损坏或缺失且没有其他特征的 {n}",
+    "{n} left out whose sound in '{name}' is longer than {most} seconds (max_seconds)": "略去 '{name}' 中声音长于 {most} 秒（max_seconds）的 {n}",
     "{n} row that repeats an earlier one dropped": "去掉与前面重复的 {n} 行",
     "{n} rows that repeat an earlier one dropped": "去掉与前面重复的 {n} 行",
     "{names} left out: the index of the pandas frame that was written": "略去 {names}：它是所写 pandas 表格的索引",

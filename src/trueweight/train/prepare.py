@@ -31,10 +31,12 @@ from trueweight.metrics.words import counted
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve, with_quantiles
 from trueweight.recipes.senses import hurry, with_defaults
+from trueweight.recipes.speech import SPEECH, is_speech, kept_whole, with_text_read_off
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 from trueweight.train.broken import refuse_broken, without_any_file
 from trueweight.train.starting import Bodies, adopted, spellings_of
+from trueweight.train.whole_sounds import with_whole_sounds
 
 __all__ = ["Prepared", "group_codes", "prepare", "row_weights"]
 
@@ -98,12 +100,14 @@ def prepare(
     little_time = hurry(spec, len(table))
     roles = assign_roles(table, spec)
     spec, roles = (spec, roles) if lent is None else adopted(spec, roles, lent)
-    roles = [_sensed(role, spec.model.preset, little_time) for role in roles]
+    spec = with_text_read_off(spec, {r.name: r.part.type for r in roles if r.role == "feature"}, len(table))
+    roles = [_sensed(role, spec, little_time) for role in roles]
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
     refuse_broken(blank, table, spec.data.max_bad_rows)
     weight_N = row_weights(table, blank)
     cases, prints, repeats = _cases(table, blank, spec, weight_N)
+    cases = with_whole_sounds(cases, blank)
     resolved = _resolved(spec, roles, len(cases), table.provenance)
     group = group_codes(table, resolved.split.group, options)
     split = _split(cases, blank, resolved, prints, group, labels)
@@ -118,9 +122,17 @@ def prepare(
     )  # fmt: skip
 
 
-def _sensed(role: Role, preset: str, little_time: float) -> Role:
-    """With the recipe's encoder, where the column needs one of its own and names none."""
-    return replace(role, part=with_defaults(role.part, preset, little_time)) if role.role == "feature" else role
+def _sensed(role: Role, spec: RunSpec, little_time: float) -> Role:
+    """With the recipe's encoder, where the column needs one of its own and names none; targets as the spec has them."""
+    if role.role == "target":
+        return replace(role, part=spec.targets[role.name])
+    if role.role != "feature":
+        return role
+    kind = role.part.type
+    if any(is_speech({role.name: kind}, part.type) for part in spec.targets.values()):
+        part = with_defaults(kept_whole(role.part), spec.model.preset, little_time, recipe=SPEECH)
+        return replace(role, part=part)
+    return replace(role, part=with_defaults(role.part, spec.model.preset, little_time))
 
 
 def _require_readable(blank: Signature, table: Table) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import isfinite
 
 import numpy as np
 
@@ -31,9 +32,15 @@ def run_truths(
     return found
 
 
+_HINT = 0.01
+"""Of the log loss of a text that is read off a sound, beside its character error rate: tells steps apart before anything
+is said. Alone it would choose a model that says nothing: after 3,375 steps on 2.6 minutes of French, the log loss of
+validation rows had been least where every answer was empty."""
+
+
 def target_loss(facts: ColumnFacts, prediction: Prediction, truth: Truth) -> float:
-    """How bad answers are, in a unit that targets share: log loss (of a text: of its tokens), or squared error over the
-    target's variance.
+    """How bad answers are, in a unit that targets share: log loss (of a text: of its tokens; of one that is read off a
+    sound, mainly its character error rate), or squared error over the target's variance.
 
     Infinite where nothing can be said: no known label among the rows.
     """
@@ -46,7 +53,11 @@ def target_loss(facts: ColumnFacts, prediction: Prediction, truth: Truth) -> flo
             return (metric("rmse").compute(prediction, truth) / (float(facts.learnt["std"]) or 1.0)) ** 2
         case TextPrediction(truth_logp_N=np.ndarray() as logp_N, truth_tokens_N=np.ndarray() as tokens_N):
             known = truth.present_N
-            return float(-logp_N[known].sum() / max(1, int(tokens_N[known].sum())))
+            loss = float(-logp_N[known].sum() / max(1, int(tokens_N[known].sum())))
+            if facts.spec["decoder"]["type"] != "ctc":
+                return loss
+            rate = metric("character_error_rate").compute(prediction, truth)
+            return (rate if isfinite(rate) else 0.0) + _HINT * loss
         case MaskedPrediction():
             return metric("masked_bits").compute(prediction, truth) * float(np.log(2))
         case VectorPrediction():

@@ -75,7 +75,10 @@ class AudioCodec:
         return {key: words[key] for key in self.shapes()}
 
     def senses(self) -> dict[str, Sense]:
-        return {"frame": Sense(ragged=True, mean=self.mean, std=self.std, length=self.steps)} if self.steps else {}
+        if not self.steps:
+            return {}
+        hertz = tuple(mel_centres(self.spectrum.rate, self.spectrum.mels)[1:-1].tolist())
+        return {"frame": Sense(ragged=True, mean=self.mean, std=self.std, length=self.steps, hertz=hertz)}
 
     def encode(self, cells: Cells) -> FieldArrays:
         assert isinstance(cells, MediaCells)

@@ -4,8 +4,10 @@ Shape suffixes:
     N  rows
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -13,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from trueweight.data.bpe import learn_merges, texts_of, tokens_of, vocabulary_of
+from trueweight.data.bpe import FIRST, learn_merges, texts_of, tokens_of, vocabulary_of
 from trueweight.data.cells import Cells, ReadOptions, TextCells
 from trueweight.data.column import FieldArrays
 from trueweight.data.ragged import Ragged, starts_of
@@ -23,10 +25,13 @@ from trueweight.errors import DataError, SpecError
 from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
+from trueweight.model.decoders.ctc import Aligning, unused
 from trueweight.model.decoders.transformer import TransformerDecoderPart
 from trueweight.model.heads.labels import read_as
+from trueweight.model.word_times import spans_of_words
+from trueweight.nn.token_ngrams import counted_ngrams
 from trueweight.recipes.tables import METRICS
-from trueweight.spec.base import DecoderPart, PartSpec
+from trueweight.spec.base import Conflict, DecoderPart, PartSpec
 
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
@@ -94,6 +99,11 @@ class TextHead(PartSpec):
     loss_weight: Annotated[float, Field(ge=0)] = 1.0
     """Share of this target in the summed loss of all."""
 
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Options that the decoder has no use for."""
+        yield from unused(raw)
+
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> Cells:
         """Interpret raw cells as texts, letters as they are."""
         return read_as("text", raw, options, lowercase=False, normalize=False)
@@ -121,9 +131,16 @@ class TextHead(PartSpec):
         merges = () if spelling is None else spelling.merges
         if spelling is None:
             merges = learn_merges(some, size=size, least=_LEAST_ROWS, characters=self.tokens == "characters")
-        count_N = tokens_of(some, merges).lengths
-        most = self.max_tokens or int(min(_LONGEST, max(1, np.ceil(np.quantile(count_N, _PERCENTILE)))))
-        return {
+        every = tokens_of(some, merges)
+        count_N, ngrams = every.lengths, dict[str, Any]()
+        most = int(min(_LONGEST, max(1, np.ceil(np.quantile(count_N, _PERCENTILE)))))
+        if isinstance(self.decoder, Aligning):  # a text that is cut cannot be aligned with its sound
+            most = int(max(1, count_N.max()))
+            if self.decoder.ngrams:
+                spelt: list[list[int]] = [every.value_MC[a:b, 0].tolist() for a, b in pairwise(every.start_N1)]
+                ngrams = {"ngrams": counted_ngrams(spelt, self.decoder.ngrams, _LEAST_ROWS)}
+        most = self.max_tokens or most
+        return ngrams | {
             "count": len(given), "merges": [list(merge) for merge in merges], "max_tokens": most,
             "tokens": float(np.minimum(count_N, most).mean()) + 1, "length": float(length_N.mean()),
             "cut": float((count_N > most).mean()), "usual": _usual(some),
@@ -160,6 +177,9 @@ class TextHead(PartSpec):
             hint = "set members: 1 in the encoder"
             raise SpecError(f"{form.members} networks in one cannot write one text", where="model.encoder", hint=hint)
         merges, most = _merges(learnt), learnt["max_tokens"]
+        size = len(vocabulary_of(merges))
+        if isinstance(self.decoder, Aligning):
+            return self.decoder.build_head(form, size, learnt, beams=self.beams, reader=_read)  # type: ignore[no-any-return]
         reads = form.grid_rank > 0 or form.width > 1
         decoder: Any = self.decoder
         usual = Choice(
@@ -167,7 +187,7 @@ class TextHead(PartSpec):
             repetition_penalty=self.repetition_penalty,
         )  # fmt: skip
         return Texts(
-            decoder.build(len(vocabulary_of(merges)), form.width if reads else None, most + 1), reads=reads,
+            decoder.build(size, form.width if reads else None, most + 1), reads=reads,
             usual_tokens=learnt["tokens"], label_smoothing=self.label_smoothing, usual=usual,
             speller=partial(_spelt, merges), reader=_read,
         )  # fmt: skip
@@ -183,9 +203,7 @@ class TextHead(PartSpec):
 
     def constant(self, learnt: Mapping[str, Any], n: int) -> Prediction:
         """The most frequent text."""
-        return TextPrediction(
-            np.array([learnt["usual"]] * n, dtype=object), np.zeros(n), np.zeros(n, np.int64)
-        )
+        return TextPrediction(np.array([learnt["usual"]] * n, dtype=object), np.zeros(n), np.zeros(n, np.int64))
 
     def metrics(self, learnt: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """Default metrics."""
@@ -221,10 +239,29 @@ def _spelt(merges: tuple[tuple[str, str], ...], tokens: Sequence[int]) -> str:
 
 
 def _read(out: Mapping[str, Any], facts: Mapping[str, Any]) -> Prediction:
-    if "truth_logp" in out:
+    if "truth_logp" in out and "token" not in out:
         blank = np.array([""] * len(out["truth_logp"]), dtype=object)
         zero = np.zeros(len(blank))
         return TextPrediction(blank, zero, zero.astype(np.int64), out["truth_logp"], out["truth_tokens"])
     rows = [tokens[:length].tolist() for tokens, length in zip(out["token"], out["length"], strict=True)]
     texts = texts_of(rows, _merges(facts)) if rows else []
-    return TextPrediction(np.array([*texts, None], dtype=object)[:-1], out["logp"], out["tokens"])
+    found = TextPrediction(np.array([*texts, None], dtype=object)[:-1], out["logp"], out["tokens"])
+    if "truth_logp" in out:
+        return replace(found, truth_logp_N=out["truth_logp"], truth_tokens_N=out["truth_tokens"])
+    return replace(found, words_N=_words(texts, rows, out, facts)) if "start" in out else found
+
+
+def _words(
+    texts: Sequence[str], rows: Sequence[Sequence[int]], out: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Any:
+    """The steps of each word."""
+    pieces = {number: piece if number >= FIRST else "" for piece, number in vocabulary_of(_merges(facts)).items()}
+    spans = [
+        [(int(a), int(b)) for a, b in zip(start[: len(row)], end[: len(row)], strict=True)]
+        for row, start, end in zip(rows, out["start"], out["end"], strict=True)
+    ]
+    found = [
+        spans_of_words(text, [pieces[number] for number in row], span)
+        for text, row, span in zip(texts, rows, spans, strict=True)
+    ]
+    return np.array([*found, None], dtype=object)[:-1]

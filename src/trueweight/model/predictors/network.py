@@ -80,6 +80,12 @@ class NetworkPredictor:
 
     def predict(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
         """Read, encode, answer; some rows at a time where the table is large."""
+        from trueweight.model.word_times import in_seconds
+
+        found = self._answers(table, how, seed)
+        return in_seconds(self, found) if how.times else found
+
+    def _answers(self, table: Table, how: Decoding, seed: int) -> Mapping[str, Prediction]:
         sensed = any(field.sensed for field in self.fields.values())
         rows = SLICE_MEDIA if sensed else max(1024, SLICE_CELLS // max(1, len(self.signature.columns)))
         if len(table) <= rows:
