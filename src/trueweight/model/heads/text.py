@@ -5,7 +5,6 @@ Shape suffixes:
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from trueweight.data.bpe import learn_merges, texts_of, tokens_of, vocabulary_of
+from trueweight.data.bpe import alphabet_of, learn_merges, tokens_of, vocabulary_of
 from trueweight.data.cells import Cells, ReadOptions, TextCells
 from trueweight.data.column import FieldArrays
 from trueweight.data.ragged import Ragged, starts_of
@@ -24,6 +23,7 @@ from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
 from trueweight.model.decoders.transformer import TransformerDecoderPart
 from trueweight.model.heads.labels import read_as
+from trueweight.nn.spelling import spelt
 from trueweight.recipes.tables import METRICS
 from trueweight.spec.base import DecoderPart, PartSpec
 
@@ -125,6 +125,10 @@ class TextHead(PartSpec):
             "cut": float((count_N > most).mean()), "usual": _usual(some),
         }  # fmt: skip
 
+    def prompts(self, cells: Cells, learnt: Mapping[str, Any]) -> FieldArrays:
+        """ "token", ragged: all of each text, which is what a language model goes on from."""
+        return {"token": tokens_of(_texts(cells).text_N.to_pylist(), _merges(learnt))}
+
     def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> FieldArrays:
         """ "token", ragged; "whole": whether the text was not cut; "present"."""
         known = _texts(cells)
@@ -165,7 +169,7 @@ class TextHead(PartSpec):
         return Texts(
             decoder.build(len(vocabulary_of(merges)), form.width if reads else None, most + 1), reads=reads,
             usual_tokens=learnt["tokens"], label_smoothing=self.label_smoothing, usual=usual,
-            speller=partial(_spelt, merges), reader=_read,
+            alphabet=alphabet_of(merges), reader=_read,
         )  # fmt: skip
 
     def build_solving(self, form: "Form", learnt: Mapping[str, Any]) -> "Solving":  # noqa: ARG002
@@ -179,9 +183,7 @@ class TextHead(PartSpec):
 
     def constant(self, learnt: Mapping[str, Any], n: int) -> Prediction:
         """The most frequent text."""
-        return TextPrediction(
-            np.array([learnt["usual"]] * n, dtype=object), np.zeros(n), np.zeros(n, np.int64)
-        )
+        return TextPrediction(np.array([learnt["usual"]] * n, dtype=object), np.zeros(n), np.zeros(n, np.int64))
 
     def metrics(self, learnt: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """Default metrics."""
@@ -212,15 +214,23 @@ def _merges(learnt: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((left, right) for left, right in learnt["merges"])
 
 
-def _spelt(merges: tuple[tuple[str, str], ...], tokens: Sequence[int]) -> str:
-    return texts_of([tokens], merges)[0]
-
-
 def _read(out: Mapping[str, Any], facts: Mapping[str, Any]) -> Prediction:
     if "truth_logp" in out:
         blank = np.array([""] * len(out["truth_logp"]), dtype=object)
         zero = np.zeros(len(blank))
         return TextPrediction(blank, zero, zero.astype(np.int64), out["truth_logp"], out["truth_tokens"])
-    rows = [tokens[:length].tolist() for tokens, length in zip(out["token"], out["length"], strict=True)]
-    texts = texts_of(rows, _merges(facts)) if rows else []
-    return TextPrediction(np.array([*texts, None], dtype=object)[:-1], out["logp"], out["tokens"])
+    alphabet = alphabet_of(_merges(facts))
+    text_N = _spelt(alphabet, out["token"], out["length"], out["bytes"])
+    if "other_token" not in out:
+        return TextPrediction(text_N, out["logp"], out["tokens"])
+    rows, several = out["other_logp"].shape
+    flat = [out[f"other_{name}"].reshape(rows * several, *out[name].shape[1:]) for name in ("token", "length", "bytes")]
+    other_NK, logp_NK = _spelt(alphabet, *flat).reshape(rows, several), out["other_logp"]
+    other_NK[np.isneginf(logp_NK)] = None  # a beam that found fewer
+    return TextPrediction(text_N, out["logp"], out["tokens"], other_NK=other_NK, other_logp_NK=logp_NK)
+
+
+def _spelt(alphabet: Sequence[bytes], token_NS: np.ndarray, length_N: np.ndarray, bytes_N: np.ndarray) -> np.ndarray:
+    """Texts, (N,) object."""
+    told = zip(token_NS, length_N.tolist(), bytes_N.tolist(), strict=True)
+    return np.array([*(spelt(alphabet, row[:length].tolist(), most) for row, length, most in told), None], object)[:-1]
