@@ -33,8 +33,8 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Bundle", "Estimator", "Regressor", "check", "decoding", "diff", "evaluate", "explain", "gate", "init", "load", "predict",
-    "report", "show", "stream", "train", "tune", "verify",
+    "Bundle", "Estimator", "Regressor", "check", "decoding", "diff", "evaluate", "explain", "gate", "init", "load",
+    "predict", "report", "show", "stream", "train", "tune", "verify",
 ]  # fmt: skip
 
 _HOMES = {

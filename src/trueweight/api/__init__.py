@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from trueweight.spec.policy import PolicySpec
 
 __all__ = [
-    "check", "diff", "evaluate", "explain", "gate", "init", "load", "memory", "predict", "report", "show", "stream", "train",
-    "verify",
+    "check", "diff", "evaluate", "explain", "gate", "init", "load", "memory", "predict", "report", "show", "stream",
+    "train", "verify",
 ]  # fmt: skip
 
 

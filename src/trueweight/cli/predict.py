@@ -52,7 +52,8 @@ def predict(
     if streaming:
         _refuse_with_stream(output, form, ood)
         prepare_torch()
-        return write_stream(api.load(bundle, allow=allow), source, prompts, how, seed, media_dir)
+        write_stream(api.load(bundle, allow=allow), source, prompts, how, seed, media_dir)
+        return
     form = form or _format_of(output)
     _refuse_the_source(source or "-", output)
     if output == "-" and form == "parquet" and sys.stdout.isatty():
