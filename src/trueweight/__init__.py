@@ -7,10 +7,25 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trueweight.api import check, diff, evaluate, explain, gate, init, load, predict, report, show, train, verify
+    from trueweight.api import (
+        check,
+        diff,
+        evaluate,
+        explain,
+        gate,
+        init,
+        load,
+        predict,
+        report,
+        show,
+        stream,
+        train,
+        verify,
+    )
     from trueweight.api.tune import tune
     from trueweight.bundle.bundle import Bundle
     from trueweight.estimator import Estimator, Regressor
+    from trueweight.nn.decoding import decoding
 
 try:
     __version__ = version("trueweight")
@@ -18,8 +33,8 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Bundle", "Estimator", "Regressor", "check", "diff", "evaluate", "explain", "gate", "init", "load", "predict",
-    "report", "show", "train", "tune", "verify",
+    "Bundle", "Estimator", "Regressor", "check", "decoding", "diff", "evaluate", "explain", "gate", "init", "load",
+    "predict", "report", "show", "stream", "train", "tune", "verify",
 ]  # fmt: skip
 
 _HOMES = {
@@ -29,7 +44,8 @@ _HOMES = {
     **dict.fromkeys(
         ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report"), "trueweight.api"
     ),
-    **dict.fromkeys(("show", "train", "verify"), "trueweight.api"),
+    **dict.fromkeys(("show", "stream", "train", "verify"), "trueweight.api"),
+    "decoding": "trueweight.nn.decoding",
     "tune": "trueweight.api.tune",
 }
 

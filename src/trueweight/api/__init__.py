@@ -1,6 +1,6 @@
 """The golden path: one short function per verb. The command line and Python users call the same ones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from trueweight.data.table import Table
     from trueweight.evidence.record import Evidence
     from trueweight.explain.record import Explanations
+    from trueweight.model.predictors.stream import Piece
+    from trueweight.nn.decoding import Decoding
     from trueweight.spec.policy import PolicySpec
 
 __all__ = [
-    "check", "diff", "evaluate", "explain", "gate", "init", "load", "memory", "predict", "report", "show", "train",
-    "verify",
+    "check", "diff", "evaluate", "explain", "gate", "init", "load", "memory", "predict", "report", "show", "stream",
+    "train", "verify",
 ]  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def load(path: str | Path, *, allow: Sequence[str] = ()) -> "Bundle":
 
 def predict(
     bundle: "Bundle | str | Path", source: Any, *, media_dir: str | Path | None = None, ood: bool = False,
-    times: bool = False, allow: Sequence[str] = (),
+    times: bool = False, how: "Decoding | None" = None, seed: int = 0, allow: Sequence[str] = (),
 ) -> "dict[str, np.ndarray]":  # fmt: skip
     """Answers for every row of a source, in its order.
 
@@ -97,6 +99,8 @@ def predict(
             the model was trained with, from the folder of the source.
         ood: Add a column ``ood``: how unlike the training rows each row is; 99 in 100 rows like them are below 1.
         times: Add a column ``TARGET.times`` for texts read off sounds: words with their seconds, from and to, as JSON.
+        how: Of models that write: ``trueweight.decoding(beams=4)`` and the like.
+        seed: Of whatever is drawn.
         allow: Distributions, beside trueweight, whose parts a bundle opened here may import.
 
     Returns:
@@ -106,17 +110,48 @@ def predict(
     Raises:
         DataError: The source cannot be read, has a row that cannot (each row gets an answer: none is skipped), or
             lacks all of the model's columns.
-        SpecError: ``ood`` of a model that does not know what is usual, ``times`` of one that aligns no text.
+        SpecError: ``ood`` of a model that does not know what is usual, ``times`` of one that aligns no text, ``how`` of
+            one that writes nothing.
     """
     from trueweight.api.times import drawn_how, require_times
     from trueweight.data.folders import FILE
+    from trueweight.nn.decoding import GREEDY
 
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
     table = _read_like(opened, source, max_bad_rows=0.0, **_media(media_dir))
     files = {FILE: table.column(FILE).to_numpy()} if table.provenance.format == "folder" else {}
-    answers = opened.predict_columns(table, how=drawn_how(times=times), ood=ood)
+    answers = opened.predict_columns(table, how=drawn_how(how or GREEDY, times=times), seed=seed, ood=ood)
     require_times(opened, answers, asked=times)
     return files | answers
+
+
+def stream(
+    bundle: "Bundle | str | Path", source: Any, *, target: str | None = None, how: "Decoding | None" = None,
+    seed: int = 0, media_dir: str | Path | None = None, allow: Sequence[str] = (),
+) -> "Iterator[Piece]":  # fmt: skip
+    """The texts that a model writes for the rows of a source, one row after the other, piece by piece.
+
+    Args:
+        bundle: A bundle or its path.
+        source: A file, ``"-"`` for standard input, or a frame.
+        target: Which text, where the model writes several.
+        how: ``trueweight.decoding(temperature=0.8)`` and the like, without beams and with one sample.
+        seed: Of whatever is drawn.
+        media_dir: As for :func:`predict`.
+        allow: As for :func:`predict`.
+
+    Yields:
+        Pieces: the row's number, whole characters, and whether the row has no more. A row's pieces together are what
+        :func:`predict` answers.
+
+    Raises:
+        SpecError: The model writes no text, or ``how`` knows texts only at their end.
+    """
+    from trueweight.nn.decoding import GREEDY
+
+    opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
+    table = _read_like(opened, source, max_bad_rows=0.0, **_media(media_dir))
+    return opened.stream_table(table, target=target, how=how or GREEDY, seed=seed)
 
 
 def evaluate(

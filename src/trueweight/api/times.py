@@ -1,12 +1,13 @@
 """Asking for the times of words."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trueweight.errors import SpecError
-from trueweight.nn.decoding import GREEDY, Decoding
+from trueweight.nn.decoding import Decoding
 
 if TYPE_CHECKING:
     from trueweight.bundle.bundle import Bundle
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["drawn_how", "require_times"]
 
 
-def drawn_how(*, times: bool) -> Decoding:
-    """As usual, with times or without."""
-    return Decoding(times=True) if times else GREEDY
+def drawn_how(how: Decoding, *, times: bool) -> Decoding:
+    """The same, with times where they are asked for."""
+    return replace(how, times=True) if times else how
 
 
 def require_times(bundle: "Bundle", answers: Mapping[str, np.ndarray], *, asked: bool) -> None:

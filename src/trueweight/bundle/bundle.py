@@ -1,7 +1,7 @@
 """A bundle in memory, as people use it from Python."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from trueweight.bundle.asked import require_writing, row_table, written_target
 from trueweight.bundle.format import Manifest
 from trueweight.bundle.load import Loaded, load_bundle
 from trueweight.bundle.summary import results, value_words, verdicts
@@ -22,6 +23,7 @@ from trueweight.data.together import unusualness, why_unknown
 from trueweight.errors import DataError, SpecError
 from trueweight.evidence.record import Entry, Evidence
 from trueweight.metrics.words import counted
+from trueweight.model.predictors.stream import Piece, stream_rows
 from trueweight.model.protocols import GREEDY, Decoding, Predictor
 from trueweight.spec.run import RunSpec
 
@@ -100,7 +102,10 @@ class Bundle:
         """Everything, for those who verify or derive bundles."""
         return self._loaded
 
-    def predict(self, frame: Any, *, media_dir: str | Path | None = None, ood: bool = False) -> Any:
+    def predict(
+        self, frame: Any, *, media_dir: str | Path | None = None, ood: bool = False, how: Decoding = GREEDY,
+        seed: int = 0,
+    ) -> Any:  # fmt: skip
         """Answer rows.
 
         Args:
@@ -109,6 +114,8 @@ class Bundle:
             media_dir: Folder that paths of pictures and sounds start from, and stay in; by default the one that the
                 model was trained with, from where we are. A Table has its own.
             ood: Say of each row how unlike the training rows it is, in a column "ood".
+            how: Of models that write: ``trueweight.decoding(beams=4)`` and the like.
+            seed: Of whatever is drawn.
 
         Returns:
             The same kind of frame with the primary key (if the spec named one and it is there) and, for each
@@ -117,13 +124,44 @@ class Bundle:
 
         Raises:
             DataError: Not a frame, or it has none of the columns that the model reads.
-            SpecError: ``ood`` of a model that does not know what is usual.
+            SpecError: ``ood`` of a model that does not know what is usual; ``how`` of one that writes nothing.
         """
         from trueweight.data.frames import from_frame, like_frame
 
         if isinstance(frame, Table):
-            return Table.of(self.predict_columns(frame, ood=ood))
-        return like_frame(self.predict_columns(self._framed(from_frame(frame), media_dir), ood=ood), frame)
+            return Table.of(self.predict_columns(frame, how=how, seed=seed, ood=ood))
+        table = self._framed(from_frame(frame), media_dir)
+        return like_frame(self.predict_columns(table, how=how, seed=seed, ood=ood), frame)
+
+    def stream(
+        self, row: str | Mapping[str, Any] = "", *, target: str | None = None, how: Decoding = GREEDY, seed: int = 0
+    ) -> Iterator[str]:
+        """Write one answer, giving it piece by piece as it is written.
+
+        Args:
+            row: For a language model how its text begins; for one that reads a single column what that holds; else
+                cells by column.
+            target: Which text, where the model writes several.
+            how: ``trueweight.decoding(temperature=0.8)`` and the like, without beams and with one sample.
+            seed: Of whatever is drawn.
+
+        Yields:
+            Pieces of whole characters. Together they are what :meth:`predict` answers.
+
+        Raises:
+            SpecError: The model writes no text, or a text was given to one that reads several columns.
+        """
+        for piece in self.stream_table(row_table(self.signature, row), target=target, how=how, seed=seed):
+            if not piece.ends:
+                yield piece.text
+
+    def stream_table(
+        self, table: Table, *, target: str | None = None, how: Decoding = GREEDY, seed: int = 0
+    ) -> Iterator[Piece]:
+        """The same for every row of a table, one after the other."""
+        name = written_target(self.signature, target)
+        require_columns(self.signature, table)
+        return stream_rows(self.predictor, table, name, how, seed)
 
     def _framed(self, table: Table, media_dir: str | Path | None) -> Table:
         folder = media_dir if media_dir is not None else self.resolved.data.media_dir
@@ -146,6 +184,7 @@ class Bundle:
             SpecError: ``ood`` of a model that does not know what is usual.
         """
         require_columns(self.signature, table)
+        require_writing(self.signature, how)
         unusual_N = self._unusual(table) if ood else None
         columns = self._key(table)
         for target, prediction in self.predictor.predict(table, how=how, seed=seed).items():

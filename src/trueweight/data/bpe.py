@@ -13,7 +13,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 from trueweight.data.ragged import Ragged, starts_of
 
-__all__ = ["FIRST", "Merges", "learn_merges", "texts_of", "token_rows", "tokens_of", "vocabulary_of"]
+__all__ = ["FIRST", "Merges", "alphabet_of", "learn_merges", "texts_of", "token_rows", "tokens_of", "vocabulary_of"]
 
 Merges = tuple[tuple[str, str], ...]
 """Pairs that become one token, the first one first; each byte is written as one printable character."""
@@ -88,6 +88,20 @@ def vocabulary_of(merges: Merges) -> dict[str, int]:
     # A raw space is in no token, so that these two names can be nobody's.
     names = (" padding", " unknown", *_ALPHABET, *dict.fromkeys(left + right for left, right in merges))
     return {name: number for number, name in enumerate(names)}
+
+
+@lru_cache(maxsize=8)
+def alphabet_of(merges: Merges) -> tuple[bytes, ...]:
+    """The bytes of each token, by its number; none for numbers below :data:`FIRST`.
+
+    Bytes that print are written as themselves, the others as the characters from 256 on, in their order: Radford et
+    al. 2019, ``bytes_to_unicode`` of their code.
+    """
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in plain]
+    byte_of = {chr(byte): byte for byte in plain} | {chr(256 + place): byte for place, byte in enumerate(others)}
+    names = list(vocabulary_of(merges))
+    return (*[b""] * FIRST, *(bytes(byte_of[letter] for letter in name) for name in names[FIRST:]))
 
 
 def _blank(model: models.BPE) -> Tokenizer:

@@ -82,6 +82,10 @@ class Table:
         """The first rows."""
         return replace(self, data=self.data.slice(0, rows))
 
+    def row(self, number: int) -> "Table":
+        """One of them."""
+        return replace(self, data=self.data.slice(number, 1))
+
     def slices(self, rows: int) -> Iterator["Table"]:
         """All rows, so many at a time; one empty table where there are none."""
         for start in range(0, max(1, len(self)), rows):

@@ -1,7 +1,7 @@
 """Texts as answers: what was written, and how likely the model held it, or the truth, to be.
 
 Shape suffixes:
-    N  rows
+    N  rows    K  candidates beside the first
 """
 
 import json
@@ -36,6 +36,10 @@ class TextPrediction:
     """int64."""
     words_N: Array | None = None
     """object: for each text a list of :data:`Word`, where that was asked for and can be known."""
+    other_NK: Array | None = None
+    """object: further candidates, str; None where there are fewer."""
+    other_logp_NK: Array | None = None
+    """float64: as ``logp_N``."""
 
     def __len__(self) -> int:
         return len(self.text_N)
@@ -44,15 +48,20 @@ class TextPrediction:
         found = {name: self.text_N, f"{name}.logp": self.logp_N}
         if self.words_N is not None:
             found[f"{name}.times"] = np.array([*map(_spelled_out, self.words_N), None], dtype=object)[:-1]
+        if self.other_NK is not None and self.other_logp_NK is not None:
+            for place in range(self.other_NK.shape[1]):
+                found[f"{name}.other[{place + 2}]"] = self.other_NK[:, place]
+                found[f"{name}.other[{place + 2}].logp"] = self.other_logp_NK[:, place]
         return found
 
     def take(self, rows: Array) -> "TextPrediction":
-        truth_logp, truth_tokens = (
-            None if array is None else array[rows] for array in (self.truth_logp_N, self.truth_tokens_N)
+        truth_logp, truth_tokens, other, other_logp = (
+            None if array is None else array[rows]
+            for array in (self.truth_logp_N, self.truth_tokens_N, self.other_NK, self.other_logp_NK)
         )
         return replace(
             self, text_N=self.text_N[rows], logp_N=self.logp_N[rows], tokens_N=self.tokens_N[rows],
-            truth_logp_N=truth_logp, truth_tokens_N=truth_tokens,
+            truth_logp_N=truth_logp, truth_tokens_N=truth_tokens, other_NK=other, other_logp_NK=other_logp,
             words_N=None if self.words_N is None else self.words_N[rows],
         )  # fmt: skip
 

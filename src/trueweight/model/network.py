@@ -4,7 +4,7 @@ Shape suffixes:
     R  rows    B  rows * members
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -23,6 +23,8 @@ from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.nn.entries import Entries
 from trueweight.nn.mix import Mix, taken_apart
 from trueweight.nn.resizing import Resized, reads_any_size
+from trueweight.nn.spelling import Spelling
+from trueweight.nn.texts import Texts
 from trueweight.spec.base import PartSpec
 
 __all__ = ["Network", "build_network"]
@@ -194,6 +196,19 @@ class Network(nn.Module):
         z = self.encode(batch)
         return {name: self.head(name).outputs(z, how, self._given(name, batch, noise)) for name in self.targets}
 
+    def stream(
+        self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors], target: str
+    ) -> tuple[Iterator[Tensors], Spelling]:
+        """The output of one head that answers step by step, as it comes, and what puts one row's tokens together.
+
+        Raises:
+            SpecError: The target's head does not.
+        """
+        head = self.head(target)
+        if not isinstance(head, Texts):
+            raise SpecError(f"{target!r} is not written token by token", where="stream", hint="ask without stream")
+        return head.stream(self.encode(batch), how, self._given(target, batch, noise)), head.spelling(how)
+
     def _given(self, name: str, batch: Batch, noise: Mapping[str, Tensors]) -> Tensors:
         """Noise, and for heads that go on from a target, or say how probable it is, the target."""
         drawn = noise.get(name, {})
@@ -202,6 +217,10 @@ class Network(nn.Module):
     def asks_targets(self, name: str) -> bool:
         """Whether the head of a target looks at it when it answers."""
         return bool(getattr(self.head(name), "asks_targets", False))
+
+    def continues(self, name: str) -> bool:
+        """Whether the head of a target goes on from what the target holds when it answers."""
+        return bool(getattr(self.head(name), "continues", False))
 
     def noise(self, rows_R: Tensor, seed: int) -> Mapping[str, Tensors]:
         """What heads that draw samples need for these rows, by target."""

@@ -39,7 +39,9 @@ class Double:
         inputs = {name: _doubled(tensors) for name, tensors in batch.inputs.items()}
         with torch.inference_mode():
             return self.network.answer(
-                Batch(batch.rows, inputs, {}), how, {name: _doubled(tensors) for name, tensors in noise.items()}
+                Batch(batch.rows, inputs, batch.targets),
+                how,
+                {name: _doubled(tensors) for name, tensors in noise.items()},
             )
 
 

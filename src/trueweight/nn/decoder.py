@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from trueweight.nn.attention import attended
 from trueweight.nn.dropout import Dropout
 from trueweight.nn.encoding import Encoding, Tensors
-from trueweight.nn.positions import Learned, rotated, rotation, waves
+from trueweight.nn.positions import Learned, rotated, rotation, rotation_at, waves, waves_at
 from trueweight.nn.transformer import NORMS, FeedForward
 
 __all__ = ["DecoderWishes", "TransformerDecoder"]
@@ -75,27 +75,50 @@ class CachedAttention(nn.Module):
         q_BHTK, k_BGTK, v_BGTK = self.project(x_BTD, turn)
         shared = self.heads // self.groups
         k_BHTK, v_BHTK = (t if shared == 1 else t.repeat_interleave(shared, 1) for t in (k_BGTK, v_BGTK))
-        mixed_BHTK = nn.functional.scaled_dot_product_attention(
-            q_BHTK, k_BHTK, v_BHTK, is_causal=True
-        )
+        mixed_BHTK = nn.functional.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True)
         return self.out(mixed_BHTK.transpose(1, 2).flatten(2)), k_BGTK, v_BGTK
 
     def step(
-        self, x_BD: Tensor, turn: tuple[Tensor, Tensor] | None, k_BGSK: Tensor, v_BGSK: Tensor, place_B: Tensor
+        self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, k_BGSK: Tensor, v_BGSK: Tensor, at: "Places"
     ) -> Tensor:
         """One token more, which is written into the cache at its place."""
-        q_BH1K, k_BG1K, v_BG1K = self.project(x_BD.unsqueeze(1), turn)
-        row_B = torch.arange(len(x_BD), device=x_BD.device)
-        k_BGSK[row_B, :, place_B], v_BGSK[row_B, :, place_B] = k_BG1K[:, :, 0], v_BG1K[:, :, 0]
-        used = int(place_B.max()) + 1
-        seen_B11S = (torch.arange(used, device=x_BD.device) <= place_B.unsqueeze(1))[:, None, None, :]
+        q_BH1K, k_BG1K, v_BG1K = self.project(x_B1D, turn)
+        at.keep(k_BGSK, k_BG1K)
+        at.keep(v_BGSK, v_BG1K)
         # The queries that share keys stand in the place of several tokens: nothing has to be repeated.
-        q_BGQK = q_BH1K.reshape(len(x_BD), self.groups, -1, q_BH1K.shape[3])
+        q_BGQK = q_BH1K if self.groups == self.heads else q_BH1K.reshape(len(x_B1D), self.groups, -1, q_BH1K.shape[3])
         mixed_BGQK = nn.functional.scaled_dot_product_attention(
-            q_BGQK, k_BGSK[:, :, :used], v_BGSK[:, :, :used], seen_B11S
+            q_BGQK, k_BGSK[:, :, : at.used], v_BGSK[:, :, : at.used], at.seen_B11S
         )
-        mixed_BD: Tensor = self.out(mixed_BGQK.flatten(1))
-        return mixed_BD
+        mixed_B1D: Tensor = self.out(mixed_BGQK.reshape(len(x_B1D), 1, -1))
+        return mixed_B1D
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the next token of each row goes; worked out once for all layers."""
+
+    place_B: Tensor
+    used: int
+    """Places of the cache that are looked at."""
+    seen_B11S: Tensor | None
+    """Which of them a row looks at; None: all, because all rows are equally long."""
+    row_B: Tensor | None
+
+    @classmethod
+    def of(cls, place_B: Tensor) -> "Places":
+        least, most = map(int, torch.stack(place_B.aminmax()).tolist())
+        if least == most:
+            return cls(place_B, most + 1, None, None)
+        seen_BS = torch.arange(most + 1, device=place_B.device) <= place_B.unsqueeze(1)
+        return cls(place_B, most + 1, seen_BS[:, None, None, :], torch.arange(len(place_B), device=place_B.device))
+
+    def keep(self, cache_BGSK: Tensor, new_BG1K: Tensor) -> None:
+        """Write into a cache."""
+        if self.row_B is None:
+            cache_BGSK[:, :, self.used - 1] = new_BG1K[:, :, 0]
+        else:
+            cache_BGSK[self.row_B, :, self.place_B] = new_BG1K[:, :, 0]
 
 
 class CrossAttention(nn.Module):
@@ -115,9 +138,7 @@ class CrossAttention(nn.Module):
     def forward(self, x_BTD: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, real_B11L: Tensor) -> Tensor:
         """Attend."""
         q_BHTK = self.q(x_BTD).unflatten(2, (self.heads, -1)).transpose(1, 2)
-        mixed_BHTK = nn.functional.scaled_dot_product_attention(
-            q_BHTK, k_BHLK, v_BHLK, real_B11L
-        )
+        mixed_BHTK = nn.functional.scaled_dot_product_attention(q_BHTK, k_BHLK, v_BHLK, real_B11L)
         mixed_BTD: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
         return mixed_BTD
 
@@ -144,12 +165,12 @@ class DecoderBlock(nn.Module):
         return self._rest(self._joined(x_BTD, added_BTD, self.norm_1), memory), k_BGTK, v_BGTK
 
     def step(
-        self, x_BD: Tensor, turn: tuple[Tensor, Tensor] | None, memory: tuple[Tensor, Tensor, Tensor] | None,
-        k_BGSK: Tensor, v_BGSK: Tensor, place_B: Tensor,
+        self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, memory: tuple[Tensor, Tensor, Tensor] | None,
+        k_BGSK: Tensor, v_BGSK: Tensor, at: Places,
     ) -> Tensor:  # fmt: skip
         """One token more."""
-        added_BD = self.attention.step(self.norm_1(x_BD) if self.pre else x_BD, turn, k_BGSK, v_BGSK, place_B)
-        return self._rest(self._joined(x_BD, added_BD, self.norm_1).unsqueeze(1), memory).squeeze(1)
+        added_B1D = self.attention.step(self.norm_1(x_B1D) if self.pre else x_B1D, turn, k_BGSK, v_BGSK, at)
+        return self._rest(self._joined(x_B1D, added_B1D, self.norm_1), memory)
 
     def _rest(self, x_BTD: Tensor, memory: tuple[Tensor, Tensor, Tensor] | None) -> Tensor:
         if self.cross is not None and memory is not None:
@@ -243,32 +264,42 @@ class TransformerDecoder(nn.Module):
 
     def step(self, token_B: Tensor, place_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:
         """Logits (B, V) of what follows one token more at its place."""
-        x_BD, turn = self._placed(self.embedding(token_B).unsqueeze(1), place_B.unsqueeze(1))
-        x_BD = x_BD.squeeze(1)
+        at = Places.of(place_B)
+        x_B1D, turn = self._placed_at(self.embedding(token_B).unsqueeze(1), place_B)
         for number, block in enumerate(self._layers()):
             kept = cache[f"k{number}"], cache[f"v{number}"]
-            x_BD = block.step(x_BD, turn, _of_layer(memory, number), *kept, place_B)
-        return self.logits(self.last(x_BD))
+            x_B1D = block.step(x_B1D, turn, _of_layer(memory, number), *kept, at)
+        return self.logits(self.last(x_B1D)).squeeze(1)
 
     def _run(self, token_BT: Tensor, memory: Tensors) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        place_1T = torch.arange(token_BT.shape[1], device=token_BT.device).unsqueeze(0)
-        x_BTD, turn = self._placed(self.embedding(token_BT), place_1T)
+        x_BTD, turn = self._placed(self.embedding(token_BT))
         x_BTD, kept = self.dropout(x_BTD), []
         for number, block in enumerate(self._layers()):
             x_BTD, k_BGTK, v_BGTK = block(x_BTD, turn, _of_layer(memory, number))
             kept.append((k_BGTK, v_BGTK))
         return x_BTD, kept
 
-    def _placed(self, x_BTD: Tensor, place_BT: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        """Tokens that know their places, or the turns by which attention does."""
-        wishes, most = self.wishes, int(place_BT.max()) + 1
+    def _placed(self, x_BTD: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Tokens from the first place on that know their places, or the turns by which attention does."""
+        wishes, most = self.wishes, x_BTD.shape[1]
+        x_BTD = x_BTD * wishes.width**0.5
         if wishes.positions == "rotary":
-            cos_SK, sin_SK = rotation(most, wishes.width // wishes.heads, x_BTD)
-            return x_BTD * wishes.width**0.5, (cos_SK[place_BT].unsqueeze(1), sin_SK[place_BT].unsqueeze(1))
+            return x_BTD, rotation(most, wishes.width // wishes.heads, x_BTD)
+        if self.places is not None:
+            return self.places(x_BTD), None
+        return x_BTD + waves(most, wishes.width, x_BTD), None
+
+    def _placed_at(self, x_B1D: Tensor, place_B: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """The same of one token a row, each at a place of its own."""
+        wishes = self.wishes
+        x_B1D = x_B1D * wishes.width**0.5
+        if wishes.positions == "rotary":
+            cos_BK, sin_BK = rotation_at(place_B, wishes.width // wishes.heads, x_B1D)
+            return x_B1D, (cos_BK[:, None, None], sin_BK[:, None, None])
         if self.places is not None:
             table = self.places.table
-            return x_BTD * wishes.width**0.5 + table(place_BT.clamp_max(table.num_embeddings - 1)), None
-        return x_BTD * wishes.width**0.5 + waves(most, wishes.width, x_BTD)[place_BT], None
+            return x_B1D + table(place_B.clamp_max(table.num_embeddings - 1)).unsqueeze(1), None
+        return x_B1D + waves_at(place_B, wishes.width, x_B1D).unsqueeze(1), None
 
 
 def _of_layer(memory: Tensors, number: int) -> tuple[Tensor, Tensor, Tensor] | None:

@@ -7,7 +7,7 @@ Shape suffixes in this file:
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Learned", "Sinusoidal", "rotated", "rotation", "waves"]
+__all__ = ["Learned", "Sinusoidal", "rotated", "rotation", "rotation_at", "waves", "waves_at"]
 
 BASE = 10_000.0
 """Longest wave, in tokens, over two pi; of both papers."""
@@ -24,13 +24,18 @@ def waves(count: int, width: int, like: Tensor) -> Tensor:
         width: D; of an odd width the last place is zero.
         like: Says type and device.
     """
-    angle_LK = _angles(count, width // 2, like)
+    return waves_at(torch.arange(count, device=like.device), width, like)
+
+
+def waves_at(place_L: Tensor, width: int, like: Tensor) -> Tensor:
+    """:func:`waves` of some places, (L, D)."""
+    angle_LK = _angles(place_L, width // 2, like)
     return nn.functional.pad(torch.cat([angle_LK.sin(), angle_LK.cos()], dim=1), (0, width % 2))
 
 
-def _angles(count: int, half: int, like: Tensor) -> Tensor:
+def _angles(place_L: Tensor, half: int, like: Tensor) -> Tensor:
     """(L, half) float."""
-    place_L = torch.arange(count, device=like.device, dtype=like.dtype)
+    place_L = place_L.to(like.dtype)
     speed_K = BASE ** (-torch.arange(half, device=like.device, dtype=like.dtype) / max(half, 1))
     return place_L.unsqueeze(1) * speed_K
 
@@ -73,7 +78,12 @@ def rotation(count: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
         width: K, even.
         like: Says type and device.
     """
-    angle_LK = _angles(count, width // 2, like)
+    return rotation_at(torch.arange(count, device=like.device), width, like)
+
+
+def rotation_at(place_L: Tensor, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """:func:`rotation` of some places."""
+    angle_LK = _angles(place_L, width // 2, like)
     return angle_LK.cos(), angle_LK.sin()
 
 

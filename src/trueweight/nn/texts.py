@@ -1,21 +1,25 @@
 """The torch side of text targets: learns to continue, scores a text, writes one.
 
 Shape suffixes in this file:
-    R  rows    T  tokens of the longest text    S  most tokens that are written    V  vocabulary    M  real tokens
+    R  rows    N  candidates of a row    T  tokens of the longest text    S  most tokens that are written
+    V  vocabulary    M  real tokens
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
 
+from trueweight.errors import SpecError
 from trueweight.metrics.prediction import Prediction
 from trueweight.nn.decoding import Context, Decoding
 from trueweight.nn.encoding import Encoding, Tensors
 from trueweight.nn.generate import BEGIN, END, Choice, Writer, beam_search, write
 from trueweight.nn.losses import mean_over_rows
+from trueweight.nn.spelling import Alphabet, Spelling
 from trueweight.seeds import row_hashes, stream_seed
 
 __all__ = ["Reader", "TextDecoder", "Texts"]
@@ -26,7 +30,10 @@ Reader = Callable[[Mapping[str, Any], Mapping[str, Any]], Prediction]
 _AT_ONCE = 2**16
 """Tokens whose truth is scored together, of a vocabulary of 64; of larger ones fewer."""
 
-Speller = Callable[[Sequence[int]], str]
+_SAMPLE = -0x61C8864680B583EB
+"""Between the seeds of one row's candidates; they are hashed before use."""
+
+_LOG = logging.getLogger("trueweight.texts")
 
 
 class TextDecoder(Writer, Protocol):
@@ -49,7 +56,9 @@ class Texts(nn.Module):
     """Texts as tokens, each predicted from those before it and from what was read.
 
     Targets ``token`` (R, T, 1) and ``token.length`` (R,), ``whole`` (R,) bool: whether the end belongs to it. Outputs
-    ``token`` (R, S), ``length``, ``logp``; or, where only the truth is scored, ``truth_logp`` and ``truth_tokens``.
+    ``token`` (R, S), ``length``, ``logp``, ``tokens`` (those that were written, the end among them) and ``bytes`` (of
+    the text, up to a stop); of several candidates the likeliest, the others under ``other_token`` (R, N - 1, S) and so on;
+    or, where only the truth is scored, ``truth_logp`` and ``truth_tokens``.
 
     Args:
         decoder: A :class:`TextDecoder`.
@@ -57,7 +66,7 @@ class Texts(nn.Module):
         usual_tokens: Of a text, its end included.
         label_smoothing: Of each token, in [0, 1).
         usual: How texts are written unless asked otherwise.
-        speller: Token numbers to a text, for stop strings.
+        alphabet: Bytes of each token.
         reader: Gives the answer.
     """
 
@@ -66,11 +75,16 @@ class Texts(nn.Module):
 
     def __init__(
         self, decoder: nn.Module, *, reads: bool, usual_tokens: float, label_smoothing: float, usual: Choice,
-        speller: Speller, reader: Reader,
+        alphabet: Alphabet, reader: Reader,
     ) -> None:  # fmt: skip
         super().__init__()
         self.decoder, self.reads, self.usual_tokens = decoder, reads, usual_tokens
-        self.label_smoothing, self.usual, self.speller, self.reader = label_smoothing, usual, speller, reader
+        self.label_smoothing, self.usual, self.alphabet, self.reader = label_smoothing, usual, alphabet, reader
+
+    @property
+    def continues(self) -> bool:
+        """Whether what a row's target holds is the beginning of its text."""
+        return not self.reads
 
     def _writer(self) -> TextDecoder:
         return self.decoder  # type: ignore[return-value]
@@ -100,13 +114,34 @@ class Texts(nn.Module):
         memory = self._read(z)
         if how.forced:
             return self._scored(memory, noise)
-        choice, rows = self._choice(how), len(noise["seed"])
-        prompts = self._prompts(noise, rows)
+        choice = self._choice(how)
+        prompts, rows = self._prompts(noise, len(noise["seed"]), choice), len(noise["seed"])
         if choice.beams > 1:
-            found = beam_search(self._writer(), memory, prompts, choice)
-            counted_R = found.length_R + 1  # the end too
-            return {"token": found.token_RS, "length": found.length_R, "logp": found.logp_R, "tokens": counted_R}
-        return self._written(memory, prompts, noise["seed"], choice, how)
+            found = self._searched(memory, prompts, choice, how.stop)
+        else:
+            found = self._written(memory, prompts, noise["seed"], choice, how)
+        return found if how.samples == 1 else _ranked(found, rows, sort=choice.beams == 1)
+
+    def stream(self, z: Encoding, how: Decoding, noise: Tensors) -> Iterator[Tensors]:
+        """The tokens of rows as they come, by ``row`` and ``token``; as :meth:`outputs` would give them.
+
+        Raises:
+            SpecError: Beams, which know their text only at its end, or several candidates.
+        """
+        choice = self._choice(how)
+        if choice.beams > 1 or how.samples > 1:
+            what = f"{choice.beams} beams know their text" if choice.beams > 1 else "several samples are ranked"
+            hint = "leave stream out" if choice.beams > 1 else "leave samples out"
+            hint += ", or ask for beams: 1" if choice.beams > 1 else ""
+            raise SpecError(f"{what} only at the end: there is nothing to stream", where="decoding", hint=hint)
+        prompts = self._prompts(noise, len(noise["seed"]), choice)
+        stops = self._stops(how.stop)
+        for row_B, token_B, _ in write(self._writer(), self._read(z), prompts, noise["seed"], choice, stops=stops):
+            yield {"row": row_B, "token": token_B}
+
+    def spelling(self, how: Decoding) -> Spelling:
+        """What puts streamed tokens together."""
+        return Spelling(self.alphabet, how.stop)
 
     def read(self, out: Tensors, facts: Mapping[str, Any], context: Context) -> Prediction:  # noqa: ARG002
         """Texts."""
@@ -121,35 +156,83 @@ class Texts(nn.Module):
             "length_penalty": how.length_penalty, "repetition_penalty": how.repetition_penalty,
         }  # fmt: skip
         wishes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-        return replace(self.usual, temperature=how.temperature, **wishes)
+        if how.temperature > 0 and how.beams is None:
+            wishes["beams"] = 1  # the spec's beams follow the likeliest texts; somebody wants to draw
+        choice = replace(self.usual, temperature=how.temperature, samples=how.samples, **wishes)
+        # A prompt and its answer fill the context together, unless more is asked for.
+        return choice if self.reads else replace(choice, places=max(self.usual.steps, choice.steps))
 
-    def _prompts(self, given: Tensors, rows: int) -> list[Tensor]:
+    def _prompts(self, given: Tensors, rows: int, choice: Choice) -> list[Tensor]:
         if self.reads or "token" not in given:
             return [torch.zeros(0, dtype=torch.int64)] * rows
-        token_RT = given["token"].squeeze(2).long()
-        return [tokens[:length] for tokens, length in zip(token_RT, given["token.length"].tolist(), strict=True)]
+        token_RT, length_R = given["token"].squeeze(2).long(), given["token.length"].tolist()
+        context = self.usual.steps
+        # Half of the context is left to write in, or what was asked for.
+        room = choice.steps if choice.steps < context else context // 2
+        most = max(1, context - room)
+        cut = sum(length > most for length in length_R)
+        if cut:
+            said = "%s of %s prompts are longer than the %s tokens there are before an answer: only their ends are read"
+            _LOG.warning(said, cut, rows, most)
+        return [tokens[max(0, length - most) : length] for tokens, length in zip(token_RT, length_R, strict=True)]
 
     def _written(
         self, memory: Tensors, prompts: Sequence[Tensor], seed_R: Tensor, choice: Choice, how: Decoding
-    ) -> Tensors:
-        rows = len(prompts)
-        token_RS = torch.full((rows, choice.steps), END, dtype=torch.int64)
-        length_R, logp_R = torch.zeros(rows, dtype=torch.int64), torch.zeros(rows, dtype=torch.float64)
-        said_R = torch.zeros(rows, dtype=torch.int64)
-        stops = self._stops(how.stop) if how.stop else None
-        for row_B, token_B, logp_B in write(self._writer(), memory, prompts, seed_R, choice, stops=stops):
+    ) -> dict[str, Tensor]:
+        several = how.samples
+        seed_RN = seed_R.unsqueeze(1) + torch.arange(several, device=seed_R.device) * _SAMPLE
+        memory = {name: t.repeat_interleave(several, 0) for name, t in memory.items()} if several > 1 else memory
+        prompts = [prompt for prompt in prompts for _ in range(several)]
+        rows, device = len(prompts), seed_R.device
+        token_RS = torch.full((rows, choice.steps), END, dtype=torch.int64, device=device)
+        length_R, said_R = torch.zeros(2, rows, dtype=torch.int64, device=device)
+        logp_R = torch.zeros(rows, dtype=torch.float64, device=device)
+        stops = self._stops(how.stop)
+        for row_B, token_B, logp_B in write(self._writer(), memory, prompts, seed_RN.flatten(), choice, stops=stops):
             token_RS[row_B, said_R[row_B]] = token_B
             logp_R[row_B] += logp_B.double()
             said_R[row_B] += 1
             length_R[row_B] += (token_B != END).long()
-        return {"token": token_RS, "length": length_R, "logp": logp_R, "tokens": said_R}
+        found = {"token": token_RS, "length": length_R, "logp": logp_R, "tokens": said_R}
+        return found | {"bytes": self._kept(found, how.stop)}
 
-    def _stops(self, stop: Sequence[str]) -> Callable[[int, list[int]], bool]:
-        def enough(_: int, tokens: list[int]) -> bool:
-            text = self.speller(tokens)
-            return any(word in text for word in stop)
+    def _searched(
+        self, memory: Tensors, prompts: Sequence[Tensor], choice: Choice, stop: Sequence[str]
+    ) -> dict[str, Tensor]:
+        words = [word.encode() for word in stop]
+
+        def enough(tokens: list[int]) -> bool:
+            text = b"".join(self.alphabet[token] for token in tokens)
+            return any(word in text for word in words)
+
+        text = beam_search(self._writer(), memory, prompts, choice, enough if words else None)
+        found = {"token": text.token_RS, "length": text.length_R, "logp": text.logp_R, "tokens": text.length_R + 1}
+        return found | {"bytes": self._kept(found, stop)}
+
+    def _stops(self, stop: Sequence[str]) -> Callable[[int, int], bool] | None:
+        if not stop:
+            return None
+        texts: dict[int, Spelling] = {}
+
+        def enough(row: int, token: int) -> bool:
+            text = texts.setdefault(row, Spelling(self.alphabet, stop))
+            text.add(token)
+            return text.stopped
 
         return enough
+
+    def _kept(self, found: Tensors, stop: Sequence[str]) -> Tensor:
+        """Bytes of each text up to a stop, (R,) int64."""
+        if not stop:
+            return torch.full_like(found["length"], _ALL)
+        kept = []
+        for tokens, length in zip(found["token"].tolist(), found["length"].tolist(), strict=True):
+            text = Spelling(self.alphabet, stop)
+            for token in tokens[:length]:
+                text.add(token)
+            text.end()
+            kept.append(text.kept)
+        return torch.tensor(kept, dtype=torch.int64, device=found["length"].device)
 
     def _scored(self, memory: Tensors, y: Tensors) -> Tensors:
         """Some rows at a time: logits of all tokens of all rows would fill gigabytes."""
@@ -163,6 +246,22 @@ class Texts(nn.Module):
             logp_RT = logp_RTV.gather(2, after_RT[some].unsqueeze(2)).squeeze(2).double()
             found.append((logp_RT * real_RT[some]).sum(1))
         return {"truth_logp": torch.cat(found), "truth_tokens": real_RT.sum(1)}
+
+
+_ALL = 2**62
+"""Bytes of a text that nothing stopped."""
+
+
+def _ranked(found: Tensors, rows: int, *, sort: bool) -> dict[str, Tensor]:
+    """The likeliest candidate of each row, and the others behind it. Those of a beam are in their order already, which
+    is that of its own score."""
+    every = {name: t.reshape(rows, -1, *t.shape[1:]) for name, t in found.items()}
+    if sort:
+        order_RN = torch.sort(every["logp"], dim=1, descending=True, stable=True).indices
+        row_R1 = torch.arange(rows, device=order_RN.device).unsqueeze(1)
+        every = {name: t[row_R1, order_RN] for name, t in every.items()}
+    others = {f"other_{name}": t[:, 1:] for name, t in every.items()}
+    return {name: t[:, 0] for name, t in every.items()} | others
 
 
 def _shifted(y: Tensors) -> tuple[Tensor, Tensor, Tensor]:

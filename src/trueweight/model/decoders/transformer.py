@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TransformerDecoderPart"]
 
+
 class TransformerDecoderPart(PartSpec):
     """Attention to the text so far, to what was read if there is anything, and a perceptron; several times.
 

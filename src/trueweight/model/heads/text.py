@@ -6,7 +6,6 @@ Shape suffixes:
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from trueweight.data.bpe import FIRST, learn_merges, texts_of, tokens_of, vocabulary_of
+from trueweight.data.bpe import FIRST, alphabet_of, learn_merges, tokens_of, vocabulary_of
 from trueweight.data.cells import Cells, ReadOptions, TextCells
 from trueweight.data.column import FieldArrays
 from trueweight.data.ragged import Ragged, starts_of
@@ -29,6 +28,7 @@ from trueweight.model.decoders.ctc import Aligning, unused
 from trueweight.model.decoders.transformer import TransformerDecoderPart
 from trueweight.model.heads.labels import read_as
 from trueweight.model.word_times import spans_of_words
+from trueweight.nn.spelling import spelt
 from trueweight.nn.token_ngrams import counted_ngrams
 from trueweight.recipes.tables import METRICS
 from trueweight.spec.base import Conflict, DecoderPart, PartSpec
@@ -146,6 +146,10 @@ class TextHead(PartSpec):
             "cut": float((count_N > most).mean()), "usual": _usual(some),
         }  # fmt: skip
 
+    def prompts(self, cells: Cells, learnt: Mapping[str, Any]) -> FieldArrays:
+        """ "token", ragged: all of each text, which is what a language model goes on from."""
+        return {"token": tokens_of(_texts(cells).text_N.to_pylist(), _merges(learnt))}
+
     def encode(self, cells: Cells, learnt: Mapping[str, Any]) -> FieldArrays:
         """ "token", ragged; "whole": whether the text was not cut; "present"."""
         known = _texts(cells)
@@ -189,7 +193,7 @@ class TextHead(PartSpec):
         return Texts(
             decoder.build(size, form.width if reads else None, most + 1), reads=reads,
             usual_tokens=learnt["tokens"], label_smoothing=self.label_smoothing, usual=usual,
-            speller=partial(_spelt, merges), reader=_read,
+            alphabet=alphabet_of(merges), reader=_read,
         )  # fmt: skip
 
     def build_solving(self, form: "Form", learnt: Mapping[str, Any]) -> "Solving":  # noqa: ARG002
@@ -234,27 +238,30 @@ def _merges(learnt: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((left, right) for left, right in learnt["merges"])
 
 
-def _spelt(merges: tuple[tuple[str, str], ...], tokens: Sequence[int]) -> str:
-    return texts_of([tokens], merges)[0]
-
-
 def _read(out: Mapping[str, Any], facts: Mapping[str, Any]) -> Prediction:
     if "truth_logp" in out and "token" not in out:
         blank = np.array([""] * len(out["truth_logp"]), dtype=object)
         zero = np.zeros(len(blank))
         return TextPrediction(blank, zero, zero.astype(np.int64), out["truth_logp"], out["truth_tokens"])
-    rows = [tokens[:length].tolist() for tokens, length in zip(out["token"], out["length"], strict=True)]
-    texts = texts_of(rows, _merges(facts)) if rows else []
-    found = TextPrediction(np.array([*texts, None], dtype=object)[:-1], out["logp"], out["tokens"])
+    alphabet = alphabet_of(_merges(facts))
+    text_N = _spelt(alphabet, out["token"], out["length"], out.get("bytes"))
+    found = TextPrediction(text_N, out["logp"], out["tokens"])
     if "truth_logp" in out:
         return replace(found, truth_logp_N=out["truth_logp"], truth_tokens_N=out["truth_tokens"])
-    return replace(found, words_N=_words(texts, rows, out, facts)) if "start" in out else found
+    if "start" in out:
+        return replace(found, words_N=_words(text_N, out, facts))
+    if "other_token" not in out:
+        return found
+    rows, several = out["other_logp"].shape
+    flat = [out[f"other_{name}"].reshape(rows * several, *out[name].shape[1:]) for name in ("token", "length", "bytes")]
+    other_NK, logp_NK = _spelt(alphabet, *flat).reshape(rows, several), out["other_logp"]
+    other_NK[np.isneginf(logp_NK)] = None  # a beam that found fewer
+    return replace(found, other_NK=other_NK, other_logp_NK=logp_NK)
 
 
-def _words(
-    texts: Sequence[str], rows: Sequence[Sequence[int]], out: Mapping[str, Any], facts: Mapping[str, Any]
-) -> Any:
+def _words(text_N: np.ndarray, out: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
     """The steps of each word."""
+    rows = [tokens[:length].tolist() for tokens, length in zip(out["token"], out["length"], strict=True)]
     pieces = {number: piece if number >= FIRST else "" for piece, number in vocabulary_of(_merges(facts)).items()}
     spans = [
         [(int(a), int(b)) for a, b in zip(start[: len(row)], end[: len(row)], strict=True)]
@@ -262,6 +269,15 @@ def _words(
     ]
     found = [
         spans_of_words(text, [pieces[number] for number in row], span)
-        for text, row, span in zip(texts, rows, spans, strict=True)
+        for text, row, span in zip(text_N, rows, spans, strict=True)
     ]
     return np.array([*found, None], dtype=object)[:-1]
+
+
+def _spelt(
+    alphabet: Sequence[bytes], token_NS: np.ndarray, length_N: np.ndarray, bytes_N: np.ndarray | None
+) -> np.ndarray:
+    """Texts, (N,) object; whole ones where nobody says how many bytes of each count."""
+    most_N = [None] * len(token_NS) if bytes_N is None else bytes_N.tolist()
+    told = zip(token_NS, length_N.tolist(), most_N, strict=True)
+    return np.array([*(spelt(alphabet, row[:length].tolist(), most) for row, length, most in told), None], object)[:-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -89,15 +89,20 @@ class NetworkPredictor:
         sensed = any(field.sensed for field in self.fields.values())
         rows = SLICE_MEDIA if sensed else max(1024, SLICE_CELLS // max(1, len(self.signature.columns)))
         if len(table) <= rows:
-            return self.predict_feed(self.feed(table), how=how, seed=seed)
+            return self.predict_feed(self.feed(table, forced=how.forced), how=how, seed=seed)
         parts, start = [], 0
         for some in table.slices(rows):
-            parts.append(self._outputs(self.reading(self.feed(some)), how, seed, start))
+            parts.append(self._outputs(self.reading(self.feed(some, forced=how.forced)), how, seed, start))
             start += len(some)
         return self._read(_joined(parts), np.arange(len(table)))
 
-    def feed(self, table: Table) -> Feed:
-        """The table's rows as this leaf's network takes them, without targets but those that heads ask for."""
+    def feed(self, table: Table, *, forced: bool = False) -> Feed:
+        """The table's rows as this leaf's network takes them, without targets but those that heads ask for.
+
+        Args:
+            table: Rows.
+            forced: Whether the truth is to be scored; else heads that go on from a text are given its beginning.
+        """
         import torch
 
         from trueweight.data.feed import Feed, Stored, stored
@@ -105,13 +110,49 @@ class NetworkPredictor:
         inputs: dict[str, Stored] = {}
         for name in self.network.fields:
             inputs[name] = stored(encoded_of(table, self.fields[name], self.signature))
-        asked = {facts.name: facts for facts in self.signature.targets() if self.network.asks_targets(facts.name)}
-        given = {name: stored(self._target(table, facts)) for name, facts in asked.items() if name in table.names}
+        asks = self.network.asks_targets if forced else self.network.continues
+        asked = {facts.name: facts for facts in self.signature.targets() if asks(facts.name)}
+        given = {
+            name: stored(self._target(table, facts, forced)) for name, facts in asked.items() if name in table.names
+        }
         return Feed(torch.arange(len(table)), inputs, given)
 
-    def _target(self, table: Table, facts: ColumnFacts) -> FieldArrays:
-        head = cast("HeadType", column_part(facts))
-        return head.encode(cells_of(table, facts, self.signature.options), facts.learnt)
+    def _target(self, table: Table, facts: ColumnFacts, forced: bool) -> FieldArrays:
+        head: Any = column_part(facts)
+        cells = cells_of(table, facts, self.signature.options)
+        arrays: FieldArrays = (head.encode if forced else head.prompts)(cells, facts.learnt)
+        return arrays
+
+    def stream(self, table: Table, target: str, *, how: Decoding, seed: int, before: int) -> Iterator[str]:
+        """The text of a table's only row, piece by piece: whole characters, together what ``predict`` answers.
+
+        Args:
+            table: One row.
+            target: The column that is written.
+            how: See ``predict``.
+            seed: See ``predict``.
+            before: Rows that stand before it in a larger table.
+
+        Raises:
+            SpecError: The target is not written token by token.
+        """
+        import torch
+
+        from trueweight.data.batch import to_device
+
+        device = self.network.eval().device
+        with torch.inference_mode():
+            _, batch = next(iter(self.reading(self.feed(table)).chunks(1, CHUNK_ITEMS)))
+            noise = {name: _on(device, some) for name, some in self.network.noise(batch.rows + before, seed).items()}
+            steps, text = self.network.stream(to_device(batch, device), how, noise, target)
+        while True:
+            with torch.inference_mode():  # not while somebody else's code runs between two pieces
+                step = next(steps, None)
+            piece = text.end() if step is None else text.add(int(step["token"]))
+            if piece:
+                yield piece
+            if step is None:
+                return
 
     def reading(self, feed: Feed, augmentations: Mapping[str, Sequence[PartSpec]] | None = None) -> Feed:
         """The feed with only those arrays that this leaf's network reads.
