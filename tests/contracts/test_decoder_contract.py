@@ -20,7 +20,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "lstm": [{"width": 16}, {"width": 16, "layers": 2, "tied": False}],
 }
-WRITING = [name for name, part in registry("decoder").items() if not isinstance(part.model_construct(), Aligning)]
+WRITING = [n for n in registry("decoder") if not isinstance(registry("decoder")[n].model_construct(), Aligning)]
 """Those that read a text off steps have a suite of their own, ``test_decoder_contract_reading.py``."""
 CASES = [
     pytest.param((name, {**options, "dropout": 0.0}, memory), id=f"{name}-{number}-{'reads' if memory else 'alone'}")
