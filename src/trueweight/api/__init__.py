@@ -120,9 +120,10 @@ def predict(
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
     table = _read_like(opened, source, max_bad_rows=0.0, **_media(media_dir))
     files = {FILE: table.column(FILE).to_numpy()} if table.provenance.format == "folder" else {}
-    answers = opened.predict_columns(table, how=drawn_how(how or GREEDY, times=times), seed=seed, ood=ood)
-    require_times(opened, answers, asked=times)
-    return files | answers
+    if times:
+        require_times(opened.name, opened.signature)
+    how = drawn_how(how or GREEDY, times=times)
+    return files | opened.predict_columns(table, how=how, seed=seed, ood=ood)
 
 
 def stream(

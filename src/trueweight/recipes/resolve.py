@@ -1,13 +1,14 @@
 """Fills every field that the user left to us. The result is what ``resolved.yaml`` holds."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from trueweight.errors import SpecError
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.optimizers import optimizer_of
 from trueweight.recipes.senses import SENSES, encoder_part, passes, preset_for, require_fitting
-from trueweight.recipes.speech import SPEECH_METRICS, is_speech
+from trueweight.recipes.speech import SPEECH, SPEECH_METRICS, is_speech
 from trueweight.recipes.tables import METRICS, REALMLP, ROWS_PER_SECOND, Preset
 from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.run import MemberSpec, ModelSpec, RunSpec, SplitSpec, TrainSpec
@@ -51,6 +52,8 @@ def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
     """
     require_fitting(spec.features, facts.features)
     preset = preset_for(spec.model.preset, facts.features.values())
+    if SPEECH.optimizer and any(is_speech(facts.features, kind) for kind in facts.targets.values()):
+        preset = replace(preset, optimizer=dict(SPEECH.optimizer))
     split = _split(spec.split, facts)
     train = _train(spec.train, preset, passes(facts.features.values(), facts.rows, preset.epochs))
     train = train.model_copy(update={"optimizer": optimizer_of(spec.train, preset.optimizer, split, facts.rows)})

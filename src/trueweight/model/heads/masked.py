@@ -99,6 +99,10 @@ class MaskedHead(PartSpec):
         del arrays["whole"]
         return arrays
 
+    def prompts(self, cells: Cells, learnt: Mapping[str, Any]) -> FieldArrays:
+        """The texts whose gaps are to be filled."""
+        return self.encode(cells, learnt)
+
     def _encoded(self, cells: Cells, learnt: Mapping[str, Any]) -> np.ndarray:
         """Tokens of each row, (N,) object."""
         ragged: Any = self._texts().encode(cells, learnt)["token"]
