@@ -11,8 +11,8 @@ from trueweight.spec.base import PartSpec
 __all__ = ["part_pages"]
 
 _TITLES = {
-    "augmentation": "Augmentations", "column": "Column types", "decoder": "Decoders", "encoder": "Encoders", "fusion": "Fusions",
-    "head": "Target types", "fitter": "Fitters",
+    "augmentation": "Augmentations", "column": "Column types", "decoder": "Decoders", "encoder": "Encoders",
+    "fusion": "Fusions", "head": "Target types", "fitter": "Fitters",
     "optimizer": "Optimisers", "predictor": "Predictors", "source": "Sources",
 }  # fmt: skip
 _PURPOSES = {

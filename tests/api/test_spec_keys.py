@@ -160,7 +160,8 @@ def spoken(raw: Mapping[str, Any]) -> Any:
     y = Feed(rows, {}, {"note": stored(part.encode(cells, facts.learnt))}).batch(rows).targets["note"]
     z, rng = Encoding(torch.randn(8, 5, 6), None, (5,)), torch.Generator()
     loss = float(head.train().loss(z, y, None, rng).detach())
-    out = head.eval().outputs(z, GREEDY, head.noise(rows, 0))
+    with torch.inference_mode():
+        out = head.eval().outputs(z, GREEDY, head.noise(rows, 0))
     found = {name: tensor.tolist() for name, tensor in out.items()}
     return {**facts.learnt, "weights": weights, "loss": loss, "loss_weight": part.loss_weight} | found
 
