@@ -137,6 +137,7 @@ SMALL = {
     "train": {"budget": {"steps": 8}, "batch_size": 16, "optimizer": {"type": "sgd", "learning_rate": 0.1}},
 }
 
+
 def spoken(raw: Mapping[str, Any]) -> Any:
     """What a head that writes has learnt, loses while training, and writes."""
     import torch
