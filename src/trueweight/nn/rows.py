@@ -112,7 +112,7 @@ class Rows:
         if not len(columns.dense_D):
             return cls(columns, value_N.new_zeros(len(x), 0), x.count_R, x.place_N.int(), value_N)
         place_N = columns.numbers(columns.sparse_S)[x.place_N]
-        # NumPy finds places several times as fast as torch does, and would find them anew for each array picked by marks.
+        # NumPy finds places several times as fast as torch, which finds them anew for each array picked by marks.
         is_sparse_N = place_N.numpy() >= 0
         sparse_M, dense_M = (torch.from_numpy(np.flatnonzero(mark)) for mark in (is_sparse_N, ~is_sparse_N))
         owner_N, number_P = torch.repeat_interleave(x.count_R), columns.numbers(columns.dense_D)
@@ -265,8 +265,8 @@ class Rows:
 
 
 def _product(x_AB: Tensor, y_BO: Tensor) -> Tensor:
-    """``x @ y``; if y has a few columns as ``(y.T @ x.T).T``, for which the matrix library takes from the same time down
-    to an eighth of it. A single column is a vector to it, whichever way."""
+    """``x @ y``; if y has a few columns as ``(y.T @ x.T).T``, for which the matrix library takes the same time, or as
+    little as an eighth of it. A single column is a vector to it, whichever way."""
     if y_BO.shape[1] == 1 or y_BO.shape[1] > FEW:
         return x_AB @ y_BO
     return (y_BO.t().contiguous() @ x_AB.t()).t().contiguous()
