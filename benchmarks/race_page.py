@@ -17,8 +17,8 @@ median over the seeds. Every run is a fresh process whose seconds hold its start
 scoring is taken off. *Start-up* is the part of them before the first optimiser step was done (for scikit-learn, before
 `fit`), imports, reading and compilation included. Ours runs with budgets of 1, 2, 4, … s until one reaches the target;
 *warm* is the same once more on data that it has seen. *default* is a framework's documented first example, *expert*
-what a good engineer makes of it in five minutes, *by hand* a plain loop in PyTorch. Modules are compiled by the first
-run, ours and theirs, as they are where a package is installed. Every rival is run once, and stopped at ten times our time (`>`); the fastest run with the other seeds too. *Times ours* is how many times as long as
+what a good engineer makes of it in five minutes, *by hand* a plain loop in PyTorch. Every rival is run once, and
+stopped at ten times our time (`>`); the fastest run with the other seeds too. *Times ours* is how many times as long as
 our cold run a rival needs: **below 1 it beats us**. A run that never got there is endless in the median. Memory is the
 most that a process and its children held.
 """
