@@ -43,8 +43,10 @@ def _found(node: ast.AST, prefix: str) -> Iterator[tuple[str, dict[str, str | No
     for inner in ast.iter_child_nodes(node):
         if isinstance(inner, ast.ClassDef):
             yield f"{prefix}{inner.name}", _below(inner.body)
-        named = isinstance(inner, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        yield from _found(inner, f"{prefix}{inner.name}." if named else prefix)
+        if isinstance(inner, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _found(inner, f"{prefix}{inner.name}.")
+        else:
+            yield from _found(inner, prefix)
 
 
 def _below(body: list[ast.stmt]) -> dict[str, str | None]:
