@@ -7,10 +7,25 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trueweight.api import check, diff, evaluate, explain, gate, init, load, predict, report, show, train, verify
+    from trueweight.api import (
+        check,
+        diff,
+        evaluate,
+        explain,
+        gate,
+        init,
+        load,
+        predict,
+        report,
+        serve,
+        show,
+        train,
+        verify,
+    )
     from trueweight.api.tune import tune
     from trueweight.bundle.bundle import Bundle
     from trueweight.estimator import Estimator, Regressor
+    from trueweight.serve.client import Client
 
 try:
     __version__ = version("trueweight")
@@ -18,18 +33,19 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Bundle", "Estimator", "Regressor", "check", "diff", "evaluate", "explain", "gate", "init", "load", "predict",
-    "report", "show", "train", "tune", "verify",
+    "Bundle", "Client", "Estimator", "Regressor", "check", "diff", "evaluate", "explain", "gate", "init", "load",
+    "predict", "report", "serve", "show", "train", "tune", "verify",
 ]  # fmt: skip
 
 _HOMES = {
     "Bundle": "trueweight.bundle.bundle",
+    "Client": "trueweight.serve.client",
     "Estimator": "trueweight.estimator",
     "Regressor": "trueweight.estimator",
     **dict.fromkeys(
         ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report"), "trueweight.api"
     ),
-    **dict.fromkeys(("show", "train", "verify"), "trueweight.api"),
+    **dict.fromkeys(("serve", "show", "train", "verify"), "trueweight.api"),
     "tune": "trueweight.api.tune",
 }
 

@@ -126,7 +126,8 @@ def docs_page(described: Mapping[str, Any], style: str) -> str:
     )
     return (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
-        "<meta name=viewport content='width=device-width, initial-scale=1'><meta name=color-scheme content='light dark'>"
+        "<meta name=viewport content='width=device-width, initial-scale=1'>"
+        "<meta name=color-scheme content='light dark'>"
         f"<title>Trueweight: the interface</title><link rel=stylesheet href='{style}'></head><body><main class=docs>"
         f"<h1>The interface</h1><p>The same for programs: <a href=/openapi.json>openapi.json</a>. "
         f"<a href=/>Try the models.</a></p>{''.join(rows)}{fields}</main></body></html>"
