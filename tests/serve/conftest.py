@@ -76,15 +76,27 @@ def made_up(rows: int = ROWS, seed: int = 0) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.fixture(scope="session")
-def every(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """Trained once for all tests of this folder."""
-    folder = tmp_path_factory.mktemp("served")
+def _trained(folder: Path, spec: dict[str, Any], rows: list[dict[str, Any]]) -> Bundle:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRUEWEIGHT_CACHE", str(folder / "cache"))
         patch.setenv("TRUEWEIGHT_STATE", str(folder / "state"))
-        (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made_up()))
-        return api.train(folder / "rows.jsonl", spec=SPEC, out=folder / "run")
+        (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return api.train(folder / "rows.jsonl", spec=spec, out=folder / "run")
+
+
+@pytest.fixture(scope="session")
+def every(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Trained once for all tests of this folder."""
+    return _trained(tmp_path_factory.mktemp("served"), SPEC, made_up())
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A number and a category: quickly explained."""
+    features = {"amount": "number", "kind": "category"}
+    spec = SPEC | {"name": "plain", "data": {}, "features": features, "targets": {"won": "binary"}}
+    rows = [{name: row[name] for name in ("amount", "kind", "won")} for row in made_up(80)]
+    return _trained(tmp_path_factory.mktemp("plain"), spec, rows)
 
 
 @pytest.fixture

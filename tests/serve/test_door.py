@@ -36,14 +36,14 @@ def test_every_route(serving: Any, store: KeyStore) -> None:
             assert transport.send(route.method, path, {}, b"").status == 200, path
             continue
         for wrong in ("", "tw_none_none", late, gone, good + "x", good.replace("tw_", "")):
-            reply = transport.send(route.method, path, bearer(wrong) if wrong else {}, b"{}")
+            reply = transport.send(route.method, path, bearer(wrong) if wrong else {}, b"")
             assert reply.status == 401, (path, wrong)
             assert "www-authenticate" in reply.headers
             assert b"every" not in reply.body  # nothing is told of what there is
-        status = transport.send(route.method, path, bearer(other), b"{}").status
+        status = transport.send(route.method, path, bearer(other), b"").status
         allowed = route.scope in ("any", "evidence")
         assert (status != 403) == allowed, (path, status)
-        assert transport.send(route.method, path, bearer(good), b"{}").status not in (401, 403, 404), path
+        assert transport.send(route.method, path, bearer(good), b"").status not in (401, 403, 404), path
 
 
 def test_unknown_paths_and_methods(serving: Any) -> None:

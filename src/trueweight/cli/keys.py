@@ -40,7 +40,10 @@ def add(
     from trueweight.serve.keys import KeyStore, default_path
     from trueweight.spec.units import parse_duration
 
-    seconds = None if expires is None else parse_duration(expires)
+    try:
+        seconds = None if expires is None else parse_duration(expires)
+    except ValueError as error:
+        raise click.UsageError(f"--expires {expires!r}: {error}") from None
     store = KeyStore(path or default_path())
     text, key = store.add(label, scopes or ("predict",), seconds=seconds, per_minute=per_minute, budget=budget)
     click.echo(text)

@@ -146,6 +146,10 @@ def run(wish: Wish, app: Application | str) -> None:
         access_log=False, server_header=False, date_header=False, lifespan="on", ws="none", proxy_headers=False,
         ssl_certfile=wish.certificate, ssl_keyfile=wish.private_key, timeout_keep_alive=30, reset_contextvars=False,
     )  # fmt: skip
+    for one in (signal.SIGTERM, signal.SIGINT):
+        # Both are how a server is told to stop, and nothing has gone wrong then: uvicorn finishes what was accepted
+        # and raises the signal once more, for whoever was there before.
+        signal.signal(one, lambda *_: None)
     with _bound(wish) as bound:
         if isinstance(app, str):
             from uvicorn.supervisors import Multiprocess
