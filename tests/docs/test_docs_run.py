@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 VERBS = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "verbs").glob("*.md"))]
 LESSONS = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "learn").glob("*.md"))]
-TOLD = ["README.md", *(f"docs/{page}.md" for page in ("quickstart", "python", "other-models", "tuning"))]
+TOLD = ["README.md", *(f"docs/{page}.md" for page in ("quickstart", "python", "other-models", "tuning", "serving"))]
 PAGES = [*TOLD, *LESSONS, *VERBS]
 
 sys.path.insert(0, str(ROOT / "scripts"))
