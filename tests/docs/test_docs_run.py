@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 VERBS = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "verbs").glob("*.md"))]
 LESSONS = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "learn").glob("*.md"))]
-PLAIN = ("quickstart", "python", "other-models", "text-targets", "tuning", "start-from")
+PLAIN = ("quickstart", "python", "other-models", "text-targets", "tuning", "start-from", "serving")
 TOLD = ["README.md", *(f"docs/{page}.md" for page in PLAIN)]
 PAGES = [*TOLD, *LESSONS, *VERBS]
 

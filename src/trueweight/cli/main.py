@@ -21,10 +21,12 @@ from trueweight.cli.evaluate import evaluate
 from trueweight.cli.explain import explain
 from trueweight.cli.gate import gate
 from trueweight.cli.init import init
+from trueweight.cli.keys import keys
 from trueweight.cli.parts import parts
 from trueweight.cli.predict import predict
 from trueweight.cli.report import report
 from trueweight.cli.schema import schema
+from trueweight.cli.serve import serve
 from trueweight.cli.show import show
 from trueweight.cli.train import train
 from trueweight.cli.tune import tune
@@ -38,9 +40,9 @@ PROGRAM = "trueweight"
 
 SECTIONS = {
     "Make": (init, check, train, tune),
-    "Ask": (predict, explain),
+    "Ask": (predict, explain, serve),
     "Judge": (evaluate, gate, diff, verify, report, show),
-    "Help": (parts, schema, doctor, cache, completion),
+    "Help": (parts, schema, doctor, keys, cache, completion),
 }
 
 EXIT_INTERRUPTED, EXIT_USAGE, EXIT_FAILED = 130, 2, 4
