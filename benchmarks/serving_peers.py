@@ -75,7 +75,6 @@ def fastapi(task: str, port: int) -> None:
 def litserve(task: str, port: int) -> None:
     """With its dynamic batching."""
     import litserve as ls
-
     from serving_litserve import Api
 
     os.environ["SERVING_TASK"] = task
