@@ -20,7 +20,11 @@ from typing import Any
 from benchmarks.kept import RESULTS, Entry, Kept, ours
 from benchmarks.pairs_made import MADE, Row
 
+TITLE = "# Benchmarks of writing\n\nRendered by `make bench NAME=page`; do not edit."
 GOAL = 0.99
+ABOUT = f"""Dates in words to ISO 8601 (a day is on one side only), sums of two three-digit numbers (`123+456` to `579`, most
+significant digit first; no operand of a test row occurs in training), numbers below a million in words to digits. All
+defaults; the goal is {GOAL:.0%} of test rows written exactly."""
 DECODERS = ("transformer", "lstm")
 
 
@@ -68,6 +72,33 @@ def told(entry: Entry) -> str:
     verdict = "reached" if entry["exact"] >= GOAL else f"below {GOAL:.0%}"
     rest = f"{entry['test_rows']:,} test rows, {entry['seconds']:.0f} s, {entry['steps']:,} steps"
     return f"{head}  exact {entry['exact']:.2%} of {rest}: {verdict}"
+
+
+def render(entries: list[Entry]) -> str:
+    """The page: the newest entry of each task, decoder, seed, budget and number of rows."""
+    head = [TITLE, "", ABOUT, ""]
+    if not entries:
+        return "\n".join([*head, "Not measured yet: `make bench NAME=speaking`.", ""])
+    names = ("task", "decoder", "rows", "budget", "seed", "machine")
+    newest = {tuple(str(entry[name]) for name in names): entry for entry in entries}
+    columns = [*names[:-1], "exact", "test rows", "seconds", "steps", "date", "machine", "version"]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for entry in newest.values():
+        shown = [
+            *(str(entry[name]) for name in names[:-1]),
+            *_result(entry),
+            entry["date"],
+            entry["machine"],
+            entry["by"],
+        ]
+        lines.append("| " + " | ".join(shown) + " |")
+    return "\n".join([*head, *lines, "", "`make bench NAME=speaking` measures again.", ""])
+
+
+def _result(entry: Entry) -> list[str]:
+    if entry.get("reason"):
+        return ["failed", "", "", ""]
+    return [f"{entry['exact']:.2%}", str(entry["test_rows"]), f"{entry['seconds']:.0f}", str(entry["steps"])]
 
 
 def _save(path: Path, names: list[str], rows: list[list[str]]) -> None:
