@@ -23,8 +23,8 @@ from benchmarks.pairs_made import MADE, Row
 TITLE = "# Benchmarks of writing\n\nRendered by `make bench NAME=page`; do not edit."
 GOAL = 0.99
 ABOUT = f"""Dates in words to ISO 8601 (a day is on one side only), sums of two three-digit numbers (`123+456` to `579`,
-most significant digit first; no operand of a test row occurs in training), numbers below a million in words to digits. All
-defaults; the goal is {GOAL:.0%} of test rows written exactly."""
+most significant digit first; no operand of a test row occurs in training), numbers below a million in words to digits.
+All defaults; the goal is {GOAL:.0%} of test rows written exactly."""
 DECODERS = ("transformer", "lstm")
 
 
