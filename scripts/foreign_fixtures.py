@@ -23,8 +23,10 @@ from transformers import (
 )
 
 TEXTS = [
-    "The cat sat on the mat.", "", "   ", "Crème brûlée — à la carte!", "日本語のテキスト と English", "naïve café\tÅngström",
-    "don't stop, it's 3.14% of $1,000", "UPPER lower MiXeD", "😀 family 👨‍👩‍👧", "a\u0000b\ufffdc\u200bd", "line\nbreak\r\n  two  spaces",
+    "The cat sat on the mat.", "", "   ", "Crème brûlée — à la carte!", "日本語のテキスト と English",
+    "naïve café\tÅngström",
+    "don't stop, it's 3.14% of $1,000", "UPPER lower MiXeD", "😀 family 👨‍👩‍👧", "a\u0000b\ufffdc\u200bd",
+    "line\nbreak\r\n  two  spaces",
     "x" * 120, "unaffable [SEP] <|endoftext|> [MASK]", "İstanbul ﬁne ½ ①", "مرحبا بالعالم", "हिन्दी पाठ",
 ]  # fmt: skip
 
@@ -34,6 +36,7 @@ WORDS = ["the", "cat", "sat", "on", "mat", "un", "##aff", "##able", "a", "b", "c
 
 
 def bert(folder: Path) -> None:
+    """WordPiece, token types, norms behind sums."""
     folder.mkdir(parents=True, exist_ok=True)
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys(WORDS)]
     (folder / "vocab.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
@@ -54,6 +57,7 @@ def bert(folder: Path) -> None:
 
 
 def gpt2(folder: Path) -> None:
+    """Byte pairs in two files, matrices on their side."""
     folder.mkdir(parents=True, exist_ok=True)
     trained = Tokenizer(models.BPE())
     trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -82,6 +86,7 @@ def gpt2(folder: Path) -> None:
 
 
 def llama(folder: Path, source: Path) -> None:
+    """Grouped queries, several files of weights."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = GPT2TokenizerFast.from_pretrained(source)
     tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
@@ -112,6 +117,7 @@ def shaken(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def save(folder: Path, rows: list, states: list) -> None:
+    """Write what tests expect beside the model."""
     told = {"texts": TEXTS, "tokens": rows, "outputs": [[[round(v, 6) for v in r] for r in s.tolist()] for s in states]}
     (folder / "expected.json").write_text(json.dumps(told, ensure_ascii=True) + "\n")
     for name in ("generation_config.json", "README.md"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trueweight.api import check, diff, evaluate, explain, gate, init, load, predict, report, show, train, verify
+    from trueweight.api.export import export
     from trueweight.api.tune import tune
     from trueweight.bundle.bundle import Bundle
     from trueweight.estimator import Estimator, Regressor
@@ -18,8 +19,8 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Bundle", "Estimator", "Regressor", "check", "diff", "evaluate", "explain", "gate", "init", "load", "predict",
-    "report", "show", "train", "tune", "verify",
+    "Bundle", "Estimator", "Regressor", "check", "diff", "evaluate", "explain", "export", "gate", "init", "load",
+    "predict", "report", "show", "train", "tune", "verify",
 ]  # fmt: skip
 
 _HOMES = {
@@ -30,6 +31,7 @@ _HOMES = {
         ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report"), "trueweight.api"
     ),
     **dict.fromkeys(("show", "train", "verify"), "trueweight.api"),
+    "export": "trueweight.api.export",
     "tune": "trueweight.api.tune",
 }
 

@@ -10,14 +10,24 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from trueweight.data.foreign_tokens import ForeignTokens
 from trueweight.data.ragged import Ragged, starts_of
 
 __all__ = [
-    "FIRST", "Merges", "Vocabulary", "framed_of", "learn_merges", "texts_of", "token_rows", "tokens_of",
-    "vocabulary_from", "vocabulary_of", "vocabulary_to_json",
+    "FIRST",
+    "Merges",
+    "Vocabulary",
+    "framed_of",
+    "learn_merges",
+    "texts_of",
+    "token_rows",
+    "tokenizer_json",
+    "tokens_of",
+    "vocabulary_from",
+    "vocabulary_of",
+    "vocabulary_to_json",
 ]  # fmt: skip
 
 Merges = tuple[tuple[str, str], ...]
@@ -151,3 +161,12 @@ def vocabulary_to_json(merges: Vocabulary) -> Any:
 def vocabulary_from(raw: Any) -> Vocabulary:
     """The inverse of :func:`vocabulary_to_json`."""
     return ForeignTokens.from_json(raw) if isinstance(raw, Mapping) else tuple((left, right) for left, right in raw)
+
+
+def tokenizer_json(merges: Merges, *, lowercase: bool, normalize: bool) -> str:
+    """Our own tokens as a ``tokenizer.json`` that gives the same numbers."""
+    tokenizer = _blank(models.BPE(vocabulary_of(merges), list(merges)))
+    steps = [*([normalizers.NFKC()] if normalize else []), *([normalizers.Lowercase()] if lowercase else [])]
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    text: str = tokenizer.to_str()
+    return text

@@ -32,12 +32,16 @@ class ForeignTokens:
     """Of ``tokenizer.json``: everything about it."""
     rows: int
     """Numbers that the model knows; a few more than there are tokens, in some."""
+    end: int | None = None
+    """Theirs, of what ends a text."""
+    beginning: int | None = None
 
     def names(self) -> dict[str, int]:
         """Number of each token, ours; numbers that no token has are named too."""
         known = {number: name for name, number in _tokenizer(self.text).get_vocab(with_added_tokens=True).items()}
-        listed = (" padding", " beginning", *(known.get(number, f" unused {number}") for number in range(self.rows)))
-        return {name: number for number, name in enumerate(listed)}
+        listed = (known.get(number, f" unused {number}") for number in range(self.rows))
+        ends = {"  end": 0, "  beginning": 1}  # two spaces: our own tokens, written and read again, have one
+        return ends | {name: number for number, name in enumerate(listed, FIRST)}
 
     def tokens(self, texts: Sequence[str], *, framed: bool, most: int | None = None) -> Ragged:
         """Texts as token numbers, int32.
@@ -61,12 +65,12 @@ class ForeignTokens:
 
     def to_json(self) -> dict[str, Any]:
         """See :meth:`from_json`."""
-        return {"tokenizer": self.text, "rows": self.rows}
+        return {"tokenizer": self.text, "rows": self.rows, "end": self.end, "beginning": self.beginning}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "ForeignTokens":
         """The inverse of :meth:`to_json`."""
-        return cls(raw["tokenizer"], raw["rows"])
+        return cls(raw["tokenizer"], raw["rows"], raw["end"], raw["beginning"])
 
 
 @lru_cache(maxsize=8)
@@ -79,12 +83,14 @@ def _tokenizer(text: str, most: int | None = None) -> Tokenizer:
     return tokenizer
 
 
-def foreign_tokens(folder: Path, rows: int) -> ForeignTokens:
+def foreign_tokens(folder: Path, rows: int, end: int | None = None, beginning: int | None = None) -> ForeignTokens:
     """The tokenizer of a folder.
 
     Args:
-        folder: With ``tokenizer.json``; or ``vocab.txt`` (WordPiece); or ``vocab.json`` and ``merges.txt`` (byte pairs).
+        folder: With ``tokenizer.json``; ``vocab.txt`` (WordPiece); or ``vocab.json`` and ``merges.txt`` (byte pairs).
         rows: Of the model's table.
+        end: Token that ends a text, if any.
+        beginning: Likewise.
 
     Raises:
         VerifyError: There is none, it is broken, of another kind, or has more tokens than the model.
@@ -97,7 +103,7 @@ def foreign_tokens(folder: Path, rows: int) -> ForeignTokens:
     if highest >= rows:
         problem = f"the tokenizer has token numbers up to {highest:,}, and the model's table {rows:,} rows"
         raise VerifyError(problem, where=str(folder), hint="is it the tokenizer of this model?")
-    return ForeignTokens(tokenizer.to_str(), rows)
+    return ForeignTokens(tokenizer.to_str(), rows, end, beginning)
 
 
 def _found(folder: Path) -> Tokenizer:
@@ -126,7 +132,7 @@ def _word_pieces(folder: Path) -> Tokenizer:
     words = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
     vocabulary = {word: number for number, word in enumerate(words[:-1] if words[-1] == "" else words)}
     asked = _settings(folder)
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))  # noqa: S106
     tokenizer.normalizer = normalizers.BertNormalizer(
         lowercase=asked.get("do_lower_case", True), strip_accents=asked.get("strip_accents"),
         handle_chinese_chars=asked.get("tokenize_chinese_chars", True),

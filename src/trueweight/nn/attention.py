@@ -38,7 +38,9 @@ class SelfAttention(nn.Module):
         biases: Of the linear layers.
     """
 
-    def __init__(self, width: int, heads: int, *, dropout: float, qk_norm: bool, causal: bool, biases: bool = True) -> None:
+    def __init__(
+        self, width: int, heads: int, *, dropout: float, qk_norm: bool, causal: bool, biases: bool = True
+    ) -> None:
         super().__init__()
         self.heads, self.dropout, self.causal = heads, dropout, causal
         self.qkv, self.out = nn.Linear(width, 3 * width, bias=biases), nn.Linear(width, width, bias=biases)

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trueweight.data.foreign_tokens import FIRST, ForeignTokens, foreign_tokens
+from trueweight.data.foreign_tokens import FIRST, foreign_tokens
+from trueweight.data.spelling import Spelling
 from trueweight.errors import SpecError
 from trueweight.files import digest_bytes, digest_file
 from trueweight.model.decoders.transformer import TransformerDecoderPart
@@ -19,8 +20,6 @@ from trueweight.model.foreign.links import Architecture, tensors_of, theirs_of
 from trueweight.model.foreign.llama import LLAMA
 from trueweight.nn.bodies import Option
 from trueweight.train.starting import Bodies, Body
-
-from trueweight.data.spelling import Spelling
 
 __all__ = ["ARCHITECTURES", "bodies_in_folder", "body_in", "written"]
 
@@ -49,12 +48,14 @@ def body_in(folder: Folder) -> Body:
     known = _architecture(folder)
     options = known.options(folder.config)
     tensors = _joined(tensors_of(known.links(options), folder.tensors, known))
-    tokens = foreign_tokens(folder.path, int(options["tokens"]) - FIRST)
+    end, beginning = (_number(folder.config.get(name)) for name in ("eos_token_id", "bos_token_id"))
+    tokens = foreign_tokens(folder.path, int(options["tokens"]) - FIRST, end, beginning)
     for name in ("table", "head"):
         if name in tensors:
-            tensors[name] = _with_ends(tensors[name], folder.config)
+            tensors[name] = _with_ends(tensors[name], (end, beginning))
     return Body(
-        options=options, tensors=tensors, scale=1.0, spelling=Spelling(tokens, False, False),
+        options={name: value for name, value in options.items() if name not in ("causal", "tied")},
+        tensors=tensors, scale=1.0, spelling=Spelling(tokens, False, False),
         encoder=_encoder(options), decoder=_decoder(options) if options["causal"] else None,
     )  # fmt: skip
 
@@ -68,14 +69,16 @@ def _architecture(folder: Folder) -> Architecture:
     return ARCHITECTURES[str(kind)]
 
 
-def _with_ends(rows_VD: Tensor, config: Mapping[str, Any]) -> Tensor:
+def _number(asked: Any) -> int | None:
+    """Of several the first."""
+    found = asked[0] if isinstance(asked, list) and asked else asked
+    return found if isinstance(found, int) else None
+
+
+def _with_ends(rows_VD: Tensor, numbers: tuple[int | None, int | None]) -> Tensor:
     """In front the rows of the end and of the beginning of a text, as far as the model has them."""
-    ends = []
-    for name in ("eos_token_id", "bos_token_id"):
-        asked = config.get(name)
-        number = asked[0] if isinstance(asked, list) and asked else asked
-        given = isinstance(number, int) and 0 <= number < len(rows_VD)
-        ends.append(rows_VD[number] if given else torch.zeros(rows_VD.shape[1]))
+    none = torch.zeros(rows_VD.shape[1])
+    ends = [none if n is None or not 0 <= n < len(rows_VD) else rows_VD[n] for n in numbers]
     return torch.cat([torch.stack(ends), rows_VD])
 
 
@@ -104,7 +107,7 @@ def _decoder(options: Mapping[str, Option]) -> TransformerDecoderPart:
 
 
 def written(
-    options: Mapping[str, Option], tensors: Mapping[str, Tensor], scale: float
+    options: Mapping[str, Option], tensors: Mapping[str, Tensor], scale: float, front: int = FIRST
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Their config and tensors for a body of ours.
 
@@ -112,16 +115,17 @@ def written(
         options: Of the body, with ``causal``.
         tensors: Of the body.
         scale: What its table is multiplied with.
+        front: Rows of our tables that theirs does not have.
 
     Raises:
         SpecError: No kind of theirs is built like it; says what differs from each.
     """
     known = _kind(options)
     head, own = "tied" in options, dict(tensors)
-    full = {"tied": True, **options}
-    own["table"] = own["table"][FIRST:] * scale
+    full = {"tied": True, **options, "tokens": int(options["tokens"]) - front + FIRST}
+    own["table"] = own["table"][front:] * scale
     if "head" in own:
-        own["head"] = own["head"][FIRST:]
+        own["head"] = own["head"][front:]
     for name in [name for name in own if ".up." in name and known is LLAMA]:
         gate, value = own.pop(name).chunk(2)
         own[name.replace(".up.", ".up.gate.")], own[name.replace(".up.", ".up.value.")] = gate, value
