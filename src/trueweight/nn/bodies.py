@@ -207,7 +207,7 @@ def differences(mine: Mapping[str, Option], theirs: Mapping[str, Option], names:
 def _shown(value: Option | None) -> str:
     if value is None:
         return "not known"
-    return str(value).lower() if isinstance(value, bool) else f"{value:,}" if isinstance(value, int) else value
+    return str(value).lower() if isinstance(value, bool) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def put(mine: TokenBody, tensors: Mapping[str, Tensor], scale: float) -> dict[str, Slot]:
