@@ -198,6 +198,8 @@ def differences(mine: Mapping[str, Option], theirs: Mapping[str, Option], names:
             fits = isinstance(ours, int) and isinstance(other, int) and ours % other == 0
         elif name == "max_length":  # further places are left
             fits = isinstance(ours, int) and isinstance(other, int) and ours <= other
+        elif name == "rotary_base":  # where one has none, positions differ, and that is told
+            fits = None in (ours, other) or ours == other
         else:
             fits = ours == other
         if not fits:
