@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         train,
         verify,
     )
+    from trueweight.api.export import export
     from trueweight.api.tune import tune
     from trueweight.bundle.bundle import Bundle
     from trueweight.estimator import Estimator, Regressor
@@ -35,8 +36,8 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Bundle", "Client", "Estimator", "Regressor", "check", "decoding", "diff", "evaluate", "explain", "gate", "init",
-    "load", "predict", "report", "serve", "show", "stream", "train", "tune", "verify",
+    "Bundle", "Client", "Estimator", "Regressor", "check", "decoding", "diff", "evaluate", "explain", "export", "gate",
+    "init", "load", "predict", "report", "serve", "show", "stream", "train", "tune", "verify",
 ]  # fmt: skip
 
 _HOMES = {
@@ -49,6 +50,7 @@ _HOMES = {
     ),
     **dict.fromkeys(("serve", "show", "stream", "train", "verify"), "trueweight.api"),
     "decoding": "trueweight.nn.decoding",
+    "export": "trueweight.api.export",
     "tune": "trueweight.api.tune",
 }
 

@@ -19,6 +19,7 @@ from trueweight.cli.diff import diff
 from trueweight.cli.doctor import doctor
 from trueweight.cli.evaluate import evaluate
 from trueweight.cli.explain import explain
+from trueweight.cli.export import export
 from trueweight.cli.gate import gate
 from trueweight.cli.init import init
 from trueweight.cli.keys import keys
@@ -39,7 +40,7 @@ __all__ = ["cli", "main", "run"]
 PROGRAM = "trueweight"
 
 SECTIONS = {
-    "Make": (init, check, train, tune),
+    "Make": (init, check, train, tune, export),
     "Ask": (predict, explain, serve),
     "Judge": (evaluate, gate, diff, verify, report, show),
     "Help": (parts, schema, doctor, keys, cache, completion),

@@ -70,7 +70,8 @@ class Signature:
             "version": VERSION,
             "rows": self.rows,
             "options": {
-                "missing_values": list(self.options.missing_values), "decimal_comma": self.options.decimal_comma,
+                "missing_values": list(self.options.missing_values),
+                "decimal_comma": self.options.decimal_comma,
             },
             "columns": [{f.name: getattr(column, f.name) for f in fields(column)} for column in self.columns.values()],
             **({"together": dict(self.together)} if self.together else {}),
