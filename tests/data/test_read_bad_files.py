@@ -182,3 +182,18 @@ def test_excel_without_openpyxl_names_the_extra(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(DataError, match="needs openpyxl") as caught:
         read_table(tmp_path / "x.xlsx")
     assert "pip install 'trueweight[excel]'" in caught.value.hint
+
+
+@pytest.mark.parametrize("rows", [None, 2])
+def test_a_row_of_another_length_that_is_not_utf_8(rows: int | None) -> None:
+    """Arrow cannot tell us its text, and was asked again for ever."""
+    from trueweight.data.source import SourceFile
+    from trueweight.data.sources.csv import CsvSource
+    from trueweight.spec.data import DataSpec
+
+    file = SourceFile.held("odd.csv", b"a,b\n1,x\n2,\xa2,y\n3,z\n4,\xe9\n")
+    piece = CsvSource().read(file, DataSpec(max_bad_rows=0.5), rows)
+    assert piece.data.column("a").to_pylist() == ["1", "3", "4"][:rows]
+    assert piece.encoding == "latin-1"
+    with pytest.raises(DataError, match="do not have 2 cells"):
+        CsvSource().read(file, DataSpec(max_bad_rows=0.0), rows)

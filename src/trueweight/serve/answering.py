@@ -1,6 +1,5 @@
 """Routes that answer rows: ours, the Open Inference Protocol's, and bulk that streams in and out."""
 
-import asyncio
 import io
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -56,18 +55,11 @@ class Answering:
                 return self._streamed(request, guest, hosted, asked)
         else:
             seconds = self._app.limits.seconds
-        body = await self._body(request)
+        body = await self._app.read(request)
         kind = request.kind
         rows = read_rows(kind, body, self._app.limits, hosted.reading, request.header(b"content-type"))
         columns = await self._ask(request, guest, hosted, rows, seconds, asked)
         return _answered(request.header(b"accept"), hosted, columns, rows.count)
-
-    async def _body(self, request: Request) -> bytes:
-        try:
-            async with asyncio.timeout(self._app.limits.seconds):
-                return await request.body(self._app.limits.body)
-        except TimeoutError:
-            raise Refused(408, "the body did not arrive in time") from None
 
     def _begin(self, name: str, asked: "Asked") -> Hosted:
         hosted = self._app.hosted(name)
@@ -111,7 +103,7 @@ class Answering:
     async def explain(self, request: Request, guest: Guest, name: str, asked: "Asked") -> Reply:
         """Why rows are answered so: ``{"rows": [...], "methods": [...], "target": ..., "keep": [...]}``."""
         hosted = self._begin(name, asked)
-        body = await self._body(request)
+        body = await self._app.read(request)
         rows = read_rows(request.kind, body, self._app.limits, hosted.reading, request.header(b"content-type"))
         if rows.count > self._app.limits.explained:
             raise Refused(413, f"{rows.count:,} rows are more than {self._app.limits.explained} to explain at once")
@@ -125,7 +117,7 @@ class Answering:
         """The Open Inference Protocol."""
         hosted = self._begin(name, asked)
         try:
-            wish = from_json(await self._body(request), allow_inf_nan=False)
+            wish = from_json(await self._app.read(request), allow_inf_nan=False)
         except ValueError as error:
             raise Refused(400, f"the body is not JSON: {str(error)[:200]}") from None
         rows = rows_v2(wish)

@@ -20,6 +20,7 @@ from trueweight.errors import TrueweightError, fault_of
 from trueweight.serve.answering import Answering
 from trueweight.serve.audit import AuditLog
 from trueweight.serve.batching import Batcher
+from trueweight.serve.completing import Completing
 from trueweight.serve.counters import Counters
 from trueweight.serve.doorkeeper import Doorkeeper, Guest
 from trueweight.serve.exchange import Receive, Reply, Request, Scope, Send, json_reply, send_reply
@@ -80,10 +81,11 @@ class Application:
         self._slow = ThreadPoolExecutor(1, "slow")
         self._slow_waiting = 0
         self._writer = ThreadPoolExecutor(1, "notes")
+        self._texts = ThreadPoolExecutor(1, "texts")
+        self._texts_waiting = 0
         self._batchers = {name: self._batcher(name) for name in self.models}
         self._notes: asyncio.Task[None] | None = None
-        answering, telling = Answering(self), Telling(self)
-        self.routes = Routes([*answering.routes(), *telling.routes()])
+        self.routes = Routes([*Answering(self).routes(), *Completing(self).routes(), *Telling(self).routes()])
 
     def _batcher(self, name: str) -> Batcher:
         # The model is looked up for each batch: one that is swapped answers from the next batch on.
@@ -129,7 +131,7 @@ class Application:
             self._audit.note({"at": _now(), "event": "stop"})
             self._audit.close()
             _LOG.info("the audit log ends with %s", self._audit.head)
-        for pool in (self._worker, self._slow, self._writer):
+        for pool in (self._worker, self._slow, self._writer, self._texts):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _keep_notes(self) -> None:
@@ -223,6 +225,32 @@ class Application:
         if not asking.done():
             raise Refused(408, "the connection was closed before the answer")
         return asking.result()
+
+    async def read(self, request: Request) -> bytes:
+        """The whole body, within its bounds of bytes and time.
+
+        Raises:
+            Refused: It is longer, or did not arrive in time.
+        """
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                return await request.body(self.limits.body)
+        except TimeoutError:
+            raise Refused(408, "the body did not arrive in time") from None
+
+    async def writing(self, job: Callable[..., Any], *arguments: Any) -> Any:
+        """Work on texts, in a thread of its own: long ones keep nobody else's answers waiting.
+
+        Raises:
+            Refused: Too much of it waits.
+        """
+        if self._texts_waiting >= self.limits.written:
+            raise Refused(429, "other texts are being written", headers={"retry-after": "1"})
+        self._texts_waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._texts, job, *arguments)
+        finally:
+            self._texts_waiting -= 1
 
     async def slowly(self, job: Callable[..., Any], *arguments: Any) -> Any:
         """Work that takes seconds, beside the answers, one after the other.

@@ -50,7 +50,7 @@ class Client:
         self, server: "str | Application", key: str = "", *, retries: int = 3, seconds: float = 60.0
     ) -> None:  # fmt: skip
         self._transport: Transport = (
-            HttpTransport(server, seconds) if isinstance(server, str) else MemoryTransport(server)
+            HttpTransport(server, seconds) if isinstance(server, str) else MemoryTransport(server, seconds)
         )
         self._key, self._retries = key, retries
         self._facts: dict[str, dict[str, Any]] = {}

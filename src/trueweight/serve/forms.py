@@ -1,5 +1,6 @@
 """Forms with files, as a browser sends them: each field a column, each file a cell."""
 
+import logging
 from typing import Any
 
 from trueweight.serve.refusals import Refused
@@ -7,6 +8,8 @@ from trueweight.serve.refusals import Refused
 __all__ = ["cells_of_form"]
 
 _PARTS = 10_000
+
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its warnings tell of what was sent
 
 
 class _Parts:

@@ -27,5 +27,7 @@ class Limits:
     """That a request may take, its waiting included."""
     explained: int = 5
     """Rows of one request for explanations."""
+    written: int = 64
+    """Texts that are written by turns."""
     slow: int = 4
     """Requests for explanations and reports that may wait."""

@@ -158,7 +158,7 @@ def _arrow(body: bytes, _: DataSpec, __: str) -> Rows:
         data.validate(full=True)
         data, _notes = named(data, _ASKED)
         data = plain_types(data)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise Refused(400, f"the body is not an Arrow stream: {str(error)[:200]}") from None
     except DataError as error:
         raise Refused(422, error.problem, hint=error.hint) from None

@@ -97,10 +97,11 @@ class MemoryTransport:
 
     Args:
         app: What would be served.
+        seconds: That an exchange may take.
     """
 
-    def __init__(self, app: "Application") -> None:
-        self._app = app
+    def __init__(self, app: "Application", seconds: float = 60.0) -> None:
+        self._app, self._seconds = app, seconds
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -108,7 +109,12 @@ class MemoryTransport:
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """See :class:`Transport`."""
-        return asyncio.run_coroutine_threadsafe(self._exchange(method, path, headers, body), self._loop).result()
+        asked = asyncio.run_coroutine_threadsafe(self._exchange(method, path, headers, body), self._loop)
+        try:
+            return asked.result(self._seconds)
+        except TimeoutError:
+            asked.cancel()
+            raise
 
     async def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         plain, _, query = path.partition("?")

@@ -4,7 +4,9 @@ Strings only is not a loss: Arrow's reader is faster without its own guessing, a
 reach the column types as they stand.
 """
 
+import io
 import re
+from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -234,7 +236,9 @@ class _Reading:
             DataError: There is nothing left to try.
         """
         if _UNEQUAL.match(problem):  # before the others: it quotes the row
-            return replace(attempt, skips=True)
+            # Arrow tells us texts of rows that are skipped, and can tell none that is not UTF-8: it would ask for ever.
+            known = attempt if attempt.recode or self._is_utf8() else self._other_encoding(attempt)
+            return replace(known, skips=True)
         if "Empty CSV" in problem:
             raise _no_rows(self.file.name, len(self.names)) from None
         if "straddl" in problem and attempt.block < _LARGEST_BLOCK:
@@ -242,6 +246,18 @@ class _Reading:
         if "UTF8" in problem and attempt.recode is None:
             return self._other_encoding(attempt)
         raise DataError(f"the file cannot be read: {problem}", where=self.file.name, hint="is it really CSV?") from None
+
+    def _is_utf8(self) -> bool:
+        """Of all that was looked at, piece by piece."""
+        decoder = getincrementaldecoder("utf-8")()
+        try:
+            with io.BytesIO(self.head) if self.rows is not None else self.file.open() as stream:
+                while piece := stream.read(_SCAN):
+                    decoder.decode(piece)
+            decoder.decode(b"", final=self.rows is None)  # a head may end within a character
+        except UnicodeDecodeError:
+            return False
+        return True
 
     def _other_encoding(self, attempt: _Attempt) -> _Attempt:
         content = self._content(attempt)

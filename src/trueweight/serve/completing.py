@@ -1,0 +1,218 @@
+"""Models that write, asked as OpenAI's interface asks: completions, chats, and both as they are written."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json, to_json
+
+from trueweight.bundle.asked import texts_table, written_target
+from trueweight.data.bpe import tokens_of, vocabulary_from
+from trueweight.errors import SpecError
+from trueweight.nn.decoding import Decoding, decoding
+from trueweight.serve.doorkeeper import Guest
+from trueweight.serve.exchange import Reply, Request, json_reply
+from trueweight.serve.hosted import Hosted
+from trueweight.serve.refusals import Refused
+from trueweight.serve.routes import Route
+
+if TYPE_CHECKING:
+    from trueweight.serve.app import Application, Asked
+
+__all__ = ["Completing"]
+
+_MOST_PROMPTS = 64
+_USUAL_TOKENS = 16
+"""Of a completion, if nobody says; theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is asked for."""
+
+    hosted: Hosted
+    target: str
+    prompts: tuple[str, ...]
+    how: Decoding
+    seed: int
+    stream: bool
+    chat: bool
+
+    def told(self, **more: Any) -> dict[str, Any]:
+        """What every answer begins with."""
+        kind = ("chat.completion.chunk" if self.stream else "chat.completion") if self.chat else "text_completion"
+        start = "chatcmpl" if self.chat else "cmpl"
+        made = int(time.time())
+        return {
+            "id": f"{start}-{secrets.token_hex(12)}",
+            "object": kind,
+            "created": made,
+            "model": self.hosted.name,
+        } | more
+
+    def choice(self, place: int, text: str, finish: str | None) -> dict[str, Any]:
+        """One text, or one piece of it."""
+        if not self.chat:
+            said: dict[str, Any] = {"text": text, "logprobs": None}
+        elif self.stream:
+            said = {"delta": {"content": text} if text else {}}
+        else:
+            said = {"message": {"role": "assistant", "content": text}}
+        return {"index": place, **said, "finish_reason": finish}
+
+    def tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, as the model writes them."""
+        learnt = self.hosted.bundle.signature.columns[self.target].learnt
+        lengths: list[int] = tokens_of(list(texts), vocabulary_from(learnt["merges"])).lengths.tolist()
+        return lengths
+
+    def finish(self, tokens: int) -> str:
+        """Why a text of so many tokens ends."""
+        return "length" if self.how.max_steps is not None and tokens >= self.how.max_steps else "stop"
+
+
+class Completing:
+    """Handlers; see :class:`~trueweight.serve.answering.Answering`."""
+
+    def __init__(self, app: "Application") -> None:
+        self._app = app
+
+    def routes(self) -> list[Route]:
+        """Theirs."""
+        return [
+            Route("POST", "/v1/completions", "predict", self.completions, theirs=True),
+            Route("POST", "/v1/chat/completions", "predict", self.chat, theirs=True),
+        ]
+
+    async def completions(self, request: Request, guest: Guest, _: str, asked: "Asked") -> Reply:
+        """Texts that go on from prompts, or answer them."""
+        return await self._answered(request, guest, asked, chat=False)
+
+    async def chat(self, request: Request, guest: Guest, _: str, asked: "Asked") -> Reply:
+        """The same of messages: their texts, one below the other, are the prompt."""
+        return await self._answered(request, guest, asked, chat=True)
+
+    async def _answered(self, request: Request, guest: Guest, asked: "Asked", *, chat: bool) -> Reply:
+        body = await self._app.read(request)
+        try:
+            raw = from_json(body, allow_inf_nan=False)
+        except ValueError as error:
+            raise Refused(400, f"the body is not JSON: {str(error)[:200]}") from None
+        wish = self._wish(raw, chat=chat)
+        self._app.charge(guest, len(wish.prompts))
+        asked.model, asked.digest, asked.rows = wish.hosted.name, wish.hosted.bundle.manifest.digest, len(wish.prompts)
+        if wish.stream:
+            return Reply(kind="text/event-stream", pieces=self._pieces(request, wish))
+        found = await self._app.writing(_written, wish)
+        return json_reply(_whole(wish, found))
+
+    def _wish(self, raw: Any, *, chat: bool) -> _Wish:
+        if not isinstance(raw, dict) or not isinstance(raw.get("model"), str):
+            raise Refused(400, "the request names no model")
+        hosted = self._app.hosted(raw["model"])
+        try:
+            target = written_target(hosted.bundle.signature)
+            prompts = (_of_messages(raw.get("messages")),) if chat else _prompts(raw.get("prompt", ""))
+            texts_table(hosted.bundle.signature, prompts)
+            how = _how(raw, chat=chat)
+        except SpecError as error:
+            raise Refused(400, error.problem, hint=error.hint) from None
+        stream = bool(raw.get("stream", False))
+        if stream and (len(prompts) > 1 or how.samples > 1):
+            raise Refused(400, "one prompt and one choice are streamed at a time")
+        seed = raw.get("seed")
+        return _Wish(hosted, target, prompts, how, seed if isinstance(seed, int) else 0, stream, chat)
+
+    async def _pieces(self, request: Request, wish: _Wish) -> AsyncIterator[bytes]:
+        """Server-sent events, one for each piece; between two of them others are served."""
+        texts = wish.hosted.bundle.stream_table(
+            texts_table(wish.hosted.bundle.signature, wish.prompts), target=wish.target, how=wish.how, seed=wish.seed
+        )
+        told = wish.told()
+        gone = asyncio.ensure_future(request.gone())
+        said = ""
+        try:
+            while (piece := await self._app.writing(_next, texts)) is not None:
+                if gone.done():
+                    return
+                said += piece
+                yield _event(told | {"choices": [wish.choice(0, piece, None)]})
+            finish = wish.finish(wish.tokens([said])[0])
+            yield _event(told | {"choices": [wish.choice(0, "", finish)]}) + b"data: [DONE]\n\n"
+        finally:
+            gone.cancel()
+
+
+def _next(pieces: Iterator[Any]) -> str | None:
+    """The next piece of text; None at the end."""
+    for piece in pieces:
+        if not piece.ends:
+            return str(piece.text)
+    return None
+
+
+def _event(told: dict[str, Any]) -> bytes:
+    return b"data: " + to_json(told) + b"\n\n"
+
+
+def _written(wish: _Wish) -> list[str]:
+    """Texts of all prompts, the candidates of each beside each other."""
+    table = texts_table(wish.hosted.bundle.signature, wish.prompts)
+    columns = wish.hosted.bundle.predict_columns(table, how=wish.how, seed=wish.seed)
+    names = [wish.target, *(f"{wish.target}.other[{place}]" for place in range(2, wish.how.samples + 1))]
+    return [str(columns[name][row] or "") for row in range(len(wish.prompts)) for name in names if name in columns]
+
+
+def _whole(wish: _Wish, texts: Sequence[str]) -> dict[str, Any]:
+    written, read = wish.tokens(texts), sum(wish.tokens(wish.prompts))
+    choices = [wish.choice(place, text, wish.finish(written[place])) for place, text in enumerate(texts)]
+    usage = {"prompt_tokens": read, "completion_tokens": sum(written), "total_tokens": read + sum(written)}
+    return wish.told(choices=choices, usage=usage)
+
+
+def _prompts(raw: Any) -> tuple[str, ...]:
+    found = [raw] if isinstance(raw, str) else raw
+    if not isinstance(found, list) or not found or not all(isinstance(one, str) for one in found):
+        raise Refused(400, "prompt must be a text or a list of texts")
+    if len(found) > _MOST_PROMPTS:
+        raise Refused(413, f"{len(found):,} prompts are more than {_MOST_PROMPTS}")
+    return tuple(found)
+
+
+def _of_messages(raw: Any) -> str:
+    if not isinstance(raw, list) or not raw:
+        raise Refused(400, "messages must be a list of objects with role and content")
+    return "\n".join(map(_content, raw))
+
+
+def _content(message: Any) -> str:
+    content = message.get("content") if isinstance(message, dict) else None
+    if isinstance(content, list):  # parts, as newer clients send them
+        content = "".join(
+            part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
+        )
+    if not isinstance(content, str):
+        raise Refused(400, "each message needs content that is a text")
+    return content
+
+
+def _how(raw: dict[str, Any], *, chat: bool) -> Decoding:
+    """Their names for what is ours.
+
+    Raises:
+        SpecError: Values that make no sense.
+    """
+    most = raw.get("max_completion_tokens", raw.get("max_tokens"))
+    stop = raw.get("stop")
+    temperature = raw.get("temperature")
+    temperature = 1.0 if temperature is None else temperature
+    drawn = isinstance(temperature, int | float) and temperature > 0
+    top_p = raw.get("top_p")
+    return decoding(
+        temperature=temperature, top_p=top_p if drawn and top_p != 1 else None, samples=raw.get("n") or 1,
+        max_tokens=_USUAL_TOKENS if most is None and not chat else most,
+        stop=() if stop is None else [stop] if isinstance(stop, str) else stop,
+    )  # fmt: skip
