@@ -18,7 +18,7 @@ from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.evaluate.baselines import fit_baselines
 from trueweight.evaluate.data_facts import data_entries
-from trueweight.evaluate.judging import Judging, Training, judging_of
+from trueweight.evaluate.judging import Judging, Training, answers_of, judging_of
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask
 from trueweight.evaluate.tipping import Tipping, tipping
@@ -112,7 +112,7 @@ def _tipping(bundle: Loaded, judging: Judging, baselines: Mapping[str, Predictor
     found = {name: tipping(judging.answers[name], truth, tolerance) for name, truth in judging.truths.items()}
     for rival, predictor in baselines.items():
         if rival != "constant":  # its answers are counts, which no machine rounds otherwise
-            theirs = predictor.predict(judging.table)
+            theirs = answers_of(predictor, judging.table)
             found |= {f"{rival}/{name}": tipping(theirs[name], t, tolerance) for name, t in judging.truths.items()}
     return found
 

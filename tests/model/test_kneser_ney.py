@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from trueweight.evaluate.kneser_ney import _END, KneserNey, _discounts
+from trueweight.model.kneser_ney import _END, KneserNey, _discounts
 
 TEXTS = ["abracadabra", "abra", "cadabra", "a", "", "bracket", "abacus", "a cab", "a bad crab", "dab"]
 
