@@ -116,8 +116,7 @@ def main(arguments: list[str]) -> None:
         rival = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     bandwidth = copied(size, ask.rounds)
     sys.stdout.write(
-        f"{size / 1e6:.1f} MB of weights, {ask.threads} threads, copies of {bandwidth / 1e9:.1f} GB/s "
-        "(read and written)\n"
+        f"{size / 1e6:.1f} MB of weights, {ask.threads} threads; copies read and write {bandwidth / 1e9:.1f} GB/s\n"
     )
     for rows in BATCHES:
         mine, other = [], []

@@ -47,6 +47,7 @@ def run(command: Sequence[str | Path], folder: Path, *, limit: float, threads: i
         env: Mapping[str, str] | None = None) -> Ended:  # fmt: skip
     """Run a command to its end, or to the limit in seconds. It sees ``threads`` cores, whatever it asks for."""
     asked = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore", **(env or {})}
+    asked.pop("PYTHONDONTWRITEBYTECODE", None)  # whoever installs a package has it compiled, ours as well as theirs
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
         start = time.monotonic()
         asked[BEGAN] = repr(start)

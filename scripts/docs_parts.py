@@ -11,14 +11,14 @@ from trueweight.spec.base import PartSpec
 __all__ = ["part_pages"]
 
 _TITLES = {
-    "augmentation": "Augmentations", "column": "Column types", "decoder": "Decoders",
-    "encoder": "Encoders", "fusion": "Fusions", "head": "Target types", "fitter": "Fitters",
+    "augmentation": "Augmentations", "column": "Column types", "decoder": "Decoders", "encoder": "Encoders",
+    "fusion": "Fusions", "head": "Target types", "fitter": "Fitters",
     "optimizer": "Optimisers", "predictor": "Predictors", "source": "Sources",
 }  # fmt: skip
 _PURPOSES = {
     "augmentation": "Change training examples in ways that leave what they are. Listed under a column's `augment`.",
     "column": "What a column of features may be. Named under `features`; guessed for columns that are not named.",
-    "decoder": "Write texts, or read them off sounds. Named as `decoder` of a target of type `text`.",
+    "decoder": "Write texts, or read them off sounds. Named as `decoder` of a target of type [text](head.md#text).",
     "encoder": "Turn columns into numbers of the network's width. Named as `model.encoder` or in `model.members`.",
     "fusion": "Join the outputs of several encoders.",
     "head": "What a column to predict may be. Named under `targets`. The task follows from it.",

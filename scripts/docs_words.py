@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic_core import PydanticUndefined
 
 from trueweight.spec.base import Part, PartSpec, Spec
+from trueweight.spec.docstrings import descriptions
 
 __all__ = ["cell", "default_words", "fields_of", "paragraphs", "table", "type_words"]
 
@@ -62,13 +63,13 @@ def fields_of(model: type[BaseModel], *, parts: str, skip: Sequence[str] = ()) -
         parts: Where the pages of parts are, as seen from the page.
         skip: Fields left out.
     """
-    rows = []
+    rows, words = [], descriptions(model)
     for name, field in model.model_fields.items():
         if name in skip:
             continue
         kind = type_words(Annotated[field.annotation, *field.metadata], parts) if field.metadata else type_words(
             field.annotation, parts)  # fmt: skip
-        rows.append((f"`{field.alias or name}`", kind, default_words(field), field.description or ""))
+        rows.append((f"`{field.alias or name}`", kind, default_words(field), words.get(name, "")))
     return table(["key", "value", "default", "meaning"], rows) if rows else "No options."
 
 

@@ -17,15 +17,18 @@ if TYPE_CHECKING:
         load,
         predict,
         report,
+        serve,
         show,
         stream,
         train,
         verify,
     )
+    from trueweight.api.export import export
     from trueweight.api.tune import tune
     from trueweight.bundle.bundle import Bundle
     from trueweight.estimator import Estimator, Regressor
     from trueweight.nn.decoding import decoding
+    from trueweight.serve.client import Client
 
 try:
     __version__ = version("trueweight")
@@ -33,19 +36,21 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Bundle", "Estimator", "Regressor", "check", "decoding", "diff", "evaluate", "explain", "gate", "init", "load",
-    "predict", "report", "show", "stream", "train", "tune", "verify",
+    "Bundle", "Client", "Estimator", "Regressor", "check", "decoding", "diff", "evaluate", "explain", "export", "gate",
+    "init", "load", "predict", "report", "serve", "show", "stream", "train", "tune", "verify",
 ]  # fmt: skip
 
 _HOMES = {
     "Bundle": "trueweight.bundle.bundle",
+    "Client": "trueweight.serve.client",
     "Estimator": "trueweight.estimator",
     "Regressor": "trueweight.estimator",
     **dict.fromkeys(
         ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report"), "trueweight.api"
     ),
-    **dict.fromkeys(("show", "stream", "train", "verify"), "trueweight.api"),
+    **dict.fromkeys(("serve", "show", "stream", "train", "verify"), "trueweight.api"),
     "decoding": "trueweight.nn.decoding",
+    "export": "trueweight.api.export",
     "tune": "trueweight.api.tune",
 }
 

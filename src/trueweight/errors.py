@@ -4,6 +4,7 @@
     ├── SpecError           2   the request is wrong: fix the spec or the command line
     ├── DataError           3   the data does not fit the request
     ├── TrainError          4   the run failed: diverged, out of memory or disk, locked, broken checkpoint
+    ├── ServeError          4   a server cannot be reached, is too busy, or failed
     ├── VerifyError         5   a bundle is changed, cut short, too new, or answers differently
     └── GateError           6   a gate or a diff says no
 """
@@ -11,7 +12,9 @@
 from pathlib import Path
 from traceback import extract_tb
 
-__all__ = ["DataError", "GateError", "SpecError", "TrainError", "TrueweightError", "VerifyError", "fault_of"]
+__all__ = [
+    "DataError", "GateError", "ServeError", "SpecError", "TrainError", "TrueweightError", "VerifyError", "fault_of",
+]  # fmt: skip
 
 
 class TrueweightError(Exception):
@@ -52,6 +55,12 @@ class DataError(TrueweightError):
 
 class TrainError(TrueweightError):
     """A run started but could not finish, or could not start where it was told to."""
+
+    exit_code = 4
+
+
+class ServeError(TrueweightError):
+    """A server does not answer: it cannot be reached, is too busy, or failed."""
 
     exit_code = 4
 

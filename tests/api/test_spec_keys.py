@@ -137,6 +137,36 @@ SMALL = {
     "train": {"budget": {"steps": 8}, "batch_size": 16, "optimizer": {"type": "sgd", "learning_rate": 0.1}},
 }
 
+
+def spoken(raw: Mapping[str, Any]) -> Any:
+    """What a head that writes has learnt, loses while training, and writes."""
+    import torch
+
+    from trueweight.data.feed import Feed, stored
+    from trueweight.data.reading import cells_of, column_part
+    from trueweight.nn.decoding import GREEDY
+    from trueweight.nn.encoding import Encoding, Form
+
+    ready = prepared(raw)
+    facts = ready.signature.columns["note"]
+    part: Any = column_part(facts)
+    cells = cells_of(ready.table, facts, ready.signature.options)
+    torch.manual_seed(0)
+    head = part.build(Form(6, grid_rank=1), facts.learnt)
+    weights = sum(p.numel() for p in head.parameters())
+    with torch.no_grad():
+        for weight in head.parameters():
+            weight.add_(torch.randn_like(weight) * 0.2)  # first weights would say the same whatever was written
+    rows = torch.arange(8)
+    y = Feed(rows, {}, {"note": stored(part.encode(cells, facts.learnt))}).batch(rows).targets["note"]
+    z, rng = Encoding(torch.randn(8, 5, 6), None, (5,)), torch.Generator()
+    loss = float(head.train().loss(z, y, None, rng).detach())
+    with torch.inference_mode():
+        out = head.eval().outputs(z, GREEDY, head.noise(rows, 0))
+    found = {name: tensor.tolist() for name, tensor in out.items()}
+    return {**facts.learnt, "weights": weights, "loss": loss, "loss_weight": part.loss_weight} | found
+
+
 # --- What can be seen ------------------------------------------------------------------------------------------------
 
 
@@ -402,6 +432,22 @@ class Change:
 
 def change(path: str, first: Any, second: Any, see: Any, refused: bool = False, **base: Any) -> Change:
     return Change(path, first, second, see, base, refused)
+
+
+def on_text(key: str, first: Any, second: Any, **fixed: Any) -> Change:
+    """A change of a column that is to be written."""
+    target = {"type": "text", "decoder": {"type": "lstm", "width": 8}, "max_tokens": 8} | fixed
+    target.pop(key, None)
+    return change(f"targets/note/{key}", first, second, spoken, targets={"note": target, "fraud": "binary"})
+
+
+def on_decoder(name: str, key: str, first: Any, second: Any) -> Change:
+    """A change of the decoder."""
+    small = {"width": 8, "heads": 2} if name == "transformer" else {"width": 8}
+    decoder = {"type": name, **{k: v for k, v in small.items() if k != key or name == "transformer"}}
+    decoder.pop(key, None)
+    target = {"type": "text", "decoder": decoder, "max_tokens": 8}
+    return change(f"targets/note/decoder/{key}", first, second, spoken, targets={"note": target, "fraud": "binary"})
 
 
 def on_numbers(path: str, first: Any, second: Any, see: Any = answers, **base: Any) -> Change:
@@ -1062,6 +1108,10 @@ CHANGES: dict[str, Change] = {
     "encoder.transformer.norm": on_transformer("norm", "pre", "post"),
     "encoder.transformer.normalization": on_transformer("normalization", "rms", "layer"),
     "encoder.transformer.activation": on_transformer("activation", "gelu", "relu"),
+    "encoder.transformer.norm_eps": on_transformer("norm_eps", None, 0.5),
+    "encoder.transformer.rotary_base": on_transformer("rotary_base", 10_000.0, 3.0),
+    "encoder.transformer.biases": on_transformer("biases", True, False),
+    "encoder.transformer.segments": on_transformer("segments", 0, 2),
     "encoder.transformer.positions": on_transformer("positions", "rotary", "sinusoidal"),
     "encoder.transformer.max_length": on_transformer("max_length", None, 7, positions="learned"),
     "encoder.transformer.qk_norm": on_transformer("qk_norm", False, True),
@@ -1144,6 +1194,32 @@ CHANGES: dict[str, Change] = {
     "optimizer.muon.layers": on_optimizer("muon", "layers", "auto", "all"),
     "optimizer.muon.iterations": on_optimizer("muon", "iterations", 1, 5, layers="all"),
     "optimizer.muon.others": on_optimizer("muon", "others", "adamw", "nadamw"),
+    # Heads and decoders that write
+    "head.text.decoder": on_text("decoder", {"type": "transformer", "width": 8}, {"type": "lstm", "width": 8}),
+    "head.text.tokens": on_text("tokens", "bpe", "characters"),
+    "head.text.vocabulary_size": on_text("vocabulary_size", 260, 300),
+    "head.text.max_tokens": on_text("max_tokens", 3, 9),
+    "head.text.label_smoothing": on_text("label_smoothing", 0.0, 0.3),
+    "head.text.beams": on_text("beams", 1, 4),
+    "head.text.length_penalty": on_text("length_penalty", 0.0, 6.0, beams=6, vocabulary_size=258),
+    "head.text.repetition_penalty": on_text("repetition_penalty", 1.0, 3.0),
+    "head.text.loss_weight": on_text("loss_weight", 1.0, 2.0),
+    "decoder.lstm.width": on_decoder("lstm", "width", 8, 12),
+    "decoder.lstm.layers": on_decoder("lstm", "layers", 1, 2),
+    "decoder.lstm.dropout": on_decoder("lstm", "dropout", 0.0, 0.5),
+    "decoder.lstm.tied": on_decoder("lstm", "tied", True, False),
+    "decoder.transformer.width": on_decoder("transformer", "width", 8, 16),
+    "decoder.transformer.layers": on_decoder("transformer", "layers", None, 1),
+    "decoder.transformer.heads": on_decoder("transformer", "heads", 2, 4),
+    "decoder.transformer.key_value_heads": on_decoder("transformer", "key_value_heads", None, 1),
+    "decoder.transformer.hidden": on_decoder("transformer", "hidden", None, 5),
+    "decoder.transformer.dropout": on_decoder("transformer", "dropout", 0.0, 0.5),
+    "decoder.transformer.norm": on_decoder("transformer", "norm", "pre", "post"),
+    "decoder.transformer.normalization": on_decoder("transformer", "normalization", "rms", "layer"),
+    "decoder.transformer.activation": on_decoder("transformer", "activation", "gelu", "relu"),
+    "decoder.transformer.positions": on_decoder("transformer", "positions", "rotary", "sinusoidal"),
+    "decoder.transformer.qk_norm": on_decoder("transformer", "qk_norm", True, False),
+    "decoder.transformer.tied": on_decoder("transformer", "tied", True, False),
 }  # fmt: skip
 
 

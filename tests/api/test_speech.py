@@ -55,7 +55,11 @@ def rows(count: int = 120) -> pd.DataFrame:
 SPEC: dict[str, Any] = {
     "features": {"sound": {"type": "audio", "sample_rate": RATE, "n_mels": 20, "augment": []}},
     "targets": {"text": {"type": "text"}},
-    "train": {"budget": {"steps": 130}, "batch_size": 16},
+    "train": {
+        "budget": {"steps": 130},
+        "batch_size": 16,
+        "optimizer": {"type": "adamw", "learning_rate": 3e-3},
+    },
     "evaluate": {"checks": []},
 }
 

@@ -16,6 +16,11 @@ def test_output_code_and_environment(tmp_path):
     assert done.seconds > 0.3
 
 
+def test_modules_stay_compiled_whatever_the_shell_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert python("import sys; print(sys.dont_write_bytecode)", tmp_path).out.strip() == "False"
+
+
 def test_the_clock_of_the_process_is_that_of_the_harness(tmp_path):
     done = python("import os, time; print(time.monotonic() - float(os.environ['RACE_BEGAN']))", tmp_path)
     assert 0 < float(done.out) < done.seconds

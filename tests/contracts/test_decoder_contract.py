@@ -141,7 +141,7 @@ def test_dropout_changes_training_and_not_answers(case: Case):
     torch.testing.assert_close(case.logits(noisy.eval()), case.logits())
 
 
-@pytest.mark.parametrize("name", list(registry("decoder")))
+@pytest.mark.parametrize("name", WRITING)
 def test_search_space_and_words(name: str):
     part: Any = registry("decoder")[name]
     assert part.__doc__

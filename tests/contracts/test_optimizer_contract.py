@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from trueweight.registry import registry
+from trueweight.spec.docstrings import descriptions
 from trueweight.spec.run import TrainSpec
 from trueweight.train.state import optimizer_tensors
 
@@ -108,7 +109,7 @@ def test_its_search_space_is_valid(part):
 
 def test_is_documented(part):
     assert "Example" in type(part).__doc__
-    assert all(field.description for field in type(part).model_fields.values())
+    assert descriptions(type(part)).keys() == type(part).model_fields.keys()
 
 
 def test_files_import_without_torch():

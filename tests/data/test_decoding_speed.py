@@ -30,6 +30,7 @@ def test_as_many_are_decoded_at_once_as_there_are_cores(cores: int, monkeypatch:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
     meeting = threading.Barrier(cores, timeout=60)  # passes only where so many are at it together
     assert list(in_threads(lambda n: (meeting.wait(), n)[1], range(2 * cores))) == list(range(2 * cores))
+    assert list(in_threads(lambda n: -n, range(7), at_once=3)) == [0, -1, -2, -3, -4, -5, -6]
 
 
 def test_one_core_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,6 +161,12 @@ def test_targets_of_known_tables():
     assert target(load_diabetes().target).type == "number"
 
 
+def test_free_text_as_a_target_is_to_be_written():
+    found = target(SENTENCES)
+    assert found.type == "text"
+    assert "to be written" in found.why
+
+
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
@@ -169,7 +175,7 @@ def test_targets_of_known_tables():
         ([3, 3, 3], "constant"),
         (["inf", "-inf"] * 9, "all 18 values of the target 'y' are infinite"),
         ([1e-310, 2e-310, 3e-310] * 9, "too small to be told from zero"),
-        (SENTENCES, "50 distinct texts in 50 rows"),
+        ([f"n{i}" for i in range(50)], "50 distinct texts in 50 rows"),
         (DAYS, "holds dates"),
         ([{"a": 1}], "cannot be a target"),
     ],

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 VERBS = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "verbs").glob("*.md"))]
 LESSONS = [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "learn").glob("*.md"))]
-TOLD = ["README.md", *(f"docs/{page}.md" for page in ("quickstart", "python", "other-models", "tuning", "start-from"))]
+PLAIN = ("quickstart", "python", "other-models", "text-targets", "tuning", "start-from", "serving")
+TOLD = ["README.md", *(f"docs/{page}.md" for page in PLAIN)]
 PAGES = [*TOLD, *LESSONS, *VERBS]
 
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -17,6 +17,8 @@ WISHES = DecoderWishes(
     width=16, layers=2, heads=4, key_value_heads=4, hidden=32, dropout=0.0, norm="pre", normalization="rms",
     activation="gelu", positions="rotary", qk_norm=False, tied=True, length=12,
 )  # fmt: skip
+
+
 def decoder(vocabulary: int = 9, memory: int | None = 8, family: Any = None, **changes: Any) -> Any:
     if family is not None:
         return family(vocabulary, memory, **changes)

@@ -1,9 +1,10 @@
 """Members inside one network: each must be what it would be alone."""
 
+import pytest
 import torch
 
 from trueweight.nn.encoding import Form
-from trueweight.nn.members import MemberLinear, MemberScale
+from trueweight.nn.members import FEW, WIDE, MemberLinear, MemberScale
 
 
 def test_scale_repeats_with_the_member_fastest():
@@ -31,6 +32,19 @@ def test_linear_applies_each_members_own_weights():
     x = torch.randn(5 * 3, 4)
     expected = torch.stack([x[i] @ linear.weight_KDO[i % 3] + linear.bias_KO[i % 3] for i in range(15)])
     torch.testing.assert_close(linear(x).flatten(0, 1), expected)
+
+
+@pytest.mark.parametrize("width", [WIDE - 1, WIDE])
+@pytest.mark.parametrize("outputs", [1, 3, FEW + 1])
+def test_one_member_is_a_plain_layer_however_wide(width: int, outputs: int):
+    torch.manual_seed(0)
+    linear = MemberLinear(1, width, outputs)
+    torch.nn.init.normal_(linear.bias_KO)
+    x = torch.randn(4, width, requires_grad=True)
+    answer = linear(x)
+    torch.testing.assert_close(answer[:, 0], x @ linear.weight_KDO[0] + linear.bias_KO[0], rtol=1e-5, atol=1e-5)
+    answer.sum().backward()
+    torch.testing.assert_close(x.grad, linear.weight_KDO[0].sum(1).expand_as(x), rtol=1e-5, atol=1e-5)
 
 
 def test_form_of_one_member_is_plain():

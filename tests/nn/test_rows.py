@@ -67,6 +67,19 @@ def test_products_are_those_of_the_dense_matrix(wide):
     np.testing.assert_allclose(parts.gram(torch.from_numpy(weight)), x.T @ (x * weight[:, None]), **close)
 
 
+@pytest.mark.parametrize("outputs", [1, 2, storage.FEW, storage.FEW + 1])
+@pytest.mark.parametrize("dense", [False, True])
+def test_products_are_right_whichever_way_round_they_are_computed(wide, outputs, dense, everything_dense):
+    if dense:
+        everything_dense()
+    whole, rng = torch.from_numpy(wide[0]), np.random.default_rng(3)
+    rows = Rows.of(whole, Columns.of(whole))
+    assert rows.sparse != dense
+    weight, error = (torch.from_numpy(rng.normal(size=(side, outputs))) for side in (whole.shape[1], len(whole)))
+    torch.testing.assert_close(rows.times(weight), whole @ weight)
+    torch.testing.assert_close(rows.transposed_times(error), whole.t() @ error)
+
+
 @pytest.mark.parametrize("many", [2, 64])
 def test_rows_may_hold_several_or_no_ones(many: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(storage, "MANY", many)

@@ -146,9 +146,7 @@ def test_top_k_keeps_so_many() -> None:
 def test_a_repetition_penalty_divides_what_is_likely_and_multiplies_what_is_not() -> None:
     one = lstm(5)
     logit_V = one(torch.tensor([[BEGIN, 2, 3]]), {})[0, -1]
-    slow = [
-        float(v) if token not in (2, 3) else float(v / 3 if v > 0 else v * 3) for token, v in enumerate(logit_V)
-    ]
+    slow = [float(v) if token not in (2, 3) else float(v / 3 if v > 0 else v * 3) for token, v in enumerate(logit_V)]
     how = Choice(steps=1, repetition_penalty=3.0)
     (_, token_B, logp_B), *_ = write(one, {}, [torch.tensor([2, 3])], torch.tensor([0]), how)
     assert int(token_B) == int(np.argmax(slow))
@@ -220,4 +218,3 @@ def test_a_stop_across_tokens(pieces: list[str], stop: list[str], text: str) -> 
     assert said == text
     assert growing.kept == len(text)
     assert growing.stopped == (text != "".join(pieces))
-

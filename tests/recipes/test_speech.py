@@ -30,6 +30,7 @@ def test_other_features_leave_the_decoder_to_others():
 def test_speech_is_judged_by_words_first():
     resolved = resolve(parse_spec(SOUND), Facts(500, {"sound": "audio"}, {"said": "text"}))
     assert (resolved.evaluate.metrics or {})["said"] == SPEECH_METRICS
+    assert resolved.train.optimizer.model_dump()["learning_rate"] == 1e-3  # type: ignore[union-attr]
     assert [member.name for member in resolved.model.members or []] == ["mlp"]
     written = resolve(parse_spec(SOUND), Facts(500, {"note": "text"}, {"said": "text"}))
     assert (written.evaluate.metrics or {})["said"][0] == "chrf"

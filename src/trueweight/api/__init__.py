@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from trueweight.spec.policy import PolicySpec
 
 __all__ = [
-    "check", "diff", "evaluate", "explain", "gate", "init", "load", "memory", "predict", "report", "show", "stream",
-    "train", "verify",
+    "check", "diff", "evaluate", "explain", "gate", "init", "load", "memory", "predict", "report", "serve", "show",
+    "stream", "train", "verify",
 ]  # fmt: skip
 
 
@@ -120,9 +120,10 @@ def predict(
     opened = load(bundle, allow=allow) if isinstance(bundle, str | Path) else bundle
     table = _read_like(opened, source, max_bad_rows=0.0, **_media(media_dir))
     files = {FILE: table.column(FILE).to_numpy()} if table.provenance.format == "folder" else {}
-    answers = opened.predict_columns(table, how=drawn_how(how or GREEDY, times=times), seed=seed, ood=ood)
-    require_times(opened, answers, asked=times)
-    return files | answers
+    if times:
+        require_times(opened.name, opened.signature)
+    how = drawn_how(how or GREEDY, times=times)
+    return files | opened.predict_columns(table, how=how, seed=seed, ood=ood)
 
 
 def stream(
@@ -408,6 +409,46 @@ def memory(spec: str | Path, *, settings: Sequence[str] = ()) -> list[dict[str, 
     from trueweight.api.needs import memory_of
 
     return memory_of(Path(spec), settings)
+
+
+def serve(
+    bundles: "str | Path | Sequence[str | Path]", *, host: str = "127.0.0.1", port: int = 8000, workers: int = 1,
+    open: bool = False, keys: str | Path | None = None, audit: str | Path | None = None,
+    certificate: str | Path | None = None, private_key: str | Path | None = None, allow: Sequence[str] = (),
+    limits: Mapping[str, Any] | None = None,
+    listening: "Callable[[Sequence[str], str | None], object]" = lambda _, __: None,
+) -> None:  # fmt: skip
+    """Answer over HTTP until a signal says to stop, with a page to try the models on.
+
+    Args:
+        bundles: Paths of bundles.
+        host: Address to listen on; only this machine by default.
+        port: As usual.
+        workers: Processes, each with the models in its memory.
+        open: Ask for no keys. Refused where other machines can reach us.
+        keys: File of the keys, in which the first one is made.
+        audit: Folder in which it is noted who asked what when, without the rows; None: nowhere.
+        certificate: For TLS, a PEM file.
+        private_key: Of the certificate.
+        allow: Distributions, beside trueweight, whose parts bundles may import.
+        limits: Fields of :class:`trueweight.serve.limits.Limits` that are to differ.
+        listening: Called with the names of the models, and the first key if one was made, when all is ready.
+
+    Raises:
+        VerifyError: A bundle is changed, cut short, too new, or answers differently.
+        SpecError: Something asked for is not safe or makes no sense, or the extra is not installed.
+        TrainError: The address cannot be listened on.
+    """
+    from trueweight.api.serving import serve_bundles
+    from trueweight.serve.server import Wish
+
+    paths = [bundles] if isinstance(bundles, str | Path) else list(bundles)
+    wish = Wish(
+        [str(path) for path in paths], host, port, workers, open, audit=None if audit is None else str(audit),
+        certificate=None if certificate is None else str(certificate), allow=tuple(allow), limits=dict(limits or {}),
+        private_key=None if private_key is None else str(private_key),
+    )  # fmt: skip
+    serve_bundles(wish, None if keys is None else Path(keys), listening)
 
 
 def _media(folder: str | Path | None) -> dict[str, str]:

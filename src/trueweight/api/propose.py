@@ -53,7 +53,8 @@ def propose(source: Any, targets: Sequence[str], *, name: str | None = None) -> 
     else:
         lines += _split_lines(table, guesses, options)
     lines += ["targets:", *(_column(n, guess) for n, guess in heads.items())]
-    lines += ["features:", *(_column(n, guess) for n, guess in guesses.items())]
+    if guesses:
+        lines += ["features:", *(_column(n, guess) for n, guess in guesses.items())]
     lines += ["other_features: ignore", "train: {budget: {time: 60s}}"]
     return "\n".join(lines) + "\n"
 

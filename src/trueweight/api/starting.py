@@ -8,7 +8,9 @@ from trueweight.bundle.bundle import open_bundle
 from trueweight.bundle.format import Lineage
 from trueweight.evaluate.data_facts import reading
 from trueweight.evidence.record import Entry
+from trueweight.model.foreign.folder import is_folder
 from trueweight.spec.run import RunSpec
+from trueweight.train.folders import bodies_in_folder
 from trueweight.train.start import Copied
 from trueweight.train.starting import Bodies, bodies_in
 
@@ -19,11 +21,14 @@ def bodies_of(path: Path) -> Bodies:
     """What a model on disk lends.
 
     Args:
-        path: A bundle.
+        path: A bundle, or a folder in the layout of Hugging Face.
 
     Raises:
-        VerifyError: It is no bundle, or was changed.
+        SpecError: The folder holds a kind of model that we have no parts for.
+        VerifyError: It is neither, or was changed.
     """
+    if is_folder(path):
+        return bodies_in_folder(path)
     bundle = open_bundle(path)
     return bodies_in(bundle.predictor, digest=bundle.manifest.digest, origin=bundle.path.name)
 

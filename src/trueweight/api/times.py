@@ -1,16 +1,10 @@
 """Asking for the times of words."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-import numpy as np
-
+from trueweight.data.signature import Signature
 from trueweight.errors import SpecError
 from trueweight.nn.decoding import Decoding
-
-if TYPE_CHECKING:
-    from trueweight.bundle.bundle import Bundle
 
 __all__ = ["drawn_how", "require_times"]
 
@@ -20,13 +14,16 @@ def drawn_how(how: Decoding, *, times: bool) -> Decoding:
     return replace(how, times=True) if times else how
 
 
-def require_times(bundle: "Bundle", answers: Mapping[str, np.ndarray], *, asked: bool) -> None:
-    """Refuse where times were asked for and no target has any.
+def require_times(name: str, signature: Signature) -> None:
+    """Refuse where no target has times.
+
+    Args:
+        name: Of the model.
+        signature: Of the model.
 
     Raises:
         SpecError: Texts are written, not read off, or there is none.
     """
-    names = [facts.name for facts in bundle.signature.targets()]
-    if asked and not any(f"{name}.times" in answers for name in names):
-        problem = f"{bundle.name!r} knows no times: only texts that are read off sounds have them (decoder: ctc)"
+    if not any(f.type == "text" and f.spec["decoder"]["type"] == "ctc" for f in signature.targets()):
+        problem = f"{name!r} knows no times: only texts that are read off sounds have them (decoder: ctc)"
         raise SpecError(problem, where="times", hint="leave --times (times=True) out")

@@ -68,10 +68,12 @@ def without_folders_in_yaml(text: str, settings: Sequence[str] = ()) -> str:
         text: YAML, comments and all.
         settings: Of the command line, which a resolved spec repeats in comments.
     """
-    from ruamel.yaml import YAML
-
     for setting in settings:
         text = text.replace(repr(setting), repr(without_folders_in_setting(setting)))
+    if "/" not in text and "\\" not in text:  # of no system a path, and no character in disguise
+        return text
+    from ruamel.yaml import YAML
+
     round_trip = YAML()  # keeps comments; builds plain values only, whatever the tags say
     round_trip.width = 1 << 16
     spec = round_trip.load(text)

@@ -19,12 +19,15 @@ from trueweight.cli.diff import diff
 from trueweight.cli.doctor import doctor
 from trueweight.cli.evaluate import evaluate
 from trueweight.cli.explain import explain
+from trueweight.cli.export import export
 from trueweight.cli.gate import gate
 from trueweight.cli.init import init
+from trueweight.cli.keys import keys
 from trueweight.cli.parts import parts
 from trueweight.cli.predict import predict
 from trueweight.cli.report import report
 from trueweight.cli.schema import schema
+from trueweight.cli.serve import serve
 from trueweight.cli.show import show
 from trueweight.cli.train import train
 from trueweight.cli.tune import tune
@@ -37,10 +40,10 @@ __all__ = ["cli", "main", "run"]
 PROGRAM = "trueweight"
 
 SECTIONS = {
-    "Make": (init, check, train, tune),
-    "Ask": (predict, explain),
+    "Make": (init, check, train, tune, export),
+    "Ask": (predict, explain, serve),
     "Judge": (evaluate, gate, diff, verify, report, show),
-    "Help": (parts, schema, doctor, cache, completion),
+    "Help": (parts, schema, doctor, keys, cache, completion),
 }
 
 EXIT_INTERRUPTED, EXIT_USAGE, EXIT_FAILED = 130, 2, 4

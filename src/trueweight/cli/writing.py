@@ -24,7 +24,7 @@ _OPTIONS = (
     click.option("--length-penalty", type=float, metavar="X", help="Of beams: larger favours longer texts."),
     click.option("--temperature", type=float, metavar="X", help="Draw: 1 as the model believes, lower more likely."),
     click.option("--top-k", type=int, metavar="N", help="Draw from so many likeliest tokens."),
-    click.option("--top-p", type=float, metavar="P", help="Draw from the likeliest of this probability together."),
+    click.option("--top-p", type=float, metavar="P", help="Draw from the likeliest that reach this probability."),
     click.option("--repetition-penalty", type=float, metavar="X", help="Above 1: say again less."),
     click.option("--stop", multiple=True, metavar="TEXT", help="End before this text. May be given several times."),
     click.option("--max-tokens", type=int, metavar="N", help="Most tokens of an answer."),

@@ -5,18 +5,26 @@ Shape suffixes:
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from trueweight.data.foreign_tokens import ForeignTokens, byte_letters
 from trueweight.data.ragged import Ragged, starts_of
 
-__all__ = ["FIRST", "Merges", "alphabet_of", "learn_merges", "texts_of", "token_rows", "tokens_of", "vocabulary_of"]
+__all__ = [
+    "FIRST", "Merges", "Vocabulary", "alphabet_of", "framed_of", "learn_merges", "texts_of", "token_rows",
+    "tokenizer_json", "tokens_of", "vocabulary_from", "vocabulary_of", "vocabulary_to_json",
+]  # fmt: skip
 
 Merges = tuple[tuple[str, str], ...]
 """Pairs that become one token, the first one first; each byte is written as one printable character."""
+
+Vocabulary = Merges | ForeignTokens
+"""Ours, or another maker's."""
 
 FIRST = 2
 """Number of the first byte: 0 is padding, 1 unknown, which no text is: it has bytes."""
@@ -83,23 +91,21 @@ def token_rows(merges: Merges, texts: Sequence[str]) -> np.ndarray:
     return rows_T
 
 
-def vocabulary_of(merges: Merges) -> dict[str, int]:
+def vocabulary_of(merges: Vocabulary) -> dict[str, int]:
     """Number of each token."""
+    if isinstance(merges, ForeignTokens):
+        return merges.names()
     # A raw space is in no token, so that these two names can be nobody's.
     names = (" padding", " unknown", *_ALPHABET, *dict.fromkeys(left + right for left, right in merges))
     return {name: number for number, name in enumerate(names)}
 
 
 @lru_cache(maxsize=8)
-def alphabet_of(merges: Merges) -> tuple[bytes, ...]:
-    """The bytes of each token, by its number; none for numbers below :data:`FIRST`.
-
-    Bytes that print are written as themselves, the others as the characters from 256 on, in their order: Radford et
-    al. 2019, ``bytes_to_unicode`` of their code.
-    """
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in plain]
-    byte_of = {chr(byte): byte for byte in plain} | {chr(256 + place): byte for place, byte in enumerate(others)}
+def alphabet_of(merges: Vocabulary) -> tuple[bytes, ...]:
+    """The bytes of each token, by its number; none for numbers below :data:`FIRST`."""
+    if isinstance(merges, ForeignTokens):
+        return merges.alphabet()
+    byte_of = byte_letters()
     names = list(vocabulary_of(merges))
     return (*[b""] * FIRST, *(bytes(byte_of[letter] for letter in name) for name in names[FIRST:]))
 
@@ -120,17 +126,47 @@ def _tokenizer(merges: Merges) -> Tokenizer:
     return _blank(models.BPE(vocabulary_of(merges), list(merges)))
 
 
-def tokens_of(texts: Sequence[str], merges: Merges) -> Ragged:
+def tokens_of(texts: Sequence[str], merges: Vocabulary) -> Ragged:
     """Texts as token numbers, int32, all of them."""
+    if isinstance(merges, ForeignTokens):
+        return merges.tokens(texts, framed=False)
     found = [encoding.ids for encoding in _tokenizer(merges).encode_batch_fast(list(texts), add_special_tokens=False)]
     start_N1 = starts_of([len(ids) for ids in found])
     value = np.fromiter((number for ids in found for number in ids), np.int32, int(start_N1[-1]))
     return Ragged(value[:, None], start_N1)
 
 
-def texts_of(rows: Sequence[Sequence[int]], merges: Merges) -> list[str]:
+def texts_of(rows: Sequence[Sequence[int]], merges: Vocabulary) -> list[str]:
     """The inverse of :func:`tokens_of`; bytes that are no UTF-8 become replacement marks, numbers below
     :data:`FIRST` nothing."""
+    if isinstance(merges, ForeignTokens):
+        return merges.texts(rows)
     spelt = [[number for number in row if number >= FIRST] for row in rows]
     found: list[str] = _tokenizer(merges).decode_batch(spelt, skip_special_tokens=False)
     return found
+
+
+def framed_of(texts: Sequence[str], merges: Vocabulary, most: int | None) -> Ragged:
+    """Texts to be read: with what another maker's model expects around them, and then cut off so that it stays."""
+    return (
+        merges.tokens(texts, framed=True, most=most) if isinstance(merges, ForeignTokens) else tokens_of(texts, merges)
+    )
+
+
+def vocabulary_to_json(merges: Vocabulary) -> Any:
+    """As facts hold it: pairs, or a mapping for another maker's."""
+    return merges.to_json() if isinstance(merges, ForeignTokens) else [list(merge) for merge in merges]
+
+
+def vocabulary_from(raw: Any) -> Vocabulary:
+    """The inverse of :func:`vocabulary_to_json`."""
+    return ForeignTokens.from_json(raw) if isinstance(raw, Mapping) else tuple((left, right) for left, right in raw)
+
+
+def tokenizer_json(merges: Merges, *, lowercase: bool, normalize: bool) -> str:
+    """Our own tokens as a ``tokenizer.json`` that gives the same numbers."""
+    tokenizer = _blank(models.BPE(vocabulary_of(merges), list(merges)))
+    steps = [*([normalizers.NFKC()] if normalize else []), *([normalizers.Lowercase()] if lowercase else [])]
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    text: str = tokenizer.to_str()
+    return text

@@ -116,9 +116,7 @@ class SeriesCells(_Cells):
     """float32, steps by channels; NaN where a step has no value; no step where missing."""
 
 
-Cells: TypeAlias = (
-    NumberCells | LevelCells | DateCells | VectorCells | SetCells | TextCells | MediaCells | SeriesCells
-)
+Cells: TypeAlias = NumberCells | LevelCells | DateCells | VectorCells | SetCells | TextCells | MediaCells | SeriesCells
 
 
 def cut(cells: Cells, start: int, end: int) -> Cells:

@@ -65,5 +65,5 @@ def _brightness(cells: MediaCells, rows: np.ndarray) -> np.ndarray:
             return np.nan
 
     with calm():
-        found[seen] = list(in_threads(one, map(int, seen)))
+        found[seen] = list(in_threads(one, map(int, seen), at_once=8))
     return found

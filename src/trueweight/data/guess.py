@@ -310,10 +310,10 @@ def guess_target(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Guess
     """The type of a column to predict.
 
     Two distinct values are binary; lists are vectors or sets; whole numbers that are few (at most 20, and at most one
-    for twenty rows) and repeated texts are categories; other numbers are numbers.
+    for twenty rows) and repeated texts are categories; other numbers are numbers; free text is text, to be written.
 
     Raises:
-        DataError: Nothing can be learnt from these labels: none at all, all equal, or free text.
+        DataError: Nothing can be learnt from these labels: none at all, all equal, or a name for each row.
     """
     where, array = f"targets.{name}", flat(raw)
     listed = guess_numbers(array, options) or guess_list(array, options)
@@ -337,7 +337,9 @@ def guess_target(name: str, raw: pa.ChunkedArray, options: ReadOptions) -> Guess
     if guess.type == "date":
         hint = "make it a number first, such as days since a fixed day"
         raise DataError(f"the target {name!r} holds dates, which cannot be predicted yet", where=where, hint=hint)
-    if guess.type in ("ignore", "id", "text"):
+    if guess.type == "text":
+        return Guess("text", f"{guess.why}, to be written")
+    if guess.type in ("ignore", "id"):
         hint = f"name a column whose labels repeat, or say what it is: targets: {{{name}: {{type: category}}}}"
         problem = f"the target {name!r} has {look.distinct:,} distinct texts in {look.given:,} rows"
         raise DataError(problem, where=where, hint=hint)

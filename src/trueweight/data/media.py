@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -154,14 +155,23 @@ def undecodable(column: str, count: int, kind: str) -> str:
     return f"{column}: {counted(count, kind)} cannot be decoded and {counts} as missing"
 
 
-def in_threads(job: Callable[[S], T], things: Iterable[S]) -> Iterator[T]:
-    """``map``, on as many threads as this process has cores: what decodes files lets go of the interpreter."""
+def in_threads(job: Callable[[S], T], things: Iterable[S], *, at_once: int = 1) -> Iterator[T]:
+    """``map``, on as many threads as this process has cores: what decodes files lets go of the interpreter.
+
+    Args:
+        job: What is done with each.
+        things: Any number.
+        at_once: Of them that a thread takes: to hand over a single small file costs more than to look at it.
+    """
     count = min(len(os.sched_getaffinity(0)), 16)
     if count == 1:
         yield from map(job, things)
         return
+    rest = iter(things)
+    runs = iter(lambda: list(islice(rest, at_once)), [])
     with ThreadPoolExecutor(count) as pool:
-        yield from pool.map(job, things)
+        for done in pool.map(lambda run: [job(thing) for thing in run], runs):
+            yield from done
 
 
 def read_media(raw: pa.ChunkedArray, options: ReadOptions, look: Look, facts: int, kind: str) -> MediaCells:
@@ -193,9 +203,7 @@ def read_media(raw: pa.ChunkedArray, options: ReadOptions, look: Look, facts: in
         except UnusableError as reason:
             return 0, (0,) * facts, str(reason)
 
-    runs = [range(start, min(start + _RUN, len(array))) for start in range(0, len(array), _RUN)]
-    seen = in_threads(lambda rows: [one(row) for row in rows], runs)
-    return _cells(array, options, [each for run in seen for each in run], facts)
+    return _cells(array, options, list(in_threads(one, range(len(array)), at_once=_RUN)), facts)
 
 
 _Seen: TypeAlias = tuple[int, tuple[int, ...], str]

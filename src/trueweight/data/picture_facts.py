@@ -87,7 +87,7 @@ def pictures_of(cells: MediaCells, rows: np.ndarray, size: tuple[int, int]) -> t
             return None
 
     with calm():
-        found = list(in_threads(one, map(int, rows)))
+        found = list(in_threads(one, map(int, rows), at_once=8))
     whole = [pixels for pixels in found if pixels is not None]
     kept = rows[np.array([pixels is not None for pixels in found], bool)]
     return kept, np.stack(whole) if whole else np.zeros((0, *size, 3), np.uint8)

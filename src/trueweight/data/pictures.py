@@ -15,12 +15,12 @@ import numpy as np
 
 from trueweight.data.media import UnusableError
 
-__all__ = ["MOST_PIXELS", "calm", "decoded", "fitted", "made_up_picture", "picture_head"]
+__all__ = ["FORMATS", "MOST_PIXELS", "calm", "decoded", "fitted", "made_up_picture", "picture_head"]
 
 MOST_PIXELS = 89_478_485
 """Pillow's own limit (a quarter of a GiB at three bytes each): a file that claims more is taken for a bomb."""
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
 
 _MAY_TURN = {"exif", "xmp"}
 """What Pillow calls the parts of a file that may say how the camera was held."""
@@ -121,7 +121,7 @@ def _opened(content: bytes) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        return Image.open(io.BytesIO(content), formats=_FORMATS)
+        return Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:
         raise UnusableError("not a picture") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

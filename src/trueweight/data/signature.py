@@ -1,7 +1,7 @@
 """What the data taught us about each column, free of any model."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from trueweight.data.cells import ReadOptions
@@ -65,14 +65,15 @@ class Signature:
         return next((c for c in self.columns.values() if c.role == role), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for ``signature.json``."""
+        """Plain data for ``signature.json``. Shares what the facts hold: not to be edited."""
         return {
             "version": VERSION,
             "rows": self.rows,
             "options": {
-                "missing_values": list(self.options.missing_values), "decimal_comma": self.options.decimal_comma,
+                "missing_values": list(self.options.missing_values),
+                "decimal_comma": self.options.decimal_comma,
             },
-            "columns": [asdict(column) for column in self.columns.values()],
+            "columns": [{f.name: getattr(column, f.name) for f in fields(column)} for column in self.columns.values()],
             **({"together": dict(self.together)} if self.together else {}),
         }
 

@@ -1,6 +1,10 @@
 """How texts become token numbers: what has to be equal for one model's table of tokens to serve another."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trueweight.data.bpe import Vocabulary
 
 __all__ = ["Spelling"]
 
@@ -9,7 +13,7 @@ __all__ = ["Spelling"]
 class Spelling:
     """A vocabulary, and what is done to letters before it is used."""
 
-    merges: tuple[tuple[str, str], ...]
+    merges: "Vocabulary"
     """See ``data.bpe``."""
     lowercase: bool
     """Whether capital letters are read as small ones."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trueweight.data.bpe import Merges, tokens_of, vocabulary_of
+from trueweight.data.bpe import Vocabulary, framed_of, vocabulary_from, vocabulary_of, vocabulary_to_json
 from trueweight.data.cells import Cells, TextCells
 from trueweight.data.column import FieldArrays, Sense
 from trueweight.data.parse_ngrams import BUCKETS, PIECES, ngram_counts
@@ -39,7 +39,7 @@ class TextCodec:
     max_ngrams: int
     weight: float
     """Mean weight of an n-gram on training rows."""
-    merges: Merges | None
+    merges: Vocabulary | None
     """None gives no ``token``."""
     max_tokens: int
     flags: bool
@@ -74,7 +74,7 @@ class TextCodec:
         if len(self.bucket_K):
             arrays["bag"], arrays["weight"] = self._bags(cells)
         if self.merges is not None:
-            whole = tokens_of(cells.text_N.to_pylist(), self.merges)
+            whole = framed_of(cells.text_N.to_pylist(), self.merges, self.max_tokens)
             arrays["token"] = _first_items(whole, self.max_tokens)
         if self.flags:
             arrays["flag"] = cells.missing_N.astype(np.float32)[:, None]
@@ -116,7 +116,7 @@ class TextCodec:
             "documents": self.documents,
             "max_ngrams": self.max_ngrams,
             "weight": self.weight,
-            "merges": None if self.merges is None else [list(merge) for merge in self.merges],
+            "merges": None if self.merges is None else vocabulary_to_json(self.merges),
             "max_tokens": self.max_tokens,
             "flags": self.flags,
         }
@@ -128,7 +128,7 @@ class TextCodec:
             raw["name"], raw["word_ngrams"], None if raw["char_ngrams"] is None else tuple(raw["char_ngrams"]),
             np.asarray(raw["buckets"], np.int64), np.asarray(raw["rows"], np.int64), raw["documents"],
             raw["max_ngrams"], raw["weight"],
-            None if raw["merges"] is None else tuple((left, right) for left, right in raw["merges"]),
+            None if raw["merges"] is None else vocabulary_from(raw["merges"]),
             raw["max_tokens"], raw["flags"],
         )  # fmt: skip
 

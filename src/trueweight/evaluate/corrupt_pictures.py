@@ -9,6 +9,8 @@ Shape suffixes:
 """
 
 import io
+import struct
+import zlib
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
@@ -58,17 +60,31 @@ def load_pictures(cells: Cells, facts: ColumnFacts) -> Pictures | None:
             missing_N[row] = True
 
     with calm():
-        for _ in in_threads(one, np.flatnonzero(~missing_N).tolist()):
+        for _ in in_threads(one, np.flatnonzero(~missing_N).tolist(), at_once=8):
             pass
     return Pictures(pixel_NHWC, missing_N)
 
 
 def png(pixel_HWC: np.ndarray) -> bytes:
-    """The content of a file that holds these very pixels."""
-    stream = io.BytesIO()
-    # Level 1: the file is read once, right away.
-    _image(pixel_HWC).save(stream, "PNG", compress_level=1)
-    return stream.getvalue()
+    """The content of a PNG file that holds these very pixels, neither filtered nor compressed: it is read once, right
+    away. A suite writes thousands, and Pillow takes about ten times as long for each.
+
+    Source: the PNG specification, third edition (W3C 2025), sections 5.2, 5.3 and 9.2.
+    """
+    high, wide, channels = pixel_HWC.shape
+    row_HL = np.zeros((high, 1 + wide * channels), np.uint8)  # each row begins with its filter: 0, none
+    row_HL[:, 1:] = pixel_HWC.reshape(high, -1)
+    head = struct.pack(">IIBBBBB", wide, high, 8, _PNG_COLOUR[channels], 0, 0, 0)
+    content = zlib.compress(row_HL.tobytes(), 0)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", content) + _chunk(b"IEND", b"")
+
+
+_PNG_COLOUR = {1: 0, 3: 2}
+"""Channels to what the format calls grey, and colours."""
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def _image(pixel_HWC: np.ndarray) -> Any:

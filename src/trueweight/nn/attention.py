@@ -35,17 +35,21 @@ class SelfAttention(nn.Module):
         dropout: Probability of dropping a link while training.
         qk_norm: Whether queries and keys are normalised.
         causal: Whether a token sees only itself and those before it.
+        biases: Of the linear layers.
     """
 
-    def __init__(self, width: int, heads: int, *, dropout: float, qk_norm: bool, causal: bool) -> None:
+    def __init__(
+        self, width: int, heads: int, *, dropout: float, qk_norm: bool, causal: bool, biases: bool = True
+    ) -> None:
         super().__init__()
         self.heads, self.dropout, self.causal = heads, dropout, causal
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.qkv, self.out = nn.Linear(width, 3 * width, bias=biases), nn.Linear(width, width, bias=biases)
         self.norm_q = nn.RMSNorm(width // heads, eps=1e-6) if qk_norm else nn.Identity()
         self.norm_k = nn.RMSNorm(width // heads, eps=1e-6) if qk_norm else nn.Identity()
         nn.init.xavier_uniform_(self.qkv.weight)
-        nn.init.zeros_(self.qkv.bias)
-        nn.init.zeros_(self.out.bias)
+        if biases:
+            nn.init.zeros_(self.qkv.bias)
+            nn.init.zeros_(self.out.bias)
 
     def forward(self, x_BLD: Tensor, real_B11L: Tensor | None, turn: tuple[Tensor, Tensor] | None) -> Tensor:
         """Attend.

@@ -10,9 +10,11 @@ laid out and in what they may look at, not in what there is to know. Here both a
     N.norm_1.* N.norm_2.*     norms of attention and of the perceptron
     N.up.* N.down.*           the perceptron
     last.*                    the norm behind all layers
-    class_token pooler.*      of encoders that have them
+    segments                  of kinds of sentences, of encoders that have them
+    class_token pooler.*      likewise
+    head                      what makes logits, of decoders where that is not the table
 
-Attention to what was read, output layers and heads are no part of it.
+Attention to what was read and heads are no part of it.
 
 Shape suffixes in this file:
     V  vocabulary    D  width    P  places
@@ -31,9 +33,9 @@ from trueweight.nn.transformer import Block, FeedForward, Transformer
 
 __all__ = ["Option", "Slot", "TokenBody", "body_of", "differences", "put"]
 
-Option = str | int | bool
+Option = str | int | float | bool
 
-OPTIONAL = ("class_token", "pooler.")
+OPTIONAL = ("class_token", "pooler.", "head")
 """Names that a body may lack: what has none to take over begins afresh."""
 
 
@@ -83,6 +85,8 @@ def _of_encoder(stem: TokenStem, encoder: Transformer) -> TokenBody:
         positions = "sinusoidal"
     if encoder.class_token is not None:
         slots["class_token"] = _whole(encoder.class_token)
+    if encoder.segments is not None:
+        slots["segments"] = _whole(encoder.segments.weight)
     slots |= _named("input_norm", encoder.input_norm) | _named("pooler", encoder.pooler)
     for number, block in enumerate(blocks):
         rows = stem.form.width
@@ -92,6 +96,8 @@ def _of_encoder(stem: TokenStem, encoder: Transformer) -> TokenBody:
     slots |= _named("last", encoder.blocks.last)
     options = _options(stem.embedding, len(blocks), blocks[0], blocks[0].attention.heads, positions)
     options |= {"input_norm": not isinstance(encoder.input_norm, nn.Identity)}
+    options |= {"segments": 0 if encoder.segments is None else encoder.segments.num_embeddings}
+    options |= {"rotary_base": encoder.blocks.rotary_base} if positions == "rotary" else {}
     if positions in ("learned", "sinusoidal"):  # a token in front moves all others by one place
         options["class_token"] = encoder.class_token is not None
     scale = stem.form.width**0.5 if positions == "sinusoidal" else 1.0
@@ -104,6 +110,8 @@ def _of_decoder(decoder: TransformerDecoder) -> TokenBody:
     slots = {"table": _whole(decoder.embedding.weight)}
     if decoder.places is not None:
         slots["places"] = _whole(decoder.places.table.weight)
+    if decoder.head is not None:
+        slots["head"] = _whole(decoder.head.weight)
     for number, block in enumerate(blocks):
         rows = wishes.key_value_heads * wishes.width // wishes.heads
         slots |= _named(f"{number}.q", block.attention.q)
@@ -111,10 +119,11 @@ def _of_decoder(decoder: TransformerDecoder) -> TokenBody:
         slots |= _layer(str(number), block.attention, block.norm_1, block.norm_3, block.perceptron)
     slots |= _named("last", decoder.last)
     options = _options(decoder.embedding, len(blocks), blocks[0], wishes.key_value_heads, wishes.positions)
-    options |= {"input_norm": False}
+    options |= {"input_norm": False, "segments": 0}
+    options |= {"rotary_base": wishes.rotary_base} if wishes.positions == "rotary" else {}
     if wishes.positions in ("learned", "sinusoidal"):
         options["class_token"] = False
-    return TokenBody(options | _places(slots), slots, wishes.width**0.5)
+    return TokenBody(options | _places(slots), slots, wishes.width**0.5 if wishes.scaled else 1.0)
 
 
 def _places(slots: Mapping[str, Slot]) -> dict[str, Option]:
@@ -131,13 +140,21 @@ def _options(
         "normalization": "rms" if isinstance(block.norm_1, nn.RMSNorm) else "layer",
         "activation": _activation(block.perceptron), "positions": positions,
         "qk_norm": not isinstance(block.attention.norm_q, nn.Identity), "tokens": table.num_embeddings,
+        "norm_eps": _eps(block.norm_1), "biases": block.perceptron.up.bias is not None,
     }  # fmt: skip
+
+
+def _eps(norm: nn.Module) -> float:
+    assert isinstance(norm, nn.RMSNorm | nn.LayerNorm)
+    return float(norm.eps or 0.0)
 
 
 def _activation(perceptron: FeedForward) -> str:
     if perceptron.gated:
         return "swiglu"
-    return "gelu" if isinstance(perceptron.activation, nn.GELU) else "relu"
+    if isinstance(perceptron.activation, nn.GELU):
+        return "gelu_tanh" if perceptron.activation.approximate == "tanh" else "gelu"
+    return "relu"
 
 
 def _layer(
@@ -181,6 +198,8 @@ def differences(mine: Mapping[str, Option], theirs: Mapping[str, Option], names:
             fits = isinstance(ours, int) and isinstance(other, int) and ours % other == 0
         elif name == "max_length":  # further places are left
             fits = isinstance(ours, int) and isinstance(other, int) and ours <= other
+        elif name == "rotary_base":  # where one has none, positions differ, and that is told
+            fits = None in (ours, other) or ours == other
         else:
             fits = ours == other
         if not fits:
@@ -190,7 +209,7 @@ def differences(mine: Mapping[str, Option], theirs: Mapping[str, Option], names:
 def _shown(value: Option | None) -> str:
     if value is None:
         return "not known"
-    return str(value).lower() if isinstance(value, bool) else f"{value:,}" if isinstance(value, int) else value
+    return str(value).lower() if isinstance(value, bool) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def put(mine: TokenBody, tensors: Mapping[str, Tensor], scale: float) -> dict[str, Slot]:

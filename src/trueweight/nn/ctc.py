@@ -143,8 +143,7 @@ class CtcTexts(nn.Module):
         fits_R = steps_needed(token_RT, length_R) <= steps_R  # without steps, that nothing is said is certain
         found_R = log_likelihood(logp_RLV, steps_R, token_RT, length_R).double()
         blind_R = -(length_R + 1).double() * torch.tensor(float(self.vocabulary)).log().double()
-        # What it would say is at hand, and tells more of a model of sounds than how probable the truth is: where rows
-        # are few, that is best while nothing is said at all.
+        # What it would say is at hand, and which model is kept is chosen by it: see ``train.selection``.
         said_RS, said_R = _filled([t[: self.most] for t in greedy(logp_RLV, steps_R)], self.most, logp_RLV.device)
         logp_R = log_likelihood(logp_RLV, steps_R, said_RS, said_R).double()
         said = {"token": said_RS, "length": said_R, "logp": logp_R, "tokens": said_R + 1}

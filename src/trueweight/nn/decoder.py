@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from trueweight.nn.attention import attended
 from trueweight.nn.dropout import Dropout
 from trueweight.nn.encoding import Encoding, Tensors
-from trueweight.nn.positions import Learned, rotated, rotation, rotation_at, waves, waves_at
-from trueweight.nn.transformer import NORMS, FeedForward
+from trueweight.nn.positions import BASE, Learned, rotated, rotation, rotation_at, waves, waves_at
+from trueweight.nn.transformer import FeedForward, norm_of
 
 __all__ = ["DecoderWishes", "TransformerDecoder"]
 
@@ -41,6 +41,12 @@ class DecoderWishes:
     """Whether the table of tokens is also what logits are made with."""
     length: int
     """Most tokens of an answer: learned places."""
+    norm_eps: float | None = None
+    rotary_base: float = BASE
+    biases: bool = True
+    """Of linear layers."""
+    scaled: bool = True
+    """Multiply the table of tokens with the root of the width before places are added."""
 
 
 class CachedAttention(nn.Module):
@@ -55,8 +61,9 @@ class CachedAttention(nn.Module):
         super().__init__()
         width, self.heads, self.groups = wishes.width, wishes.heads, wishes.key_value_heads
         head_width = width // self.heads
-        self.q, self.kv = nn.Linear(width, width), nn.Linear(width, 2 * self.groups * head_width)
-        self.out = nn.Linear(width, width)
+        self.q = nn.Linear(width, width, bias=wishes.biases)
+        self.kv = nn.Linear(width, 2 * self.groups * head_width, bias=wishes.biases)
+        self.out = nn.Linear(width, width, bias=wishes.biases)
         self.norm_q = nn.RMSNorm(head_width, eps=1e-6) if wishes.qk_norm else nn.Identity()
         self.norm_k = nn.RMSNorm(head_width, eps=1e-6) if wishes.qk_norm else nn.Identity()
         _begin(self.q, self.kv, self.out)
@@ -148,13 +155,13 @@ class DecoderBlock(nn.Module):
 
     def __init__(self, memory_width: int | None, wishes: DecoderWishes) -> None:
         super().__init__()
-        width, norm = wishes.width, NORMS[wishes.normalization]
+        width = wishes.width
         self.pre = wishes.norm == "pre"
         self.attention = CachedAttention(wishes)
         self.cross = None if memory_width is None else CrossAttention(width, memory_width, wishes.heads)
-        self.perceptron = FeedForward(width, wishes.hidden, wishes.activation, wishes.dropout)
-        self.norm_1, self.norm_3 = norm(width), norm(width)
-        self.norm_2 = nn.Identity() if memory_width is None else norm(width)
+        self.perceptron = FeedForward(width, wishes.hidden, wishes.activation, wishes.dropout, biases=wishes.biases)
+        self.norm_1, self.norm_3 = norm_of(wishes, width), norm_of(wishes, width)
+        self.norm_2 = nn.Identity() if memory_width is None else norm_of(wishes, width)
         self.dropout = Dropout(wishes.dropout)
 
     def forward(
@@ -205,7 +212,7 @@ class TransformerDecoder(nn.Module):
         self.places = Learned(wishes.length, width) if wishes.positions == "learned" else None
         self.dropout = Dropout(wishes.dropout)
         self.blocks = nn.ModuleList(DecoderBlock(memory_width, wishes) for _ in range(wishes.layers))
-        self.last = NORMS[wishes.normalization](width) if wishes.norm == "pre" else nn.Identity()
+        self.last = norm_of(wishes, width) if wishes.norm == "pre" else nn.Identity()
         self.head = None if wishes.tied else nn.Linear(width, vocabulary, bias=False)
         if self.head is not None:
             nn.init.normal_(self.head.weight, std=width**-0.5)
@@ -282,9 +289,9 @@ class TransformerDecoder(nn.Module):
     def _placed(self, x_BTD: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Tokens from the first place on that know their places, or the turns by which attention does."""
         wishes, most = self.wishes, x_BTD.shape[1]
-        x_BTD = x_BTD * wishes.width**0.5
+        x_BTD = x_BTD * wishes.width**0.5 if wishes.scaled else x_BTD
         if wishes.positions == "rotary":
-            return x_BTD, rotation(most, wishes.width // wishes.heads, x_BTD)
+            return x_BTD, rotation(most, wishes.width // wishes.heads, x_BTD, wishes.rotary_base)
         if self.places is not None:
             return self.places(x_BTD), None
         return x_BTD + waves(most, wishes.width, x_BTD), None
@@ -292,9 +299,9 @@ class TransformerDecoder(nn.Module):
     def _placed_at(self, x_B1D: Tensor, place_B: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """The same of one token a row, each at a place of its own."""
         wishes = self.wishes
-        x_B1D = x_B1D * wishes.width**0.5
+        x_B1D = x_B1D * wishes.width**0.5 if wishes.scaled else x_B1D
         if wishes.positions == "rotary":
-            cos_BK, sin_BK = rotation_at(place_B, wishes.width // wishes.heads, x_B1D)
+            cos_BK, sin_BK = rotation_at(place_B, wishes.width // wishes.heads, x_B1D, wishes.rotary_base)
             return x_B1D, (cos_BK[:, None, None], sin_BK[:, None, None])
         if self.places is not None:
             table = self.places.table
@@ -311,4 +318,5 @@ def _of_layer(memory: Tensors, number: int) -> tuple[Tensor, Tensor, Tensor] | N
 def _begin(*layers: nn.Linear) -> None:
     for layer in layers:
         nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

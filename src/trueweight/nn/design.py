@@ -20,9 +20,10 @@ __all__ = ["Chunk", "Design", "Ended", "Enough"]
 KEEP_BYTES = 256 * 2**20
 """Encoded rows up to this size stay in memory between passes; larger ones are encoded again each time."""
 
-FIRST_BYTES = 64 * 2**20
+FIRST_BYTES = 128 * 2**20
 """Of a first pass, which cannot know how much is to come, no more is kept: else rows that are far too many would fill
-memory, and leave holes in it, before they are let go."""
+memory, and leave holes in it, before they are let go. Of sparse rows half of it is held: what is counted has the
+transposed copy, which that pass does not make."""
 
 ROWS = 4096
 """Rows of a joined chunk: small enough for the cache, large enough for the products."""

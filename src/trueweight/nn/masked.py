@@ -78,6 +78,7 @@ class Masked(nn.Module):
 
     row_wise = True
     asks_targets = True
+    continues = True  # what it is asked about is the text itself
 
     def __init__(
         self, encoder: nn.Module, *, share: float, usual_tokens: float, shares: Sequence[float],

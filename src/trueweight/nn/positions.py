@@ -33,10 +33,10 @@ def waves_at(place_L: Tensor, width: int, like: Tensor) -> Tensor:
     return nn.functional.pad(torch.cat([angle_LK.sin(), angle_LK.cos()], dim=1), (0, width % 2))
 
 
-def _angles(place_L: Tensor, half: int, like: Tensor) -> Tensor:
+def _angles(place_L: Tensor, half: int, like: Tensor, base: float = BASE) -> Tensor:
     """(L, half) float."""
     place_L = place_L.to(like.dtype)
-    speed_K = BASE ** (-torch.arange(half, device=like.device, dtype=like.dtype) / max(half, 1))
+    speed_K = base ** (-torch.arange(half, device=like.device, dtype=like.dtype) / max(half, 1))
     return place_L.unsqueeze(1) * speed_K
 
 
@@ -70,20 +70,21 @@ class Learned(nn.Module):
         return added_BLD
 
 
-def rotation(count: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+def rotation(count: int, width: int, like: Tensor, base: float = BASE) -> tuple[Tensor, Tensor]:
     """Cosines and sines for :func:`rotated`, each (L, K / 2).
 
     Args:
         count: L.
         width: K, even.
         like: Says type and device.
+        base: Longest wave, in tokens, over two pi.
     """
-    return rotation_at(torch.arange(count, device=like.device), width, like)
+    return rotation_at(torch.arange(count, device=like.device), width, like, base)
 
 
-def rotation_at(place_L: Tensor, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+def rotation_at(place_L: Tensor, width: int, like: Tensor, base: float = BASE) -> tuple[Tensor, Tensor]:
     """:func:`rotation` of some places."""
-    angle_LK = _angles(place_L, width // 2, like)
+    angle_LK = _angles(place_L, width // 2, like, base)
     return angle_LK.cos(), angle_LK.sin()
 
 

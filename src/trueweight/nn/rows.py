@@ -37,6 +37,10 @@ MANY = 64
 """Stored numbers of one row from which pairing them one by one is slower than a dense product."""
 
 
+FEW = 32
+"""Most columns of a matrix that is turned for a product; see :func:`_product`."""
+
+
 SLICE = 4096
 """Rows of one such product."""
 
@@ -104,15 +108,18 @@ class Rows:
 
     @classmethod
     def _of_entries(cls, x: Entries, columns: Columns) -> Self:
-        value_N, owner_N = x.value_N.to(columns.dtype), torch.repeat_interleave(x.count_R)
+        value_N = x.value_N.to(columns.dtype)
+        if not len(columns.dense_D):
+            return cls(columns, value_N.new_zeros(len(x), 0), x.count_R, x.place_N.int(), value_N)
         place_N = columns.numbers(columns.sparse_S)[x.place_N]
-        sparse_N = place_N >= 0
-        if bool(sparse_N.all()):
-            return cls(columns, value_N.new_zeros(len(x), 0), x.count_R, place_N, value_N)
-        dense_RD, dense_N = value_N.new_zeros(len(x), len(columns.dense_D)), ~sparse_N
-        dense_RD[owner_N[dense_N], columns.numbers(columns.dense_D)[x.place_N[dense_N]].long()] = value_N[dense_N]
-        count_R = torch.bincount(owner_N[sparse_N], minlength=len(x))
-        return cls(columns, dense_RD, count_R, place_N[sparse_N], value_N[sparse_N])
+        # NumPy finds places several times as fast as torch, which finds them anew for each array picked by marks.
+        is_sparse_N = place_N.numpy() >= 0
+        sparse_M, dense_M = (torch.from_numpy(np.flatnonzero(mark)) for mark in (is_sparse_N, ~is_sparse_N))
+        owner_N, number_P = torch.repeat_interleave(x.count_R), columns.numbers(columns.dense_D)
+        dense_RD, owner_M = value_N.new_zeros(len(x), len(columns.dense_D)), owner_N[dense_M]
+        dense_RD[owner_M, number_P[x.place_N[dense_M]].long()] = value_N[dense_M]
+        count_R = x.count_R - torch.bincount(owner_M, minlength=len(x))
+        return cls(columns, dense_RD, count_R, place_N[sparse_M], value_N[sparse_M])
 
     @classmethod
     def _of_matrix(cls, x_RP: Tensor, columns: Columns) -> Self:
@@ -162,17 +169,17 @@ class Rows:
     def times(self, weight_PO: Tensor) -> Tensor:
         """``x @ weight``, (R, O)."""
         if not self.sparse:
-            return self.dense_RD @ weight_PO
+            return _product(self.dense_RD, weight_PO)
         weight_PO = weight_PO.to(self.columns.dtype)
-        dense_RO = self.dense_RD @ weight_PO.index_select(0, self.columns.dense_D)
+        dense_RO = _product(self.dense_RD, weight_PO.index_select(0, self.columns.dense_D))
         return (dense_RO + self._sparse @ weight_PO.index_select(0, self.columns.sparse_S)).double()
 
     def transposed_times(self, error_RO: Tensor) -> Tensor:
         """``x.T @ error``, (P, O)."""
         if not self.sparse:
-            return self.dense_RD.t() @ error_RO
+            return _product(self.dense_RD.t(), error_RO)
         error_RO = error_RO.to(self.columns.dtype)
-        return self._woven(self.dense_RD.t() @ error_RO, self._flipped @ error_RO)
+        return self._woven(_product(self.dense_RD.t(), error_RO), self._flipped @ error_RO)
 
     def squares_times(self, error_RO: Tensor) -> Tensor:
         """``(x * x).T @ error``, (P, O)."""
@@ -255,6 +262,14 @@ class Rows:
             x_RS[self._owner[stored] - first, self.place_N[stored].long()] = self.value_N[stored]
             found_SS += x_RS.t() @ (x_RS * weight_R[first:last].unsqueeze(1))
         return found_SS
+
+
+def _product(x_AB: Tensor, y_BO: Tensor) -> Tensor:
+    """``x @ y``; if y has a few columns as ``(y.T @ x.T).T``, for which the matrix library takes the same time, or as
+    little as an eighth of it. A single column is a vector to it, whichever way."""
+    if y_BO.shape[1] == 1 or y_BO.shape[1] > FEW:
+        return x_AB @ y_BO
+    return (y_BO.t().contiguous() @ x_AB.t()).t().contiguous()
 
 
 def _order(place_N: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ Shape suffixes in this file:
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -118,9 +119,12 @@ class WeightedBag(nn.Module):
 
     def entries(self, x: Tensors) -> Entries:
         """The same by what is not zero: a column tells a row's n-grams in ascending order, each once."""
-        code_BT, weight_BT = self._read(x)
+        code_BT, weight_BT = x["bag"].squeeze(2), x["weight"].squeeze(2)
         real_BT = weight_BT != 0
-        return Entries(real_BT.sum(1), code_BT[real_BT], weight_BT[real_BT], self.width)
+        # Of short rows among long ones most is padding: places by NumPy, a tenth of the time that marks take.
+        real_N = torch.from_numpy(np.flatnonzero(real_BT.numpy(force=True))).to(code_BT.device)
+        weight_N = weight_BT.reshape(-1)[real_N].to(self.unit.dtype) * self.unit
+        return Entries(real_BT.sum(1), code_BT.reshape(-1)[real_N].long(), weight_N, self.width)
 
     def _read(self, x: Tensors) -> tuple[Tensor, Tensor]:
         return x["bag"].squeeze(2).long(), x["weight"].squeeze(2).to(self.unit.dtype) * self.unit

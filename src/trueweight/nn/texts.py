@@ -56,7 +56,7 @@ class Texts(nn.Module):
     """Texts as tokens, each predicted from those before it and from what was read.
 
     Targets ``token`` (R, T, 1) and ``token.length`` (R,), ``whole`` (R,) bool: whether the end belongs to it. Outputs
-    ``token`` (R, S), ``length``, ``logp``, ``tokens`` (those that were written, the end among them) and ``bytes`` (of
+    ``token`` (R, S), ``length``, ``logp``, ``tokens`` (that were written, the end among them) and ``bytes`` (of
     the text, up to a stop); of several candidates the likeliest, the others under ``other_token`` (R, N - 1, S) and so
     on; or, where only the truth is scored, ``truth_logp`` and ``truth_tokens``.
 

@@ -6,6 +6,7 @@ Shape suffixes in this file:
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +14,34 @@ from torch import Tensor, nn
 from trueweight.nn.attention import SelfAttention, attended
 from trueweight.nn.dropout import Dropout
 from trueweight.nn.encoding import Encoding, Form
-from trueweight.nn.positions import Learned, Sinusoidal, rotation
+from trueweight.nn.positions import BASE, Learned, Sinusoidal, rotation
 
-__all__ = ["Blocks", "Transformer", "Wishes", "in_a_row"]
+__all__ = ["Blocks", "Transformer", "Wishes", "in_a_row", "norm_of"]
 
-NORMS: Mapping[str, Callable[[int], nn.Module]] = {
-    "rms": lambda width: nn.RMSNorm(width, eps=1e-6),
-    "layer": nn.LayerNorm,
-}
+NORMS: Mapping[str, tuple[Callable[..., nn.Module], float]] = {"rms": (nn.RMSNorm, 1e-6), "layer": (nn.LayerNorm, 1e-5)}
+"""With what is added to the mean square under the root unless asked otherwise."""
+
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "gelu": nn.GELU, "gelu_tanh": lambda: nn.GELU("tanh"), "relu": nn.ReLU, "swiglu": nn.SiLU,
+}  # fmt: skip
+
+
+def norm_of(wishes: "Normed", width: int) -> nn.Module:
+    """The norm that is asked for."""
+    made, usual = NORMS[wishes.normalization]
+    return made(width, eps=usual if wishes.norm_eps is None else wishes.norm_eps)
+
+
+class Normed(Protocol):
+    """Whoever says how to normalise."""
+
+    @property
+    def normalization(self) -> str:
+        """rms or layer."""
+
+    @property
+    def norm_eps(self) -> float | None:
+        """Added under the root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +57,13 @@ class Wishes:
     norm: str = "pre"
     """pre: inside the residual branch; post: behind the sum."""
     normalization: str = "rms"
+    norm_eps: float | None = None
+    """Added to the mean square under the root. None: see :data:`NORMS`."""
     activation: str = "gelu"
     rotary: bool = False
+    rotary_base: float = BASE
+    biases: bool = True
+    """Of linear layers."""
     qk_norm: bool = False
     causal: bool = False
     zero_residual: bool = False
@@ -52,15 +78,17 @@ class FeedForward(nn.Module):
     Sources: Vaswani et al. 2017, section 3.3 (relu); Shazeer 2020, arXiv:2002.05202 (swiglu).
     """
 
-    def __init__(self, width: int, hidden: int, activation: str, dropout: float) -> None:
+    def __init__(self, width: int, hidden: int, activation: str, dropout: float, *, biases: bool = True) -> None:
         super().__init__()
         self.gated = activation == "swiglu"
-        self.up, self.down = nn.Linear(width, 2 * hidden if self.gated else hidden), nn.Linear(hidden, width)
-        self.activation = {"gelu": nn.GELU, "relu": nn.ReLU, "swiglu": nn.SiLU}[activation]()
+        self.up = nn.Linear(width, 2 * hidden if self.gated else hidden, bias=biases)
+        self.down = nn.Linear(hidden, width, bias=biases)
+        self.activation = ACTIVATIONS[activation]()
         self.dropout = Dropout(dropout)
         for layer in (self.up, self.down):
             nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            if biases:
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x_BLD: Tensor) -> Tensor:
         """Widen and narrow."""
@@ -84,11 +112,12 @@ class Block(nn.Module):
     def __init__(self, width: int, wishes: Wishes) -> None:
         super().__init__()
         self.pre = wishes.norm == "pre"
-        self.norm_1, self.norm_2 = NORMS[wishes.normalization](width), NORMS[wishes.normalization](width)
+        self.norm_1, self.norm_2 = norm_of(wishes, width), norm_of(wishes, width)
         self.attention = SelfAttention(
-            width, wishes.heads, dropout=wishes.dropout, qk_norm=wishes.qk_norm, causal=wishes.causal
-        )
-        self.perceptron = FeedForward(width, wishes.hidden, wishes.activation, wishes.dropout)
+            width, wishes.heads, dropout=wishes.dropout, qk_norm=wishes.qk_norm, causal=wishes.causal,
+            biases=wishes.biases,
+        )  # fmt: skip
+        self.perceptron = FeedForward(width, wishes.hidden, wishes.activation, wishes.dropout, biases=wishes.biases)
         self.dropout = Dropout(wishes.dropout)
 
     def forward(self, x_BLD: Tensor, real_B11L: Tensor | None, turn: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -116,9 +145,9 @@ class Blocks(nn.Module):
     def __init__(self, width: int, wishes: Wishes) -> None:
         super().__init__()
         self.head_width = width // wishes.heads if wishes.rotary else 0
-        self.checkpointing = wishes.checkpointing
+        self.rotary_base, self.checkpointing = wishes.rotary_base, wishes.checkpointing
         self.blocks = nn.ModuleList(Block(width, wishes) for _ in range(wishes.layers))
-        self.last = NORMS[wishes.normalization](width) if wishes.norm == "pre" else nn.Identity()
+        self.last = norm_of(wishes, width) if wishes.norm == "pre" else nn.Identity()
         factor = 0.0 if wishes.zero_residual else (2 * wishes.layers) ** -0.5 if wishes.norm == "pre" else 1.0
         with torch.no_grad():
             for layer in self.modules():
@@ -129,7 +158,7 @@ class Blocks(nn.Module):
     def forward(self, x_BLD: Tensor, mask_BL: Tensor | None) -> Tensor:
         """Run all layers."""
         real_B11L = attended(mask_BL)
-        turn = rotation(x_BLD.shape[1], self.head_width, x_BLD) if self.head_width else None
+        turn = rotation(x_BLD.shape[1], self.head_width, x_BLD, self.rotary_base) if self.head_width else None
         for block in self.blocks:
             x_BLD = self._again(block, x_BLD, real_B11L, turn) if self._forgets() else block(x_BLD, real_B11L, turn)
         y_BLD: Tensor = self.last(x_BLD)
@@ -158,6 +187,7 @@ class Transformer(nn.Module):
         class_token: Put a learnt token in front, and give it alone: Devlin et al. 2018, arXiv:1810.04805.
         input_norm: Normalise tokens before the first block.
         pooler: A dense layer with tanh behind the class token, as in BERT.
+        segments: Kinds of sentences, of which everything here is the first: Devlin et al. 2018, section 3. 0: none.
 
     Shape:
         tokens (B, L, D_in) -> (B, L, D), or (B, 1, D) with a class token.
@@ -165,13 +195,16 @@ class Transformer(nn.Module):
 
     def __init__(
         self, form: Form, width: int, wishes: Wishes, *, positions: str, length: int, class_token: bool,
-        input_norm: bool, pooler: bool,
+        input_norm: bool, pooler: bool, segments: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.widen = nn.Identity() if form.width == width else nn.Linear(form.width, width)
         self.class_token = nn.Parameter(torch.randn(1, 1, width) * width**-0.5) if class_token else None
         self.positions = _positions(positions, length, width)
-        self.input_norm = NORMS[wishes.normalization](width) if input_norm else nn.Identity()
+        self.segments = nn.Embedding(segments, width) if segments else None
+        if self.segments is not None:
+            nn.init.normal_(self.segments.weight, std=0.02)
+        self.input_norm = norm_of(wishes, width) if input_norm else nn.Identity()
         self.dropout = Dropout(wishes.dropout)
         self.blocks = Blocks(width, wishes)
         self.pooler = nn.Sequential(nn.Linear(width, width), nn.Tanh()) if pooler else nn.Identity()
@@ -184,7 +217,10 @@ class Transformer(nn.Module):
         if self.class_token is not None:
             tokens_BLD = torch.cat([self.class_token.expand(tokens_BLD.shape[0], -1, -1), tokens_BLD], dim=1)
             mask_BL = None if mask_BL is None else nn.functional.pad(mask_BL, (1, 0), value=True)
-        tokens_BLD = self.dropout(self.input_norm(self.positions(tokens_BLD)))
+        tokens_BLD = self.positions(tokens_BLD)
+        if self.segments is not None:
+            tokens_BLD = tokens_BLD + self.segments.weight[0]
+        tokens_BLD = self.dropout(self.input_norm(tokens_BLD))
         tokens_BLD = self.blocks(tokens_BLD, mask_BL)
         if self.class_token is not None:
             return Encoding(self.pooler(tokens_BLD[:, :1]), members=z.members)

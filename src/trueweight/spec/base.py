@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, c
 
 from trueweight.errors import SpecError
 from trueweight.registry import registry
+from trueweight.spec.docstrings import descriptions
 
 __all__ = [
     "CONFLICT", "CONFLICT_OF_KEY", "FILE_NAME", "AugmentationPart", "ColumnPart", "Conflict", "EncoderPart",
@@ -52,7 +53,18 @@ class Spec(BaseModel):
     (vocabularies, means, widths) live in ``data.Signature``, never here.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        found = handler(schema)
+        properties, words = handler.resolve_ref_schema(found).get("properties", {}), descriptions(cls)
+        for name, field in cls.model_fields.items():
+            if name in words and (field.alias or name) in properties:
+                properties[field.alias or name].setdefault("description", words[name])
+        return found
 
     @classmethod
     def conflicts(cls, raw: Mapping[str, Any]) -> Iterable[Conflict]:  # noqa: ARG003  # most specs have none
@@ -135,7 +147,10 @@ class Part:
             return {"anyOf": [{"type": "string", "enum": names}, {"type": "object", "required": ["type"]}]}
         before = _DESCRIBED.set(_DESCRIBED.get() | {self.kind})
         try:
-            choices = [handler(part.__pydantic_core_schema__) for part in _importable(self.kind)]
+            choices = [
+                part.__get_pydantic_json_schema__(part.__pydantic_core_schema__, handler)
+                for part in _importable(self.kind)
+            ]
         finally:
             _DESCRIBED.reset(before)
         return {"anyOf": [{"type": "string", "enum": names}, *choices]}

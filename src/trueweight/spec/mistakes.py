@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from trueweight.errors import SpecError
 from trueweight.registry import registry
 from trueweight.spec.base import CONFLICT, CONFLICT_OF_KEY, FILE_NAME, Part
+from trueweight.spec.docstrings import descriptions
 from trueweight.spec.document import Document, Path, dotted
 
 __all__ = ["Mistake", "mistakes_of"]
@@ -199,7 +200,7 @@ def _description(model: type[BaseModel], path: Path, raw: Any) -> str:
     for found in _models_at(model, path[:-1], raw):
         for name, field in found.model_fields.items():
             if _written(name, field) == path[-1]:
-                return (field.description or "").split(". ")[0].replace("\n", " ").rstrip(".")
+                return descriptions(found).get(name, "").split(". ")[0].replace("\n", " ").rstrip(".")
     return ""
 
 

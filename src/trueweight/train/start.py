@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trueweight.data.bpe import vocabulary_from
 from trueweight.data.column import Codec
 from trueweight.data.text_codec import TextCodec
 from trueweight.errors import SpecError
@@ -154,7 +155,7 @@ def _unlike(mine: TokenBody, merges: object, theirs: Body) -> Iterator[str]:
 def _merges(leaf: NetworkPredictor, place: _Place) -> object:
     """What token numbers mean; None where nothing is read as tokens."""
     if place.role != "encoder":
-        return tuple((left, right) for left, right in leaf.signature.columns[place.name].learnt["merges"])
+        return vocabulary_from(leaf.signature.columns[place.name].learnt["merges"])
     codec = next(iter(leaf.fields[place.name].codecs.values()), None)
     return codec.merges if isinstance(codec, TextCodec) else None
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 
+from trueweight.data.bpe import vocabulary_from
 from trueweight.data.columns.text import TextColumn
 from trueweight.data.reading import column_part
 from trueweight.data.roles import Role
@@ -124,7 +125,7 @@ def _writing(leaf: NetworkPredictor) -> Iterator[tuple[str, nn.Module, Spelling,
         facts = leaf.signature.columns[target]
         part: Any = column_part(facts)
         if part.type in TEXTS:
-            merges = tuple((left, right) for left, right in facts.learnt["merges"])
+            merges = vocabulary_from(facts.learnt["merges"])
             own = part.decoder if part.type == "text" else part.encoder
             yield f"targets.{target}", leaf.network.heads[f"t{number}"], Spelling(merges, False, False), own
 
@@ -140,8 +141,9 @@ def _body(module: nn.Module, spelling: Spelling, part: PartSpec) -> Body | None:
 
 
 def _shared(options: Mapping[str, Option]) -> dict[str, Option]:
-    names = ("width", "layers", "heads", "hidden", "norm", "normalization", "activation", "positions", "qk_norm")
-    return {name: options[name] for name in names}
+    names = ("width", "layers", "heads", "hidden", "norm", "normalization", "activation", "positions", "qk_norm",
+             "norm_eps", "biases", "rotary_base")  # fmt: skip
+    return {name: options[name] for name in names if name in options}
 
 
 def _encoder_like(options: Mapping[str, Option], part: PartSpec) -> PartSpec:
@@ -154,7 +156,7 @@ def _encoder_like(options: Mapping[str, Option], part: PartSpec) -> PartSpec:
 def _decoder_like(options: Mapping[str, Option], part: PartSpec) -> PartSpec | None:
     if isinstance(part, TransformerDecoderPart):
         return part.model_copy(update={"layers": options["layers"]})
-    if options["input_norm"] or options["positions"] == "none":
+    if options["input_norm"] or options["segments"] or options["positions"] == "none":
         return None
     return TransformerDecoderPart.model_validate(_shared(options) | {"type": "transformer"})
 

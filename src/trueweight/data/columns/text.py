@@ -154,17 +154,17 @@ class TextColumn(PartSpec):
     def _token_facts(self, texts: pa.Array, min_group: int, spelling: Spelling | None) -> dict[str, Any]:
         if not self.reads_tokens():
             return {"merges": None, "max_tokens": 0, "tokens_cut": 0.0}
-        from trueweight.data.bpe import learn_merges, tokens_of
+        from trueweight.data.bpe import framed_of, learn_merges, vocabulary_to_json
 
         some = texts.slice(0, int(np.searchsorted(np.cumsum(_lengths(texts)), _TOKEN_CHARACTERS)) + 1).to_pylist()
         root = 4 * float(np.sqrt(sum(map(len, some))))
         size = self.vocabulary_size or int(min(16_384, max(512, root)))
         merges = learn_merges(some, size=size, least=min_group) if spelling is None else spelling.merges
-        length_N = tokens_of(some, merges).lengths
+        length_N = framed_of(some, merges, None).lengths
         usual = inner_quantiles(length_N, [_PERCENTILE], min_group)[0] if len(some) else 1.0
         most = self.max_tokens or int(min(_MOST_TOKENS, max(1, np.ceil(usual))))
         cut = float((length_N > most).mean()) if len(some) else 0.0
-        return {"merges": [list(merge) for merge in merges], "max_tokens": most, "tokens_cut": cut}
+        return {"merges": vocabulary_to_json(merges), "max_tokens": most, "tokens_cut": cut}
 
     def reads_tokens(self) -> bool:
         """Whether anything reads this column as tokens, and not as n-grams alone."""
@@ -201,7 +201,7 @@ class TextColumn(PartSpec):
         """``texts of about 310 characters, 30,211 n-grams``."""
         if not learnt["count"]:
             return "no values"
-        tokens = "" if learnt["merges"] is None else f", {len(learnt['merges']) + 258:,} tokens"
+        tokens = "" if learnt["merges"] is None else f", {_tokens(learnt['merges']):,} tokens"
         return f"texts of about {learnt['length']:,.0f} characters, {len(learnt['buckets']):,} n-grams{tokens}"
 
 
@@ -209,6 +209,10 @@ def _ranked(rows_B: np.ndarray, part: slice, least: int) -> np.ndarray:
     """Buckets of one part with enough rows, those of most rows first."""
     found = np.flatnonzero(rows_B[part] >= least) + (part.start or 0)
     return found[np.argsort(-rows_B[found], kind="stable")]
+
+
+def _tokens(merges: Any) -> int:
+    return int(merges["rows"]) if isinstance(merges, Mapping) else len(merges) + 258
 
 
 def _lengths(texts: pa.Array) -> np.ndarray:

@@ -106,13 +106,13 @@ def _head(lines: Iterator[str], name: str) -> _Head:
                 head.line = number
                 head.length = head.length if equal else None
                 return head
-            case ("@classlabel" | "@targetlabel"), [said, *_]:
+            case (("@classlabel" | "@targetlabel"), [said, *_]):
                 head.labelled |= said.lower() == "true"
             case "@timestamps", [said, *_]:
                 head.stamped = said.lower() == "true"
             case "@univariate", [said, *_] if said.lower() == "true":
                 head.dimensions = 1
-            case ("@dimensions" | "@dimension"), [said, *_] if said.isdigit():
+            case (("@dimensions" | "@dimension"), [said, *_]) if said.isdigit():
                 head.dimensions = int(said)
             case "@equallength", [said, *_]:
                 equal = said.lower() == "true"

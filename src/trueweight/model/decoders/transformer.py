@@ -59,17 +59,32 @@ class TransformerDecoderPart(PartSpec):
     normalization: Literal["rms", "layer"] = "rms"
     """How."""
 
-    activation: Literal["gelu", "relu", "swiglu"] = "gelu"
-    """Inside the perceptron."""
+    norm_eps: Annotated[float, Field(gt=0)] | None = None
+    """Added under the root when normalising. Null: 1e-6 for rms, 1e-5 for layer."""
+
+    activation: Literal["gelu", "gelu_tanh", "relu", "swiglu"] = "gelu"
+    """Inside the perceptron. gelu_tanh is gelu as older models compute it, by tanh."""
 
     positions: Literal["rotary", "sinusoidal", "learned"] = "rotary"
     """How tokens know their places."""
+
+    rotary_base: Annotated[float, Field(gt=1)] = 10_000.0
+    """Of rotary positions: the longest wave, in tokens, over two pi. Models for long texts have greater ones."""
+
+    biases: bool = True
+    """Let linear layers add a learnt vector."""
 
     qk_norm: bool = True
     """Scale queries and keys, against logits that grow without bound."""
 
     tied: bool = True
     """Make logits with the table of tokens (Press and Wolf 2016, arXiv:1608.05859)."""
+
+    scaled: bool = True
+    """Multiply tokens with the root of the width before places are added, as the original does."""
+
+    max_length: Annotated[int, Field(ge=1)] | None = None
+    """Places of ``positions: learned``; tokens beyond share the last. Null: what a text can have at most."""
 
     @classmethod
     def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
@@ -96,6 +111,7 @@ class TransformerDecoderPart(PartSpec):
             key_value_heads=self.key_value_heads or self.heads,
             hidden=self.hidden or wide, dropout=self.dropout, norm=self.norm,
             normalization=self.normalization, activation=self.activation, positions=self.positions,
-            qk_norm=self.qk_norm, tied=self.tied, length=length,
+            qk_norm=self.qk_norm, tied=self.tied, length=self.max_length or length, norm_eps=self.norm_eps,
+            rotary_base=self.rotary_base, biases=self.biases, scaled=self.scaled,
         )  # fmt: skip
         return TransformerDecoder(vocabulary, memory_width, wishes)

@@ -83,8 +83,11 @@ class TransformerEncoder(PartSpec):
     normalization: Literal["rms", "layer"] = "rms"
     """rms scales to unit mean square; layer also takes the mean away and adds a bias."""
 
-    activation: Literal["gelu", "relu", "swiglu"] = "gelu"
-    """Inside the perceptrons."""
+    norm_eps: Annotated[float, Field(gt=0)] | None = None
+    """Added under the root when normalising. Null: 1e-6 for rms, 1e-5 for layer."""
+
+    activation: Literal["gelu", "gelu_tanh", "relu", "swiglu"] = "gelu"
+    """Inside the perceptrons. gelu_tanh is gelu as older models compute it, by tanh."""
 
     positions: Literal["rotary", "sinusoidal", "learned", "none"] = "rotary"
     """How tokens know their order. none: they do not."""
@@ -92,6 +95,12 @@ class TransformerEncoder(PartSpec):
     max_length: Annotated[int, Field(ge=1)] | None = None
     """Places of ``positions: learned``, class token included; tokens beyond share the last. Null: what a row can have
     at most."""
+
+    rotary_base: Annotated[float, Field(gt=1)] = 10_000.0
+    """Of rotary positions: the longest wave, in tokens, over two pi. Models for long texts have greater ones."""
+
+    biases: bool = True
+    """Let linear layers add a learnt vector."""
 
     qk_norm: bool = False
     """Normalise queries and keys: keeps attention tame at high learning rates."""
@@ -108,6 +117,10 @@ class TransformerEncoder(PartSpec):
     patch_size: Annotated[int, Field(ge=1)] | None = None
     """Side of the squares that pictures are cut into, in pixels. Null: the smallest power of two that gives at most
     100."""
+
+    segments: Annotated[int, Field(ge=0)] = 0
+    """Kinds of sentences that a published model tells apart by a learnt vector each (BERT: 2). All that is read here is
+    of the first. 0: none."""
 
     pooling: Literal["class"] | Pooling = "none"
     """How tokens become one vector. class: a learnt token in front reads the others and stands for them. none leaves
@@ -165,7 +178,7 @@ class TransformerEncoder(PartSpec):
         front = self.pooling == "class"
         return Transformer(
             form, self.width, self._wishes(), positions=self.positions, length=self._places(form, longest),
-            class_token=front, input_norm=self.input_norm, pooler=self.pooler,
+            class_token=front, input_norm=self.input_norm, pooler=self.pooler, segments=self.segments,
         )  # fmt: skip
 
     def _places(self, form: "Form", longest: int) -> int:
@@ -188,7 +201,8 @@ class TransformerEncoder(PartSpec):
             layers=self.layers, heads=self.heads, hidden=self.hidden or usual, dropout=self.dropout, norm=self.norm,
             normalization=self.normalization, activation=self.activation, rotary=self.positions == "rotary",
             qk_norm=self.qk_norm, causal=self.causal, zero_residual=self.zero_residual,
-            checkpointing=self.checkpointing,
+            checkpointing=self.checkpointing, norm_eps=self.norm_eps, rotary_base=self.rotary_base,
+            biases=self.biases,
         )  # fmt: skip
 
     def _pooled(self, module: "nn.Module", form: "Form") -> "nn.Module":

@@ -99,6 +99,10 @@ class MaskedHead(PartSpec):
         del arrays["whole"]
         return arrays
 
+    def prompts(self, cells: Cells, learnt: Mapping[str, Any]) -> FieldArrays:
+        """The texts whose gaps are to be filled."""
+        return self.encode(cells, learnt)
+
     def _encoded(self, cells: Cells, learnt: Mapping[str, Any]) -> np.ndarray:
         """Tokens of each row, (N,) object."""
         ragged: Any = self._texts().encode(cells, learnt)["token"]
@@ -159,7 +163,9 @@ class MaskedHead(PartSpec):
 
 
 def _tokens(learnt: Mapping[str, Any]) -> int:
-    return Spelling(tuple((left, right) for left, right in learnt["merges"]), False, False).tokens
+    from trueweight.data.bpe import vocabulary_from
+
+    return Spelling(vocabulary_from(learnt["merges"]), False, False).tokens
 
 
 def _gives_every_token(module: Any) -> bool:
@@ -179,9 +185,9 @@ def _gives_every_token(module: Any) -> bool:
 
 
 def _read(out: Mapping[str, Any], facts: Mapping[str, Any]) -> Prediction:
-    from trueweight.data.bpe import texts_of
+    from trueweight.data.bpe import texts_of, vocabulary_from
 
-    merges = tuple((left, right) for left, right in facts["merges"])
+    merges = vocabulary_from(facts["merges"])
     rows = [tokens[:length].tolist() for tokens, length in zip(out["token"], out["length"], strict=True)]
     texts = texts_of(rows, merges) if rows else []
     return MaskedPrediction(np.array([*texts, None], dtype=object)[:-1], out["hidden"], out["right"], out["logp"])

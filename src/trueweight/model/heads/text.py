@@ -14,7 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from trueweight.data.bpe import FIRST, alphabet_of, learn_merges, tokens_of, vocabulary_of
+from trueweight.data.bpe import (
+    FIRST,
+    Vocabulary,
+    alphabet_of,
+    learn_merges,
+    tokens_of,
+    vocabulary_from,
+    vocabulary_of,
+    vocabulary_to_json,
+)
 from trueweight.data.cells import Cells, ReadOptions, TextCells
 from trueweight.data.column import FieldArrays
 from trueweight.data.ragged import Ragged, starts_of
@@ -128,7 +137,7 @@ class TextHead(PartSpec):
         length_N = np.asarray(pc.utf8_length(texts)).astype(np.int64)
         some = texts.slice(0, int(np.searchsorted(np.cumsum(length_N), _CHARACTERS)) + 1).to_pylist()
         size = self.vocabulary_size or int(min(16_384, max(512, 4 * float(np.sqrt(sum(map(len, some)))))))
-        merges = () if spelling is None else spelling.merges
+        merges: Vocabulary = () if spelling is None else spelling.merges
         if spelling is None:
             merges = learn_merges(some, size=size, least=_LEAST_ROWS, characters=self.tokens == "characters")
         every = tokens_of(some, merges)
@@ -141,7 +150,7 @@ class TextHead(PartSpec):
                 ngrams = {"ngrams": counted_ngrams(spelt, self.decoder.ngrams, _LEAST_ROWS)}
         most = self.max_tokens or most
         return ngrams | {
-            "count": len(given), "merges": [list(merge) for merge in merges], "max_tokens": most,
+            "count": len(given), "merges": vocabulary_to_json(merges), "max_tokens": most,
             "tokens": float(np.minimum(count_N, most).mean()) + 1, "length": float(length_N.mean()),
             "cut": float((count_N > most).mean()), "usual": _usual(some),
         }  # fmt: skip
@@ -215,7 +224,7 @@ class TextHead(PartSpec):
 
     def summary(self, learnt: Mapping[str, Any]) -> str:
         """``texts of about 34 characters, 2,113 tokens``."""
-        return f"texts of about {learnt['length']:,.0f} characters, {len(learnt['merges']) + 258:,} tokens"
+        return f"texts of about {learnt['length']:,.0f} characters, {len(vocabulary_of(_merges(learnt))):,} tokens"
 
 
 _LEAST_ROWS = 10
@@ -234,8 +243,8 @@ def _texts(cells: Cells) -> TextCells:
     return cells
 
 
-def _merges(learnt: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((left, right) for left, right in learnt["merges"])
+def _merges(learnt: Mapping[str, Any]) -> Vocabulary:
+    return vocabulary_from(learnt["merges"])
 
 
 def _read(out: Mapping[str, Any], facts: Mapping[str, Any]) -> Prediction:

@@ -1,0 +1,182 @@
+"""Rows a second, and how long the slowest of a hundred waits: ours beside other servers, clients on the same machine.
+
+    make bench NAME=serving ARGS='--python .venv-rivals/bin/python --seconds 6 --rounds 3'
+
+Ours serves a bundle trained in a moment on made-up rows: a table of eight numbers with one network of two hidden layers
+of 256, or pictures of 28 by 28 pixels with our usual network for them; with everything a row gets from us (parsing by
+type, calibration, conformal sets, keys and the log of who asked). The others serve a network of that shape with random
+weights and nothing else. ``bare`` is uvicorn saying hello. Every round starts every server afresh, in turn, and asks it
+with 1, 8 and 64 clients. Results are kept after each server and taken up again.
+"""
+
+import argparse
+import base64
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.kept import HERE, RESULTS, Kept, ours, pins
+
+from trueweight import api
+
+OURS = ("trueweight", "trueweight-open")
+PEERS = ("bare", "fastapi", "litserve", "bentoml", "ray")
+PACKAGES = {"bare": "uvicorn", "fastapi": "fastapi", "litserve": "litserve", "bentoml": "bentoml", "ray": "ray"}
+CLIENTS = (1, 8, 64)
+ROWS = 2000
+
+
+def png(pixels: np.ndarray) -> str:
+    """A picture as JSON holds it."""
+    from PIL import Image
+
+    sink = io.BytesIO()
+    Image.fromarray(pixels).save(sink, "PNG")
+    return "data:image/png;base64," + base64.b64encode(sink.getvalue()).decode()
+
+
+def bundle(task: str, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """A model of ours for the task, and a row to ask it."""
+    rng = np.random.default_rng(0)
+    quick: dict[str, Any] = {"train": {"budget": {"steps": 20}}, "evaluate": {"checks": []}}
+    if task == "table":
+        x = rng.normal(size=(ROWS, 8)).round(4)
+        columns: dict[str, Any] = {f"x{i}": x[:, i] for i in range(8)}
+        columns["y"] = np.where(x[:, 0] > 0, "yes", "no")
+        row = {name: float(values[0]) for name, values in columns.items() if name != "y"}
+        net = {"type": "mlp", "hidden_sizes": [256, 256], "members": 1}
+        quick["model"] = {"members": [{"name": "net", "encoder": net, "fusion": "concat", "fitter": "gradient"}]}
+    else:
+        label = rng.integers(0, 10, 600)
+        pictures = [png((rng.normal(size=(28, 28)) * 20 + 20 * k).clip(0, 255).astype(np.uint8)) for k in label]
+        columns, row = {"image": pictures, "y": [f"c{k}" for k in label]}, {"image": pictures[0]}
+        quick["features"] = {"image": "image"}
+    path = folder / f"{task}.bundle"
+    if not path.exists():
+        quick["targets"] = {"y": "binary" if task == "table" else "category"}
+        api.train(columns, spec=quick, name=task, out=folder / f"run-{task}").path.rename(path)
+    return path, row
+
+
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def serving(system: str, task: str, python: Path, folder: Path, model: Path) -> Iterator[tuple[int, str, str]]:
+    """A server that runs: port, path, key."""
+    port, words = free_port(), folder / f"{system}.txt"
+    own = os.environ | {"TRUEWEIGHT_STATE": str(folder / "state"), "OMP_NUM_THREADS": str(os.cpu_count() or 1)}
+    (folder / "state").mkdir(mode=0o700, exist_ok=True)
+    if system in OURS:
+        keys = folder / f"keys-{time.time_ns()}.sqlite"
+        free = ["--open", "--no-audit"] if system == "trueweight-open" else ["--keys", str(keys)]
+        command = [sys.executable, "-m", "trueweight", "serve", str(model), "--port", str(port), *free]
+        path = f"/v1/models/{task}/predict"
+    else:
+        command = [str(python), str(HERE / "serving_peers.py"), system, str(port), task]
+        path = "/predict"
+    with words.open("wb") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said, env=own, start_new_session=True)
+        try:
+            _await(port, process, words)
+            found = re.search(r"tw_\S+", words.read_text())
+            yield port, path, found[0] if found else ""
+        finally:
+            os.killpg(process.pid, 15)
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, 9)
+
+
+def _await(port: int, process: subprocess.Popen[bytes], words: Path) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"it ended: {words.read_text()[-400:]}")
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                time.sleep(1.0)
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"it did not listen in two minutes: {words.read_text()[-400:]}")
+
+
+def measured(port: int, path: str, key: str, body: Path, seconds: float) -> dict[str, dict[str, float]]:
+    """All numbers of clients, after a short one that warms up."""
+    found = {}
+    for clients in (8, *CLIENTS):
+        command = [sys.executable, str(HERE / "serving_load.py"), str(port), path, str(clients)]
+        command += [str(1.0 if not found and clients == 8 and "warm" not in found else seconds), str(body), key]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60)
+        found["warm" if "warm" not in found else str(clients)] = json.loads(done.stdout)
+    del found["warm"]
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Every server, every task, round after round."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", type=Path, default=Path(".venv-rivals/bin/python"), help="of the others")
+    parser.add_argument("--tasks", nargs="+", default=["table", "picture"], choices=["table", "picture"])
+    parser.add_argument("--systems", nargs="+", default=[*OURS, *PEERS], choices=[*OURS, *PEERS])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=6.0, help="that each number of clients asks")
+    parser.add_argument("--results", type=Path, default=RESULTS / "serving.json")
+    asked = parser.parse_args(arguments)
+    kept = Kept(asked.results)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for task in asked.tasks:
+            model, row = bundle(task, folder)
+            for turn in range(asked.rounds):
+                order = asked.systems if turn % 2 == 0 else asked.systems[::-1]
+                for system in order:
+                    _one(kept, asked, folder, model, row, task, system, turn)
+
+
+def _one(
+    kept: Kept, asked: argparse.Namespace, folder: Path, model: Path, row: dict[str, Any], task: str, system: str,
+    turn: int,
+) -> None:  # fmt: skip
+    pinned = ours() if system in OURS else pins(asked.python, (PACKAGES[system],))
+    if pinned is None:
+        sys.stdout.write(f"{system} is not installed in {asked.python}\n")
+        return
+    key = {"system": system, "task": task, "turn": turn, "pins": pinned, "seconds": asked.seconds}
+    if kept.find(**key) is not None:
+        return
+    body = folder / f"{task}.json"
+    body.write_text(json.dumps({"rows": [row]} if system == "bentoml" else row))
+    entry: dict[str, Any] = {}
+    try:
+        with serving(system, task, asked.python, folder, model) as (port, path, secret):
+            entry["clients"] = measured(port, path, secret, body, asked.seconds)
+        for clients, one in entry["clients"].items():
+            rate = one["requests"] / one["seconds"]
+            sys.stdout.write(f"{task}, {system}, {clients} clients: {rate:,.0f} rows/s, p50 {one['p50']:.2f} ms, "
+                             f"p99 {one['p99']:.2f} ms, {one['bad']:.0f} bad\n")  # fmt: skip
+    except (RuntimeError, subprocess.SubprocessError) as error:
+        entry["failed"] = str(error)[-300:]
+        sys.stdout.write(f"{task}, {system}: {entry['failed']}\n")
+    sys.stdout.flush()
+    kept.add(entry, **key)
+
+
+if __name__ == "__main__":
+    main()

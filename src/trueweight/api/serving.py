@@ -1,0 +1,90 @@
+"""``serve``: bundles over HTTP, with what only this layer can do lent to the server."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from trueweight.api.explained import explain_bundle
+from trueweight.api.reported import METHODS, subject_of
+from trueweight.bundle.bundle import Bundle, open_bundle
+from trueweight.data.table import Table
+from trueweight.explain.ask import Wish as ExplainWish
+from trueweight.report.page import html_report
+from trueweight.serve.app import Application, Verbs
+from trueweight.serve.keys import KeyStore, default_path
+from trueweight.serve.server import Wish, application, first_key, from_environment, run
+
+__all__ = ["make_application", "serve_bundles", "verbs_for"]
+
+
+def verbs_for(allow: tuple[str, ...] = ()) -> Verbs:
+    """What the server cannot do itself.
+
+    Args:
+        allow: Distributions whose parts bundles may load.
+    """
+    return Verbs(load=partial(_load, allow=allow), explain=_explain, report=_report)
+
+
+def _load(path: Path, *, allow: tuple[str, ...]) -> Bundle:
+    return open_bundle(path, allow=allow)
+
+
+def _report(bundle: Bundle, language: str) -> str:
+    return html_report(subject_of(bundle), "zh" if language == "zh" else "en")
+
+
+def _explain(bundle: Bundle, table: Table, wishes: Mapping[str, Any]) -> dict[str, Any]:
+    methods = tuple(wishes.get("methods") or METHODS)
+    wish = ExplainWish(len(table), None, methods, wishes.get("target"), tuple(wishes.get("keep", ())))
+    return explain_bundle(bundle, _among_others(bundle, table), wish).to_json()
+
+
+def _among_others(bundle: Bundle, table: Table) -> Table:
+    """The rows, followed by the bundle's made-up ones: cells to put in another's place must come from somewhere."""
+    golden = bundle.loaded.golden
+    if golden is None:
+        return table
+    names = [facts.name for facts in bundle.signature.features()]
+    columns: dict[str, pa.ChunkedArray] = {}
+    for name in names:
+        if name not in golden.table.names:
+            continue
+        theirs = golden.table.column(name)
+        ours = table.column(name) if name in table.names else pa.chunked_array([pa.nulls(len(table), theirs.type)])
+        if theirs.type != ours.type:
+            try:
+                theirs = theirs.cast(ours.type)
+            except pa.ArrowException:
+                return table  # joined columns of two types would mean something else
+        columns[name] = pa.chunked_array([*ours.chunks, *theirs.chunks], ours.type)
+    return Table(pa.table(columns), table.provenance) if columns else table
+
+
+def serve_bundles(wish: Wish, keys: Path | None, listening: Callable[[Sequence[str], str | None], object]) -> None:
+    """See :func:`trueweight.api.serve`.
+
+    Args:
+        wish: What is asked for, checked here.
+        keys: File of the keys; the usual one by default.
+        listening: Called with the models' names and the first key, if one was made, when all is ready.
+    """
+    store = None if wish.open else KeyStore(keys or default_path())
+    wish = replace(wish.checked(), keys=None if store is None else str(store.path))
+    app = application(wish, verbs_for(tuple(wish.allow)), store)
+    listening(list(app.models), None if store is None else first_key(store, wish.host))
+    # Several workers each open the bundles for themselves; that they are good is known by now.
+    run(wish, app if wish.workers == 1 else "trueweight.api.serving:make_application")
+
+
+def make_application() -> Application:
+    """In each worker: what was asked for, from the environment."""
+    import torch
+
+    wish = from_environment()
+    torch.set_num_threads(max(1, torch.get_num_threads() // wish.workers))
+    return application(wish, verbs_for(tuple(wish.allow)), None if wish.keys is None else KeyStore(Path(wish.keys)))

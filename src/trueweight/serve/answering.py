@@ -1,0 +1,231 @@
+"""Routes that answer rows: ours, the Open Inference Protocol's, and bulk that streams in and out."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pydantic_core import from_json, to_json
+
+from trueweight.data.frames import arrow_array
+from trueweight.data.sniff import layout_of
+from trueweight.data.write import write_columns
+from trueweight.serve.doorkeeper import Guest
+from trueweight.serve.exchange import JSON, Reply, Request, json_reply
+from trueweight.serve.hosted import Columns, Hosted, plain_rows
+from trueweight.serve.kserve import answers_v2, rows_v2
+from trueweight.serve.refusals import Refused
+from trueweight.serve.routes import Route
+from trueweight.serve.rows import Rows, read_rows
+
+if TYPE_CHECKING:
+    from trueweight.serve.app import Application, Asked
+
+__all__ = ["Answering"]
+
+_STREAM_ROWS = 512
+_STREAM_BYTES = 2**18
+
+ARROW = "application/vnd.apache.arrow.stream"
+
+_TRUE = ("1", "true", "yes")
+
+
+class Answering:
+    """Handlers. Each is given the request, who asks, the model's name, and where to say what was asked."""
+
+    def __init__(self, app: "Application") -> None:
+        self._app = app
+
+    def routes(self) -> list[Route]:
+        """Ours."""
+        return [
+            Route("POST", "/v1/models/{name}/predict", "predict", self.predict),
+            Route("POST", "/v1/models/{name}/explain", "explain", self.explain),
+            Route("POST", "/v2/models/{name}/infer", "predict", self.infer),
+        ]
+
+    async def predict(self, request: Request, guest: Guest, name: str, asked: "Asked") -> Reply:
+        """One answer for each row, in their order."""
+        hosted = self._begin(name, asked)
+        if request.raw_query:
+            query = request.query()
+            seconds = _seconds(query.get("timeout"), self._app.limits.seconds)
+            if query.get("stream", "").lower() in _TRUE:
+                return self._streamed(request, guest, hosted, asked)
+        else:
+            seconds = self._app.limits.seconds
+        body = await self._body(request)
+        kind = request.kind
+        rows = read_rows(kind, body, self._app.limits, hosted.reading, request.header(b"content-type"))
+        columns = await self._ask(request, guest, hosted, rows, seconds, asked)
+        return _answered(request.header(b"accept"), hosted, columns, rows.count)
+
+    async def _body(self, request: Request) -> bytes:
+        try:
+            async with asyncio.timeout(self._app.limits.seconds):
+                return await request.body(self._app.limits.body)
+        except TimeoutError:
+            raise Refused(408, "the body did not arrive in time") from None
+
+    def _begin(self, name: str, asked: "Asked") -> Hosted:
+        hosted = self._app.hosted(name)
+        asked.model, asked.digest = name, hosted.bundle.manifest.digest
+        return hosted
+
+    async def _ask(
+        self, request: Request, guest: Guest, hosted: Hosted, rows: Rows, seconds: float, asked: "Asked"
+    ) -> Columns:
+        self._app.charge(guest, rows.count)
+        asked.rows += rows.count
+        found: Columns = await self._app.ask(request, hosted.name, rows, seconds)
+        return found
+
+    def _streamed(self, request: Request, guest: Guest, hosted: Hosted, asked: "Asked") -> Reply:
+        cut = {"text/csv": _csv_runs, "application/x-ndjson": _line_runs, "application/jsonl": _line_runs}
+        if request.kind not in cut:
+            raise Refused(415, "only CSV and JSON Lines are read as a stream", hint=f"send one of {', '.join(cut)}")
+        csv = request.kind == "text/csv"
+
+        async def pieces() -> AsyncIterator[bytes]:
+            reading, first = hosted.reading, True
+            async for run in cut[request.kind](request.pieces(self._app.limits.stream)):
+                if csv and first:  # the first rows say what parts cells, in all of them
+                    reading = reading.model_copy(update={"delimiter": layout_of("the request", run, None).delimiter})
+                try:
+                    rows = read_rows(request.kind, run, self._app.limits, reading)
+                    columns = await self._ask(request, guest, hosted, rows, self._app.limits.seconds, asked)
+                except Refused as refused:
+                    if not first and not csv:  # the status is sent: a last line says why the answer breaks off
+                        yield to_json({"error": refused.problem()}) + b"\n"
+                    raise
+                written = _written(columns, "csv" if csv else "jsonl")
+                yield written if first or not csv else written.partition(b"\n")[2]
+                first = False
+            if first:
+                raise Refused(422, "there is no row in the body")
+
+        return Reply(kind="text/csv; charset=utf-8" if csv else "application/x-ndjson", pieces=pieces())
+
+    async def explain(self, request: Request, guest: Guest, name: str, asked: "Asked") -> Reply:
+        """Why rows are answered so: ``{"rows": [...], "methods": [...], "target": ..., "keep": [...]}``."""
+        hosted = self._begin(name, asked)
+        body = await self._body(request)
+        rows = read_rows(request.kind, body, self._app.limits, hosted.reading, request.header(b"content-type"))
+        if rows.count > self._app.limits.explained:
+            raise Refused(413, f"{rows.count:,} rows are more than {self._app.limits.explained} to explain at once")
+        wishes = _wishes(from_json(body)) if request.kind in ("", JSON) else {}
+        self._app.charge(guest, rows.count)
+        asked.rows = rows.count
+        table = hosted.table(rows)
+        return json_reply(await self._app.slowly(self._app.verbs.explain, hosted.bundle, table, wishes))
+
+    async def infer(self, request: Request, guest: Guest, name: str, asked: "Asked") -> Reply:
+        """The Open Inference Protocol."""
+        hosted = self._begin(name, asked)
+        try:
+            wish = from_json(await self._body(request), allow_inf_nan=False)
+        except ValueError as error:
+            raise Refused(400, f"the body is not JSON: {str(error)[:200]}") from None
+        rows = rows_v2(wish)
+        if not 0 < rows.count <= self._app.limits.rows:
+            raise Refused(
+                413 if rows.count else 422, f"{rows.count:,} rows: 1 to {self._app.limits.rows:,} are answered"
+            )
+        columns = await self._ask(request, guest, hosted, rows, self._app.limits.seconds, asked)
+        return json_reply(answers_v2(hosted, columns, wish.get("id")))
+
+
+def _wishes(asked: Any) -> dict[str, Any]:
+    if not isinstance(asked, dict):
+        return {}
+    found = {name: asked[name] for name in ("methods", "keep") if isinstance(asked.get(name), list)}
+    return found | ({"target": asked["target"]} if isinstance(asked.get("target"), str) else {})
+
+
+def _seconds(said: str | None, most: float) -> float:
+    if said is None:
+        return most
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise Refused(400, f"timeout={said[:20]!r} is no number of seconds above 0")
+    return min(seconds, most)
+
+
+def _answered(accept: str, hosted: Hosted, columns: Columns, count: int) -> Reply:
+    if "text/csv" in accept:
+        return Reply(_written(columns, "csv"), kind="text/csv; charset=utf-8")
+    if ARROW in accept:
+        table = pa.table({name: arrow_array(values) for name, values in columns.items()})
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return Reply(sink.getvalue(), kind=ARROW)
+    if "ndjson" in accept:
+        return Reply(_written(columns, "jsonl"), kind="application/x-ndjson")
+    told = {"model": hosted.name, "digest": hosted.bundle.manifest.digest, "predictions": plain_rows(columns, count)}
+    return Reply(to_json(told, inf_nan_mode="null"))
+
+
+def _written(columns: Columns, form: str) -> bytes:
+    sink = io.BytesIO()
+    write_columns(columns, sink, form)
+    return sink.getvalue()
+
+
+async def _line_runs(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """JSON Lines in runs of whole lines."""
+    rest = b""
+    async for piece in pieces:
+        rest += piece
+        while (end := _end_of_run(rest)) > 0:
+            run, rest = rest[:end], rest[end:]
+            if run.strip():
+                yield run
+    if rest.strip():
+        yield rest
+
+
+def _end_of_run(text: bytes) -> int:
+    """Where a run of about ``_STREAM_ROWS`` lines ends; 0 if there are not so many yet."""
+    place = 0
+    for _ in range(_STREAM_ROWS):
+        end = text.find(b"\n", place) + 1
+        if end == 0:
+            return 0
+        place = end
+        if place >= _STREAM_BYTES:
+            break
+    return place
+
+
+async def _csv_runs(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """CSV in runs of whole rows, each behind the header."""
+    header, rest = b"", b""
+    async for piece in pieces:
+        rest += piece
+        if not header:
+            end = _row_end(rest, 1)
+            if not end:
+                continue
+            header, rest = rest[:end], rest[end:]
+        while len(rest) >= _STREAM_BYTES and (end := _row_end(rest, _STREAM_ROWS)):
+            run, rest = rest[:end], rest[end:]
+            yield header + run
+    if header and rest.strip():
+        yield header + rest
+
+
+def _row_end(text: bytes, rows: int) -> int:
+    """Where so many rows end, or as many as there are; 0 where not one does. Line breaks within quotes end none."""
+    place = found = quotes = start = 0
+    while rows and (end := text.find(b"\n", place) + 1):
+        quotes += text.count(b'"', start, end)
+        place = start = end
+        if quotes % 2 == 0:
+            found, rows = end, rows - 1
+    return found

@@ -1,0 +1,303 @@
+"""The application: an ASGI callable that lets requests in, has models answer them, and notes that it did."""
+
+import asyncio
+import base64
+import binascii
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trueweight.bundle.bundle import Bundle
+from trueweight.data.table import Table
+from trueweight.errors import TrueweightError, fault_of
+from trueweight.serve.answering import Answering
+from trueweight.serve.audit import AuditLog
+from trueweight.serve.batching import Batcher
+from trueweight.serve.counters import Counters
+from trueweight.serve.doorkeeper import Doorkeeper, Guest
+from trueweight.serve.exchange import Receive, Reply, Request, Scope, Send, json_reply, send_reply
+from trueweight.serve.hosted import Hosted
+from trueweight.serve.keys import KeyStore
+from trueweight.serve.limits import Limits
+from trueweight.serve.refusals import Refused, refused_by
+from trueweight.serve.routes import Route, Routes
+from trueweight.serve.telling import Telling
+
+__all__ = ["Application", "Verbs"]
+
+_LOG = logging.getLogger("trueweight.serve")
+
+_FLUSH = 0.25
+"""Seconds between writes of what keys used and who asked."""
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Verbs:
+    """What only the layer above can do."""
+
+    load: Callable[[Path], Bundle]
+    explain: Callable[[Bundle, Table, Mapping[str, Any]], Mapping[str, Any]]
+    """Rows and wishes to plain data."""
+    report: Callable[[Bundle, str], str]
+    """A bundle and a language to a page."""
+
+
+class Application:
+    """Serves bundles.
+
+    Args:
+        bundles: What is served, by name.
+        verbs: What only the layer above can do.
+        store: Of keys; None: everybody may ask everything.
+        audit: Where it is noted who asked; None: nowhere.
+        limits: Sizes, times, numbers.
+        hosts: Names that requests may be sent to; () for any. Against web pages that have their own name lead here.
+        started: Called on the event loop before the first request.
+    """
+
+    def __init__(
+        self, bundles: Mapping[str, Bundle], verbs: Verbs, *, store: KeyStore | None = None,
+        audit: AuditLog | None = None, limits: Limits = Limits(), hosts: Sequence[str] = (),  # noqa: B008  # frozen
+        started: Callable[["Application"], object] = lambda _: None,
+    ) -> None:  # fmt: skip
+        self.verbs, self.limits, self.hosts = verbs, limits, frozenset(hosts)
+        self.models = {name: Hosted(name, bundle, limits) for name, bundle in bundles.items()}
+        self.keyed = store is not None
+        self.counters = Counters()
+        self.ready = True
+        self._started = started
+        self._door, self._audit = Doorkeeper(store), audit
+        self._worker = ThreadPoolExecutor(1, "answers")
+        self._slow = ThreadPoolExecutor(1, "slow")
+        self._slow_waiting = 0
+        self._writer = ThreadPoolExecutor(1, "notes")
+        self._batchers = {name: self._batcher(name) for name in self.models}
+        self._notes: asyncio.Task[None] | None = None
+        answering, telling = Answering(self), Telling(self)
+        self.routes = Routes([*answering.routes(), *telling.routes()])
+
+    def _batcher(self, name: str) -> Batcher:
+        # The model is looked up for each batch: one that is swapped answers from the next batch on.
+        def answer(rows: Sequence[Any]) -> Sequence[Any]:
+            return self.models[name].answer(rows)
+
+        return Batcher(answer, self._worker, self.limits, lambda rows: self.counters.batch(name, rows))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def start(self) -> None:
+        """Begin to write notes."""
+        if self._audit is not None:
+            digests = {name: hosted.bundle.manifest.digest for name, hosted in self.models.items()}
+            self._audit.note({"at": _now(), "event": "start", "models": digests})
+        self._notes = asyncio.create_task(self._keep_notes())
+        self._started(self)
+
+    async def stop(self) -> None:
+        """Say no to load balancers, write what is left, let go."""
+        self.ready = False
+        if self._notes is not None:
+            self._notes.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._notes
+        self._door.write(self._door.take())
+        if self._audit is not None:
+            self._audit.note({"at": _now(), "event": "stop"})
+            self._audit.close()
+            _LOG.info("the audit log ends with %s", self._audit.head)
+        for pool in (self._worker, self._slow, self._writer):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _keep_notes(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_FLUSH)
+            spent, lines = self._door.take(), self._audit.take() if self._audit is not None else []
+            try:
+                await loop.run_in_executor(self._writer, self._write, spent, lines)
+            except TrueweightError:
+                _LOG.exception("notes could not be written")
+
+    def _write(self, spent: dict[str, int], lines: list[bytes]) -> None:
+        self._door.write(spent)
+        if self._audit is not None:
+            self._audit.write(lines)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = time.perf_counter()
+        request, route, guest, asked = Request(scope, receive), None, Guest(None), Asked()
+        try:
+            self._check_origin(request)
+            route, name = self.routes.find(request.method, request.path, scope.get("raw_path", b""))
+            if route.scope != "free":
+                guest = self._admit(request, route)
+            reply = await (await route.handler(request, guest, name, asked)).begun()
+        except Refused as refused:
+            reply = self._refusal(refused, route)
+        except TrueweightError as error:
+            reply = self._refusal(refused_by(error), route)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # whatever it is, it is ours, and must not show our inside
+            _LOG.error("%s %s: %s", request.method, route.path if route else "", fault_of(error))  # text may hold cells
+            reply = self._refusal(Refused(500, "something went wrong here; the server's log says where"), route)
+        try:
+            await send_reply(send, reply, bodiless=request.method == "HEAD")
+        finally:
+            self._note(request, route, guest, asked, reply.status, time.perf_counter() - start)
+
+    def _check_origin(self, request: Request) -> None:
+        """A page of another site must not use the reader's place in the network, or what the browser remembers."""
+        host = request.header(b"host").lower()
+        if (
+            self.hosts
+            and (host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host) not in self.hosts
+        ):
+            raise Refused(403, "this server does not answer to that name", hint="ask it by the address it listens on")
+        origin = request.header(b"origin").lower()
+        if origin and origin.partition("://")[2] != host:
+            raise Refused(403, "pages of other sites may not ask")
+
+    def _admit(self, request: Request, route: Route) -> Guest:
+        given = _given_key(request)
+        try:
+            return self._door.admit(given, route.scope)
+        except Refused as refused:
+            if route.page and refused.status == 401:
+                refused.headers["www-authenticate"] = 'Basic realm="trueweight: the key is the password"'
+            raise
+
+    def charge(self, guest: Guest, rows: int) -> None:
+        """See :meth:`Doorkeeper.charge`."""
+        self._door.charge(guest, rows)
+
+    def hosted(self, name: str) -> Hosted:
+        """The model of that name.
+
+        Raises:
+            Refused: There is none.
+        """
+        found = self.models.get(name)
+        if found is None:
+            raise Refused(404, f"no model {name[:80]!r}", hint="/v1/models lists them")
+        return found
+
+    async def ask(self, request: Request, name: str, rows: Any, seconds: float) -> Any:
+        """The columns that a model answers, together with whoever else asks it now."""
+        batcher = self._batchers[name]
+        if batcher.idle:
+            return await batcher.ask(rows, seconds)
+        # Others are before us: whoever has gone when the turn comes is not answered.
+        asking = asyncio.create_task(batcher.ask(rows, seconds))
+        gone = asyncio.create_task(request.gone())
+        try:
+            await asyncio.wait((asking, gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not asking.done():
+                asking.cancel()
+        if not asking.done():
+            raise Refused(408, "the connection was closed before the answer")
+        return asking.result()
+
+    async def slowly(self, job: Callable[..., Any], *arguments: Any) -> Any:
+        """Work that takes seconds, beside the answers, one after the other.
+
+        Raises:
+            Refused: Too much of it waits.
+        """
+        if self._slow_waiting >= self.limits.slow:
+            raise Refused(429, "other explanations and reports are being made", headers={"retry-after": "5"})
+        self._slow_waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._slow, job, *arguments)
+        finally:
+            self._slow_waiting -= 1
+
+    async def reload(self, name: str) -> Hosted:
+        """Open a model's folder again, check it, and answer with it from then on. Until it is found good, the old one
+        answers; no request is lost.
+
+        Raises:
+            VerifyError: What is there now is no good bundle.
+        """
+        old = self.hosted(name)
+        bundle = await self.slowly(self.verbs.load, old.bundle.path)
+        self.models[name] = fresh = Hosted(name, bundle, self.limits)
+        if self._audit is not None:
+            self._audit.note({"at": _now(), "event": "swap", "model": name, "digest": bundle.manifest.digest})
+        return fresh
+
+    def queued(self) -> dict[str, int]:
+        """Rows that wait, by model."""
+        return {name: batcher.rows for name, batcher in self._batchers.items()}
+
+    def _refusal(self, refused: Refused, route: Route | None) -> Reply:
+        if route is not None and route.theirs:
+            return json_reply(refused.openai(), refused.status, headers=refused.headers)
+        return json_reply(refused.problem(), refused.status, kind="application/problem+json", headers=refused.headers)
+
+    def _note(
+        self, request: Request, route: Route | None, guest: Guest, asked: "Asked", status: int, seconds: float
+    ) -> None:
+        path = route.path if route is not None else "none"
+        self.counters.request(path, status, seconds)
+        if self._audit is None or (route is not None and route.scope == "free"):
+            return
+        facts: dict[str, Any] = {
+            "at": _now(), "id": secrets.token_hex(8), "key": guest.id, "method": request.method[:10], "route": path,
+            "status": status, "milliseconds": round(1000 * seconds, 2),
+        }  # fmt: skip
+        if asked.model:
+            facts |= {"model": asked.model, "digest": asked.digest, "rows": asked.rows}
+        self._audit.note(facts)
+
+
+@dataclass(slots=True)
+class Asked:
+    """What a handler has found out, for the notes."""
+
+    model: str = ""
+    digest: str = ""
+    rows: int = 0
+
+
+def _given_key(request: Request) -> str:
+    """The key as it was sent: as a bearer, as a header of its own, or as the password that a browser asked for."""
+    kind, _, rest = request.header(b"authorization").partition(" ")
+    if kind.lower() == "bearer":
+        return rest.strip()
+    if kind.lower() == "basic":
+        try:
+            return base64.b64decode(rest.strip(), validate=True).decode("latin-1").partition(":")[2]
+        except (binascii.Error, ValueError):
+            return ""
+    return request.header(b"x-api-key")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

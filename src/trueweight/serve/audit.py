@@ -1,0 +1,91 @@
+"""Who asked what when, without what was asked: a file of lines, each with the digest of the one before.
+
+A line that is changed, taken out or put in breaks the chain from there on. Only the end can be cut off unseen, which is
+why the last digest is told when a server stops and can be kept elsewhere.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trueweight.errors import DataError, VerifyError
+from trueweight.files import disk_errors
+
+__all__ = ["AuditLog", "check_audit"]
+
+_START = "0" * 64
+
+
+class AuditLog:
+    """Appends to one file, which only this process writes to.
+
+    Args:
+        path: Made where there is none; a chain that is there is gone on with.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.head = check_audit(path)[1] if path.exists() else _START
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._waiting: list[bytes] = []
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Add a line; it is written later, see :meth:`take`."""
+        line = json.dumps({**facts, "previous": self.head}, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+        self.head = hashlib.sha256(line.encode()).hexdigest()
+        self._waiting.append(line.encode())
+
+    def take(self) -> list[bytes]:
+        """Lines that are not written yet, for :meth:`write`. Belongs to the event loop."""
+        lines, self._waiting = self._waiting, []
+        return lines
+
+    def write(self, lines: list[bytes]) -> None:
+        """Write them; may run in any thread, one call at a time."""
+        if lines:
+            with disk_errors(self.path):
+                rest = memoryview(b"\n".join(lines) + b"\n")
+                while rest:
+                    rest = rest[os.write(self._file, rest) :]
+
+    def close(self) -> None:
+        """Write what waits, and let go."""
+        self.write(self.take())
+        os.fsync(self._file)
+        os.close(self._file)
+
+
+def check_audit(path: Path) -> tuple[int, str]:
+    """Follow the chain.
+
+    Returns:
+        Number of lines, and the digest of the last one.
+
+    Raises:
+        DataError: The file cannot be read.
+        VerifyError: A line does not follow from the one before.
+    """
+    head, number = _START, 0
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):  # the last one is told
+                plain = line.removesuffix(b"\n")
+                if _previous(plain) != head:
+                    said = "this line does not follow from the one before: something was changed, taken out or put in"
+                    raise VerifyError(said, where=f"{path}:{number}")
+                head = hashlib.sha256(plain).hexdigest()
+    except OSError as error:
+        raise DataError(f"the log cannot be read: {error.strerror}", where=str(path)) from None
+    return number, head
+
+
+def _previous(line: bytes) -> str:
+    try:
+        return str(json.loads(line)["previous"])
+    except (ValueError, KeyError, TypeError):
+        return ""

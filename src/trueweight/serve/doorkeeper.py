@@ -1,0 +1,121 @@
+"""Lets requests in: who asks, whether the key is good for it, and whether it is not too much."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from trueweight.serve.keys import Key, KeyStore, split_key
+from trueweight.serve.refusals import Refused
+
+__all__ = ["Doorkeeper", "Guest"]
+
+_FRESH = 1.0
+"""Seconds that keys are remembered: so soon a revoked one stops working."""
+
+_CHALLENGE = {"www-authenticate": 'Bearer realm="trueweight"'}
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """Rows that a key may still ask for; it fills up again at an even pace."""
+
+    rows: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Who asks. Without keys it is everybody."""
+
+    key: Key | None
+
+    @property
+    def id(self) -> str:
+        """Of the key, "" without."""
+        return "" if self.key is None else self.key.id
+
+
+class Doorkeeper:
+    """Holds requests against the keys of a store.
+
+    Args:
+        store: None: everybody may do everything.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(self, store: KeyStore | None, clock: Callable[[], float] = time.time) -> None:
+        self._store, self._clock = store, clock
+        self._keys: dict[str, Key] = {}
+        self._read_at = float("-inf")
+        self._buckets: dict[str, _Bucket] = {}
+        self._spent: dict[str, int] = {}
+
+    def admit(self, given: str, scope: str) -> Guest:
+        """Who this is, if the key may be used for that.
+
+        Args:
+            given: The key as it came.
+            scope: One of ``keys.SCOPES``, or "any".
+
+        Raises:
+            Refused: No key, an unknown, revoked, expired or used up one (401), or one for other things (403).
+        """
+        if self._store is None:
+            return Guest(None)
+        now = self._clock()
+        if now - self._read_at > _FRESH:
+            self._keys, self._read_at = {key.id: key for key in self._store.all()}, now
+        parts = split_key(given)
+        key = self._keys.get(parts[0]) if parts else None
+        if parts is None or key is None or not key.opens(parts[1]):
+            hint = "send it as Authorization: Bearer tw_…"
+            raise Refused(401, "a valid key is needed" if not given else "this key is not known", hint=hint,
+                          headers=_CHALLENGE)  # fmt: skip
+        if (state := key.state(now)) in ("revoked", "expired"):
+            raise Refused(401, f"this key is {state}", headers=_CHALLENGE)
+        if scope != "any" and scope not in key.scopes and "admin" not in key.scopes:
+            raise Refused(403, f"this key is not for {scope!r}", hint=f"it is for {', '.join(sorted(key.scopes))}")
+        return Guest(key)
+
+    def charge(self, guest: Guest, rows: int) -> None:
+        """Count rows against a key before they are answered.
+
+        Raises:
+            Refused: More than its pace (429, with the seconds to wait), or than is left to it (403).
+        """
+        key = guest.key
+        if key is None:
+            return
+        spent = self._spent.get(key.id, 0)
+        if key.budget is not None and key.used + spent + rows > key.budget:
+            left = max(0, key.budget - key.used - spent)
+            raise Refused(403, f"{rows:,} rows are more than the {left:,} left to this key")
+        if key.per_minute is not None:
+            self._pace(key, key.per_minute, rows)
+        self._spent[key.id] = spent + rows
+
+    def _pace(self, key: Key, most: int, rows: int) -> None:
+        if rows > most:
+            raise Refused(413, f"{rows:,} rows at once are more than this key's {most:,} a minute")
+        now = self._clock()
+        bucket = self._buckets.setdefault(key.id, _Bucket(float(most), now))
+        bucket.rows = min(float(most), bucket.rows + (now - bucket.at) * most / 60)
+        bucket.at = now
+        if bucket.rows < rows:
+            wait = max(1, round((rows - bucket.rows) * 60 / most + 0.5))
+            raise Refused(429, f"this key may ask for {most:,} rows a minute", headers={"retry-after": str(wait)})
+        bucket.rows -= rows
+
+    def take(self) -> dict[str, int]:
+        """What was used since the last time, to be written down with :meth:`write`. Belongs to the event loop."""
+        spent, self._spent = self._spent, {}
+        # Until keys are read again, what is about to be written must still count.
+        for name, rows in spent.items():
+            if (key := self._keys.get(name)) is not None:
+                self._keys[name] = replace(key, used=key.used + rows)
+        return spent
+
+    def write(self, spent: dict[str, int]) -> None:
+        """Write it down; may run in any thread."""
+        if self._store is not None and spent:
+            self._store.spend(spent)

@@ -1,0 +1,169 @@
+"""One HTTP exchange over ASGI: a request that is read within bounds, a reply that is sent whole or in pieces."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from pydantic_core import to_json
+
+from trueweight.serve.refusals import Refused
+
+__all__ = ["Receive", "Reply", "Request", "Scope", "Send", "json_reply", "send_reply"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+JSON = "application/json"
+
+SAFE_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""On every answer that does not say otherwise: nothing is kept, framed, run or guessed."""
+
+_SAFE = [(name.encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
+
+
+class Request:
+    """What was asked. Headers by small letters; the body is read when it is asked for."""
+
+    __slots__ = ("_receive", "headers", "method", "path", "raw_query", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope, self._receive = scope, receive
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.raw_query: bytes = scope.get("query_string", b"")
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+
+    def header(self, name: bytes) -> str:
+        """Its text, or ""."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    @property
+    def kind(self) -> str:
+        """Media type of the body, in small letters, without parameters; "" where none is said."""
+        return self.header(b"content-type").partition(";")[0].strip().lower()
+
+    def query(self) -> dict[str, str]:
+        """Parameters; of one that is given twice the last counts."""
+        if not self.raw_query:
+            return {}
+        found = parse_qs(self.raw_query.decode("latin-1"), keep_blank_values=True, max_num_fields=64)
+        return {unquote(name): values[-1] for name, values in found.items()}
+
+    async def body(self, most: int) -> bytes:
+        """All of it, unpacked.
+
+        Args:
+            most: Bytes.
+
+        Raises:
+            Refused: It is longer, packed in an unknown way, broken off, or the client has gone.
+        """
+        pieces = [piece async for piece in self.pieces(most)]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def pieces(self, most: int) -> AsyncIterator[bytes]:
+        """The body as it arrives, unpacked; see :meth:`body`."""
+        said = self.header(b"content-length")
+        if said and (not said.isascii() or not said.isdigit() or int(said) > most):
+            raise _too_long(most)
+        unpack = _unpacker(self.header(b"content-encoding").strip().lower(), most)
+        length = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(408, "the connection was closed before the body was complete")
+            if piece := unpack(message.get("body", b"")):
+                length += len(piece)
+                if length > most:
+                    raise _too_long(most)
+                yield piece
+            if not message.get("more_body", False):
+                return
+
+    async def gone(self) -> None:
+        """Returns when the client has gone. Ask once the body was read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            await asyncio.sleep(0)
+
+
+def _too_long(most: int) -> Refused:
+    return Refused(413, f"the body is longer than {most:,} bytes", hint="send fewer rows at a time")
+
+
+def _unpacker(encoding: str, most: int) -> Callable[[bytes], bytes]:
+    if encoding in ("", "identity"):
+        return lambda piece: piece
+    if encoding != "gzip":
+        raise Refused(415, f"Content-Encoding {encoding[:40]!r} is not read", hint="send it plain, or as gzip")
+    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+
+    def unpack(piece: bytes) -> bytes:
+        # What small bytes unpack to may be a thousand times as long: no more than may be kept is ever made.
+        try:
+            found = inflate.decompress(piece, most + 1)
+        except zlib.error:
+            raise Refused(400, "the body is not gzip, whatever Content-Encoding says") from None
+        if inflate.unconsumed_tail:
+            raise _too_long(most)
+        return found
+
+    return unpack
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer. ``pieces`` are sent as they come, instead of ``body``."""
+
+    body: bytes = b""
+    status: int = 200
+    kind: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+    pieces: AsyncIterator[bytes] | None = None
+
+    async def begun(self) -> "Reply":
+        """With its first piece made: until then, a refusal can still take its place."""
+        if self.pieces is not None:
+            self.body = await anext(self.pieces, b"")
+        return self
+
+
+def json_reply(value: Any, status: int = 200, **more: Any) -> Reply:
+    """Plain data as JSON; NaN and infinity, for which it has no word, are null."""
+    return Reply(to_json(value, inf_nan_mode="null"), status, **more)
+
+
+async def send_reply(send: Send, reply: Reply, *, bodiless: bool = False) -> None:
+    """Head and body.
+
+    Args:
+        send: ASGI's.
+        reply: What to send; of pieces the first one has been awaited, see :meth:`Reply.begun`.
+        bodiless: Send the head alone, as HEAD asks for.
+    """
+    headers = [(b"content-type", reply.kind.encode()), *_headers(reply.headers)]
+    if reply.pieces is None:
+        headers.append((b"content-length", str(len(reply.body)).encode()))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if bodiless else reply.body})
+        return
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+    async for piece in reply.pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _headers(more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    if not more:
+        return _SAFE
+    named = {name.lower(): value for name, value in more.items()}
+    return [(n.encode("latin-1"), v.encode("latin-1")) for n, v in (SAFE_HEADERS | named).items()]

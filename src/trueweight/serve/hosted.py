@@ -1,0 +1,150 @@
+"""A bundle that is served: rows in, columns out, by the same Predictor that was tested."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from trueweight.bundle.bundle import Bundle
+from trueweight.data.table import Table
+from trueweight.errors import TrueweightError, fault_of
+from trueweight.serve.limits import Limits
+from trueweight.serve.media_guard import guard_media, media_columns
+from trueweight.serve.refusals import Refused, refused_by
+from trueweight.serve.rows import Rows, table_of
+from trueweight.serve.schema import answer_schema, row_schema
+from trueweight.spec.data import DataSpec
+
+__all__ = ["Columns", "Hosted", "plain_rows"]
+
+_LOG = logging.getLogger("trueweight.serve")
+
+Columns = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """One model as it is served at this moment. Swapping it makes another one."""
+
+    name: str
+    bundle: Bundle
+    limits: Limits
+
+    @cached_property
+    def reading(self) -> DataSpec:
+        """How bodies are read: as the model's own files, but that no row may be lost."""
+        own = {"source": None, "format": None, "delimiter": None, "encoding": None, "max_bad_rows": 0.0}
+        return self.bundle.resolved.data.model_copy(update=own)
+
+    @cached_property
+    def media(self) -> dict[str, str]:
+        """Features that hold files."""
+        return media_columns(self.bundle.signature)
+
+    @cached_property
+    def row_schema(self) -> dict[str, Any]:
+        """JSON Schema of one row."""
+        return row_schema(self.bundle.signature)
+
+    @cached_property
+    def answer_schema(self) -> dict[str, Any]:
+        """JSON Schema of one answer."""
+        return answer_schema(self.bundle)
+
+    def table(self, rows: Rows) -> Table:
+        """Rows of one request as a table.
+
+        Raises:
+            Refused: A cell names a path, or a file that is too large.
+        """
+        table = table_of([rows])
+        guard_media(table, self.media, self.limits)
+        return table
+
+    def answer(self, several: Sequence[Rows]) -> list[Columns | Exception]:
+        """Columns for each of the requests. Those whose columns have the same types are asked together; one that
+        cannot be answered takes no other with it."""
+        outcomes: list[Columns | Exception] = [Refused(500, "not answered")] * len(several)
+        for places in _alike(several):
+            together = [several[place] for place in places]
+            try:
+                found = self._columns(together)
+            except Exception as error:  # each is told on its own
+                if len(places) == 1:
+                    outcomes[places[0]] = _told(error)
+                    continue
+                for place in places:  # one of them spoils it for the others
+                    outcomes[place] = self.answer([several[place]])[0]
+                continue
+            start = 0
+            for place in places:
+                end = start + several[place].count
+                outcomes[place] = found if len(places) == 1 else {n: v[start:end] for n, v in found.items()}
+                start = end
+        return outcomes
+
+    def _columns(self, together: Sequence[Rows]) -> Columns:
+        table = table_of(together)
+        if self.media:
+            guard_media(table, self.media, self.limits)
+        return self.bundle.predict_columns(table)
+
+    def facts(self) -> dict[str, Any]:
+        """What ``/v1/models`` tells: OpenAI's shape, and more."""
+        manifest, signature = self.bundle.manifest, self.bundle.signature
+        return {
+            "id": self.name, "object": "model", "created": _seconds(manifest.created), "owned_by": "trueweight",
+            "digest": manifest.digest, "trueweight": manifest.trueweight,
+            "features": {facts.name: facts.type for facts in signature.features()},
+            "targets": {facts.name: facts.type for facts in signature.targets()},
+        }  # fmt: skip
+
+
+def _alike(several: Sequence[Rows]) -> list[list[int]]:
+    if len(several) == 1:
+        return [[0]]
+    groups: list[tuple[object, list[int]]] = []
+    known: dict[object, list[int]] = {}
+    for place, rows in enumerate(several):
+        if isinstance(rows.key, pa.Schema):  # is compared, not hashed
+            found = next((g for key, g in groups if isinstance(key, pa.Schema) and key.equals(rows.key)), None)
+        else:
+            found = known.get(rows.key)
+        if found is None:
+            found = []
+            groups.append((rows.key, found))
+            if not isinstance(rows.key, pa.Schema):
+                known[rows.key] = found
+        found.append(place)
+    return [places for _, places in groups]
+
+
+def _told(error: Exception) -> Exception:
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, TrueweightError):
+        return refused_by(error)
+    # The text of a foreign error may hold cells: only where it happened goes into the log.
+    _LOG.error("a request could not be answered: %s", fault_of(error))
+    return Refused(500, "the model could not answer; the server's log says where it failed")
+
+
+def _seconds(created: str) -> int:
+    try:
+        return int(datetime.fromisoformat(created).timestamp())
+    except ValueError:
+        return 0
+
+
+def plain_rows(columns: Columns, count: int) -> list[dict[str, Any]]:
+    """One object for each row, with plain values; NaN stays, and is null once it is JSON."""
+    lists = {name: values.tolist() for name, values in columns.items()}
+    names = list(lists)
+    if count == 1:
+        return [{name: lists[name][0] for name in names}]
+    return [dict(zip(names, row, strict=True)) for row in zip(*lists.values(), strict=True)]

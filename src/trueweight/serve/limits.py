@@ -1,0 +1,31 @@
+"""What one server takes on: sizes, rows, waiting and time."""
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that are checked before anything is parsed, decoded or queued."""
+
+    body: int = 32 * 2**20
+    """Bytes of one request's body, unpacked."""
+    stream: int = 2**34
+    """Bytes of one bulk request, which is read and answered some rows at a time."""
+    rows: int = 10_000
+    """Rows of one request."""
+    pixels: int = 50_000_000
+    """Of one picture, as its head says."""
+    seconds_of_sound: float = 600.0
+    """Of one sound, as its head says."""
+    queued: int = 4096
+    """Rows that wait for one model; more are told to come again."""
+    batch: int = 512
+    """Rows that are answered at once."""
+    seconds: float = 30.0
+    """That a request may take, its waiting included."""
+    explained: int = 5
+    """Rows of one request for explanations."""
+    slow: int = 4
+    """Requests for explanations and reports that may wait."""

@@ -1,0 +1,182 @@
+"""Bodies to rows: JSON, JSON Lines, CSV, Arrow and forms with files, as the command line reads the same files.
+
+What may wait together with other requests' rows is told by ``key``: the types of the cells. A cell means what it means
+by its type, and joining columns of different types would change it.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from pydantic_core import from_json
+
+from trueweight.data.frames import arrow_array
+from trueweight.data.plain import named, plain_types
+from trueweight.data.table import Provenance, Table
+from trueweight.errors import DataError
+from trueweight.serve.limits import Limits
+from trueweight.serve.refusals import Refused
+from trueweight.spec.data import DataSpec
+
+__all__ = ["Rows", "read_rows", "rows_of_records", "table_of"]
+
+Record = dict[str, Any]
+
+_ASKED = "the request"
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows of one request: plain records, or a table."""
+
+    count: int
+    key: object
+    """Equal for rows whose columns have the same names and types."""
+    records: Sequence[Record] = ()
+    table: pa.Table | None = None
+
+
+def read_rows(kind: str, body: bytes, limits: Limits, options: DataSpec, content_type: str = "") -> Rows:
+    """Rows from a body.
+
+    Args:
+        kind: Media type; "" counts as JSON.
+        body: All of it.
+        limits: Most rows.
+        options: How the model's own files are read: missing values, decimal commas.
+        content_type: The whole header, which tells where parts of a form end.
+
+    Raises:
+        Refused: It is not what it says it is, holds no row, or too many.
+    """
+    reader = _READERS.get(kind or "application/json")
+    if reader is None:
+        known = ", ".join(sorted({*_READERS, "multipart/form-data"}))
+        raise Refused(415, f"bodies of kind {kind[:60]!r} are not read", hint=f"send one of {known}")
+    rows = reader(body, options, content_type)
+    if rows.count == 0:
+        raise Refused(422, "there is no row in the body")
+    if rows.count > limits.rows:
+        hint = "send them in several requests, or as a stream to …/predict?stream=true"
+        raise Refused(413, f"{rows.count:,} rows are more than {limits.rows:,}", hint=hint)
+    return rows
+
+
+def rows_of_records(records: Any) -> Rows:
+    """Rows from what JSON held.
+
+    Raises:
+        Refused: It is no list of objects.
+    """
+    if isinstance(records, dict):
+        records = [records]
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        hint = 'send {"rows": [{"column": value, …}, …]}'
+        raise Refused(422, "rows must be a list of objects", hint=hint)
+    if len(records) == 1:
+        (record,) = records
+        return Rows(1, frozenset([(name, _type_of(value)) for name, value in record.items()]), records)
+    return Rows(len(records), _key_of(records), records)
+
+
+def _key_of(records: Sequence[Record]) -> object:
+    kinds: dict[str, set[Any]] = {}
+    for record in records:
+        for name, value in record.items():
+            kinds.setdefault(name, set()).add(_type_of(value))
+    if any(len(kind) > 1 for kind in kinds.values()) or any(len(r) != len(kinds) for r in records):
+        return object()  # a column of several types is read as a whole: nobody else's cells may join it
+    return frozenset((name, *kind) for name, kind in kinds.items())
+
+
+def _type_of(value: Any) -> Any:
+    kind = type(value)
+    if kind is list:
+        return (list, frozenset(_type_of(inner) for inner in value))
+    return (object(),) if kind is dict else kind
+
+
+def table_of(several: Sequence[Rows]) -> Table:
+    """One table of the rows of requests whose keys are equal."""
+    if several[0].table is None:
+        records = [record for rows in several for record in rows.records]
+        names = dict.fromkeys(name for record in records for name in record)
+        columns = {name: _column([record.get(name) for record in records]) for name in names}
+        data = pa.table(columns)
+        if any(pa.types.is_struct(field.type) for field in data.schema):
+            data = plain_types(data)
+    else:
+        tables = [rows.table for rows in several if rows.table is not None]
+        data = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
+    return Table(data, Provenance((_ASKED,)))
+
+
+def _column(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError, TypeError):
+        return arrow_array(values)
+
+
+def _json(body: bytes, _: DataSpec, __: str) -> Rows:
+    try:
+        found = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Refused(400, f"the body is not JSON: {str(error)[:200]}") from None
+    if isinstance(found, dict) and isinstance(found.get("rows"), list):
+        found = found["rows"]
+    return rows_of_records(found)
+
+
+def _lines(body: bytes, _: DataSpec, __: str) -> Rows:
+    try:
+        return rows_of_records([from_json(line, allow_inf_nan=False) for line in body.split(b"\n") if line.strip()])
+    except ValueError as error:
+        raise Refused(400, f"a line is not JSON: {str(error)[:200]}") from None
+
+
+def _csv(body: bytes, options: DataSpec, _: str) -> Rows:
+    from trueweight.data.source import SourceFile  # here: it loads what only files need
+    from trueweight.data.sources.csv import CsvSource
+
+    if body.startswith(b"\x1f\x8b"):
+        raise Refused(415, "packed text must say so in Content-Encoding")  # where it is unpacked within bounds
+    try:
+        piece = CsvSource().read(SourceFile.held(_ASKED, body), options, None)
+        data, _notes = named(piece.data, _ASKED)
+    except DataError as error:
+        raise Refused(422, error.problem, hint=error.hint) from None
+    return Rows(len(data), data.schema, table=data)
+
+
+def _arrow(body: bytes, _: DataSpec, __: str) -> Rows:
+    try:
+        with pa.ipc.open_stream(io.BytesIO(body)) as reader:
+            data = reader.read_all()
+        data.validate(full=True)
+        data, _notes = named(data, _ASKED)
+        data = plain_types(data)
+    except pa.ArrowException as error:
+        raise Refused(400, f"the body is not an Arrow stream: {str(error)[:200]}") from None
+    except DataError as error:
+        raise Refused(422, error.problem, hint=error.hint) from None
+    return Rows(len(data), data.schema, table=data)
+
+
+def _form(body: bytes, _: DataSpec, content_type: str) -> Rows:
+    from trueweight.serve.forms import cells_of_form
+
+    cells = cells_of_form(body, content_type)
+    counts = {len(values) for values in cells.values()}
+    if len(counts) > 1:
+        raise Refused(422, "every field of a form must be given equally often, once for each row")
+    data = pa.table({name: _column(values) for name, values in cells.items()})
+    return Rows(len(data), data.schema, table=data)
+
+
+_READERS: Mapping[str, Callable[[bytes, DataSpec, str], Rows]] = {
+    "application/json": _json, "application/x-ndjson": _lines, "application/jsonl": _lines, "text/csv": _csv,
+    "application/vnd.apache.arrow.stream": _arrow, "multipart/form-data": _form,
+}  # fmt: skip

@@ -1,0 +1,144 @@
+"""How a client's requests get to a server: over HTTP, or straight into an application of this process."""
+
+import asyncio
+import http.client
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from trueweight.errors import SpecError
+
+if TYPE_CHECKING:
+    from trueweight.serve.app import Application
+
+__all__ = ["Answer", "HttpTransport", "MemoryTransport", "Transport"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By small letters."""
+    body: bytes
+
+
+class Transport(Protocol):
+    """Sends one request and gives what comes back."""
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """One exchange.
+
+        Raises:
+            OSError: There is no server, or it went away.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
+
+
+class HttpTransport:
+    """One connection, which is kept.
+
+    Args:
+        url: ``http://host:port`` or ``https://…``.
+        seconds: That an exchange may take.
+
+    Raises:
+        SpecError: The address is none.
+    """
+
+    def __init__(self, url: str, seconds: float) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SpecError(f"{url!r} is no address of a server", hint="such as http://127.0.0.1:8000")
+        self._host, self._port, self._seconds = parts.hostname, parts.port, seconds
+        self._context = ssl.create_default_context() if parts.scheme == "https" else None
+        self._connection: http.client.HTTPConnection | None = None
+
+    def _connected(self) -> http.client.HTTPConnection:
+        if self._connection is None:
+            if self._context is not None:
+                secure = http.client.HTTPSConnection(
+                    self._host, self._port, timeout=self._seconds, context=self._context
+                )
+                self._connection = secure
+            else:
+                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._seconds)
+        return self._connection
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """See :class:`Transport`."""
+        connection = self._connected()
+        try:
+            connection.request(method, path, body or None, dict(headers))
+            reply = connection.getresponse()
+            found = {name.lower(): value for name, value in reply.getheaders()}
+            return Answer(reply.status, found, reply.read())
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise error if isinstance(error, OSError) else ConnectionError(str(error)) from error
+
+    def close(self) -> None:
+        """See :class:`Transport`."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class MemoryTransport:
+    """An application in this process, on an event loop of its own, without sockets.
+
+    Args:
+        app: What would be served.
+    """
+
+    def __init__(self, app: "Application") -> None:
+        self._app = app
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(app.start(), self._loop).result()
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """See :class:`Transport`."""
+        return asyncio.run_coroutine_threadsafe(self._exchange(method, path, headers, body), self._loop).result()
+
+    async def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        plain, _, query = path.partition("?")
+        given = [(b"host", b"localhost"), *((n.lower().encode(), v.encode("latin-1")) for n, v in headers.items())]
+        scope: dict[str, Any] = {
+            "type": "http", "method": method, "path": plain, "raw_path": plain.encode(), "headers": given,
+            "query_string": query.encode(),
+        }  # fmt: skip
+        sent: list[Any] = []
+        asked = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def receive() -> Any:
+            for message in asked:
+                return message
+            await asyncio.Event().wait()  # the client of this exchange never goes away
+            raise AssertionError
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self._app(scope, receive, send)
+        head = sent[0]
+        found = {name.decode(): value.decode("latin-1") for name, value in head["headers"]}
+        return Answer(head["status"], found, b"".join(message.get("body", b"") for message in sent[1:]))
+
+    def close(self) -> None:
+        """See :class:`Transport`."""
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self._app.stop(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

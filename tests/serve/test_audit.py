@@ -1,0 +1,54 @@
+"""A log that shows when it was meddled with."""
+
+from pathlib import Path
+
+import pytest
+
+from trueweight.cli.main import run
+from trueweight.errors import DataError, VerifyError
+from trueweight.serve.audit import AuditLog, check_audit
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log.jsonl"
+    one = AuditLog(path)
+    for number in range(5):
+        one.note({"number": number, "words": "größer"})
+    one.close()
+    return path
+
+
+def test_a_whole_chain_goes_on(log: Path) -> None:
+    count, head = check_audit(log)
+    assert count == 5
+    more = AuditLog(log)
+    assert more.head == head
+    more.note({"number": 5})
+    more.close()
+    assert check_audit(log)[0] == 6
+
+
+@pytest.mark.parametrize("harm", ["change", "drop", "add", "swap", "garbage"])
+def test_meddling_is_found(harm: str, log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = log.read_text().splitlines()
+    if harm == "change":
+        lines[1] = lines[1].replace('"number":1', '"number":9')
+    elif harm == "drop":
+        del lines[2]
+    elif harm == "add":
+        lines.insert(2, lines[1])
+    elif harm == "swap":
+        lines[1], lines[2] = lines[2], lines[1]
+    else:
+        lines[3] = "x"
+    log.write_text("\n".join(lines) + "\n")
+    with pytest.raises(VerifyError, match="does not follow"):
+        check_audit(log)
+    assert run(["keys", "audit", str(log)]) == 5
+    assert "does not follow" in capsys.readouterr().err
+
+
+def test_no_log(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        check_audit(tmp_path / "none")

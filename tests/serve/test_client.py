@@ -1,0 +1,106 @@
+"""The Python client, against an application of this process and against servers that misbehave."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from trueweight import Client
+from trueweight.api.serving import verbs_for
+from trueweight.bundle.bundle import Bundle
+from trueweight.errors import DataError, ServeError, SpecError
+from trueweight.serve.app import Application
+from trueweight.serve.keys import KeyStore
+from trueweight.serve.transport import Answer
+
+
+@pytest.fixture
+def client(every: Bundle) -> Any:
+    with Client(Application({"every": every}, verbs_for())) as client:
+        yield client
+
+
+def test_rows_and_frames(client: Client, every: Bundle, asked: list[dict[str, Any]]) -> None:
+    rows = client.predict(asked)
+    frame = pd.DataFrame(asked)
+    found = client.predict(frame, model="every")
+    assert isinstance(found, pd.DataFrame)
+    assert list(found["won"]) == [row["won"] for row in rows] == list(every.predict(frame)["won"])
+    assert list(found["cost"]) == pytest.approx([row["cost"] for row in rows])
+
+
+def test_files_are_sent(client: Client, asked: list[dict[str, Any]], tmp_path: Path) -> None:
+    import base64
+
+    (tmp_path / "a.png").write_bytes(base64.b64decode(asked[0]["photo"].partition(",")[2]))
+    by_path = client.predict(pd.DataFrame([{**asked[0], "photo": "a.png"}]), media_dir=tmp_path)
+    assert by_path["cost"].tolist() == pytest.approx([client.predict(asked[:1])[0]["cost"]])
+    with pytest.raises(DataError, match="file not found"):
+        client.predict(pd.DataFrame([{"photo": "b.png"}]), media_dir=tmp_path)
+
+
+def test_other_questions(client: Client, every: Bundle, plain: Bundle) -> None:
+    assert [one["id"] for one in client.models()] == ["every"]
+    assert client.evidence()["digest"] == every.manifest.digest
+    assert "<html" in client.report(language="zh")
+    with Client(Application({"plain": plain}, verbs_for())) as other:
+        told = other.explain([{"amount": 1.0, "kind": "red"}], methods=["shapley"], target="won")
+    (one,) = told["explanations"]
+    assert one["method"] == "shapley"
+    assert one["items"][0]["values"][0] > 0  # a large amount wins
+
+
+def test_errors_have_types(client: Client, every: Bundle, store: KeyStore) -> None:
+    with pytest.raises(SpecError, match="no model 'other'"):
+        client.predict([{"amount": 1}], model="other")
+    with pytest.raises(DataError, match="none of the columns"):
+        client.predict([{"unknown": 1}])
+    with (
+        Client(Application({"every": every}, verbs_for(), store=store), "tw_a_b") as locked,
+        pytest.raises(SpecError, match="not known"),
+    ):
+        locked.models()
+    with pytest.raises(SpecError, match="no address"):
+        Client("127.0.0.1:8000")
+
+
+class Moody:
+    """Says no a few times."""
+
+    def __init__(self, *moods: Answer | OSError) -> None:
+        self.moods = list(moods)
+        self.asked = 0
+
+    def send(self, *_: object) -> Answer:
+        self.asked += 1
+        mood = self.moods.pop(0)
+        if isinstance(mood, OSError):
+            raise mood
+        return mood
+
+    def close(self) -> None:
+        pass
+
+
+BUSY = Answer(429, {"retry-after": "0"}, b"{}")
+FINE = Answer(200, {}, json.dumps({"data": []}).encode())
+
+
+def test_it_asks_again(client: Client) -> None:
+    client._transport = moody = Moody(BUSY, ConnectionResetError("gone"), FINE)
+    assert client.models() == []
+    assert moody.asked == 3
+    client._transport = moody = Moody(*[BUSY] * 4)
+    with pytest.raises(ServeError, match="429"):
+        client.models()
+    client._transport = moody = Moody(Answer(500, {}, b"<html>"))
+    with pytest.raises(ServeError, match="500"):
+        client.models()
+    assert moody.asked == 1
+    client._transport = Moody(*[ConnectionRefusedError("refused")] * 4)
+    with pytest.raises(ServeError, match="cannot be reached"):
+        client.models()
+    client._transport = Moody()
+    client._transport.close()
