@@ -15,6 +15,7 @@ from trueweight.data.reading import column_part
 from trueweight.data.roles import Role
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
+from trueweight.errors import VerifyError
 from trueweight.metrics.conformal import ClassSets, Radius
 from trueweight.metrics.recalibrate import Recalibration
 from trueweight.metrics.threshold import Threshold
@@ -22,9 +23,12 @@ from trueweight.model.predictors.blend import BlendPredictor
 from trueweight.model.predictors.calibrated import CalibratedPredictor
 from trueweight.model.predictors.conformal import ConformalPredictor
 from trueweight.model.predictors.constant import ConstantPredictor
+from trueweight.model.predictors.copied import CopyPredictor
+from trueweight.model.predictors.nearest import NearestPredictor
+from trueweight.model.predictors.ngrams import NgramPredictor
 from trueweight.model.predictors.threshold import ThresholdPredictor
 from trueweight.model.predictors.tree import predictor_from_state
-from trueweight.model.protocols import Predictor, State
+from trueweight.model.protocols import FORCED, Predictor, State
 from trueweight.registry import registry
 
 ROWS = 30
@@ -34,7 +38,10 @@ def a_table() -> Table:
     rng = np.random.default_rng(0)
     x = rng.normal(size=ROWS)
     kind = rng.choice(["a", "b"], size=ROWS)
-    return Table(pa.table({"x": x, "kind": kind, "cost": x * 3 + 1, "fraud": np.where(x > 0, "yes", "no")}))
+    note = [f"{k} {n % 7} zürich" for n, k in enumerate(kind)]
+    text = [None if n == 3 else f"{k * 2} {n % 7}" for n, k in enumerate(kind)]
+    columns = {"x": x, "kind": kind, "cost": x * 3 + 1, "fraud": np.where(x > 0, "yes", "no")}
+    return Table(pa.table(columns | {"note": note, "text": text}))
 
 
 def a_signature(table: Table, cost: Any = None) -> Signature:
@@ -42,6 +49,14 @@ def a_signature(table: Table, cost: Any = None) -> Signature:
     columns = {"x": "number", "kind": "category"}
     roles = [Role(n, "feature", registry("column")[t].model_validate({"type": t}), "") for n, t in columns.items()]
     roles += [Role(n, "target", registry("head")[t["type"]].model_validate(t), "") for n, t in heads.items()]
+    rows = np.arange(ROWS)
+    return learn_signature(blank_signature(table, roles, ReadOptions(), rows), table, rows, min_group=1)
+
+
+def a_text_signature(table: Table) -> Signature:
+    """A text is read, and one is to be written beside a class."""
+    parts = {"note": ("feature", "column", "text"), "text": ("target", "head", "text"), "fraud": ("target", "head", "binary")}
+    roles = [Role(n, role, registry(kind)[t].model_validate({"type": t}), "") for n, (role, kind, t) in parts.items()]
     rows = np.arange(ROWS)
     return learn_signature(blank_signature(table, roles, ReadOptions(), rows), table, rows, min_group=1)
 
@@ -74,13 +89,19 @@ EXAMPLES: dict[str, Callable[[Signature], Predictor]] = {
         s, a_network(s), {"fraud": Recalibration("beta", (0.7, 1.2, 0.1), 90, "asked for")}
     ),
     "threshold": lambda s: ThresholdPredictor(s, a_network(s), {"fraud": Threshold(0.3, 3.0, 7.0, 0.4, 90, "costs")}),
+    "copy": lambda s: CopyPredictor(s, "note"),
+    "nearest_neighbour": lambda s: NearestPredictor.of(s, a_table()),
+    "n_gram": lambda s: NgramPredictor.of(s, a_table()),
 }
+
+OF_TEXTS = ("copy", "nearest_neighbour", "n_gram")
 
 
 @pytest.fixture(params=list(registry("predictor")))
 def case(request: pytest.FixtureRequest) -> tuple[Any, Table]:
     table = a_table()
-    return EXAMPLES[request.param](a_signature(table)), table
+    learnt = a_text_signature if request.param in OF_TEXTS else a_signature
+    return EXAMPLES[request.param](learnt(table)), table
 
 
 def stored(state: State) -> State:
@@ -165,3 +186,24 @@ def test_a_beta_calibration_may_leave_one_of_its_sides_out():
     frozen = {"fraud": Recalibration("temperature", (0.0,), 90)}
     with pytest.raises(ValueError, match="no such calibration"):
         CalibratedPredictor(signature, ConstantPredictor(signature), frozen)
+
+
+@pytest.mark.parametrize("name", OF_TEXTS)
+def test_states_of_texts_that_do_not_fit_together_are_refused(name):
+    signature = a_text_signature(a_table())
+    state = EXAMPLES[name](signature).state()
+    broken = {"answers": {"text": ["one"]}, "source": 3, "order": "five"}
+    for key in state.facts:
+        for facts in ({k: v for k, v in state.facts.items() if k != key}, {**state.facts, key: broken.get(key)}):
+            with pytest.raises(VerifyError, match="cannot be read|not equally many|does not say"):
+                predictor_from_state(State(name, facts, state.tensors), signature)
+
+
+def test_what_is_true_is_scored_the_same_after_a_round_trip():
+    table = a_table()
+    signature = a_text_signature(table)
+    model = NgramPredictor.of(signature, table)
+    twin = predictor_from_state(stored(model.state()), signature)
+    ours, theirs = (one.predict(table, how=FORCED)["text"] for one in (model, twin))
+    np.testing.assert_array_equal(ours.truth_logp_N, theirs.truth_logp_N)
+    assert (ours.truth_logp_N < 0).all()
