@@ -60,3 +60,31 @@ def test_longer_contexts_predict_better_and_texts_do_not_mix() -> None:
     assert sorted(bits, reverse=True) == bits
     both = KneserNey.fit(texts).logp(new)
     assert both[3] == KneserNey.fit(texts).logp([new[3]])[0]
+
+
+def test_a_text_that_was_cut_is_scored_without_its_end() -> None:
+    model = KneserNey.fit(TEXTS, 3)
+    whole, cut = model.logp(["abra", "abra"], np.array([True, False]))
+    counts = plain(3, TEXTS)
+    assert whole - cut == pytest.approx(np.log(slow(counts, (ord("r"), ord("a")), _END)))
+
+
+@pytest.mark.parametrize("begin", ["", "ab", "zürich ", "crab"])
+def test_what_it_writes_is_the_likeliest_byte_each_time(begin: str) -> None:
+    model, counts = KneserNey.fit(TEXTS, 3), plain(3, TEXTS)
+    symbols = [256, 256, *begin.encode()]
+    expected = bytearray()
+    while len(expected) < 12:
+        best = max([*range(256), _END], key=lambda byte: slow(counts, tuple(symbols[-2:]), byte))
+        if best == _END:
+            break
+        expected.append(best)
+        symbols.append(best)
+    assert model.written(begin.encode(), 12) == bytes(expected)
+
+
+def test_counts_are_all_that_is_needed() -> None:
+    model = KneserNey.fit(TEXTS, 4)
+    again = KneserNey.of_counts(*model.counts, 4)
+    np.testing.assert_array_equal(again.logp(TEXTS), model.logp(TEXTS))
+    assert len(model.logp([])) == 0
