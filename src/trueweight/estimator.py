@@ -15,6 +15,9 @@ from trueweight.data.frames import from_frame
 from trueweight.data.table import Table
 from trueweight.errors import TrueweightError
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction
+from trueweight.metrics.registry import metric
+from trueweight.metrics.text_prediction import TextPrediction
+from trueweight.metrics.truth import Truth
 from trueweight.model.protocols import Predictor
 from trueweight.spec.load import parse_spec
 from trueweight.spec.run import RunSpec
@@ -29,13 +32,13 @@ try:
 except ImportError as missing:  # pragma: no cover  # the extra is installed wherever tests run
     raise ImportError("trueweight.Estimator needs scikit-learn: pip install 'trueweight[sklearn]'") from missing
 
-__all__ = ["Estimator", "Regressor"]
+__all__ = ["Estimator", "Regressor", "Writer"]
 
 ANSWER = "target of this estimator"  # a column name that no frame has by accident
 
 
 class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """What classifier and regressor share. See :class:`Estimator` for the parameters."""
+    """What classifier, regressor and writer share. See :class:`Estimator` for the parameters."""
 
     def __init__(
         self, target: str | None = None, *, preset: Literal["fast", "standard", "best"] = "standard",
@@ -228,6 +231,65 @@ class Regressor(RegressorMixin, _TableEstimator):  # type: ignore[misc]
         """R squared on rows X (N, F) with answers y (N,); y may be a column of X that ``target`` names."""
         X, y = self._take_target(X, y)
         return float(super().score(X, y, sample_weight))
+
+
+class Writer(_TableEstimator):
+    """A model that answers with texts (translations, summaries, transcripts), with scikit-learn's interface.
+
+    Takes frames whose columns hold what is read, and writes nothing to disk either.
+
+    Args:
+        target: Name of the target column, when ``fit`` is given one frame and no ``y``.
+        preset: fast, standard, best.
+        budget: Time for fitting, seconds or ``"2m"``; None: the preset's.
+        random_state: Seed of every random choice. None is 0: the same data gives the same model.
+        spec: Any other part of a run spec, as plain data. What its ``targets`` says of one target are options of the
+            text, e.g. ``{"targets": {"text": {"tokens": "characters"}}}``.
+
+    Attributes:
+        predictor_: The fitted Predictor.
+        n_features_in_: Columns seen by ``fit``.
+        n_iter_: Steps of the member that took most.
+    """
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit on rows X (N, F) and texts y (N,).
+
+        Raises:
+            ValueError: The data cannot carry a model; says why and what to do.
+        """
+        X, y = self._take_target(X, y)
+        X = self._checked(X, y)
+        text_N = _texts(y)
+        if missing := _missing(text_N):
+            raise ValueError(f"y contains NaN: {missing} of {len(text_N)} texts are missing; drop those rows")
+        asked = list((self.spec or {}).get("targets", {}).values())
+        if len(asked) > 1:
+            raise ValueError(f"spec has {len(asked)} targets, but a Writer answers with one text")
+        options = asked[0] if asked and isinstance(asked[0], dict) else {}
+        return self._fit(X, text_N, {**options, "type": "text"})
+
+    def predict(self, X: Any) -> np.ndarray:
+        """A text for each row, (N,) of str."""
+        return self._written(X).text_N
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """chrF, from 0 to 1, of rows X (N, F) with texts y (N,); y may be a column of X that ``target`` names."""
+        X, y = self._take_target(X, y)
+        text_N = _texts(y)
+        weight_N = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        truth = Truth(text_N, np.ones(len(text_N), bool), weight_N)
+        return metric("chrf").compute(self._written(X), truth)
+
+    def _written(self, X: Any) -> TextPrediction:
+        prediction = self._answers(X)
+        assert isinstance(prediction, TextPrediction)
+        return prediction
+
+
+def _texts(y: Any) -> np.ndarray:
+    """As objects, (N,): NumPy's own strings would all take as much memory as the longest."""
+    return np.asarray(column_or_1d(np.asarray(y, dtype=object), warn=True), dtype=object)
 
 
 def _is_frame(X: Any) -> bool:

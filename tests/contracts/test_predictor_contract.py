@@ -56,8 +56,10 @@ def a_signature(table: Table, cost: Any = None) -> Signature:
 def a_text_signature(table: Table) -> Signature:
     """A text is read, and one is to be written beside a class."""
     parts = {
-        "note": ("feature", "column", "text"), "text": ("target", "head", "text"), "fraud": ("target", "head", "binary"),
-    }  # fmt: skip
+        "note": ("feature", "column", "text"),
+        "text": ("target", "head", "text"),
+        "fraud": ("target", "head", "binary"),
+    }
     roles = [Role(n, role, registry(kind)[t].model_validate({"type": t}), "") for n, (role, kind, t) in parts.items()]
     rows = np.arange(ROWS)
     return learn_signature(blank_signature(table, roles, ReadOptions(), rows), table, rows, min_group=1)
