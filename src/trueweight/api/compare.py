@@ -15,8 +15,8 @@ from trueweight.data.digest import digest_rows
 from trueweight.data.read import read_table
 from trueweight.data.table import Table
 from trueweight.errors import DataError, SpecError
-from trueweight.evaluate.judging import answers_of
 from trueweight.evaluate.diff import Line, aligned_with, changed_flags, first_worse, paired_lines, unpaired_lines
+from trueweight.evaluate.judging import answers_of
 from trueweight.evaluate.truths import truths_of
 from trueweight.evidence.ledger import record_known_look
 from trueweight.evidence.record import Data, Evidence
