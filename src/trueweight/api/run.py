@@ -316,4 +316,5 @@ def _real_rows(ready: Prepared) -> Any:
     if ready.spec.bundle.golden_rows == "synthetic":
         return None
     used = [c.name for c in ready.signature.features()]
+    used += [c.name for c in ready.signature.targets() if c.type == "text"]  # whose probability pins the model down
     return ready.table.select(used).take(ready.split.validation[:16])

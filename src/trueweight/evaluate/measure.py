@@ -8,6 +8,7 @@ from trueweight.data.digest import digest_rows
 from trueweight.data.table import Table
 from trueweight.evaluate.baselines import OF_TEXTS
 from trueweight.evaluate.checks import CHECKS
+from trueweight.evaluate.cut_texts import cut_texts
 from trueweight.evaluate.judging import Judging, answers_of, further, judging_of
 from trueweight.evaluate.quality import Ask, quality
 from trueweight.evaluate.truths import require_known
@@ -41,7 +42,7 @@ def evaluate_table(predictor: Predictor, table: Table, spec: RunSpec, *, role: s
     judging = judging_of(predictor, table, ask, _clusters(predictor, table, spec))
     require_known(predictor.signature, table, judging.truths)
     scores = quality(judging.answers, judging.truths, ask)
-    return Evidence((*scores, *judging.cost, *further(judging, CHECKS)))
+    return Evidence((*scores, *cut_texts(judging), *judging.cost, *further(judging, CHECKS)))
 
 
 def _clusters(predictor: Predictor, table: Table, spec: RunSpec) -> np.ndarray | None:
@@ -73,7 +74,7 @@ def measure(judging: Judging, baselines: Mapping[str, Predictor], twins_N: np.nd
         told = {target: t for target, t in truths.items() if name not in OF_TEXTS or _is_text(theirs[target])}
         entries += quality(theirs, told, ask, prefix=f"baseline/{name}")
         entries += comparisons(ours, theirs, told, ask, name)
-    return [*entries, *judging.cost, *further(judging, CHECKS)]
+    return [*entries, *cut_texts(judging), *judging.cost, *further(judging, CHECKS)]
 
 
 def _is_text(answer: Prediction) -> bool:

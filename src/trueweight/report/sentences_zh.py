@@ -34,6 +34,14 @@ SENTENCES: Mapping[str, str] = {
     "{n} calibration rows cannot promise {coverage}: it takes {least}": "{n} 行校准数据无法承诺 {coverage}：需要 {least} 行",
     "this model predicts no sets": "此模型不预测集合",
     "this model predicts no intervals": "此模型不预测区间",
+    # texts that are written
+    "a language model is not asked to write what it would be told": "不会让语言模型写出已经告诉它的文本",
+    "only their first {most} tokens are learnt from, scored and written: max_tokens keeps more": "只学习、评分和写出它们的前 {most} 个词元：max_tokens 可保留更多",
+    "only their first {most} tokens are read: max_tokens keeps more": "只读取它们的前 {most} 个词元：max_tokens 可保留更多",
+    "texts are scored over all rows of a part, which the search does not do: name parts in evaluate.slices": "文本按一部分的所有行一起评分，而搜索不这样做：请在 evaluate.slices 中指定部分",
+    "cut texts of {name}": "{name} 中被截断的文本",
+    "the mean likeness of written and true texts": "写出的文本与真实文本的平均相似度",
+    "the mean surprise at a token of a text": "对文本中一个词元的平均意外程度",
     # intervals and comparisons
     "only one class is among these rows, so there is nothing to rank": "这些行只有一个类别，没有可排序的",
     "these rows do not define it (one class only?)": "在这些数据上没有定义（只有一个类别？）",
