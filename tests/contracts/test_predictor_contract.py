@@ -22,6 +22,9 @@ from trueweight.model.predictors.blend import BlendPredictor
 from trueweight.model.predictors.calibrated import CalibratedPredictor
 from trueweight.model.predictors.conformal import ConformalPredictor
 from trueweight.model.predictors.constant import ConstantPredictor
+from trueweight.model.predictors.copied import CopyPredictor
+from trueweight.model.predictors.nearest import NearestPredictor
+from trueweight.model.predictors.ngrams import NgramPredictor
 from trueweight.model.predictors.threshold import ThresholdPredictor
 from trueweight.model.predictors.tree import predictor_from_state
 from trueweight.model.protocols import Predictor, State
@@ -34,12 +37,17 @@ def a_table() -> Table:
     rng = np.random.default_rng(0)
     x = rng.normal(size=ROWS)
     kind = rng.choice(["a", "b"], size=ROWS)
-    return Table(pa.table({"x": x, "kind": kind, "cost": x * 3 + 1, "fraud": np.where(x > 0, "yes", "no")}))
+    note = [f"case {number % 7} of {'red' if number % 2 else 'blue'}" for number in range(ROWS)]
+    said = [f"{text} is closed" if number % 5 else None for number, text in enumerate(note)]
+    columns = {"x": x, "kind": kind, "cost": x * 3 + 1, "fraud": np.where(x > 0, "yes", "no")}
+    return Table(pa.table(columns | {"note": note, "said": said}))
 
 
-def a_signature(table: Table, cost: Any = None) -> Signature:
-    heads = {"cost": cost or {"type": "number"}, "fraud": {"type": "binary"}}
-    columns = {"x": "number", "kind": "category"}
+def a_signature(table: Table, cost: Any = None, *, texts: bool = False) -> Signature:
+    """Of numbers and classes, and where asked of texts: networks with both are the end-to-end tests' matter."""
+    heads: dict[str, Any] = {"cost": cost or {"type": "number"}, "fraud": {"type": "binary"}}
+    columns = {"x": "number", "kind": "category"} | ({"note": "text"} if texts else {})
+    heads |= {"said": {"type": "text", "max_tokens": 8}} if texts else {}
     roles = [Role(n, "feature", registry("column")[t].model_validate({"type": t}), "") for n, t in columns.items()]
     roles += [Role(n, "target", registry("head")[t["type"]].model_validate(t), "") for n, t in heads.items()]
     rows = np.arange(ROWS)
@@ -73,6 +81,9 @@ EXAMPLES: dict[str, Callable[[Signature], Predictor]] = {
     "calibrated": lambda s: CalibratedPredictor(
         s, a_network(s), {"fraud": Recalibration("beta", (0.7, 1.2, 0.1), 90, "asked for")}
     ),
+    "copy": lambda s: CopyPredictor(s, "note"),
+    "nearest_neighbour": lambda s: NearestPredictor.of(s, a_table()),
+    "n_gram": lambda s: NgramPredictor.of(s, a_table()),
     "threshold": lambda s: ThresholdPredictor(s, a_network(s), {"fraud": Threshold(0.3, 3.0, 7.0, 0.4, 90, "costs")}),
 }
 
@@ -80,7 +91,8 @@ EXAMPLES: dict[str, Callable[[Signature], Predictor]] = {
 @pytest.fixture(params=list(registry("predictor")))
 def case(request: pytest.FixtureRequest) -> tuple[Any, Table]:
     table = a_table()
-    return EXAMPLES[request.param](a_signature(table)), table
+    texts = request.param in ("copy", "nearest_neighbour", "n_gram")
+    return EXAMPLES[request.param](a_signature(table, texts=texts)), table
 
 
 def stored(state: State) -> State:
