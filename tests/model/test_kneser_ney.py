@@ -51,6 +51,31 @@ def test_probabilities_of_the_next_byte_sum_to_one() -> None:
         assert sum(slow(counts, context, byte) for byte in [*range(256), _END]) == pytest.approx(1)
 
 
+def test_what_was_counted_is_all_there_is_to_keep() -> None:
+    model = KneserNey.fit(TEXTS, 4)
+    twin = KneserNey.of_counts(*model.counts, 4)
+    np.testing.assert_array_equal(model.logp(["abba", "crab", ""]), twin.logp(["abba", "crab", ""]))
+
+
+def test_a_text_without_its_end_is_as_probable_as_all_that_go_on_from_it() -> None:
+    """log P(text) = log P(text and end) - log P(end after text), which the definition gives."""
+    model, counts = KneserNey.fit(TEXTS, 3), plain(3, TEXTS)
+    for text in ["ab", "crab", "a"]:
+        context = tuple(([256] * 2 + list(text.encode()))[-2:])
+        whole, cut = model.logp([text])[0], model.logp([text], np.array([False]))[0]
+        assert whole - cut == pytest.approx(np.log(slow(counts, context, _END)))
+    assert len(model.logp([])) == 0
+
+
+def test_it_writes_the_likeliest_byte_each_time() -> None:
+    model, counts = KneserNey.fit(TEXTS, 3), plain(3, TEXTS)
+    found, context = model.written(b"ab", 6), [97, 98]
+    for byte in [*found, *([_END] if len(found) < 6 else [])]:
+        share = {one: slow(counts, tuple(context), one) for one in [*range(256), _END]}
+        assert share[byte] == pytest.approx(max(share.values()))
+        context = [context[1], byte]
+
+
 def test_longer_contexts_predict_better_and_texts_do_not_mix() -> None:
     rng = np.random.default_rng(0)
     words = ["the cat sat", "on the mat", "and the dog", "ate the hat"]
@@ -60,31 +85,3 @@ def test_longer_contexts_predict_better_and_texts_do_not_mix() -> None:
     assert sorted(bits, reverse=True) == bits
     both = KneserNey.fit(texts).logp(new)
     assert both[3] == KneserNey.fit(texts).logp([new[3]])[0]
-
-
-def test_a_text_that_was_cut_is_scored_without_its_end() -> None:
-    model = KneserNey.fit(TEXTS, 3)
-    whole, cut = model.logp(["abra", "abra"], np.array([True, False]))
-    counts = plain(3, TEXTS)
-    assert whole - cut == pytest.approx(np.log(slow(counts, (ord("r"), ord("a")), _END)))
-
-
-@pytest.mark.parametrize("begin", ["", "ab", "zürich ", "crab"])
-def test_what_it_writes_is_the_likeliest_byte_each_time(begin: str) -> None:
-    model, counts = KneserNey.fit(TEXTS, 3), plain(3, TEXTS)
-    symbols = [256, 256, *begin.encode()]
-    expected = bytearray()
-    while len(expected) < 12:
-        best = max([*range(256), _END], key=lambda byte: slow(counts, tuple(symbols[-2:]), byte))
-        if best == _END:
-            break
-        expected.append(best)
-        symbols.append(best)
-    assert model.written(begin.encode(), 12) == bytes(expected)
-
-
-def test_counts_are_all_that_is_needed() -> None:
-    model = KneserNey.fit(TEXTS, 4)
-    again = KneserNey.of_counts(*model.counts, 4)
-    np.testing.assert_array_equal(again.logp(TEXTS), model.logp(TEXTS))
-    assert len(model.logp([])) == 0
