@@ -1,6 +1,9 @@
 """What every predictor promises, checked for every kind of predictor we ship or have installed."""
 
+import base64
+import io
 import json
+import wave
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +28,7 @@ from trueweight.model.predictors.conformal import ConformalPredictor
 from trueweight.model.predictors.constant import ConstantPredictor
 from trueweight.model.predictors.copied import CopyPredictor
 from trueweight.model.predictors.nearest import NearestPredictor
+from trueweight.model.predictors.nearest_sound import NearestSoundPredictor
 from trueweight.model.predictors.ngrams import NgramPredictor
 from trueweight.model.predictors.threshold import ThresholdPredictor
 from trueweight.model.predictors.tree import predictor_from_state
@@ -41,7 +45,8 @@ def a_table() -> Table:
     note = [f"case {number % 7} of {'red' if number % 2 else 'blue'}" for number in range(ROWS)]
     said = [f"{text} is closed" if number % 5 else None for number, text in enumerate(note)]
     columns = {"x": x, "kind": kind, "cost": x * 3 + 1, "fraud": np.where(x > 0, "yes", "no")}
-    return Table(pa.table(columns | {"note": note, "said": said}))
+    sound = [None if number == 8 else a_sound(number) for number in range(ROWS)]
+    return Table(pa.table(columns | {"note": note, "said": said, "sound": sound}))
 
 
 def a_signature(table: Table, cost: Any = None, *, texts: bool = False) -> Signature:
@@ -52,6 +57,26 @@ def a_signature(table: Table, cost: Any = None, *, texts: bool = False) -> Signa
     roles = [Role(n, "feature", registry("column")[t].model_validate({"type": t}), "") for n, t in columns.items()]
     roles += [Role(n, "target", registry("head")[t["type"]].model_validate(t), "") for n, t in heads.items()]
     rows = np.arange(ROWS)
+    return learn_signature(blank_signature(table, roles, ReadOptions(), rows), table, rows, min_group=1)
+
+
+def a_sound(number: int) -> str:
+    """A tone, as an address that holds its file."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(4000)
+        time_N = np.arange(400 + 40 * (number % 3)) / 4000
+        sound.writeframes((9000 * np.sin(2 * np.pi * 150 * (1 + number % 7) * time_N)).astype("<i2").tobytes())
+    return f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def a_sound_signature(table: Table) -> Signature:
+    """Sounds are read, and a text is to be written."""
+    sound = registry("column")["audio"].model_validate({"type": "audio", "sample_rate": 4000, "n_mels": 8})
+    said = registry("head")["text"].model_validate({"type": "text", "max_tokens": 8})
+    roles, rows = [Role("sound", "feature", sound, ""), Role("said", "target", said, "")], np.arange(ROWS)
     return learn_signature(blank_signature(table, roles, ReadOptions(), rows), table, rows, min_group=1)
 
 
@@ -84,6 +109,7 @@ EXAMPLES: dict[str, Callable[[Signature], Predictor]] = {
     ),
     "copy": lambda s: CopyPredictor(s, "note"),
     "nearest_neighbour": lambda s: NearestPredictor.of(s, a_table()),
+    "nearest_sound": lambda s: NearestSoundPredictor.of(s, a_table()),
     "n_gram": lambda s: NgramPredictor.of(s, a_table()),
     "threshold": lambda s: ThresholdPredictor(s, a_network(s), {"fraud": Threshold(0.3, 3.0, 7.0, 0.4, 90, "costs")}),
 }
@@ -92,6 +118,8 @@ EXAMPLES: dict[str, Callable[[Signature], Predictor]] = {
 @pytest.fixture(params=list(registry("predictor")))
 def case(request: pytest.FixtureRequest) -> tuple[Any, Table]:
     table = a_table()
+    if request.param == "nearest_sound":
+        return EXAMPLES[request.param](a_sound_signature(table)), table
     texts = request.param in ("copy", "nearest_neighbour", "n_gram")
     return EXAMPLES[request.param](a_signature(table, texts=texts)), table
 
@@ -180,9 +208,9 @@ def test_a_beta_calibration_may_leave_one_of_its_sides_out():
         CalibratedPredictor(signature, ConstantPredictor(signature), frozen)
 
 
-@pytest.mark.parametrize("name", ["copy", "nearest_neighbour", "n_gram"])
+@pytest.mark.parametrize("name", ["copy", "nearest_neighbour", "nearest_sound", "n_gram"])
 def test_states_of_texts_that_do_not_fit_together_are_refused(name):
-    signature = a_signature(a_table(), texts=True)
+    signature = a_sound_signature(a_table()) if name == "nearest_sound" else a_signature(a_table(), texts=True)
     state = EXAMPLES[name](signature).state()
     broken = {"answers": {"said": ["one"]}, "source": 3, "order": "five"}
     for key in state.facts:
@@ -199,3 +227,16 @@ def test_what_is_true_is_scored_the_same_after_a_round_trip():
     ours, theirs = (one.predict(table, how=FORCED)["said"] for one in (model, twin))
     np.testing.assert_array_equal(ours.truth_logp_N, theirs.truth_logp_N)
     assert (ours.truth_logp_N < 0).all()
+
+
+def test_a_sound_that_was_heard_finds_its_own_text_and_no_sound_the_usual_one():
+    table = a_table()
+    model = NearestSoundPredictor.of(a_sound_signature(table), table)
+    truths, sounds = table.column("said").to_pylist(), table.column("sound").to_pylist()
+    first = {sound: text for sound, text in reversed(list(zip(sounds, truths, strict=True))) if sound and text}
+    answers = model.predict(table)["said"].text_N.tolist()
+    assert len(set(answers)) > 3
+    first[None] = model.signature.columns["said"].learnt["usual"]
+    known = [(sound, answer) for sound, answer in zip(sounds, answers, strict=True) if sound in first]
+    assert len(known) > ROWS // 2
+    assert all(answer == first[sound] for sound, answer in known)

@@ -13,6 +13,7 @@ from trueweight.evaluate.gbdt import fit_trees, require_trees
 from trueweight.model.predictors.constant import ConstantPredictor
 from trueweight.model.predictors.copied import CopyPredictor
 from trueweight.model.predictors.nearest import NearestPredictor
+from trueweight.model.predictors.nearest_sound import NearestSoundPredictor
 from trueweight.model.predictors.ngrams import NgramPredictor
 from trueweight.model.protocols import Predictor
 from trueweight.seeds import stream
@@ -61,8 +62,8 @@ def require_baselines(ready: Prepared) -> None:
             _refuse(name, "answers with texts, and no target is one")
         if name == "copy" and len(read) != 1:
             _refuse(name, f"needs one text among the features to copy, and there are {len(read)}")
-        if name == "nearest_neighbour" and not read:
-            _refuse(name, "compares texts, and no feature is one")
+        if name == "nearest_neighbour" and not read and not _hears(ready):
+            _refuse(name, "compares texts or sounds, and no feature is one")
         if name == "gbdt" and not _solvable(ready):
             _refuse(name, "cannot write texts")
     if "gbdt" in asked:
@@ -94,7 +95,7 @@ def fit_baselines(
         elif name == "gbdt":
             found[name] = _trees(ready)
         elif name in OF_TEXTS:
-            found[name] = _of_texts(ready, name)
+            found[name] = _of_texts(ready, name, fitted)
         elif _solvable(ready) and [member.encoder.type for member in ready.spec.model.fitted] != ["linear"]:
             found[name] = fit_linear(ready, fitted, replay, on_plan)
     return found
@@ -119,14 +120,26 @@ def remembered_rows(ready: Prepared) -> np.ndarray:
     return np.sort(stream(ready.spec.seed, "nearest neighbour").choice(rows, MOST_REMEMBERED, replace=False))
 
 
-def _of_texts(ready: Prepared, name: str) -> Predictor:
+def _hears(ready: Prepared) -> bool:
+    """Whether sounds are read, and no texts, which tell more."""
+    kinds = {facts.type for facts in ready.signature.features()}
+    return "audio" in kinds and "text" not in kinds
+
+
+def _of_texts(ready: Prepared, name: str, fitted: Fitted | None) -> Predictor:
+    signature = ready.signature
     if name == "copy":
-        source = next(facts.name for facts in ready.signature.features() if facts.type == "text")
-        return _laid_over(ready, CopyPredictor(ready.signature, source), {})
-    if name == "nearest_neighbour":
-        table = taken(ready.table, remembered_rows(ready))
-        return _laid_over(ready, NearestPredictor.of(ready.signature, table), {})
-    return _laid_over(ready, NgramPredictor.of(ready.signature, _counted(ready)), {})
+        source = next(facts.name for facts in signature.features() if facts.type == "text")
+        return _laid_over(ready, CopyPredictor(signature, source), {})
+    if name == "n_gram":
+        return _laid_over(ready, NgramPredictor.of(signature, _counted(ready)), {})
+    rows = remembered_rows(ready)
+    table = taken(ready.table, rows)
+    if not _hears(ready):
+        return _laid_over(ready, NearestPredictor.of(signature, table), {})
+    if fitted is not None:
+        fitted.encoded.lend(table, rows)  # files that were decoded for the model are not decoded again
+    return _laid_over(ready, NearestSoundPredictor.of(signature, table), {})
 
 
 def _counted(ready: Prepared) -> Table:

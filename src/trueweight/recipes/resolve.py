@@ -273,7 +273,7 @@ def _baselines(facts: Facts) -> list[str]:
     if not read:
         return ["n_gram"] if kinds == {"text"} else ["n_gram", "constant"]
     copied = ["copy"] if read.count("text") == 1 else []
-    return [*(["nearest_neighbour"] if "text" in read else []), *copied, "constant"]
+    return [*(["nearest_neighbour"] if {"text", "audio"} & set(read) else []), *copied, "constant"]
 
 
 CALIBRATED = ("binary", "category", "set")

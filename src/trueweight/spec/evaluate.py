@@ -94,7 +94,7 @@ class EvaluateSpec(Spec):
     """Simple models fitted beside ours, kept as bundles, and compared on the same rows. constant: the mean, the shares
     of classes, the most frequent text. linear: solved. gbdt: boosted trees, which need ``trueweight[sklearn]`` and are
     compared only, not kept. For texts as targets: copy answers with the text that was read; nearest_neighbour with the
-    text of the training row whose texts are most alike; n_gram knows how often bytes follow each other and reads
-    nothing. The last two hold training texts, so they are compared only, unless ``bundle.golden_rows`` is real. Null:
-    linear and constant; for texts nearest_neighbour, copy (of one text) and constant, and n_gram where nothing is
-    read."""
+    text of the training row whose texts (without any, whose sounds) are most alike; n_gram knows how often bytes follow
+    each other and reads nothing. The last two hold training texts, so they are compared only, unless
+    ``bundle.golden_rows`` is real. Null: linear and constant; for texts nearest_neighbour, copy (of one text) and
+    constant, and n_gram where nothing is read."""
