@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from trueweight.api.tune import tune
     from trueweight.bundle.bundle import Bundle
-    from trueweight.estimator import Estimator, Regressor
+    from trueweight.estimator import Estimator, Regressor, Writer
     from trueweight.nn.decoding import decoding
 
 try:
@@ -33,14 +33,15 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Bundle", "Estimator", "Regressor", "check", "decoding", "diff", "evaluate", "explain", "gate", "init", "load",
-    "predict", "report", "show", "stream", "train", "tune", "verify",
+    "Bundle", "Estimator", "Regressor", "Writer", "check", "decoding", "diff", "evaluate", "explain", "gate", "init",
+    "load", "predict", "report", "show", "stream", "train", "tune", "verify",
 ]  # fmt: skip
 
 _HOMES = {
     "Bundle": "trueweight.bundle.bundle",
     "Estimator": "trueweight.estimator",
     "Regressor": "trueweight.estimator",
+    "Writer": "trueweight.estimator",
     **dict.fromkeys(
         ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report"), "trueweight.api"
     ),
