@@ -19,10 +19,10 @@ from trueweight.metrics.truth import Truth
 WORDS = ("null", "eins", "zwei", "drei", "vier")
 TINY: dict[str, Any] = {
     "features": {"digits": {"type": "text", "encoder": {"type": "gru", "hidden_size": 16}}},
-    "targets": {"any": {"decoder": {"type": "lstm", "width": 16}, "max_tokens": 12}},
     "model": {"encoder": {"type": "mlp", "hidden_sizes": [8]}},
     "train": {"budget": {"steps": 60}, "batch_size": 16, "optimizer": {"type": "adamw", "learning_rate": 0.02}},
 }
+HEAD: dict[str, Any] = {"decoder": {"type": "lstm", "width": 16}, "max_tokens": 12}
 
 
 def frame(rows: int = 90) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def frame(rows: int = 90) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def fitted() -> Writer:
-    return Writer(spec=TINY).fit(frame()[["digits"]], frame()["words"])
+    return Writer(spec=TINY, head=HEAD).fit(frame()[["digits"]], frame()["words"])
 
 
 def test_it_answers_every_row_with_a_text(fitted: Writer) -> None:
@@ -60,7 +60,7 @@ def test_targets_may_be_columns_of_any_frame(fitted: Writer) -> None:
     rows = frame()
     expected = fitted.predict(rows[["digits"]])
     for whole in (rows, pl.from_pandas(rows), pa.table(rows)):
-        twin = clone(Writer("words", spec=TINY)).fit(whole)
+        twin = clone(Writer("words", spec=TINY, head=HEAD)).fit(whole)
         np.testing.assert_array_equal(twin.predict(whole), expected)
         assert twin.score(whole) == pytest.approx(fitted.score(rows[["digits"]], rows["words"]))
 
@@ -68,21 +68,21 @@ def test_targets_may_be_columns_of_any_frame(fitted: Writer) -> None:
 def test_it_can_be_cross_validated() -> None:
     rows = frame(60)
     spec = TINY | {"train": {"budget": {"steps": 3}, "batch_size": 16}}
-    scores = cross_val_score(Writer(spec=spec), rows[["digits"]], rows["words"], cv=2)
+    scores = cross_val_score(Writer(spec=spec, head=HEAD), rows[["digits"]], rows["words"], cv=2)
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
 def test_what_cannot_be_learnt_is_said() -> None:
     rows = frame()
     holes = rows["words"].where(np.arange(len(rows)) % 9 > 0, None)
-    with pytest.raises(ValueError, match="10 of 90 texts are missing"):
-        Writer(spec=TINY).fit(rows[["digits"]], holes)
-    with pytest.raises(ValueError, match="2 targets"):
-        Writer(spec={"targets": {"a": {}, "b": {}}}).fit(rows[["digits"]], rows["words"])
+    with pytest.raises(ValueError, match="10 of 90 values of y are no texts"):
+        Writer(spec=TINY, head=HEAD).fit(rows[["digits"]], holes)
+    with pytest.raises(ValueError, match="90 of 90 values of y are no texts"):
+        Writer(spec=TINY, head=HEAD).fit(rows[["digits"]], range(len(rows)))
     with pytest.raises(ValueError, match="no column 'other'"):
         Writer("other").fit(rows)
     with pytest.raises(ValueError, match="has no value in any row"):
-        Writer(spec=TINY).fit(rows[["digits"]], [""] * len(rows))
+        Writer(spec=TINY, head=HEAD).fit(rows[["digits"]], [""] * len(rows))
 
 
 def test_it_is_public() -> None:

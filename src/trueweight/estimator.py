@@ -234,23 +234,31 @@ class Regressor(RegressorMixin, _TableEstimator):  # type: ignore[misc]
 
 
 class Writer(_TableEstimator):
-    """A model that answers with texts (translations, summaries, transcripts), with scikit-learn's interface.
+    """An estimator whose answers are texts, with scikit-learn's interface: a translation, a summary.
 
-    Takes frames whose columns hold what is read, and writes nothing to disk either.
+    Takes frames as :class:`Estimator` does, and writes nothing to disk either.
 
     Args:
         target: Name of the target column, when ``fit`` is given one frame and no ``y``.
         preset: fast, standard, best.
         budget: Time for fitting, seconds or ``"2m"``; None: the preset's.
         random_state: Seed of every random choice. None is 0: the same data gives the same model.
-        spec: Any other part of a run spec, as plain data. What its ``targets`` says of one target are options of the
-            text, e.g. ``{"targets": {"text": {"tokens": "characters"}}}``.
+        spec: Any other part of a run spec, as plain data.
+        head: Options of the target, e.g. ``{"decoder": {"type": "lstm"}, "max_tokens": 40}``.
 
     Attributes:
         predictor_: The fitted Predictor.
         n_features_in_: Columns seen by ``fit``.
         n_iter_: Steps of the member that took most.
     """
+
+    def __init__(
+        self, target: str | None = None, *, preset: Literal["fast", "standard", "best"] = "standard",
+        budget: str | float | None = None, random_state: int | np.random.RandomState | None = 0,
+        spec: dict[str, Any] | None = None, head: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(target, preset=preset, budget=budget, random_state=random_state, spec=spec)
+        self.head = head
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit on rows X (N, F) and texts y (N,).
@@ -259,37 +267,34 @@ class Writer(_TableEstimator):
             ValueError: The data cannot carry a model; says why and what to do.
         """
         X, y = self._take_target(X, y)
-        X = self._checked(X, y)
-        text_N = _texts(y)
-        if missing := _missing(text_N):
-            raise ValueError(f"y contains NaN: {missing} of {len(text_N)} texts are missing; drop those rows")
-        asked = list((self.spec or {}).get("targets", {}).values())
-        if len(asked) > 1:
-            raise ValueError(f"spec has {len(asked)} targets, but a Writer answers with one text")
-        options = asked[0] if asked and isinstance(asked[0], dict) else {}
-        return self._fit(X, text_N, {**options, "type": "text"})
+        X, y = self._checked(X, y), _texts(y)
+        return self._fit(X, y, {"type": "text"} | (self.head or {}))
 
     def predict(self, X: Any) -> np.ndarray:
-        """A text for each row, (N,) of str."""
-        return self._written(X).text_N
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """chrF, from 0 to 1, of rows X (N, F) with texts y (N,); y may be a column of X that ``target`` names."""
-        X, y = self._take_target(X, y)
-        text_N = _texts(y)
-        weight_N = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        truth = Truth(text_N, np.ones(len(text_N), bool), weight_N)
-        return metric("chrf").compute(self._written(X), truth)
-
-    def _written(self, X: Any) -> TextPrediction:
+        """The text written for each row, (N,) of str."""
         prediction = self._answers(X)
         assert isinstance(prediction, TextPrediction)
-        return prediction
+        return prediction.text_N
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """chrF of what is written for rows X (N, F), 0 to 1; y (N,) may be a column of X that ``target`` names."""
+        X, y = self._take_target(X, y)
+        prediction, true = self._answers(X), _texts(y)
+        weight_N = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        return metric("chrf").compute(prediction, Truth(true, np.ones(len(true), bool), weight_N))
 
 
 def _texts(y: Any) -> np.ndarray:
-    """As objects, (N,): NumPy's own strings would all take as much memory as the longest."""
-    return np.asarray(column_or_1d(np.asarray(y, dtype=object), warn=True), dtype=object)
+    """Labels as texts.
+
+    Raises:
+        ValueError: Some are missing, or no texts.
+    """
+    every = np.asarray(column_or_1d(y, warn=True), dtype=object)
+    wrong = sum(not isinstance(label, str) for label in every.tolist())
+    if wrong:
+        raise ValueError(f"{wrong} of {len(every)} values of y are no texts: drop those rows, or make them str")
+    return every
 
 
 def _is_frame(X: Any) -> bool:

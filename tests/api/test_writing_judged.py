@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import trueweight
 from trueweight import api
 from trueweight.bundle.bundle import Bundle
 from trueweight.errors import TrueweightError
@@ -176,6 +177,60 @@ def test_it_is_reported(bundle: Bundle, language: str, tmp_path: Path) -> None:
     page = api.report(bundle, tmp_path / "page.html", language=language).read_text()
     expected = {"en": ("nearest neighbour", "n-gram model"), "zh": ("最近邻", "n 元模型")}[language]
     assert expected[0 if bundle.signature.features() else 1] in page
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_examples_of_given_rows_are_told(bundle: Bundle, language: str, tmp_path: Path) -> None:
+    given = {"digits": ["7 9 1"], "side": ["left"], "words": ["Q<uite> another truth"]}
+    page = api.report(bundle, tmp_path / "page.html", language=language, examples=given).read_text()
+    if bundle.signature.features():
+        assert "<p>digits" in page
+        assert "7 9 1" in page
+        assert "<td>Q&lt;uite&gt; another truth</td>" in page
+        assert f"<td>{bundle.predict({'digits': ['7 9 1'], 'side': ['left']})['words'][0]}</td>" in page
+    else:  # the first third is what it goes on from
+        assert "<p>Q&lt;uite&gt;</p>" in page
+        assert "<td>another truth</td>" in page
+
+
+def test_the_page_shows_no_row_unless_it_may(translator: Bundle, source: Path, tmp_path: Path) -> None:
+    private = api.report(translator, tmp_path / "private.html").read_text()
+    asked = spec(reads=True, bundle={"golden_rows": "real"}, evaluate={"checks": []})
+    open_one = api.train(source, spec=asked, out=tmp_path / "run")
+    public = api.report(open_one, tmp_path / "public.html").read_text()
+    title = "what it wrote</th>"
+    assert title not in private
+    assert title in public
+    assert any(f"<td>{text}</td>" in public for text in set(rows()["words"]))
+
+
+def test_texts_are_written_and_scored_through_scikit_learn() -> None:
+    import pandas as pd
+    from sklearn.base import clone
+
+    frame = pd.DataFrame(rows())
+    asked = spec(reads=True)
+    asked = {name: asked[name] for name in ("features", "model", "train")}
+    model = clone(trueweight.Writer("words", spec=asked, head={"decoder": DECODER, "max_tokens": 16})).fit(frame)
+    found = model.predict(frame.drop(columns="words"))
+    assert found.shape == (160,)
+    assert all(isinstance(text, str) for text in found)
+    assert 0 <= model.score(frame) <= 1
+    apart = model.score(frame.drop(columns="words"), frame["words"])
+    assert apart == model.score(frame)
+    with pytest.raises(ValueError, match="1 of 160 values of y are no texts"):
+        model.fit(frame.drop(columns="words"), [None, *frame["words"][1:]])
+
+
+def test_a_text_has_nothing_to_take_apart(translator: Bundle) -> None:
+    found = [one for one in api.explain(translator, rows(), rows=2) if one.method == "shapley"]
+    assert found[0].status == "not_applicable"
+    assert "a text has no one number" in found[0].reason
+
+
+def test_unseen_scripts_are_gone_on_from(speaker: Bundle) -> None:
+    found = speaker.predict({"words": ["日本語", "ж", "\U0001f600", "\x00"]})["words"]
+    assert all(isinstance(text, str) for text in found)
 
 
 def test_later_rows_are_judged(bundle: Bundle, tmp_path: Path) -> None:

@@ -214,6 +214,7 @@ SENTENCES: Mapping[str, str] = {
     "no row has a cell of two parts or more": "没有一行的单元格有两个以上部分",
     "the source has no column {name} to judge by": "数据中没有可供评判的 {name} 列",
     "the bundle keeps no rows of people (bundle.golden_rows)": "模型包不保存真实的行（bundle.golden_rows）",
+    "a text has no one number whose parts could be told": "文本没有一个可以分解的数",
     "a vector has no one number whose parts could be told": "向量没有一个可以分解的数",
     "no network takes part in this answer": "没有网络参与此答案",
     "a member of kind {kind} has no gradients": "{kind} 类的成员没有梯度",

@@ -214,6 +214,13 @@ WORDS: Mapping[str, str] = {
     "examples.none": "No rows were given for this page, and the model keeps none. To see some explained:",
     "examples.about": "Rows of {source} that were given for this page. Blue raises the answer, amber lowers it; each "
     "explanation had to pass the checks below it.",
+    "examples.kept": "Rows that the model keeps, because its spec asked for that.",
+    "examples.written": "{target}: what it wrote",
+    "examples.unknown": "not given",
+    "th.row": "row",
+    "th.read": "what it read",
+    "th.truth": "what is true",
+    "th.answer": "what it wrote",
     "examples.failed": "failed its check, and is not drawn:",
     "examples.answer": "Row {row}: {answer} (usual: {baseline})",
     "examples.moves": "moves the answer by",
