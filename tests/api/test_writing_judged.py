@@ -99,7 +99,7 @@ def test_no_check_fails_or_keeps_silent(bundle: Bundle) -> None:
     assert [entry for entry in bundle.evidence if entry.status == "failed"] == []
     assert all(entry.reason for entry in bundle.evidence if entry.status == "not_applicable")
     axes = {entry.axis for entry in bundle.evidence}
-    assert {"slices", "fairness", "drift", "robustness", "honesty", "explanation"} <= axes
+    assert {"calibration", "slices", "fairness", "drift", "robustness", "honesty", "explanation"} <= axes
 
 
 def test_typos_in_what_is_read_are_told_by_chrf(translator: Bundle) -> None:
@@ -295,6 +295,16 @@ def _forced() -> Any:
     from trueweight.model.protocols import FORCED
 
     return FORCED
+
+
+def test_a_text_that_is_read_is_cut_and_counted_too(translator: Bundle, tmp_path: Path) -> None:
+    """What features keep is told by the same entry, of the rows that are judged."""
+    found = translator.evidence.find("data/cut/digits/test")
+    assert found.value == 0
+    long = rows(40) | {"digits": ["1 2 3 " * 50] * 40}
+    entry = api.evaluate(translator, written(tmp_path, long)).find("data/cut/digits/other")
+    assert entry.value == entry.n == 40
+    assert "tokens are read" in str(entry.reason)
 
 
 def test_empty_texts_among_others_are_left_out(tmp_path: Path) -> None:

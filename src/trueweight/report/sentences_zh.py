@@ -39,6 +39,7 @@ SENTENCES: Mapping[str, str] = {
     "only their first {most} tokens are learnt from, scored and written: max_tokens keeps more": "只学习、评分和写出它们的前 {most} 个词元：max_tokens 可保留更多",
     "only their first {most} tokens are read: max_tokens keeps more": "只读取它们的前 {most} 个词元：max_tokens 可保留更多",
     "texts are scored over all rows of a part, which the search does not do: name parts in evaluate.slices": "文本按一部分的所有行一起评分，而搜索不这样做：请在 evaluate.slices 中指定部分",
+    "a text has no probability that could be off, nor a set or an interval around it: each is one of too many": "文本没有可能偏离的概率，也没有集合或区间：每个文本都只是太多可能之一",
     "cut texts of {name}": "{name} 中被截断的文本",
     "the mean likeness of written and true texts": "写出的文本与真实文本的平均相似度",
     "the mean surprise at a token of a text": "对文本中一个词元的平均意外程度",
