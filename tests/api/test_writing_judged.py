@@ -344,3 +344,36 @@ def test_a_language_model_is_not_scored_on_what_it_did_not_write(source: Path, t
     found = bundle.evidence.find("quality/words/chrf/test")
     assert found.status == "not_applicable"
     assert "not asked to write" in str(found.reason)
+
+
+# --- Kept apart, and together with other targets ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_no_text_of_a_row_is_in_any_bundle(reads: bool, tmp_path: Path) -> None:
+    table = rows(120)
+    planted = {"digits": "zqxv4711 wkpt", "words": "jbmd0815 hnfr"}
+    for name, text in planted.items():
+        table[name][7] = text
+    trained = api.train(table, spec=spec(reads=reads), out=tmp_path / "run")
+    files = [file for bundle in trained.path.parent.glob("*.bundle") for file in bundle.rglob("*") if file.is_file()]
+    assert files
+    for file in files:
+        content = file.read_bytes()
+        assert not [text for texts in planted.values() for text in texts.split() if text.encode() in content], file
+
+
+def test_a_text_beside_a_number(tmp_path: Path) -> None:
+    table = rows(120) | {"count": [float(len(text)) for text in rows(120)["digits"]]}
+    asked = spec(reads=True, evaluate={"checks": []})
+    asked["targets"] = asked["targets"] | {"count": {"type": "number"}}
+    source = written(tmp_path, table)
+    bundle = api.train(source, spec=asked, out=tmp_path / "run")
+    found = bundle.evidence
+    assert found.find("quality/count/rmse/test").status == "measured"
+    assert found.find("baseline/constant/count/rmse/test").status == "measured"
+    assert found.find("verdict/words/nearest_neighbour").value
+    assert not [entry for entry in found if entry.id.startswith(("baseline/copy/count", "verdict/count/copy"))]
+    assert api.verify(bundle.path, recompute=True, data=source).ok
+    copy = api.load(bundle.path.parent / "copy.bundle")
+    assert set(copy.predict({"digits": ["1 2"]})) >= {"words", "count"}

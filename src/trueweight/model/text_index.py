@@ -17,7 +17,7 @@ from trueweight.data.parse_ngrams import BUCKETS, ngram_counts
 
 __all__ = ["TextIndex"]
 
-PIECES = (2, 4)
+PIECES = (3, 4)
 """Shortest and longest piece of a word, in characters."""
 
 
