@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trueweight.api.export import export
     from trueweight.api.tune import tune
     from trueweight.bundle.bundle import Bundle
-    from trueweight.estimator import Estimator, Regressor
+    from trueweight.estimator import Estimator, Regressor, Writer
     from trueweight.nn.decoding import decoding
     from trueweight.serve.client import Client
 
@@ -36,8 +36,8 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Bundle", "Client", "Estimator", "Regressor", "check", "decoding", "diff", "evaluate", "explain", "export", "gate",
-    "init", "load", "predict", "report", "serve", "show", "stream", "train", "tune", "verify",
+    "Bundle", "Client", "Estimator", "Regressor", "Writer", "check", "decoding", "diff", "evaluate", "explain",
+    "export", "gate", "init", "load", "predict", "report", "serve", "show", "stream", "train", "tune", "verify",
 ]  # fmt: skip
 
 _HOMES = {
@@ -45,6 +45,7 @@ _HOMES = {
     "Client": "trueweight.serve.client",
     "Estimator": "trueweight.estimator",
     "Regressor": "trueweight.estimator",
+    "Writer": "trueweight.estimator",
     **dict.fromkeys(
         ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report"), "trueweight.api"
     ),

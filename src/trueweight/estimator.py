@@ -15,6 +15,9 @@ from trueweight.data.frames import from_frame
 from trueweight.data.table import Table
 from trueweight.errors import TrueweightError
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction
+from trueweight.metrics.registry import metric
+from trueweight.metrics.text_prediction import TextPrediction
+from trueweight.metrics.truth import Truth
 from trueweight.model.protocols import Predictor
 from trueweight.spec.load import parse_spec
 from trueweight.spec.run import RunSpec
@@ -29,13 +32,13 @@ try:
 except ImportError as missing:  # pragma: no cover  # the extra is installed wherever tests run
     raise ImportError("trueweight.Estimator needs scikit-learn: pip install 'trueweight[sklearn]'") from missing
 
-__all__ = ["Estimator", "Regressor"]
+__all__ = ["Estimator", "Regressor", "Writer"]
 
 ANSWER = "target of this estimator"  # a column name that no frame has by accident
 
 
 class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """What classifier and regressor share. See :class:`Estimator` for the parameters."""
+    """What classifier, regressor and writer share. See :class:`Estimator` for the parameters."""
 
     def __init__(
         self, target: str | None = None, *, preset: Literal["fast", "standard", "best"] = "standard",
@@ -228,6 +231,70 @@ class Regressor(RegressorMixin, _TableEstimator):  # type: ignore[misc]
         """R squared on rows X (N, F) with answers y (N,); y may be a column of X that ``target`` names."""
         X, y = self._take_target(X, y)
         return float(super().score(X, y, sample_weight))
+
+
+class Writer(_TableEstimator):
+    """An estimator whose answers are texts, with scikit-learn's interface: a translation, a summary.
+
+    Takes frames as :class:`Estimator` does, and writes nothing to disk either.
+
+    Args:
+        target: Name of the target column, when ``fit`` is given one frame and no ``y``.
+        preset: fast, standard, best.
+        budget: Time for fitting, seconds or ``"2m"``; None: the preset's.
+        random_state: Seed of every random choice. None is 0: the same data gives the same model.
+        spec: Any other part of a run spec, as plain data.
+        head: Options of the target, e.g. ``{"decoder": {"type": "lstm"}, "max_tokens": 40}``.
+
+    Attributes:
+        predictor_: The fitted Predictor.
+        n_features_in_: Columns seen by ``fit``.
+        n_iter_: Steps of the member that took most.
+    """
+
+    def __init__(
+        self, target: str | None = None, *, preset: Literal["fast", "standard", "best"] = "standard",
+        budget: str | float | None = None, random_state: int | np.random.RandomState | None = 0,
+        spec: dict[str, Any] | None = None, head: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(target, preset=preset, budget=budget, random_state=random_state, spec=spec)
+        self.head = head
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit on rows X (N, F) and texts y (N,).
+
+        Raises:
+            ValueError: The data cannot carry a model; says why and what to do.
+        """
+        X, y = self._take_target(X, y)
+        X, y = self._checked(X, y), _texts(y)
+        return self._fit(X, y, {"type": "text"} | (self.head or {}))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The text written for each row, (N,) of str."""
+        prediction = self._answers(X)
+        assert isinstance(prediction, TextPrediction)
+        return prediction.text_N
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """chrF of what is written for rows X (N, F), 0 to 1; y (N,) may be a column of X that ``target`` names."""
+        X, y = self._take_target(X, y)
+        prediction, true = self._answers(X), _texts(y)
+        weight_N = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        return metric("chrf").compute(prediction, Truth(true, np.ones(len(true), bool), weight_N))
+
+
+def _texts(y: Any) -> np.ndarray:
+    """Labels as texts.
+
+    Raises:
+        ValueError: Some are missing, or no texts.
+    """
+    every = np.asarray(column_or_1d(y, warn=True), dtype=object)
+    wrong = sum(not isinstance(label, str) for label in every.tolist())
+    if wrong:
+        raise ValueError(f"{wrong} of {len(every)} values of y are no texts: drop those rows, or make them str")
+    return every
 
 
 def _is_frame(X: Any) -> bool:

@@ -222,7 +222,7 @@ def test_parts_of_other_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert trueweight.evaluate(found.path, claims(), keep=False, allow=allow)
 
 
-@pytest.mark.parametrize("name", sorted(set(trueweight.__all__) - {"Bundle", "Estimator", "Regressor"}))
+@pytest.mark.parametrize("name", sorted(set(trueweight.__all__) - {"Bundle", "Estimator", "Regressor", "Writer"}))
 def test_every_verb_has_a_docstring(name: str) -> None:
     verb = getattr(trueweight, name)
     words = inspect.getdoc(verb) or ""

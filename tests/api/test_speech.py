@@ -73,8 +73,14 @@ def test_reads_words_it_has_learnt_by_default_without_an_option(bundle: Bundle):
     head = bundle.resolved.targets["text"].model_dump()
     assert (head["decoder"]["type"], head["tokens"]) == ("ctc", "characters")
     found = {entry.id: entry.value for entry in bundle.evidence.entries}
-    constant = found["baseline/constant/text/word_error_rate/test"]
-    assert found["quality/text/word_error_rate/test"] < 0.1 < constant
+    assert bundle.resolved.evaluate.baselines == ["nearest_neighbour", "constant"]
+    ours, nearest, constant = (
+        found[f"{one}/text/word_error_rate/test"]
+        for one in ("quality", "baseline/nearest_neighbour", "baseline/constant")
+    )
+    assert ours < 0.1
+    assert ours < nearest < constant
+    assert not (bundle.path.parent / "nearest_neighbour.bundle").exists()
 
 
 def test_says_when_words_were_said(bundle: Bundle):

@@ -10,6 +10,7 @@ from trueweight.metrics.interval import estimate
 from trueweight.metrics.masked_prediction import MaskedPrediction
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction, VectorPrediction
 from trueweight.metrics.registry import METRICS
+from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
 
 N = 60
@@ -34,6 +35,13 @@ def example(kind: type, seed: int) -> tuple[Prediction, Truth]:
         tokens = np.array([*(rng.integers(2, 9, size) for size in hidden + 1), None], dtype=object)[:-1]
         right, text = rng.binomial(hidden, 0.5), np.array(["" for _ in hidden], dtype=object)
         return MaskedPrediction(text, hidden, right, -rng.gamma(hidden)), Truth(tokens, everything)
+    if kind is TextPrediction:
+        words = ["red", "blue", "the", "house", "tree", "of"]
+        meant = [" ".join(rng.choice(words, rng.integers(4, 9))) for _ in range(N)]
+        said = [text if rng.random() < 0.3 else " ".join(rng.permutation(text.split())[1:]) for text in meant]
+        tokens = np.array([len(text.split()) + 1 for text in meant])
+        texts, truths = (np.array([*some, None], dtype=object)[:-1] for some in (said, meant))
+        return TextPrediction(texts, np.zeros(N), tokens, -rng.gamma(tokens), tokens), Truth(truths, everything)
     p = rng.random((N, 3))
     return SetPrediction(p, ("a", "b", "c")), Truth(rng.random((N, 3)) < p, everything)
 
@@ -45,6 +53,8 @@ def perfect(prediction: Prediction, truth: Truth) -> Prediction:
         return replace(prediction, probability_NC=truth.value.astype(np.float64))
     if isinstance(prediction, MaskedPrediction):
         return replace(prediction, right_N=prediction.hidden_N, logp_N=np.zeros(N))
+    if isinstance(prediction, TextPrediction):
+        return replace(prediction, text_N=truth.value, truth_logp_N=np.zeros(N))
     if isinstance(prediction, VectorPrediction):
         return VectorPrediction(truth.value)
     return NumberPrediction(truth.value).with_radius(0.0, 0.9)
@@ -77,7 +87,7 @@ def test_the_unit_of_weights_does_not_matter(case):
 def test_nothing_beats_the_truth(case):
     metric, prediction, truth = case
     best = metric.compute(perfect(prediction, truth), truth)
-    ideal = 1.0 if metric.greater_is_better or metric.name == "set_size" else 0.0
+    ideal = 1.0 if metric.greater_is_better or metric.name in ("set_size", "perplexity") else 0.0
     assert best == pytest.approx(ideal, abs=1e-12)
     value = metric.compute(prediction, truth)
     assert value < best if metric.greater_is_better else value > best

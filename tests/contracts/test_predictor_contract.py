@@ -1,6 +1,9 @@
 """What every predictor promises, checked for every kind of predictor we ship or have installed."""
 
+import base64
+import io
 import json
+import wave
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +18,7 @@ from trueweight.data.reading import column_part
 from trueweight.data.roles import Role
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
+from trueweight.errors import VerifyError
 from trueweight.metrics.conformal import ClassSets, Radius
 from trueweight.metrics.recalibrate import Recalibration
 from trueweight.metrics.threshold import Threshold
@@ -22,9 +26,13 @@ from trueweight.model.predictors.blend import BlendPredictor
 from trueweight.model.predictors.calibrated import CalibratedPredictor
 from trueweight.model.predictors.conformal import ConformalPredictor
 from trueweight.model.predictors.constant import ConstantPredictor
+from trueweight.model.predictors.copied import CopyPredictor
+from trueweight.model.predictors.nearest import NearestPredictor
+from trueweight.model.predictors.nearest_sound import NearestSoundPredictor
+from trueweight.model.predictors.ngrams import NgramPredictor
 from trueweight.model.predictors.threshold import ThresholdPredictor
 from trueweight.model.predictors.tree import predictor_from_state
-from trueweight.model.protocols import Predictor, State
+from trueweight.model.protocols import FORCED, Predictor, State
 from trueweight.registry import registry
 
 ROWS = 30
@@ -34,15 +42,41 @@ def a_table() -> Table:
     rng = np.random.default_rng(0)
     x = rng.normal(size=ROWS)
     kind = rng.choice(["a", "b"], size=ROWS)
-    return Table(pa.table({"x": x, "kind": kind, "cost": x * 3 + 1, "fraud": np.where(x > 0, "yes", "no")}))
+    note = [f"case {number % 7} of {'red' if number % 2 else 'blue'}" for number in range(ROWS)]
+    said = [f"{text} is closed" if number % 5 else None for number, text in enumerate(note)]
+    columns = {"x": x, "kind": kind, "cost": x * 3 + 1, "fraud": np.where(x > 0, "yes", "no")}
+    sound = [None if number == 8 else a_sound(number) for number in range(ROWS)]
+    return Table(pa.table(columns | {"note": note, "said": said, "sound": sound}))
 
 
-def a_signature(table: Table, cost: Any = None) -> Signature:
-    heads = {"cost": cost or {"type": "number"}, "fraud": {"type": "binary"}}
-    columns = {"x": "number", "kind": "category"}
+def a_signature(table: Table, cost: Any = None, *, texts: bool = False) -> Signature:
+    """Of numbers and classes, and where asked of texts: networks with both are the end-to-end tests' matter."""
+    heads: dict[str, Any] = {"cost": cost or {"type": "number"}, "fraud": {"type": "binary"}}
+    columns = {"x": "number", "kind": "category"} | ({"note": "text"} if texts else {})
+    heads |= {"said": {"type": "text", "max_tokens": 8}} if texts else {}
     roles = [Role(n, "feature", registry("column")[t].model_validate({"type": t}), "") for n, t in columns.items()]
     roles += [Role(n, "target", registry("head")[t["type"]].model_validate(t), "") for n, t in heads.items()]
     rows = np.arange(ROWS)
+    return learn_signature(blank_signature(table, roles, ReadOptions(), rows), table, rows, min_group=1)
+
+
+def a_sound(number: int) -> str:
+    """A tone, as an address that holds its file."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(4000)
+        time_N = np.arange(400 + 40 * (number % 3)) / 4000
+        sound.writeframes((9000 * np.sin(2 * np.pi * 150 * (1 + number % 7) * time_N)).astype("<i2").tobytes())
+    return f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def a_sound_signature(table: Table) -> Signature:
+    """Sounds are read, and a text is to be written."""
+    sound = registry("column")["audio"].model_validate({"type": "audio", "sample_rate": 4000, "n_mels": 8})
+    said = registry("head")["text"].model_validate({"type": "text", "max_tokens": 8})
+    roles, rows = [Role("sound", "feature", sound, ""), Role("said", "target", said, "")], np.arange(ROWS)
     return learn_signature(blank_signature(table, roles, ReadOptions(), rows), table, rows, min_group=1)
 
 
@@ -73,6 +107,10 @@ EXAMPLES: dict[str, Callable[[Signature], Predictor]] = {
     "calibrated": lambda s: CalibratedPredictor(
         s, a_network(s), {"fraud": Recalibration("beta", (0.7, 1.2, 0.1), 90, "asked for")}
     ),
+    "copy": lambda s: CopyPredictor(s, "note"),
+    "nearest_neighbour": lambda s: NearestPredictor.of(s, a_table()),
+    "nearest_sound": lambda s: NearestSoundPredictor.of(s, a_table()),
+    "n_gram": lambda s: NgramPredictor.of(s, a_table()),
     "threshold": lambda s: ThresholdPredictor(s, a_network(s), {"fraud": Threshold(0.3, 3.0, 7.0, 0.4, 90, "costs")}),
 }
 
@@ -80,7 +118,10 @@ EXAMPLES: dict[str, Callable[[Signature], Predictor]] = {
 @pytest.fixture(params=list(registry("predictor")))
 def case(request: pytest.FixtureRequest) -> tuple[Any, Table]:
     table = a_table()
-    return EXAMPLES[request.param](a_signature(table)), table
+    if request.param == "nearest_sound":
+        return EXAMPLES[request.param](a_sound_signature(table)), table
+    texts = request.param in ("copy", "nearest_neighbour", "n_gram")
+    return EXAMPLES[request.param](a_signature(table, texts=texts)), table
 
 
 def stored(state: State) -> State:
@@ -165,3 +206,37 @@ def test_a_beta_calibration_may_leave_one_of_its_sides_out():
     frozen = {"fraud": Recalibration("temperature", (0.0,), 90)}
     with pytest.raises(ValueError, match="no such calibration"):
         CalibratedPredictor(signature, ConstantPredictor(signature), frozen)
+
+
+@pytest.mark.parametrize("name", ["copy", "nearest_neighbour", "nearest_sound", "n_gram"])
+def test_states_of_texts_that_do_not_fit_together_are_refused(name):
+    signature = a_sound_signature(a_table()) if name == "nearest_sound" else a_signature(a_table(), texts=True)
+    state = EXAMPLES[name](signature).state()
+    broken = {"answers": {"said": ["one"]}, "source": 3, "order": "five"}
+    for key in state.facts:
+        for facts in ({k: v for k, v in state.facts.items() if k != key}, {**state.facts, key: broken.get(key)}):
+            with pytest.raises(VerifyError, match=r"cannot be read|not equally many|does not say"):
+                predictor_from_state(State(name, facts, state.tensors), signature)
+
+
+def test_what_is_true_is_scored_the_same_after_a_round_trip():
+    table = a_table()
+    signature = a_signature(table, texts=True)
+    model = EXAMPLES["n_gram"](signature)
+    twin = predictor_from_state(stored(model.state()), signature)
+    ours, theirs = (one.predict(table, how=FORCED)["said"] for one in (model, twin))
+    np.testing.assert_array_equal(ours.truth_logp_N, theirs.truth_logp_N)
+    assert (ours.truth_logp_N < 0).all()
+
+
+def test_a_sound_that_was_heard_finds_its_own_text_and_no_sound_the_usual_one():
+    table = a_table()
+    model = NearestSoundPredictor.of(a_sound_signature(table), table)
+    truths, sounds = table.column("said").to_pylist(), table.column("sound").to_pylist()
+    first = {sound: text for sound, text in reversed(list(zip(sounds, truths, strict=True))) if sound and text}
+    answers = model.predict(table)["said"].text_N.tolist()
+    assert len(set(answers)) > 3
+    first[None] = model.signature.columns["said"].learnt["usual"]
+    known = [(sound, answer) for sound, answer in zip(sounds, answers, strict=True) if sound in first]
+    assert len(known) > ROWS // 2
+    assert all(answer == first[sound] for sound, answer in known)

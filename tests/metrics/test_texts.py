@@ -6,7 +6,7 @@ import pytest
 from trueweight.metrics.interval import estimate
 from trueweight.metrics.registry import metric
 from trueweight.metrics.text_prediction import TextPrediction
-from trueweight.metrics.texts import edits, words_13a
+from trueweight.metrics.texts import chrf_of_rows, edits, words_13a
 from trueweight.metrics.truth import Truth
 
 NAMES = ("exact_match", "character_error_rate", "word_error_rate", "chrf", "bleu", "rouge_l")
@@ -119,3 +119,28 @@ def test_intervals_hold_the_value(name: str) -> None:
 
 def test_texts_that_are_all_empty_have_no_score() -> None:
     assert np.isnan(metric("word_error_rate").compute(answers([""]), truth([""])))
+
+
+def test_bits_are_counted_over_the_bytes_that_were_scored() -> None:
+    """A text of which half was scored, at one bit a byte."""
+    texts = np.array(["abcd", "ef"], dtype=object)
+    known = Truth(texts, np.ones(2, bool))
+    scored = TextPrediction(texts, np.zeros(2), np.zeros(2, np.int64), -np.log(2) * np.array([2.0, 2.0]),
+                            np.array([2, 2]), truth_bytes_N=np.array([2, 2]))  # fmt: skip
+    assert metric("bits_per_byte").compute(scored, known) == pytest.approx(1.0)
+    assert metric("bits_per_byte").compute(scored.take(np.array([0])), known.take(np.array([0]))) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["chrf", "bleu", "exact_match", "rouge_l", "word_error_rate", "character_error_rate"])
+def test_what_was_not_written_has_no_score(name: str) -> None:
+    texts = np.array(["abcd", ""], dtype=object)
+    silent = TextPrediction(np.array(["", ""], dtype=object), np.zeros(2), np.zeros(2, np.int64), written=False)
+    assert np.isnan(metric(name).compute(silent, Truth(texts, np.ones(2, bool))))
+
+
+def test_likeness_of_a_row_is_the_score_of_that_row_alone() -> None:
+    said = np.array(["the cat", "a dog", "", "mat"], dtype=object)
+    known = Truth(np.array(["the cats", "a cat", "x", "mat"], dtype=object), np.ones(4, bool))
+    answer = TextPrediction(said, np.zeros(4), np.zeros(4, np.int64))
+    alone = [metric("chrf").compute(answer.take(np.array([i])), known.take(np.array([i]))) for i in range(4)]
+    np.testing.assert_allclose(chrf_of_rows(answer, known), alone)

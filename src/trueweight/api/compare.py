@@ -16,6 +16,7 @@ from trueweight.data.read import read_table
 from trueweight.data.table import Table
 from trueweight.errors import DataError, SpecError
 from trueweight.evaluate.diff import Line, aligned_with, changed_flags, first_worse, paired_lines, unpaired_lines
+from trueweight.evaluate.judging import answers_of
 from trueweight.evaluate.truths import truths_of
 from trueweight.evidence.ledger import record_known_look
 from trueweight.evidence.record import Data, Evidence
@@ -154,7 +155,7 @@ def _trained_on(table: Table, bundle: Bundle) -> bool:
 def _paired(a: Bundle, b: Bundle, table: Table, cluster: np.ndarray | None) -> tuple[list[Line], list[str]]:
     """Lines of the targets that can be paired, and the targets that cannot."""
     truths = truths_of(a.signature, table, cluster)
-    ours, theirs = a.predictor.predict(table), b.predictor.predict(table)
+    ours, theirs = answers_of(a.predictor, table), answers_of(b.predictor, table)
     found: dict[str, list[tuple[Difference, float, float]]] = {}
     apart = []
     for target, truth in truths.items():

@@ -16,7 +16,7 @@ from trueweight.data.digest import digest_rows
 from trueweight.data.spill import taken
 from trueweight.data.table import Table
 from trueweight.errors import DataError
-from trueweight.evaluate.baselines import fit_baselines
+from trueweight.evaluate.baselines import OF_TEXTS, fit_baselines
 from trueweight.evaluate.data_facts import data_entries
 from trueweight.evaluate.judging import Judging, Training, judging_of
 from trueweight.evaluate.measure import measure
@@ -111,7 +111,8 @@ def _tipping(bundle: Loaded, judging: Judging, baselines: Mapping[str, Predictor
     tolerance = allowed.same_torch if bundle.manifest.torch == version("torch") else allowed.elsewhere
     found = {name: tipping(judging.answers[name], truth, tolerance) for name, truth in judging.truths.items()}
     for rival, predictor in baselines.items():
-        if rival != "constant":  # its answers are counts, which no machine rounds otherwise
+        # The answers of a constant are counts, and baselines of texts copy or count: no machine rounds them otherwise.
+        if rival not in ("constant", *OF_TEXTS):
             theirs = predictor.predict(judging.table)
             found |= {f"{rival}/{name}": tipping(theirs[name], t, tolerance) for name, t in judging.truths.items()}
     return found

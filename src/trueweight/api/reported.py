@@ -8,6 +8,7 @@ from typing import Any, cast
 from trueweight.api.examples import examples_of
 from trueweight.api.explained import explain_bundle
 from trueweight.api.reported_elsewhere import evidence_name, is_evidence, subject_elsewhere
+from trueweight.api.written_rows import kept_rows, written_rows
 from trueweight.bundle.bundle import Bundle
 from trueweight.bundle.card_elsewhere import card_elsewhere
 from trueweight.bundle.detached import read_detached
@@ -17,6 +18,7 @@ from trueweight.data.table import Table
 from trueweight.errors import SpecError
 from trueweight.evidence.record import Evidence
 from trueweight.explain.ask import Wish
+from trueweight.explain.record import Explanations
 from trueweight.files import disk_errors, write_atomic
 from trueweight.report.card import card_with_front_matter
 from trueweight.report.examples import Examples
@@ -32,7 +34,7 @@ def report_bundle(opened: Bundle, out: Path | None, language: str, table: Table 
     """See :func:`trueweight.api.report`."""
     path = opened.path.with_name(f"{opened.path.name.removesuffix(SUFFIX)}.html") if out is None else out
     write, known = _writer(path), _known(language)
-    examples = None if table is None else _examples(opened, table, rows)
+    examples = _kept(opened) if table is None else _examples(opened, table, rows)
     return _written(path, write(replace(subject_of(opened), examples=examples), opened.card, known))
 
 
@@ -74,7 +76,13 @@ METHODS = ("shapley", "occlusion", "counterfactual")
 
 def _examples(opened: Bundle, table: Table, rows: int) -> Examples:
     found = explain_bundle(opened, table, Wish(min(rows, len(table)), None, METHODS, None, ()))
-    return examples_of(opened, table, found, table.label)
+    return replace(examples_of(opened, table, found, table.label), written=written_rows(opened, table, rows))
+
+
+def _kept(opened: Bundle) -> Examples | None:
+    """Texts of rows that the bundle holds, where it may hold real ones."""
+    rows = kept_rows(opened)
+    return Examples(Explanations((), opened.name, "", 0), written=rows) if rows else None
 
 
 Writer = Callable[[Subject, str, Language], str]

@@ -22,7 +22,7 @@ from trueweight.data.reading import forget_many
 from trueweight.data.spill import taken
 from trueweight.errors import SpecError
 from trueweight.evaluate.asked import require_labels, require_metrics
-from trueweight.evaluate.baselines import KEPT, fit_baselines, require_baselines
+from trueweight.evaluate.baselines import fit_baselines, kept, remembered_rows, require_baselines
 from trueweight.evaluate.data_facts import data_entries, reading
 from trueweight.evaluate.judging import Training, judging_of
 from trueweight.evaluate.measure import measure
@@ -83,7 +83,7 @@ def run(
         require_labels(ready.spec, ready.signature)
         require_baselines(ready)
         digest = request.table.provenance.digest
-        names = [spec.name, *ready.spec.evaluate.baselines]
+        names = [spec.name, *(ready.spec.evaluate.baselines or ())]
         if replay is not None:
             _require_members(replay, ready.spec, where=str(plan))
         the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest, names)
@@ -110,11 +110,11 @@ def run(
             *spent,
             *energy.lap("judge"),
         ]
-        kept = _save_baselines(ready, request, baselines, judged, the_run)
+        simple = _save_baselines(ready, request, baselines, judged, the_run)
         line = None if lent is None else lineage_of(lent, ready.spec, fitted.started)
         bundle = _save(spec.name, request, ready.spec, followed, ready, fitted.predictor, entries, the_run, line)
         _write_beside(bundle, judged.beside)
-        the_run.finish("partial" if fitted.partial else "finished", [*kept, bundle])
+        the_run.finish("partial" if fitted.partial else "finished", [*simple, bundle])
     # Parts of other packages were chosen in the spec: what was just trained with them may be opened with them.
     return open_bundle(bundle, allow=distributions(read_json(bundle / MANIFEST)["parts"]))
 
@@ -164,11 +164,14 @@ def _baselines(ready: Prepared, fitted: Fitted, known: Plan | None, the_run: Run
 
 
 def _baseline_entries(ready: Prepared, baselines: Mapping[str, Predictor]) -> list[Entry]:
-    """Where the linear baseline had to make do with some of the training rows."""
-    rows = linear_rows(ready)
-    if "linear" not in baselines or len(rows) == len(ready.split.train):
-        return []
-    return [reading("fit/baseline/linear/rows", "training rows of the linear baseline", len(rows), "rows")]
+    """Where a baseline had to make do with some of the training rows."""
+    used = {"linear": linear_rows, "nearest_neighbour": remembered_rows}
+    counts = {name: len(rows_of(ready)) for name, rows_of in used.items() if name in baselines}
+    return [
+        reading(f"fit/baseline/{name}/rows", f"training rows of the {name} baseline", count, "rows")
+        for name, count in counts.items()
+        if count < len(ready.split.train)
+    ]
 
 
 def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], the_run: Run, sealed: bool) -> _Judged:
@@ -282,13 +285,13 @@ def _learning(start: str, member: MemberReport) -> list[Entry]:
 def _save_baselines(
     ready: Prepared, request: Request, baselines: Mapping[str, Predictor], judged: _Judged, the_run: Run
 ) -> list[Path]:
-    kept = []
-    for name, predictor in ((name, one) for name, one in baselines.items() if name in KEPT):
+    found = []
+    for name, predictor in ((name, one) for name, one in baselines.items() if name in kept(ready.spec)):
         members = [linear_member()] if name == "linear" else ready.spec.model.members
         model = ready.spec.model.model_copy(update={"members": members})
         spec = ready.spec.model_copy(update={"model": model, "name": name})
-        kept.append(_save(name, request, spec, Plan(), ready, predictor, judged.baselines[name], the_run))
-    return kept
+        found.append(_save(name, request, spec, Plan(), ready, predictor, judged.baselines[name], the_run))
+    return found
 
 
 def _save(
@@ -313,4 +316,5 @@ def _real_rows(ready: Prepared) -> Any:
     if ready.spec.bundle.golden_rows == "synthetic":
         return None
     used = [c.name for c in ready.signature.features()]
+    used += [c.name for c in ready.signature.targets() if c.type == "text"]  # whose probability pins the model down
     return ready.table.select(used).take(ready.split.validation[:16])

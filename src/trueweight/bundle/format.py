@@ -155,6 +155,10 @@ TOLERANCES: Mapping[tuple[str, str], Tolerance] = {
     ("number", "float32"): Tolerance(
         1e-4, 1e-4, "in units of the target's standard deviation: far below what any metric shows"
     ),
+    ("text", "float32"): Tolerance(
+        1e-4, 1e-3, "mean log probability of a token: a sum over a vocabulary, of logits ten times as large as 1"
+    ),
+    ("text", "int8"): Tolerance(1e-1, 1e-1, "as of probabilities, of logits ten times as large as 1"),
     ("probability", "int8"): Tolerance(1e-2, 1e-2, "one step of an 8-bit scale, against its own golden answers"),
     ("number", "int8"): Tolerance(1e-2, 1e-2, "one step of an 8-bit scale, against its own golden answers"),
 }

@@ -12,13 +12,15 @@ import pyarrow as pa
 
 from trueweight.bundle.format import ANSWERS, ROWS, TOLERANCES
 from trueweight.bundle.tree import dtype_of
+from trueweight.data.bpe import alphabet_of
 from trueweight.data.reading import column_part
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.errors import TrainError, TrueweightError, VerifyError
 from trueweight.files import canonical_json
 from trueweight.metrics.prediction import Prediction
-from trueweight.model.protocols import Predictor
+from trueweight.metrics.text_prediction import TextPrediction
+from trueweight.model.protocols import FORCED, Predictor
 from trueweight.seeds import stream
 
 __all__ = ["Answer", "Golden", "GoldenResult", "check_golden", "make_golden"]
@@ -96,7 +98,9 @@ class GoldenResult:
 def make_golden(predictor: Predictor, *, seed: int = 0, real: Table | None = None) -> Golden:
     """Draw golden rows and answer them.
 
-    The rows are made up from the Signature unless ``real`` is given; one row has no value at all.
+    The rows are made up from the Signature unless ``real`` is given; one row has no value at all. Texts as targets are
+    pinned down by how probable the model holds given ones, never by what it writes: where two tokens are nearly as
+    likely, another machine's rounding would write another text.
 
     Args:
         predictor: The model to pin down.
@@ -109,14 +113,14 @@ def make_golden(predictor: Predictor, *, seed: int = 0, real: Table | None = Non
     drawn = _synthetic(predictor.signature, seed) if real is None else _sample(real, predictor.signature, seed)
     # Through JSON and back before answering: what is stored is exactly what was asked.
     table = _table(_lines(drawn))
-    answers = {name: _answer(name, prediction) for name, prediction in predictor.predict(table).items()}
+    answers = {name: _answer(name, prediction) for name, prediction in predictor.predict(table, how=FORCED).items()}
     return Golden(table, answers, _torch_version(), real is not None)
 
 
 def check_golden(predictor: Predictor, golden: Golden) -> GoldenResult:
     """Answer the golden rows again and compare, with the tolerances of ``format.py``."""
     try:
-        fresh = predictor.predict(golden.table)
+        fresh = predictor.predict(golden.table, how=FORCED)
     except TrueweightError as error:
         return GoldenResult({}, {}, (f"the golden rows cannot be answered: {error.problem}",))
     if set(fresh) != set(golden.answers):
@@ -125,7 +129,7 @@ def check_golden(predictor: Predictor, golden: Golden) -> GoldenResult:
     largest, allowed, problems = {}, {}, []
     for name, stored in golden.answers.items():
         facts = predictor.signature.columns[name]
-        kind = "number" if "std" in facts.learnt else "probability"
+        kind = "text" if facts.type == "text" else "number" if "std" in facts.learnt else "probability"
         tolerance = TOLERANCES[kind, dtype]
         allowed[name] = tolerance.same_torch if golden.torch == _torch_version() else tolerance.elsewhere
         largest[name], problem = _compare(stored, fresh[name], _unit(facts, stored), allowed[name], name)
@@ -145,7 +149,7 @@ def _unit(facts: ColumnFacts, stored: Answer) -> np.ndarray:
 
 
 def _compare(stored: Answer, fresh: Prediction, unit: np.ndarray, allowed: float, name: str) -> tuple[float, list[str]]:
-    scores = np.asarray(fresh.scores(), dtype=np.float64)
+    scores = _scores(fresh)
     if scores.shape != stored.scores.shape:
         return math.inf, [f"{name}: {scores.shape} answers instead of {stored.scores.shape}"]
     if not np.isfinite(scores).all():
@@ -153,7 +157,7 @@ def _compare(stored: Answer, fresh: Prediction, unit: np.ndarray, allowed: float
     moved = np.abs(scores - stored.scores) / unit
     worst = float(moved.max(initial=0.0))
     problems = [f"{name}: answers differ by {worst:.2g}, allowed is {allowed:.2g}"] if worst > allowed else []
-    columns = {key: _plain_list(values) for key, values in fresh.columns(name).items()}
+    columns = _columns(name, fresh)
     if set(columns) != set(stored.columns):
         return worst, [*problems, f"{name}: columns {list(columns)} instead of {list(stored.columns)}"]
     row_unit, row_moved = unit.max(1, initial=0.0), moved.max(1, initial=0.0)
@@ -190,11 +194,26 @@ def _numbers(values: list[Any]) -> np.ndarray | None:
 
 
 def _answer(name: str, prediction: Prediction) -> Answer:
-    scores = np.asarray(prediction.scores(), dtype=np.float64)
+    scores = _scores(prediction)
     if not np.isfinite(scores).all():
         hint = "lower train.optimizer.learning_rate, or look for extreme values among the training rows"
         raise TrainError(f"the model answers {name!r} with a number that is not finite", where="golden", hint=hint)
-    return Answer(scores, {key: _plain_list(values) for key, values in prediction.columns(name).items()})
+    return Answer(scores, _columns(name, prediction))
+
+
+def _scores(prediction: Prediction) -> np.ndarray:
+    """(N, K) float64: what is compared. Of texts whose truth was scored, the mean log probability of its tokens."""
+    scores = np.asarray(prediction.scores(), dtype=np.float64)
+    if isinstance(prediction, TextPrediction) and prediction.truth_tokens_N is not None:
+        return np.asarray(scores / np.maximum(prediction.truth_tokens_N, 1)[:, None])
+    return scores
+
+
+def _columns(name: str, prediction: Prediction) -> dict[str, list[Any]]:
+    """What is compared beside scores: nothing that was written token by token, see :func:`make_golden`."""
+    if isinstance(prediction, TextPrediction) and prediction.truth_logp_N is not None:
+        return {}
+    return {key: _plain_list(values) for key, values in prediction.columns(name).items()}
 
 
 def _plain_list(values: np.ndarray) -> list[Any]:
@@ -208,7 +227,36 @@ def _synthetic(signature: Signature, seed: int) -> Table:
         part: Any = column_part(facts)
         drawn = part.synthetic(facts.learnt, rng, ROW_COUNT - 1)
         columns[facts.name] = [*map(_plain, drawn.to_pylist()), None]
+    for number, facts in enumerate(_written(signature)):
+        columns[facts.name] = [*_texts(facts, stream(seed, "golden texts", number)), None]
     return _from_lists(columns) if columns else _numbered(signature)
+
+
+def _written(signature: Signature) -> list[ColumnFacts]:
+    """Targets that are texts."""
+    return [facts for facts in signature.targets() if facts.type == "text"]
+
+
+def _texts(facts: ColumnFacts, rng: np.random.Generator) -> list[str]:
+    """Tokens in a row that means nothing; each is in many training rows, or a letter of ASCII."""
+    alphabet = alphabet_of(tuple((left, right) for left, right in facts.learnt["merges"]))
+    pieces = [piece for piece in map(_spelt, alphabet) if piece is not None]
+    most = max(1, min(_TOKENS, int(facts.learnt["max_tokens"])))
+    lengths = rng.integers(1, most + 1, ROW_COUNT - 1)
+    return ["".join(pieces[place] for place in rng.integers(0, len(pieces), length)) for length in lengths]
+
+
+def _spelt(piece: bytes) -> str | None:
+    """A token as text, if it is one by itself that a line of JSON shows as it is."""
+    try:
+        text = piece.decode()
+    except UnicodeDecodeError:  # a part of a character
+        return None
+    return text if text and text.isprintable() else None
+
+
+_TOKENS = 24
+"""Most tokens of a made-up text."""
 
 
 def _numbered(signature: Signature) -> Table:
@@ -220,7 +268,8 @@ def _numbered(signature: Signature) -> Table:
 
 
 def _sample(table: Table, signature: Signature, seed: int) -> Table:
-    names = [facts.name for facts in signature.features() if facts.name in table.names]
+    asked = [*signature.features(), *_written(signature)]
+    names = [facts.name for facts in asked if facts.name in table.names]
     if not names:
         return _numbered(signature)
     count = min(len(table), ROW_COUNT - 1)

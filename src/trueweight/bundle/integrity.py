@@ -95,7 +95,7 @@ def _near_bundles(path: Path) -> str:
 
 def _simple_last(path: Path) -> tuple[bool, Path]:
     """Beside a model lie the simple ones that it was compared with: nobody means these first."""
-    return path.stem in ("constant", "linear"), path
+    return path.stem in ("constant", "linear", "copy", "nearest_neighbour", "n_gram"), path
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from trueweight.metrics.metric import Metric, known_rows
 from trueweight.metrics.prediction import ClassPrediction
 from trueweight.metrics.recalibrate import Recalibration
 from trueweight.metrics.statistic import Statistic, mean_of
+from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.threshold import Threshold, cost_N
 from trueweight.metrics.truth import Truth
 from trueweight.metrics.words import counted
@@ -51,12 +52,19 @@ def calibration(judging: Judging) -> list[Entry]:
         truth = judging.truths[target]
         if target in maps:
             entries.append(_method(target, maps[target], judging.ask))
+        if isinstance(answer, TextPrediction):
+            entries.append(_of_text(target, judging.ask))
         if isinstance(answer, ClassPrediction):
             entries += _of_classes(target, answer, truth, judging.ask)
             if target in thresholds:
                 entries += _costs(target, answer, truth, thresholds[target], judging.ask)
     entries += _flags(judging, entries)
     return entries + coverages(judging)
+
+
+def _of_text(target: str, ask: Ask) -> Entry:
+    why = "a text has no probability that could be off, nor a set or an interval around it: each is one of too many"
+    return not_applicable(f"calibration/{target}/miscalibrated_flag/{ask.role}", "miscalibrated_flag", why, ask, target)
 
 
 def nodes_of(predictor: Predictor) -> Iterator[Predictor]:

@@ -81,7 +81,12 @@ def _dirt(ready: Prepared, whole: Data) -> list[Entry]:
         for kind, count in facts.notes.items():
             found.append(reading(f"data/dirt/{place}/{kind}", f"{kind} in {facts.name}", count, "cells", whole))
         for kind, words in _ODD.items():
-            if odd := facts.learnt.get(kind):
+            odd = facts.learnt.get(kind)
+            if kind == "cut" and facts.type == "text":  # a share of those that were looked at
+                odd = round(odd * facts.learnt["count"]) if odd else 0
+            if kind == "cut" and facts.learnt.get("tokens_cut"):
+                odd = round(facts.learnt["tokens_cut"] * facts.learnt["count"])
+            if odd:
                 seen = facts.learnt.get("looked_at", 0) if kind != "cut" else 0
                 what = f"{words} in {facts.name}" + (f", of {seen:,} looked at" if seen else "")
                 found.append(reading(f"data/dirt/{place}/{kind}", what, odd, "cells", whole))

@@ -110,6 +110,8 @@ def _measured(judging: Judging, target: str, truth: Truth, column: _Column) -> I
     if not len(rows) or not np.isfinite(prediction.scores()).all():
         return
     measures = measures_of(prediction, known.value)
+    if not measures:
+        return
     inside = [group.rows_N[rows] for group in column.groups]
     draws = _draws(measures, inside, known, judging.ask)
     for measure, (value_G, value_RG) in zip(measures, draws, strict=True):

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction, VectorPrediction
+from trueweight.metrics.text_prediction import TextPrediction
+from trueweight.metrics.texts import chrf_of_rows
+from trueweight.metrics.truth import Truth
 
 __all__ = ["LARGER", "SMALL", "Measure", "measures_of"]
 
@@ -83,8 +86,20 @@ def measures_of(prediction: Prediction, value: np.ndarray) -> Sequence[Measure]:
         case VectorPrediction():
             error_N = np.abs(prediction.value_ND - value).mean(1)
             return [Measure("mae", "the mean absolute error", error_N, everyone, 0.0, False)]
+        case TextPrediction():
+            return _of_texts(prediction, value, everyone)
         case _:
             return []
+
+
+def _of_texts(prediction: TextPrediction, value: np.ndarray, everyone: np.ndarray) -> Sequence[Measure]:
+    if prediction.written:
+        likeness_N = chrf_of_rows(prediction, Truth(value, everyone))
+        return [Measure("mean_chrf", "the mean likeness of written and true texts", likeness_N, everyone, SMALL, False)]
+    if prediction.truth_logp_N is None or prediction.truth_tokens_N is None:
+        return []
+    surprise_N = -prediction.truth_logp_N / np.maximum(prediction.truth_tokens_N, 1)
+    return [Measure("mean_surprise", "the mean surprise at a token of a text", surprise_N, everyone, 0.0, False)]
 
 
 def _of_yes_no(prediction: ClassPrediction, value: np.ndarray, everyone: np.ndarray) -> Sequence[Measure]:

@@ -22,7 +22,7 @@ from trueweight.evidence.record import Entry
 from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
-from trueweight.model.protocols import FORCED, Predictor
+from trueweight.model.protocols import FORCED, GREEDY, Decoding, Predictor
 from trueweight.train.prepare import Prepared
 
 __all__ = ["Check", "Judging", "Training", "answers_of", "further", "judging_of"]
@@ -72,23 +72,36 @@ def judging_of(
         DataError: The table has no target column.
     """
     truths = truths_of(predictor.signature, table, cluster_N)
-    few = table.head(_AGAIN)
+    few, how = table.head(_AGAIN), _usual(predictor)
     with EnergyMeter(ask.evaluate.energy) as meter:
-        answers = answers_of(predictor, table)
-        cost = meter.per_thousand(len(table), lambda: len(few) if predictor.predict(few) else 0)
+        found = predictor.predict(table, how=how)
+        cost = meter.per_thousand(len(table), lambda: len(few) if predictor.predict(few, how=how) else 0)
+    answers = _with_likelihoods(predictor, table, found)  # not timed: nobody who asks for answers waits for them
     return Judging(predictor, table, answers, truths, ask, training, tuple(cost))
 
 
 def answers_of(predictor: Predictor, table: Table) -> Mapping[str, Prediction]:
     """Answers to rows whose truth the table holds. Of texts also how probable the truth is; a language model, which
     reads nothing, is not asked to write what it would be told."""
-    texts = [facts.name for facts in predictor.signature.targets() if facts.type == "text"]
-    if not texts:
-        return predictor.predict(table)
-    forced = predictor.predict(table, how=FORCED)
-    if not predictor.signature.features():
-        return forced
-    answers, found = predictor.predict(table), dict[str, Prediction]()
+    return _with_likelihoods(predictor, table, predictor.predict(table, how=_usual(predictor)))
+
+
+def _usual(predictor: Predictor) -> Decoding:
+    """Whether answers are written, or the truth is only scored."""
+    return FORCED if _writes(predictor) and not predictor.signature.features() else GREEDY
+
+
+def _writes(predictor: Predictor) -> bool:
+    return any(facts.type == "text" for facts in predictor.signature.targets())
+
+
+def _with_likelihoods(
+    predictor: Predictor, table: Table, answers: Mapping[str, Prediction]
+) -> Mapping[str, Prediction]:
+    """The answers, those that are texts with how probable the truth is."""
+    if not _writes(predictor) or not predictor.signature.features():
+        return answers
+    forced, found = predictor.predict(table, how=FORCED), dict[str, Prediction]()
     for name, answer in answers.items():
         likely = forced[name]
         both = isinstance(answer, TextPrediction) and isinstance(likely, TextPrediction)

@@ -221,6 +221,8 @@ def _by_the_model(judging: Judging) -> dict[str, _Held]:
     """Answers about judged rows, and about validation rows where those are others."""
     training, asked = judging.training, (ClassPrediction, NumberPrediction, SetPrediction)
     targets = [target for target, answer in judging.answers.items() if isinstance(answer, asked)]
+    if not targets:
+        return {}  # and nothing is asked: to write texts for every validation row takes longer than all checks
     cases = np.arange(len(judging.table)) if training is None else training.rows
     found = {}
     more = np.zeros(0, np.int64)

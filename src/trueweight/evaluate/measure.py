@@ -6,13 +6,16 @@ import numpy as np
 
 from trueweight.data.digest import digest_rows
 from trueweight.data.table import Table
+from trueweight.evaluate.baselines import OF_TEXTS
 from trueweight.evaluate.checks import CHECKS
-from trueweight.evaluate.judging import Judging, further, judging_of
+from trueweight.evaluate.cut_texts import cut_texts
+from trueweight.evaluate.judging import Judging, answers_of, further, judging_of
 from trueweight.evaluate.quality import Ask, quality
 from trueweight.evaluate.truths import require_known
 from trueweight.evaluate.verdict import comparisons
 from trueweight.evidence.record import Data, Entry, Evidence
 from trueweight.metrics.prediction import Prediction
+from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
 from trueweight.model.protocols import Predictor
 from trueweight.spec.evaluate import EvaluateSpec
@@ -39,7 +42,7 @@ def evaluate_table(predictor: Predictor, table: Table, spec: RunSpec, *, role: s
     judging = judging_of(predictor, table, ask, _clusters(predictor, table, spec))
     require_known(predictor.signature, table, judging.truths)
     scores = quality(judging.answers, judging.truths, ask)
-    return Evidence((*scores, *judging.cost, *further(judging, CHECKS)))
+    return Evidence((*scores, *cut_texts(judging), *judging.cost, *further(judging, CHECKS)))
 
 
 def _clusters(predictor: Predictor, table: Table, spec: RunSpec) -> np.ndarray | None:
@@ -67,10 +70,15 @@ def measure(judging: Judging, baselines: Mapping[str, Predictor], twins_N: np.nd
     if 0 < twins_N.sum() < len(twins_N):
         entries += _without_twins(ours, {name: t.take(~twins_N) for name, t in truths.items()}, ask, ~twins_N)
     for name, baseline in baselines.items():
-        theirs = baseline.predict(judging.table)
-        entries += quality(theirs, truths, ask, prefix=f"baseline/{name}")
-        entries += comparisons(ours, theirs, truths, ask, name)
-    return [*entries, *judging.cost, *further(judging, CHECKS)]
+        theirs = answers_of(baseline, judging.table)
+        told = {target: t for target, t in truths.items() if name not in OF_TEXTS or _is_text(theirs[target])}
+        entries += quality(theirs, told, ask, prefix=f"baseline/{name}")
+        entries += comparisons(ours, theirs, told, ask, name)
+    return [*entries, *cut_texts(judging), *judging.cost, *further(judging, CHECKS)]
+
+
+def _is_text(answer: Prediction) -> bool:
+    return isinstance(answer, TextPrediction)
 
 
 def _without_twins(

@@ -22,6 +22,7 @@ from trueweight.metrics.registry import metric
 from trueweight.metrics.resample import Units, drawn_sums
 from trueweight.metrics.several import mean_gap
 from trueweight.metrics.statistic import ratio
+from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
 from trueweight.metrics.words import brief
 from trueweight.seeds import stream_seed
@@ -64,12 +65,18 @@ def slices(judging: Judging) -> list[Entry]:
     for target, truth in judging.truths.items():
         losses = row_losses(judging.answers[target], truth, (ask.evaluate.metrics or {}).get(target, ()))
         if losses is None or not conditions:
-            why = "no row has a known label and a finite answer" if losses is None else _too_few(least)
+            why = _no_losses(judging, target) if losses is None else _too_few(least)
             entries.append(_not_applicable(f"slices/{target}/worst_slice_flag/{ask.role}", target, why, ask))
             continue
         found = search(losses, truth, conditions, least, ask.seed)
         entries += _found(judging, target, losses, found, LEVEL / len(judging.truths))
     return entries
+
+
+def _no_losses(judging: Judging, target: str) -> str:
+    if isinstance(judging.answers[target], TextPrediction):
+        return "texts are scored over all rows of a part, which the search does not do: name parts in evaluate.slices"
+    return "no row has a known label and a finite answer"
 
 
 def _too_few(least: int) -> str:

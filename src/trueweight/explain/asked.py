@@ -13,6 +13,7 @@ from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.evaluate.mosaic import predicted
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction
+from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
 from trueweight.model.protocols import Predictor
 
@@ -114,4 +115,6 @@ def outputs_of(prediction: Prediction) -> tuple[Output, ...] | str:
             return tuple(Output(int(i), prediction.labels[i], 1.0) for i in prediction.probability_NC.argmax(1))
         case NumberPrediction():
             return (Output(0, "", 0.0),) * len(prediction)
+        case TextPrediction():
+            return "a text has no one number whose parts could be told"
     return "a vector has no one number whose parts could be told"

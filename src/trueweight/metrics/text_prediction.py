@@ -40,6 +40,11 @@ class TextPrediction:
     """object: further candidates, str; None where there are fewer."""
     other_logp_NK: Array | None = None
     """float64: as ``logp_N``."""
+    truth_bytes_N: Array | None = None
+    """int64: bytes of the true text that ``truth_logp_N`` is of, where that may be less than all: long texts are cut
+    before they are scored."""
+    written: bool = True
+    """Whether anything was written; False where only the truth was scored."""
 
     def __len__(self) -> int:
         return len(self.text_N)
@@ -55,13 +60,16 @@ class TextPrediction:
         return found
 
     def take(self, rows: Array) -> "TextPrediction":
-        truth_logp, truth_tokens, other, other_logp = (
+        truth_logp, truth_tokens, truth_bytes, other, other_logp = (
             None if array is None else array[rows]
-            for array in (self.truth_logp_N, self.truth_tokens_N, self.other_NK, self.other_logp_NK)
-        )
+            for array in (
+                self.truth_logp_N, self.truth_tokens_N, self.truth_bytes_N, self.other_NK, self.other_logp_NK
+            )
+        )  # fmt: skip
         return replace(
             self, text_N=self.text_N[rows], logp_N=self.logp_N[rows], tokens_N=self.tokens_N[rows],
             truth_logp_N=truth_logp, truth_tokens_N=truth_tokens, other_NK=other, other_logp_NK=other_logp,
+            truth_bytes_N=truth_bytes,
             words_N=None if self.words_N is None else self.words_N[rows],
         )  # fmt: skip
 
@@ -71,7 +79,10 @@ class TextPrediction:
 
     def scored_by(self, forced: "TextPrediction") -> "TextPrediction":
         """The same texts, with the likelihood of the truth."""
-        return replace(self, truth_logp_N=forced.truth_logp_N, truth_tokens_N=forced.truth_tokens_N)
+        return replace(
+            self, truth_logp_N=forced.truth_logp_N, truth_tokens_N=forced.truth_tokens_N,
+            truth_bytes_N=forced.truth_bytes_N,
+        )  # fmt: skip
 
     def mix(self, others: Sequence[Prediction], weights: Sequence[float]) -> "TextPrediction":
         """The texts of the member with the greatest weight: half of one text and half of another is none."""

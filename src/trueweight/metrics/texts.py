@@ -18,8 +18,8 @@ from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
 
 __all__ = [
-    "FORMS", "bits_per_byte", "bleu", "character_error_rate", "chrf", "edits", "exact_match", "perplexity", "rouge_l",
-    "word_error_rate", "words_13a",
+    "FORMS", "bits_per_byte", "bleu", "character_error_rate", "chrf", "chrf_of_rows", "edits", "exact_match",
+    "perplexity", "rouge_l", "word_error_rate", "words_13a",
 ]  # fmt: skip
 
 CHRF_ORDER, CHRF_BETA = 6, 2.0
@@ -81,8 +81,10 @@ def bits_per_byte(prediction: TextPrediction, truth: Truth) -> Statistic:
     this can be compared."""
     if prediction.truth_logp_N is None:
         return undefined("the truth's probability was not asked for", len(truth))
-    bytes_N = np.array([len(text.encode()) for text in truth.value.tolist()], dtype=np.float64)
-    count_NK = np.stack([-prediction.truth_logp_N / math.log(2), bytes_N], axis=1)
+    bytes_N = prediction.truth_bytes_N
+    if bytes_N is None:
+        bytes_N = np.array([len(text.encode()) for text in truth.value.tolist()])
+    count_NK = np.stack([-prediction.truth_logp_N / math.log(2), bytes_N.astype(np.float64)], axis=1)
     return _summed(count_NK, lambda sums: ratio(sums[:, 0], sums[:, 1]), truth, "the true texts are all empty")
 
 
@@ -105,6 +107,15 @@ def chrf(prediction: TextPrediction, truth: Truth) -> Statistic:
     Source: Popović 2015, "chrF: character n-gram F-score for automatic MT evaluation". Precision and recall are means
     over the lengths that occur, as in sacrebleu 2.
     """
+    return _summed(_chrf_counts(prediction, truth), _chrf_of, truth, "the true texts are all empty")
+
+
+def chrf_of_rows(prediction: TextPrediction, truth: Truth) -> Array:
+    """:func:`chrf` of each row by itself, (N,): its mean is not that of all rows together."""
+    return _chrf_of(_chrf_counts(prediction, truth))
+
+
+def _chrf_counts(prediction: TextPrediction, truth: Truth) -> Array:
     rows = []
     for said, meant in _pairs(prediction, truth):
         a, b = "".join(said.split()), "".join(meant.split())
@@ -113,8 +124,7 @@ def chrf(prediction: TextPrediction, truth: Truth) -> Statistic:
             one, other = _ngrams(a, size), _ngrams(b, size)
             counts += [one.total() if other else 0, other.total(), _matches(one, other)]
         rows.append(counts)
-    count_NK = np.array(rows, dtype=np.float64).reshape(-1, 3 * CHRF_ORDER)
-    return _summed(count_NK, _chrf_of, truth, "the true texts are all empty")
+    return np.array(rows, dtype=np.float64).reshape(-1, 3 * CHRF_ORDER)
 
 
 def _chrf_of(sums_RK: Array) -> Array:
@@ -197,13 +207,28 @@ def rouge_l(prediction: TextPrediction, truth: Truth) -> Statistic:
     return mean_of(np.array(found, dtype=np.float64), truth.weight_N)
 
 
+def _of_writing(form: Form) -> Form:
+    """The same, undefined where nothing was written: an empty text would be scored as an answer."""
+
+    def measured(prediction: TextPrediction, truth: Truth) -> Statistic:
+        if not prediction.written:
+            return undefined("a language model is not asked to write what it would be told", len(truth))
+        return form(prediction, truth)
+
+    return measured
+
+
 FORMS: dict[str, tuple[bool, Form, str]] = {
-    "exact_match": (True, exact_match, "share of texts that equal the truth"),
-    "character_error_rate": (False, character_error_rate, "characters to change, over characters of the truth"),
-    "word_error_rate": (False, word_error_rate, "words to change, over words of the truth"),
-    "chrf": (True, chrf, "F-score of runs of 1 to 6 characters"),
-    "bleu": (True, bleu, "precision of runs of 1 to 4 words, penalised where short"),
-    "rouge_l": (True, rouge_l, "F-score of the longest common run of words"),
+    "exact_match": (True, _of_writing(exact_match), "share of texts that equal the truth"),
+    "character_error_rate": (
+        False,
+        _of_writing(character_error_rate),
+        "characters to change, over characters of the truth",
+    ),
+    "word_error_rate": (False, _of_writing(word_error_rate), "words to change, over words of the truth"),
+    "chrf": (True, _of_writing(chrf), "F-score of runs of 1 to 6 characters"),
+    "bleu": (True, _of_writing(bleu), "precision of runs of 1 to 4 words, penalised where short"),
+    "rouge_l": (True, _of_writing(rouge_l), "F-score of the longest common run of words"),
     "perplexity": (False, perplexity, "how many tokens the model hesitates between"),
     "bits_per_byte": (False, bits_per_byte, "bits that the true text costs, over its bytes"),
 }

@@ -238,6 +238,7 @@ class Texts(nn.Module):
         """Some rows at a time: logits of all tokens of all rows would fill gigabytes."""
         before_RT, after_RT, real_RT = _shifted(y)
         size = max(1, _AT_ONCE * 64 // (before_RT.shape[1] * max(64, self._writer().vocabulary)))
+        bytes_V = torch.tensor([len(piece) for piece in self.alphabet], device=before_RT.device)
         found = [torch.zeros(0, dtype=torch.float64)]
         for start in range(0, len(before_RT), size):
             some = slice(start, start + size)
@@ -245,7 +246,8 @@ class Texts(nn.Module):
             logp_RTV = self._writer().logits(state_RTD).log_softmax(2)
             logp_RT = logp_RTV.gather(2, after_RT[some].unsqueeze(2)).squeeze(2).double()
             found.append((logp_RT * real_RT[some]).sum(1))
-        return {"truth_logp": torch.cat(found), "truth_tokens": real_RT.sum(1)}
+        said_R = (bytes_V[after_RT] * real_RT).sum(1)
+        return {"truth_logp": torch.cat(found), "truth_tokens": real_RT.sum(1), "truth_bytes": said_R}
 
 
 _ALL = 2**62

@@ -9,7 +9,7 @@ from trueweight.recipes.facts import Facts
 from trueweight.recipes.optimizers import optimizer_of
 from trueweight.recipes.senses import SENSES, encoder_part, passes, preset_for, require_fitting
 from trueweight.recipes.speech import SPEECH, SPEECH_METRICS, is_speech
-from trueweight.recipes.tables import METRICS, REALMLP, ROWS_PER_SECOND, Preset
+from trueweight.recipes.tables import LANGUAGE_METRICS, METRICS, REALMLP, ROWS_PER_SECOND, Preset
 from trueweight.recipes.writing import fusion_for, writes
 from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.run import MemberSpec, ModelSpec, RunSpec, SplitSpec, TrainSpec
@@ -252,11 +252,28 @@ def _evaluate(evaluate: EvaluateSpec, facts: Facts) -> EvaluateSpec:
     if unknown := set(asked) - set(facts.targets):
         raise SpecError(f"metrics are asked for {sorted(unknown)[0]!r}, which is no target", where="evaluate.metrics")
     metrics = {name: asked.get(name) or _metrics(kind, facts) for name, kind in facts.targets.items()}
-    return evaluate.model_copy(update={"metrics": metrics, "calibration": _calibration(evaluate, facts)})
+    baselines = _baselines(facts) if evaluate.baselines is None else evaluate.baselines
+    changes = {"metrics": metrics, "calibration": _calibration(evaluate, facts), "baselines": baselines}
+    return evaluate.model_copy(update=changes)
 
 
 def _metrics(kind: str, facts: Facts) -> list[str]:
+    if kind == "text" and not facts.features:
+        return list(LANGUAGE_METRICS)
     return list(SPEECH_METRICS if is_speech(facts.features, kind) else METRICS[kind])
+
+
+def _baselines(facts: Facts) -> list[str]:
+    """What the types of features and targets leave to simple models."""
+    kinds, read = set(facts.targets.values()), list(facts.features.values())
+    if not kinds & {"text", "masked"}:
+        return ["linear", "constant"]
+    if "text" not in kinds:
+        return ["constant"]
+    if not read:
+        return ["n_gram"] if kinds == {"text"} else ["n_gram", "constant"]
+    copied = ["copy"] if read.count("text") == 1 else []
+    return [*(["nearest_neighbour"] if {"text", "audio"} & set(read) else []), *copied, "constant"]
 
 
 CALIBRATED = ("binary", "category", "set")

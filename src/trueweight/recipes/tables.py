@@ -7,7 +7,7 @@ Each constant names where it comes from. They were chosen on the calibration lis
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CLASS_METRICS", "METRICS", "PRESETS", "ROWS_PER_SECOND", "Preset"]
+__all__ = ["CLASS_METRICS", "LANGUAGE_METRICS", "METRICS", "PRESETS", "ROWS_PER_SECOND", "Preset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,12 @@ METRICS: dict[str, list[str]] = {
     "set": ["f1_macro", "f1_micro", "log_loss"],
     "vector": ["rmse", "mae", "r2"],
     "masked": ["masked_accuracy", "masked_bits"],
-    "text": ["chrf", "exact_match", "character_error_rate", "bleu", "rouge_l", "bits_per_byte", "perplexity"],
+    "text": ["chrf", "bleu", "exact_match"],
 }
 """What is measured when nothing is asked for, the most telling first."""
+
+LANGUAGE_METRICS = ["bits_per_byte", "perplexity"]
+"""Of texts that nothing is read for. Bits first: they do not depend on what tokens a model has."""
 
 CLASS_METRICS = ("precision", "recall", "f1")
 """Measured per class as well."""

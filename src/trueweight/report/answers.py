@@ -48,7 +48,10 @@ def answers(asked: Asked) -> list[Answer]:
 
 def rival_name(words: Words, rival: str) -> str:
     """A simple model in words."""
-    return words(f"rival.{rival}") if rival in ("linear", "constant", "gbdt") else rival
+    return words(f"rival.{rival}") if rival in _RIVALS else rival
+
+
+_RIVALS = ("linear", "constant", "gbdt", "copy", "nearest_neighbour", "n_gram")
 
 
 def _better(asked: Asked) -> Answer:

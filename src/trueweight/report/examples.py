@@ -12,6 +12,7 @@ from trueweight.report.html import Child, Html, el, join
 from trueweight.report.numbers import short
 from trueweight.report.plots import Head, Row, rows_plot
 from trueweight.report.words import Words
+from trueweight.report.written import WrittenRow, written_parts
 
 __all__ = ["Examples", "Picture", "example_parts"]
 
@@ -39,11 +40,14 @@ class Examples:
     pictures: Mapping[tuple[int, str], Picture] = field(default_factory=dict)
     """By row and column."""
     source: str = ""
-    """As it was named."""
+    """As it was named; "" of rows that the bundle itself holds."""
+    written: tuple[WrittenRow, ...] = ()
+    """Texts that were written, by models that do."""
 
 
 def example_parts(examples: Examples, words: Words, facts: Facts) -> Iterator[Html]:
-    """One block for each method and target."""
+    """One block for each method and target; texts that were written first."""
+    yield from written_parts(examples.written, words)
     explained = {item.row for one in examples.found for item in one.items if isinstance(item, Attribution | Change)}
     rows, found = max(explained, default=0) + 1, examples.found
     for one in found:

@@ -70,7 +70,9 @@ def _examples(asked: Asked) -> Html | None:
         ]
     else:
         parts = [*example_parts(examples, words, asked.facts)]
-    about = words("examples.about", source=short(examples.source, 80)) if examples else ""
+    about = words("examples.kept") if examples else ""
+    if examples and examples.source:
+        about = words("examples.about", source=short(examples.source, 80))
     return section("examples", words("examples"), about, *parts)
 
 

@@ -34,6 +34,15 @@ SENTENCES: Mapping[str, str] = {
     "{n} calibration rows cannot promise {coverage}: it takes {least}": "{n} 行校准数据无法承诺 {coverage}：需要 {least} 行",
     "this model predicts no sets": "此模型不预测集合",
     "this model predicts no intervals": "此模型不预测区间",
+    # texts that are written
+    "a language model is not asked to write what it would be told": "不会让语言模型写出已经告诉它的文本",
+    "only their first {most} tokens are learnt from, scored and written: max_tokens keeps more": "只学习、评分和写出它们的前 {most} 个词元：max_tokens 可保留更多",
+    "only their first {most} tokens are read: max_tokens keeps more": "只读取它们的前 {most} 个词元：max_tokens 可保留更多",
+    "texts are scored over all rows of a part, which the search does not do: name parts in evaluate.slices": "文本按一部分的所有行一起评分，而搜索不这样做：请在 evaluate.slices 中指定部分",
+    "a text has no probability that could be off, nor a set or an interval around it: each is one of too many": "文本没有可能偏离的概率，也没有集合或区间：每个文本都只是太多可能之一",
+    "cut texts of {name}": "{name} 中被截断的文本",
+    "the mean likeness of written and true texts": "写出的文本与真实文本的平均相似度",
+    "the mean surprise at a token of a text": "对文本中一个词元的平均意外程度",
     # intervals and comparisons
     "only one class is among these rows, so there is nothing to rank": "这些行只有一个类别，没有可排序的",
     "these rows do not define it (one class only?)": "在这些数据上没有定义（只有一个类别？）",
@@ -206,6 +215,7 @@ SENTENCES: Mapping[str, str] = {
     "no row has a cell of two parts or more": "没有一行的单元格有两个以上部分",
     "the source has no column {name} to judge by": "数据中没有可供评判的 {name} 列",
     "the bundle keeps no rows of people (bundle.golden_rows)": "模型包不保存真实的行（bundle.golden_rows）",
+    "a text has no one number whose parts could be told": "文本没有一个可以分解的数",
     "a vector has no one number whose parts could be told": "向量没有一个可以分解的数",
     "no network takes part in this answer": "没有网络参与此答案",
     "a member of kind {kind} has no gradients": "{kind} 类的成员没有梯度",

@@ -11,7 +11,7 @@ from trueweight.spec.robustness import RobustnessSpec
 from trueweight.spec.slices import BinsSpec, SensitiveSpec
 from trueweight.spec.units import Share
 
-__all__ = ["CalibrationName", "ConformalSpec", "EvaluateSpec", "IntervalSpec"]
+__all__ = ["BaselineName", "CalibrationName", "ConformalSpec", "EvaluateSpec", "IntervalSpec"]
 
 
 class IntervalSpec(Spec):
@@ -46,6 +46,10 @@ class ConformalSpec(Spec):
 
 CalibrationName = Literal["auto", "temperature", "adaptive", "beta", "none"]
 """How probabilities may be corrected."""
+
+
+BaselineName = Literal["constant", "linear", "gbdt", "copy", "nearest_neighbour", "n_gram"]
+"""Simple models."""
 
 
 class EvaluateSpec(Spec):
@@ -86,6 +90,11 @@ class EvaluateSpec(Spec):
     """Fit the linear model again on parts of the training rows, however long that takes: what more rows would bring,
     and which labels look wrong. False does so only where it takes a moment."""
 
-    baselines: list[Literal["constant", "linear", "gbdt"]] = Field(default_factory=lambda: ["linear", "constant"])  # type: ignore[arg-type]
-    """Simple models fitted beside ours, kept as bundles, and compared on the same rows. gbdt, boosted trees, needs
-    ``trueweight[sklearn]`` and is compared only, not kept."""
+    baselines: list[BaselineName] | None = None
+    """Simple models fitted beside ours, kept as bundles, and compared on the same rows. constant: the mean, the shares
+    of classes, the most frequent text. linear: solved. gbdt: boosted trees, which need ``trueweight[sklearn]`` and are
+    compared only, not kept. For texts as targets: copy answers with the text that was read; nearest_neighbour with the
+    text of the training row whose texts (without any, whose sounds) are most alike; n_gram knows how often bytes follow
+    each other and reads nothing. The last two hold training texts, so they are compared only, unless
+    ``bundle.golden_rows`` is real. Null: linear and constant; for texts nearest_neighbour, copy (of one text) and
+    constant, and n_gram where nothing is read."""

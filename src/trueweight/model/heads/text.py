@@ -251,7 +251,10 @@ def _read(out: Mapping[str, Any], facts: Mapping[str, Any]) -> Prediction:
     if "truth_logp" in out and "token" not in out:
         blank = np.array([""] * len(out["truth_logp"]), dtype=object)
         zero = np.zeros(len(blank))
-        return TextPrediction(blank, zero, zero.astype(np.int64), out["truth_logp"], out["truth_tokens"])
+        return TextPrediction(
+            blank, zero, zero.astype(np.int64), out["truth_logp"], out["truth_tokens"],
+            truth_bytes_N=out.get("truth_bytes"), written=False,
+        )  # fmt: skip
     alphabet = alphabet_of(_merges(facts))
     text_N = _spelt(alphabet, out["token"], out["length"], out.get("bytes"))
     found = TextPrediction(text_N, out["logp"], out["tokens"])

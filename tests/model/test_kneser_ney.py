@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from trueweight.evaluate.kneser_ney import _END, KneserNey, _discounts
+from trueweight.model.kneser_ney import _END, KneserNey, _discounts
 
 TEXTS = ["abracadabra", "abra", "cadabra", "a", "", "bracket", "abacus", "a cab", "a bad crab", "dab"]
 
@@ -49,6 +49,31 @@ def test_probabilities_of_the_next_byte_sum_to_one() -> None:
     counts = plain(3, TEXTS)
     for context in [(97, 98), (122, 122), (256, 97)]:
         assert sum(slow(counts, context, byte) for byte in [*range(256), _END]) == pytest.approx(1)
+
+
+def test_what_was_counted_is_all_there_is_to_keep() -> None:
+    model = KneserNey.fit(TEXTS, 4)
+    twin = KneserNey.of_counts(*model.counts, 4)
+    np.testing.assert_array_equal(model.logp(["abba", "crab", ""]), twin.logp(["abba", "crab", ""]))
+
+
+def test_a_text_without_its_end_is_as_probable_as_all_that_go_on_from_it() -> None:
+    """log P(text) = log P(text and end) - log P(end after text), which the definition gives."""
+    model, counts = KneserNey.fit(TEXTS, 3), plain(3, TEXTS)
+    for text in ["ab", "crab", "a"]:
+        context = tuple(([256] * 2 + list(text.encode()))[-2:])
+        whole, cut = model.logp([text])[0], model.logp([text], np.array([False]))[0]
+        assert whole - cut == pytest.approx(np.log(slow(counts, context, _END)))
+    assert len(model.logp([])) == 0
+
+
+def test_it_writes_the_likeliest_byte_each_time() -> None:
+    model, counts = KneserNey.fit(TEXTS, 3), plain(3, TEXTS)
+    found, context = model.written(b"ab", 6), [97, 98]
+    for byte in [*found, *([_END] if len(found) < 6 else [])]:
+        share = {one: slow(counts, tuple(context), one) for one in [*range(256), _END]}
+        assert share[byte] == pytest.approx(max(share.values()))
+        context = [context[1], byte]
 
 
 def test_longer_contexts_predict_better_and_texts_do_not_mix() -> None:

@@ -75,7 +75,7 @@ class KneserNey:
     orders: tuple[_Order, ...]
 
     @classmethod
-    def fit(cls, texts: Sequence[str], order: int = ORDER) -> "KneserNey":
+    def fit(cls, texts: Sequence[str | bytes], order: int = ORDER) -> "KneserNey":
         """Count.
 
         Args:
@@ -85,7 +85,11 @@ class KneserNey:
         symbol, _ = _symbols(texts, order)
         gram_G, count_G = np.unique(_grams(symbol, order), return_counts=True)
         ends_G = gram_G % np.uint64(_SYMBOLS) != _BEGIN
-        gram_G, count_G = gram_G[ends_G], count_G[ends_G]
+        return cls.of_counts(gram_G[ends_G], count_G[ends_G], order)
+
+    @classmethod
+    def of_counts(cls, gram_G: np.ndarray, count_G: np.ndarray, order: int) -> "KneserNey":
+        """From the longest n-grams, (G,) uint64 ascending, and how often each was seen: shorter ones follow."""
         found = [_Order.of(gram_G, count_G)]
         for length in range(order - 1, 0, -1):
             shorter_G = gram_G % np.uint64(_SYMBOLS**length)
@@ -93,24 +97,58 @@ class KneserNey:
             found.append(_Order.of(gram_G, count_G))
         return cls(tuple(reversed(found)))
 
-    def logp(self, texts: Sequence[str]) -> np.ndarray:
-        """Log probability of each text and its end, (N,) float64."""
+    @property
+    def counts(self) -> tuple[np.ndarray, np.ndarray]:
+        """The longest n-grams, (G,) uint64, and how often each was seen: all that :meth:`of_counts` needs."""
+        return self.orders[-1].gram_G, self.orders[-1].count_G
+
+    def logp(self, texts: Sequence[str | bytes], ended_N: np.ndarray | None = None) -> np.ndarray:
+        """Log probability of each text and its end, (N,) float64.
+
+        Args:
+            texts: To score.
+            ended_N: bool, whether the end of each belongs to it; None for all.
+        """
+        if not len(texts):
+            return np.zeros(0)
         order = len(self.orders)
         symbol, row = _symbols(texts, order)
         whole = _grams(symbol, order)
         said = symbol[order - 1 :] != _BEGIN
+        if ended_N is not None:
+            said &= (symbol[order - 1 :] != _END) | ended_N[row[order - 1 :]]
         whole, row = whole[said], row[order - 1 :][said]
-        share = np.full(len(whole), 1 / (_SYMBOLS - 1))  # BEGIN is never written
+        return np.bincount(row, np.log(self._share(whole)), minlength=len(texts))
+
+    def written(self, begin: bytes, most: int) -> bytes:
+        """What follows ``begin`` if the likeliest byte is taken each time, at most ``most`` bytes."""
+        order, found = len(self.orders), bytearray()
+        context = [*[_BEGIN] * (order - 1), *begin][len(begin) :]
+        bytes_S = np.array([*range(_BEGIN), _END], np.uint64)
+        while len(found) < most:
+            number = 0
+            for symbol in context:
+                number = number * _SYMBOLS + symbol
+            best = int(bytes_S[int(self._share(np.uint64(number * _SYMBOLS) + bytes_S).argmax())])
+            if best == _END:
+                break
+            found.append(best)
+            context = [*context[1:], best]
+        return bytes(found)
+
+    def _share(self, gram_M: np.ndarray) -> np.ndarray:
+        """Probability of the last symbol of each n-gram of the greatest length."""
+        share_M = np.full(len(gram_M), 1 / (_SYMBOLS - 1))  # BEGIN is never written
         for length, one in enumerate(self.orders, 1):
-            share = one.share(whole % np.uint64(_SYMBOLS**length), share)
-        return np.bincount(row, np.log(share), minlength=len(texts))
+            share_M = one.share(gram_M % np.uint64(_SYMBOLS**length), share_M)
+        return share_M
 
 
-def _symbols(texts: Sequence[str], order: int) -> tuple[np.ndarray, np.ndarray]:
+def _symbols(texts: Sequence[str | bytes], order: int) -> tuple[np.ndarray, np.ndarray]:
     """Bytes of all texts, each with beginnings before it and an end behind it; and the text of each."""
     parts, rows = [], []
     for row, text in enumerate(texts):
-        content = np.frombuffer(text.encode(), np.uint8).astype(np.uint64)
+        content = np.frombuffer(text.encode() if isinstance(text, str) else text, np.uint8).astype(np.uint64)
         begin = np.full(order - 1, _BEGIN, np.uint64)
         parts.append(np.concatenate([begin, content, np.array([_END], np.uint64)]))
         rows.append(np.full(len(parts[-1]), row))
