@@ -16,7 +16,7 @@ from typing import Any
 
 from docs_words import cell, paragraphs, table
 
-from trueweight.recipes import images, scaling, series, sounds, tables, texts
+from trueweight.recipes import images, scaling, series, sounds, tables, texts, writing
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
 from trueweight.recipes.senses import with_defaults
@@ -30,7 +30,7 @@ ROWS = 20_000
 
 _FAMILIES: tuple[tuple[str, str, ModuleType], ...] = (
     ("Tables", "number", tables), ("Texts", "text", texts), ("Pictures", "image", images), ("Sounds", "audio", sounds),
-    ("Series", "timeseries", series),
+    ("Series", "timeseries", series), ("Texts to be written", "text", writing),
 )  # fmt: skip
 
 _HEAD = f"""# Recipes
@@ -40,8 +40,8 @@ by the columns' types, the number of rows and the budget, and written out in ful
 step. Constants were chosen on the calibration list of `benchmarks/lists.py` alone; the benchmark list only judges them.
 
 `model.preset` says how much quality may cost. The tables show what it comes to for {ROWS:,} rows with one such column
-and classes to predict; a table of several kinds of columns blends every member that any of them wants, takes the
-longest time, and gives each column its own encoder.
+and classes to predict, or a text where texts are written; a table of several kinds of columns blends every member that
+any of them wants, takes the longest time, and gives each column its own encoder.
 """
 
 
@@ -51,16 +51,18 @@ def recipes_page() -> str:
 
 
 def _family(title: str, kind: str, module: ModuleType) -> str:
-    rows = [(f"`{preset}`", *_row(kind, preset)) for preset in PRESETS]
+    rows = [(f"`{preset}`", *_row(kind, preset, "text" if module is writing else "category")) for preset in PRESETS]
     head = ["preset", "members", "time", "at most passes", "network", "changed while training", "optimiser"]
     reasons = "\n".join(f"* `{name}`: {cell(text)}" for name, text in _reasons(module))
     return f"## {title}\n\n{paragraphs(module.__doc__)}\n\n{table(head, rows)}\n\n{reasons}\n"
 
 
-def _row(kind: str, preset: str) -> Iterator[str]:
-    raw = {"name": "r", "data": {"source": "a.csv"}, "targets": {"y": "category"}, "model": {"preset": preset}}
-    spec = resolve(RunSpec.model_validate(raw), Facts(ROWS, {"a": kind}, {"y": "category"}))
-    column: Any = with_defaults(registry("column")[kind].model_validate({"type": kind}), preset)  # type: ignore[attr-defined]
+def _row(kind: str, preset: str, target: str) -> Iterator[str]:
+    raw = {"name": "r", "data": {"source": "a.csv"}, "targets": {"y": target}, "model": {"preset": preset}}
+    spec = resolve(RunSpec.model_validate(raw), Facts(ROWS, {"a": kind}, {"y": target}))
+    part: Any = registry("column")[kind]
+    recipe = writing.for_writing(kind, {"y": target})
+    column: Any = with_defaults(part.model_validate({"type": kind}), preset, recipe=recipe)
     options = column.model_dump()
     members, budget = spec.model.members or [], spec.train.budget
     yield " + ".join("network" if member.name == "mlp" else member.name for member in members)

@@ -9,6 +9,7 @@ from trueweight.recipes.optimizers import optimizer_of
 from trueweight.recipes.senses import SENSES, encoder_part, passes, preset_for, require_fitting
 from trueweight.recipes.speech import SPEECH_METRICS, is_speech
 from trueweight.recipes.tables import METRICS, REALMLP, ROWS_PER_SECOND, Preset
+from trueweight.recipes.writing import fusion_for, writes
 from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.run import MemberSpec, ModelSpec, RunSpec, SplitSpec, TrainSpec
 
@@ -52,7 +53,8 @@ def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
     require_fitting(spec.features, facts.features)
     preset = preset_for(spec.model.preset, facts.features.values())
     split = _split(spec.split, facts)
-    train = _train(spec.train, preset, passes(facts.features.values(), facts.rows, preset.epochs))
+    seen = preset.epochs if writes(facts.targets) else passes(facts.features.values(), facts.rows, preset.epochs)
+    train = _train(spec.train, preset, seen)
     train = train.model_copy(update={"optimizer": optimizer_of(spec.train, preset.optimizer, split, facts.rows)})
     model = _model(spec, preset, facts, train.budget.time or preset.seconds)
     return spec.model_copy(
@@ -162,6 +164,9 @@ def _model(spec: RunSpec, preset: Preset, facts: Facts, seconds: float) -> Model
     if model.encoder is not None:
         fitter = "solve" if model.encoder.type in SOLVED else "gradient"
         return _spelled_out(model, [_member(model.encoder.type, model.encoder, fitter, model.fusion)])
+    if writes(facts.targets):  # which nothing solves, and no two networks write together
+        fusion = model.fusion or fusion_for(facts.features)
+        return _spelled_out(model, [_member("mlp", preset.encoder | {"members": 1}, "gradient", fusion)])
     single = model.fusion is not None and model.fusion.type == "transformer"  # it joins tokens of single networks
     second = _second(preset, facts, seconds)
     shared = seconds / 2 if second is not None and second.left_out is None else seconds
@@ -169,8 +174,6 @@ def _model(spec: RunSpec, preset: Preset, facts: Facts, seconds: float) -> Model
     mlp = _member("mlp", encoder, "gradient", model.fusion).model_copy(update={"climbs": _climbs(facts)})
     built = {"linear": linear_member(), "mlp": mlp, "realmlp": second}
     members = [member for name in preset.members if (member := built[name]) is not None]
-    if "text" in facts.targets.values():  # which nothing solves
-        members = [member for member in members if member.name != "linear"] or [mlp]
     if len(members) > 1 and _pictures_alone(facts) and facts.rows > LINEAR_PICTURES * seconds:
         members = [member for member in members if member.name != "linear"]  # it stays the baseline, outside the budget
     members += [trees_member(facts)] if model.boosting else []

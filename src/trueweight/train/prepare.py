@@ -32,6 +32,7 @@ from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve, with_quantiles
 from trueweight.recipes.senses import hurry, with_defaults
 from trueweight.recipes.speech import SPEECH, is_speech, kept_whole, with_text_read_off
+from trueweight.recipes.writing import for_writing, with_smoothing
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 from trueweight.train.broken import refuse_broken, without_any_file
@@ -100,7 +101,8 @@ def prepare(
     little_time = hurry(spec, len(table))
     roles = assign_roles(table, spec)
     spec, roles = (spec, roles) if lent is None else adopted(spec, roles, lent)
-    spec = with_text_read_off(spec, {r.name: r.part.type for r in roles if r.role == "feature"}, len(table))
+    features = {role.name: role.part.type for role in roles if role.role == "feature"}
+    spec = with_smoothing(with_text_read_off(spec, features, len(table)), features)
     roles = [_sensed(role, spec, little_time) for role in roles]
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
@@ -132,7 +134,8 @@ def _sensed(role: Role, spec: RunSpec, little_time: float) -> Role:
     if any(is_speech({role.name: kind}, part.type) for part in spec.targets.values()):
         part = with_defaults(kept_whole(role.part), spec.model.preset, little_time, recipe=SPEECH)
         return replace(role, part=part)
-    return replace(role, part=with_defaults(role.part, spec.model.preset, little_time))
+    recipe = for_writing(kind, {name: part.type for name, part in spec.targets.items()})
+    return replace(role, part=with_defaults(role.part, spec.model.preset, little_time, recipe=recipe))
 
 
 def _require_readable(blank: Signature, table: Table) -> None:
