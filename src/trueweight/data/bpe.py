@@ -45,7 +45,8 @@ def learn_merges(texts: Sequence[str], *, size: int, least: int, characters: boo
     rest on fewer texts are then taken out, and with them what was made from them.
     Source: Sennrich, Haddow and Birch 2016, "Neural machine translation of rare words with subword units",
     arXiv:1508.07909, section 3.2; over bytes as in Radford et al. 2019, "Language models are unsupervised multitask
-    learners", section 2.2.
+    learners", section 2.2. No token has two digits, as in Chowdhery et al. 2022, "PaLM", arXiv:2204.02311, section 2.1:
+    numbers are read and written place by place, and not as a few hundred names that rest on few rows each.
 
     Args:
         texts: To learn from.
@@ -54,6 +55,9 @@ def learn_merges(texts: Sequence[str], *, size: int, least: int, characters: boo
         characters: Join the bytes of single characters only.
     """
     tokenizer = _blank(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), _bytes_of(use_regex=True)]
+    )
     if characters:
         each = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([each, _bytes_of(use_regex=False)])
