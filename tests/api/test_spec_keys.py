@@ -441,10 +441,10 @@ def on_text(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     return change(f"targets/note/{key}", first, second, spoken, targets={"note": target, "fraud": "binary"})
 
 
-def on_decoder(name: str, key: str, first: Any, second: Any) -> Change:
+def on_decoder(name: str, key: str, first: Any, second: Any, **fixed: Any) -> Change:
     """A change of the decoder."""
     small = {"width": 8, "heads": 2} if name == "transformer" else {"width": 8}
-    decoder = {"type": name, **{k: v for k, v in small.items() if k != key or name == "transformer"}}
+    decoder = {"type": name, **fixed, **{k: v for k, v in small.items() if k != key or name == "transformer"}}
     decoder.pop(key, None)
     target = {"type": "text", "decoder": decoder, "max_tokens": 8}
     return change(f"targets/note/decoder/{key}", first, second, spoken, targets={"note": target, "fraud": "binary"})
@@ -1220,6 +1220,11 @@ CHANGES: dict[str, Change] = {
     "decoder.transformer.positions": on_decoder("transformer", "positions", "rotary", "sinusoidal"),
     "decoder.transformer.qk_norm": on_decoder("transformer", "qk_norm", True, False),
     "decoder.transformer.tied": on_decoder("transformer", "tied", True, False),
+    "decoder.transformer.norm_eps": on_decoder("transformer", "norm_eps", None, 0.5),
+    "decoder.transformer.rotary_base": on_decoder("transformer", "rotary_base", 10_000.0, 3.0),
+    "decoder.transformer.biases": on_decoder("transformer", "biases", True, False),
+    "decoder.transformer.scaled": on_decoder("transformer", "scaled", True, False),
+    "decoder.transformer.max_length": on_decoder("transformer", "max_length", None, 3, positions="learned"),
 }  # fmt: skip
 
 
