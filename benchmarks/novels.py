@@ -27,7 +27,7 @@ import torch
 from benchmarks import novels_plain
 from benchmarks.kept import RESULTS, Entry, Kept, ours
 from benchmarks.pretraining import parted, passages
-from trueweight.evaluate.kneser_ney import KneserNey
+from trueweight.model.kneser_ney import KneserNey
 
 import trueweight
 from trueweight.errors import TrueweightError
