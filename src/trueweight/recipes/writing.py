@@ -12,8 +12,8 @@ from trueweight.spec.base import PartSpec
 from trueweight.spec.run import RunSpec
 
 __all__ = [
-    "FUSION", "HURRIED", "LABEL_SMOOTHING", "RATE", "READ", "READ_IN_TURN", "SMALL", "STEP_ROWS", "STEP_TOKENS", "for_writing",
-    "fusion_for", "optimizer_for", "step_rows", "with_small_decoder", "with_smoothing", "writes",
+    "FUSION", "HURRIED", "LABEL_SMOOTHING", "RATE", "READ", "READ_IN_TURN", "SMALL", "STEP_ROWS", "STEP_TOKENS",
+    "for_writing", "fusion_for", "optimizer_for", "step_rows", "with_small_decoder", "with_smoothing", "writes",
 ]  # fmt: skip
 
 HURRIED = 100.0
