@@ -27,10 +27,10 @@ import torch
 from benchmarks import novels_plain
 from benchmarks.kept import RESULTS, Entry, Kept, ours
 from benchmarks.pretraining import parted, passages
-from trueweight.model.kneser_ney import KneserNey
 
 import trueweight
 from trueweight.errors import TrueweightError
+from trueweight.model.kneser_ney import KneserNey
 
 SYSTEMS = ("ours", "plain", "kneser-ney")
 GAIN = 0.9

@@ -2,7 +2,17 @@ import pytest
 
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
-from trueweight.recipes.writing import LABEL_SMOOTHING, for_writing, with_smoothing
+from trueweight.recipes.writing import (
+    HURRIED,
+    LABEL_SMOOTHING,
+    RATE,
+    STEP_ROWS,
+    STEP_TOKENS,
+    for_writing,
+    step_rows,
+    with_small_decoder,
+    with_smoothing,
+)  # fmt: skip
 from trueweight.spec.load import parse_spec
 
 PAIR = {"features": {"asked": "text"}, "targets": {"answer": {"type": "text"}}}
@@ -30,6 +40,35 @@ def test_what_is_read_stays_tokens():
     assert for_writing("number", {"answer": "text"}) is None
 
 
+def test_what_writes_in_turn_has_a_reader_that_reads_in_turn():
+    recipe = for_writing("text", {"answer": "text"}, {"lstm"})
+    assert recipe is not None and [raw["type"] for raw in recipe.encoder] == ["lstm"]
+
+
+@pytest.mark.parametrize("kind", ["transformer", "lstm"])
+def test_nothing_is_dropped_where_rows_are_seen_seldom(kind: str):
+    asked = parse_spec(PAIR | {"targets": {"answer": {"type": "text", "decoder": {"type": kind}}}})
+    decoder = with_small_decoder(asked, {"asked": "text"}, HURRIED).targets["answer"].model_dump()["decoder"]
+    assert decoder["dropout"] == 0.0
+    assert with_small_decoder(asked, {"asked": "text"}, HURRIED / 2) == asked
+    assert with_small_decoder(asked, {}, HURRIED) == asked
+
+
+def test_what_is_said_of_a_decoder_stays_where_time_is_short():
+    said = {"type": "transformer", "heads": 3, "width": 96, "dropout": 0.2}
+    asked = parse_spec(PAIR | {"targets": {"answer": {"type": "text", "decoder": said}}})
+    decoder = with_small_decoder(asked, {"asked": "text"}, HURRIED).targets["answer"].model_dump()["decoder"]
+    assert said.items() <= decoder.items()
+
+
+@pytest.mark.parametrize("tokens", [1.0, 11.0, 100.0, 700.0, 1e6])
+def test_steps_have_few_rows_and_no_more_tokens_than_said(tokens: float):
+    rows = step_rows(tokens, 256)
+    assert 4 <= rows <= STEP_ROWS and rows & (rows - 1) == 0
+    assert rows * tokens <= STEP_TOKENS or rows == 4
+    assert step_rows(tokens, 3) == 3
+
+
 def test_several_columns_are_joined_as_tokens():
     facts = Facts(100, {"asked": "text", "year": "number"}, {"answer": "text"})
     (member,) = resolve(parse_spec(PAIR), facts).model.members or []
@@ -47,3 +86,13 @@ def test_labels_are_smoothed_where_something_is_read():
 def test_smoothing_that_is_asked_for_or_cannot_be_stays(wish: dict[str, object]):
     asked = parse_spec(PAIR | {"targets": {"answer": {"type": "text"} | wish}})
     assert with_smoothing(asked, {"asked": "text"}) == asked
+
+
+@pytest.mark.parametrize(("decoder", "rate"), [("transformer", RATE), ("lstm", 3e-3)])
+def test_transformers_learn_to_write_in_small_steps(decoder: str, rate: float):
+    asked = parse_spec(PAIR | {"targets": {"answer": {"type": "text", "decoder": {"type": decoder}}}})
+    facts = Facts(50_000, {"asked": "text"}, {"answer": "text"})
+    optimizer = resolve(asked, facts).train.optimizer
+    assert optimizer is not None and optimizer.model_dump()["learning_rate"] == rate
+    named = asked.model_copy(update={"train": asked.train.model_copy(update={"optimizer": optimizer})})
+    assert resolve(named, facts).train.optimizer == optimizer

@@ -14,7 +14,7 @@ from trueweight.train.encoded import encode
 from trueweight.train.job import FitterPart, Job
 from trueweight.train.memory import needed
 from trueweight.train.prepare import Prepared, prepare
-from trueweight.train.probe import asked_batch
+from trueweight.train.probe import asked_batch, few_tokens
 from trueweight.train.start import start
 from trueweight.train.starting import Bodies
 
@@ -60,8 +60,9 @@ def _members(ready: Prepared, lent: Bodies | None) -> Iterator[dict[str, Any]]:
             name=member.name, network=network, train=leaf.reading(feed), validation=feed, spec=ready.spec.train,
             seed=ready.spec.seed, score=lambda _: 0.0,
         )  # fmt: skip
-        found = needed(job, size, rows=len(train))
-        yield known | {"batch_size": size} | asdict(found) | {"total": found.total, "whole": found.whole}
+        step = few_tokens(job.train, size) if ready.spec.train.batch_size == "auto" else size
+        found = needed(job, step, rows=len(train))
+        yield known | {"batch_size": step} | asdict(found) | {"total": found.total, "whole": found.whole}
 
 
 def _taken(ready: Prepared, rows: np.ndarray) -> np.ndarray | None:

@@ -32,7 +32,7 @@ from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve, with_quantiles
 from trueweight.recipes.senses import hurry, with_defaults
 from trueweight.recipes.speech import SPEECH, is_speech, kept_whole, with_text_read_off
-from trueweight.recipes.writing import for_writing, with_smoothing
+from trueweight.recipes.writing import for_writing, with_small_decoder, with_smoothing
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 from trueweight.train.broken import refuse_broken, without_any_file
@@ -103,6 +103,7 @@ def prepare(
     spec, roles = (spec, roles) if lent is None else adopted(spec, roles, lent)
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     spec = with_smoothing(with_text_read_off(spec, features, len(table)), features)
+    spec = with_small_decoder(spec, features, little_time) if lent is None else spec
     roles = [_sensed(role, spec, little_time) for role in roles]
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
@@ -134,7 +135,8 @@ def _sensed(role: Role, spec: RunSpec, little_time: float) -> Role:
     if any(is_speech({role.name: kind}, part.type) for part in spec.targets.values()):
         part = with_defaults(kept_whole(role.part), spec.model.preset, little_time, recipe=SPEECH)
         return replace(role, part=part)
-    recipe = for_writing(kind, {name: part.type for name, part in spec.targets.items()})
+    decoders = {part.model_dump()["decoder"]["type"] for part in spec.targets.values() if part.type == "text"}
+    recipe = for_writing(kind, {name: part.type for name, part in spec.targets.items()}, decoders)
     return replace(role, part=with_defaults(role.part, spec.model.preset, little_time, recipe=recipe))
 
 

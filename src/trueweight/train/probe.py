@@ -10,6 +10,7 @@ from trueweight.errors import TrainError
 from trueweight.nn.resizing import sized_steps, tell
 from trueweight.recipes.images import IMAGE
 from trueweight.recipes.scaling import batch_size_for
+from trueweight.recipes.writing import step_rows
 from trueweight.spec.run import TrainSpec
 from trueweight.spec.units import describe_bytes
 from trueweight.train.job import Job
@@ -20,7 +21,9 @@ from trueweight.train.plan import MemberPlan
 from trueweight.train.step_plan import Runner, choose, seconds_to_look
 from trueweight.train.watch import Stopwatch
 
-__all__ = ["asked_batch", "choose_device", "decide_plan", "hurried", "little_padded", "looks_for", "usual"]
+__all__ = [
+    "asked_batch", "choose_device", "decide_plan", "few_tokens", "hurried", "little_padded", "looks_for", "usual",
+]  # fmt: skip
 
 _LOG = logging.getLogger("trueweight.train")
 
@@ -93,7 +96,8 @@ def _fitting_batch(job: Job) -> tuple[int, int]:
     """(batch size, predicted bytes); "auto" shrinks to fit the memory, a size asked for does not."""
     asked, size = job.spec.batch_size, asked_batch(job.spec, len(job.train))
     if asked == "auto":
-        size = little_padded(job.train, min(size, _HURRIED_BATCH) if hurried(job.train, job.limit) else size)
+        size = min(size, _HURRIED_BATCH) if hurried(job.train, job.limit) else size
+        size = little_padded(job.train, few_tokens(job.train, size))
     limit = job.spec.budget.memory
     need = needed(job, size).whole
     while limit is not None and need > limit:
@@ -120,6 +124,14 @@ def hurried(train: Feed, limit: float | None) -> bool:
 
 def _pictured(feed: Feed) -> bool:
     return any("pixel" in stored for stored in feed.inputs.values())
+
+
+def few_tokens(feed: Feed, size: int) -> int:
+    """The size, or a smaller one where texts are written: more steps are worth more than many tokens in each."""
+    writes = any({"token", "whole"} <= stored.keys() for stored in feed.targets.values())
+    hears = any("frame" in stored for stored in feed.inputs.values())
+    lengths = feed.lengths() if writes and not hears else None
+    return size if lengths is None else step_rows(float(lengths.double().mean()), size)
 
 
 def little_padded(feed: Feed, size: int) -> int:
