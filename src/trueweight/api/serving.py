@@ -16,7 +16,7 @@ from trueweight.explain.ask import Wish as ExplainWish
 from trueweight.report.page import html_report
 from trueweight.serve.app import Application, Verbs
 from trueweight.serve.keys import KeyStore, default_path
-from trueweight.serve.server import Wish, application, first_key, from_environment, run
+from trueweight.serve.server import Wish, application, first_key, from_environment, quiet, run
 
 __all__ = ["make_application", "serve_bundles", "verbs_for"]
 
@@ -85,6 +85,7 @@ def make_application() -> Application:
     """In each worker: what was asked for, from the environment."""
     import torch
 
+    quiet()
     wish = from_environment()
     torch.set_num_threads(max(1, torch.get_num_threads() // wish.workers))
     return application(wish, verbs_for(tuple(wish.allow)), None if wish.keys is None else KeyStore(Path(wish.keys)))

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from trueweight.bundle.format import ANSWERS, ROWS, TOLERANCES
 from trueweight.bundle.tree import dtype_of
-from trueweight.data.bpe import alphabet_of
+from trueweight.data.bpe import alphabet_of, vocabulary_from
 from trueweight.data.reading import column_part
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
@@ -239,7 +239,7 @@ def _written(signature: Signature) -> list[ColumnFacts]:
 
 def _texts(facts: ColumnFacts, rng: np.random.Generator) -> list[str]:
     """Tokens in a row that means nothing; each is in many training rows, or a letter of ASCII."""
-    alphabet = alphabet_of(tuple((left, right) for left, right in facts.learnt["merges"]))
+    alphabet = alphabet_of(vocabulary_from(facts.learnt["merges"]))
     pieces = [piece for piece in map(_spelt, alphabet) if piece is not None]
     most = max(1, min(_TOKENS, int(facts.learnt["max_tokens"])))
     lengths = rng.integers(1, most + 1, ROW_COUNT - 1)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from trueweight.data.bpe import tokens_of
+from trueweight.data.bpe import tokens_of, vocabulary_from
 from trueweight.data.cells import TextCells
 from trueweight.data.reading import cells_of
 from trueweight.data.signature import ColumnFacts
@@ -24,15 +24,14 @@ def _entries(judging: Judging) -> Iterator[Entry]:
     signature = judging.predictor.signature
     for facts in (*signature.features(), *signature.targets()):
         merges = facts.learnt.get("merges") if facts.type in ("text", "masked") else None
-        if not merges or facts.name not in judging.table.names:
+        if merges is None or facts.name not in judging.table.names:
             continue  # nothing is read by tokens
         cells = cells_of(judging.table, facts, signature.options)
         if not isinstance(cells, TextCells):
             continue
         known = np.flatnonzero(~cells.missing_N)
         texts = cells.text_N.to_pylist()
-        pairs = tuple((left, right) for left, right in merges)
-        lengths = tokens_of([texts[row] for row in known], pairs).lengths
+        lengths = tokens_of([texts[row] for row in known], vocabulary_from(merges)).lengths
         yield _entry(judging, facts, int((lengths > int(facts.learnt["max_tokens"])).sum()), len(known))
 
 

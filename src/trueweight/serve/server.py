@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import json
+import logging
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ from trueweight.serve.audit import AuditLog
 from trueweight.serve.keys import SCOPES, KeyStore
 from trueweight.serve.limits import Limits
 
-__all__ = ["Wish", "application", "first_key", "from_environment", "is_loopback", "named_bundles", "run"]
+__all__ = ["Wish", "application", "first_key", "from_environment", "is_loopback", "named_bundles", "quiet", "run"]
 
 VARIABLE = "TRUEWEIGHT_SERVE"
 """Where workers find what to serve: they are new processes."""
@@ -151,6 +152,7 @@ def run(wish: Wish, app: Application | str) -> None:
         # and raises the signal once more, for whoever was there before.
         signal.signal(one, lambda *_: None)
     with _bound(wish) as bound:
+        quiet()
         if isinstance(app, str):
             from uvicorn.supervisors import Multiprocess
 
@@ -175,6 +177,11 @@ def _bound(wish: Wish) -> socket.socket:
         raise TrainError(f"cannot listen on {wish.host}:{wish.port}: {error}", hint=hint) from None
     found.set_inheritable(True)
     return found
+
+
+def quiet() -> None:
+    """No line for every request that leaves a column out: that is what missing values are for."""
+    logging.getLogger("trueweight.bundle").setLevel(logging.ERROR)
 
 
 def from_environment() -> Wish:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trueweight.data.bpe import Merges, alphabet_of, tokens_of
+from trueweight.data.bpe import alphabet_of, tokens_of, vocabulary_from
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
@@ -96,7 +96,7 @@ class NgramPredictor:
 
 
 def _scored(model: KneserNey, table: Table, facts: ColumnFacts, signature: Signature) -> TextPrediction:
-    merges: Merges = tuple((left, right) for left, right in facts.learnt["merges"])
+    merges = vocabulary_from(facts.learnt["merges"])
     most, alphabet = int(facts.learnt["max_tokens"]), alphabet_of(merges)
     texts = texts_as_target(table, facts, signature)
     token = tokens_of(texts, merges)
