@@ -28,6 +28,14 @@ def test_one_network_writes_and_sees_rows_as_long_as_there_is_time(preset: str):
     assert (resolved.train.budget.epochs or 0) >= (told.train.budget.epochs or 0)
 
 
+def test_letters_stay_as_they_are_unless_asked_otherwise() -> None:
+    from trueweight.data.columns.text import TextColumn
+    from trueweight.recipes.writing import with_letters
+
+    assert with_letters(TextColumn()).model_dump()["lowercase"] is False
+    assert with_letters(TextColumn(lowercase=True)).model_dump()["lowercase"] is True
+
+
 def test_words_to_be_written_from_are_not_limited_to_the_passes_that_classes_need():
     resolved = resolve(parse_spec(PAIR), Facts(50_000, {"asked": "text"}, {"answer": "text"}))
     assert resolved.train.budget.epochs == 40

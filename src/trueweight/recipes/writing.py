@@ -13,7 +13,8 @@ from trueweight.spec.run import RunSpec
 
 __all__ = [
     "FUSION", "HURRIED", "LABEL_SMOOTHING", "RATE", "READ", "READ_IN_TURN", "SMALL", "STEP_ROWS", "STEP_TOKENS",
-    "for_writing", "fusion_for", "optimizer_for", "step_rows", "with_small_decoder", "with_smoothing", "writes",
+    "for_writing", "fusion_for", "optimizer_for", "step_rows", "with_letters", "with_small_decoder", "with_smoothing",
+    "writes",
 ]  # fmt: skip
 
 HURRIED = 100.0
@@ -92,6 +93,16 @@ def optimizer_for(spec: RunSpec, features: Mapping[str, str], default: Mapping[s
     decoders = {part.model_dump()["decoder"]["type"] for part in spec.targets.values() if part.type == "text"}
     slow = "transformer" in decoders and "audio" not in features.values()
     return {**default, "learning_rate": RATE} if slow and default["type"] == "adamw" else default
+
+
+def with_letters(part: PartSpec) -> PartSpec:
+    """A text column with its letters as they are, unless it says otherwise: a name that is read in small letters cannot
+    be written in large ones.
+
+    Args:
+        part: Of the column. Not changed.
+    """
+    return part if "lowercase" in part.model_fields_set else part.model_copy(update={"lowercase": False})
 
 
 def step_rows(mean_tokens: float, most: int) -> int:

@@ -32,7 +32,7 @@ from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve, with_quantiles
 from trueweight.recipes.senses import hurry, with_defaults
 from trueweight.recipes.speech import SPEECH, is_speech, kept_whole, with_text_read_off
-from trueweight.recipes.writing import for_writing, with_small_decoder, with_smoothing
+from trueweight.recipes.writing import for_writing, with_letters, with_small_decoder, with_smoothing
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 from trueweight.train.broken import refuse_broken, without_any_file
@@ -137,7 +137,8 @@ def _sensed(role: Role, spec: RunSpec, little_time: float) -> Role:
         return replace(role, part=part)
     decoders = {part.model_dump()["decoder"]["type"] for part in spec.targets.values() if part.type == "text"}
     recipe = for_writing(kind, {name: part.type for name, part in spec.targets.items()}, decoders)
-    return replace(role, part=with_defaults(role.part, spec.model.preset, little_time, recipe=recipe))
+    own = role.part if recipe is None else with_letters(role.part)
+    return replace(role, part=with_defaults(own, spec.model.preset, little_time, recipe=recipe))
 
 
 def _require_readable(blank: Signature, table: Table) -> None:
