@@ -214,3 +214,14 @@ def test_what_cannot_be_is_refused(wrong):
 
 def test_every_norm_has_a_variant_here():
     assert set(NORMS) == {options["normalization"] for options in VARIANTS}
+
+
+def test_means_over_steps_keep_their_digits_in_half_precision() -> None:
+    norm, whole = StepBatchNorm(6), StepBatchNorm(6)
+    z = batch([9, 4, 7])
+    with torch.autocast("cpu", torch.bfloat16):
+        norm.train()(z.tokens_BLD.bfloat16(), z.mask_BL)
+    whole.train()(z.tokens_BLD.bfloat16().float(), z.mask_BL)
+    assert norm.running_mean.dtype == torch.float32
+    assert torch.equal(norm.running_mean, whole.running_mean)
+    assert torch.equal(norm.running_var, whole.running_var)

@@ -199,7 +199,8 @@ class StepBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(width))
 
     def forward(self, x_BLD: Tensor, mask_BL: Tensor | None) -> Tensor:
-        """Normalise."""
+        """Normalise, in float32 also where the layers around compute in half precision: means need all of its digits."""
+        x_BLD = x_BLD.float()
         if self.training:
             mean_D, var_D = self._of_batch(x_BLD, mask_BL)
         else:
