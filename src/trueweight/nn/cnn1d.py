@@ -199,8 +199,8 @@ class StepBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(width))
 
     def forward(self, x_BLD: Tensor, mask_BL: Tensor | None) -> Tensor:
-        """Normalise, in float32 also where the layers around compute in half precision: means need all of its digits."""
-        x_BLD = x_BLD.float()
+        """Normalise; where the layers around compute in half precision, in float32: means need all of its digits."""
+        x_BLD = x_BLD.float() if x_BLD.dtype in (torch.bfloat16, torch.float16) else x_BLD
         if self.training:
             mean_D, var_D = self._of_batch(x_BLD, mask_BL)
         else:
