@@ -8,8 +8,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,11 +147,7 @@ def run(wish: Wish, app: Application | str) -> None:
         access_log=False, server_header=False, date_header=False, lifespan="on", ws="none", proxy_headers=False,
         ssl_certfile=wish.certificate, ssl_keyfile=wish.private_key, timeout_keep_alive=30, reset_contextvars=False,
     )  # fmt: skip
-    for one in (signal.SIGTERM, signal.SIGINT):
-        # Both are how a server is told to stop, and nothing has gone wrong then: uvicorn finishes what was accepted
-        # and raises the signal once more, for whoever was there before.
-        signal.signal(one, lambda *_: None)
-    with _bound(wish) as bound:
+    with _bound(wish) as bound, _stopped_quietly():
         quiet()
         if isinstance(app, str):
             from uvicorn.supervisors import Multiprocess
@@ -159,6 +155,18 @@ def run(wish: Wish, app: Application | str) -> None:
             Multiprocess(config, [bound]).run()
         else:
             uvicorn.Server(config).run(sockets=[bound])
+
+
+@contextmanager
+def _stopped_quietly() -> Iterator[None]:
+    """SIGTERM and Ctrl-C are how a server is told to stop, and nothing has gone wrong then: uvicorn finishes what was
+    accepted and raises the signal once more, for whoever was there before."""
+    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _bound(wish: Wish) -> socket.socket:
