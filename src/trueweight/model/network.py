@@ -19,7 +19,7 @@ from trueweight.errors import SpecError
 from trueweight.model.protocols import Encoder, Fusion, Head
 from trueweight.model.target import HeadType
 from trueweight.nn.decoding import Decoding
-from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.encoding import Ahead, Encoding, Foreseeing, Form, Tensors
 from trueweight.nn.entries import Entries
 from trueweight.nn.mix import Mix, taken_apart
 from trueweight.nn.resizing import Resized, reads_any_size
@@ -128,11 +128,21 @@ class Network(nn.Module):
             module.eval()
         return self
 
+    def ahead(self) -> Mapping[str, Mapping[str, Ahead]]:
+        """What encoders do to arrays before any weight comes in, by field and array. Nothing for fields whose training
+        examples are changed first."""
+        encoders = ((name, self.encoders[f"f{i}"], f"f{i}" in self.augments) for i, name in enumerate(self.fields))
+        return {
+            name: encoder.ahead()
+            for name, encoder, changed in encoders
+            if isinstance(encoder, Foreseeing) and not changed
+        }
+
     def encode(self, batch: Batch) -> Encoding:
         """The fused encoding of a batch."""
         parts: dict[str, Encoding] = {}
-        for i, name in enumerate(self.fields):
-            parts[name] = cast(Encoder, self.encoders[f"f{i}"])(batch.inputs[name])
+        for name, encoder in zip(self.fields, self.encoders.values(), strict=True):
+            parts[name] = encoder(batch.inputs[name])
         return cast(Fusion, self.fusion)(parts, batch.rows.shape[0])
 
     def entries(self, batch: Batch) -> Entries:
@@ -174,15 +184,17 @@ class Network(nn.Module):
         if not torch.is_autocast_enabled(kind):
             return self._loss(z, batch, mix, rng, share)
         with torch.autocast(kind, enabled=False):  # encoders may compute in half precision, losses never
-            return self._loss(replace(z, tokens_BLD=z.tokens_BLD.float()), batch, mix, rng, share)
+            return self._loss(z.with_tokens(z.tokens_BLD.float()), batch, mix, rng, share)
 
     def _loss(self, z: Encoding, batch: Batch, mix: Mix | None, rng: Generator, share: Tensors | None) -> Tensor:
         weight_R = batch.weight_B
         total: Tensor | None = None
-        for name, head in zip(self.targets, self.heads.children(), strict=True):
-            y = batch.targets[name]
-            loss = partial(cast(Head, head).loss, z, rng=rng)
-            mean = loss(y, weight_R) if mix is None else mix.loss(loss, y, weight_R)
+        for name, module in zip(self.targets, self.heads.values(), strict=True):
+            head, y = cast(Head, module), batch.targets[name]
+            if mix is None:
+                mean = head.loss(z, y, weight_R, rng)
+            else:
+                mean = mix.loss(partial(head.loss, z, rng=rng), y, weight_R)
             if (factor := self.loss_weights[name]) != 1:
                 mean = mean * factor
             if share is not None:

@@ -19,7 +19,15 @@ from trueweight.nn.boosted import Goal, hand_on
 from trueweight.nn.design import Again, Design, Enough
 from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.nn.logistic import logistic_path
-from trueweight.nn.losses import binary_loss, category_loss, mean_over_rows, regression_loss, regression_mean
+from trueweight.nn.losses import (
+    binary_loss,
+    binary_mean,
+    category_loss,
+    category_mean,
+    mean_over_rows,
+    regression_loss,
+    regression_mean,
+)
 from trueweight.nn.members import MemberLinear
 from trueweight.nn.path import keep_best
 from trueweight.nn.pooling import pooled
@@ -51,11 +59,11 @@ class Values(nn.Module):
 
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:  # noqa: ARG002
         """See ``model.protocols.Head``."""
-        z_RKD, present_R = self.linear(pooled(z)), y.get("present")
-        if present_R is None and weight_R is None and z_RKD.shape[0]:
-            return regression_mean(z_RKD, y["value"], self.loss_name, self.huber_delta)
-        loss_RK = regression_loss(z_RKD, y["value"], self.loss_name, self.huber_delta)
-        return mean_over_rows(loss_RK, present_R, weight_R)
+        x_BD = pooled(z)
+        if self.linear.members == 1 and _plain(x_BD, y, weight_R):
+            return regression_mean(self.linear.only(x_BD), y["value"], self.loss_name, self.huber_delta)
+        loss_RK = regression_loss(self.linear(x_BD), y["value"], self.loss_name, self.huber_delta)
+        return mean_over_rows(loss_RK, y.get("present"), weight_R)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:  # noqa: ARG002
         """None is needed."""
@@ -111,10 +119,15 @@ class OneOfTwo(nn.Module):
         self.register_buffer("weight_2", torch.tensor(weight_2), persistent=False)
         self.weighted = len(set(weight_2)) > 1
         self.gamma, self.label_smoothing, self.reader = gamma, label_smoothing, reader
+        self.one_kernel = form.members == 1 and not gamma and not self.weighted
 
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:  # noqa: ARG002
         """See ``model.protocols.Head``."""
-        z_RK1 = self.linear(pooled(z))
+        x_BD = pooled(z)
+        if self.one_kernel and _plain(x_BD, y, weight_R):
+            z_R1, yes_R1 = self.linear.only(x_BD), y["index"].unsqueeze(1)
+            return binary_mean(z_R1, yes_R1, label_smoothing=self.label_smoothing)
+        z_RK1 = self.linear(x_BD)
         hot_R1 = y["index"].unsqueeze(1).to(z_RK1.dtype)
         loss_RK = binary_loss(z_RK1, hot_R1, gamma=self.gamma, label_smoothing=self.label_smoothing).squeeze(2)
         if self.weighted:
@@ -186,10 +199,14 @@ class OneOfMany(nn.Module):
         self.register_buffer("weight_C", torch.tensor(weight_C), persistent=False)
         self.weighted = len(set(weight_C)) > 1
         self.gamma, self.label_smoothing, self.reader = gamma, label_smoothing, reader
+        self.one_kernel = form.members == 1 and not gamma and not self.weighted
 
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:  # noqa: ARG002
         """See ``model.protocols.Head``."""
-        z_RKC = self.linear(pooled(z))
+        x_BD = pooled(z)
+        if self.one_kernel and _plain(x_BD, y, weight_R):
+            return category_mean(self.linear.only(x_BD), y["index"], label_smoothing=self.label_smoothing)
+        z_RKC = self.linear(x_BD)
         loss_RK = category_loss(z_RKC, y["index"], gamma=self.gamma, label_smoothing=self.label_smoothing)
         if self.weighted:
             loss_RK = loss_RK * self.weight_C[y["index"]].unsqueeze(1)
@@ -255,10 +272,14 @@ class AnyOfMany(nn.Module):
         with torch.no_grad():
             self.linear.bias_KO.copy_(torch.logit(torch.tensor(prior_C)))
         self.gamma, self.label_smoothing, self.reader = gamma, label_smoothing, reader
+        self.one_kernel = form.members == 1 and not gamma
 
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:  # noqa: ARG002
         """See ``model.protocols.Head``; averaged over labels."""
-        z_RKC = self.linear(pooled(z))
+        x_BD = pooled(z)
+        if self.one_kernel and _plain(x_BD, y, weight_R):
+            return binary_mean(self.linear.only(x_BD), y["hot"], label_smoothing=self.label_smoothing)
+        z_RKC = self.linear(x_BD)
         loss_RKC = binary_loss(z_RKC, y["hot"], gamma=self.gamma, label_smoothing=self.label_smoothing)
         return mean_over_rows(loss_RKC.mean(2), y.get("present"), weight_R)
 
@@ -286,6 +307,11 @@ class AnyOfMany(nn.Module):
     def hand_on(self) -> None:
         """See ``nn.boosted.Scored``."""
         hand_on(self.linear)
+
+
+def _plain(x_BD: Tensor, y: Tensors, weight_R: Tensor | None) -> bool:
+    """Whether the loss is the mean over all rows, and there are some."""
+    return weight_R is None and "present" not in y and x_BD.shape[0] > 0
 
 
 def _normalised(probability_RC: Tensor) -> np.ndarray:

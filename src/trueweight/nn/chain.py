@@ -1,11 +1,11 @@
 """Encoders one after another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from torch import nn
 
-from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.encoding import Ahead, Encoding, Foreseeing, Form, Tensors
 
 __all__ = ["Chain"]
 
@@ -22,6 +22,10 @@ class Chain(nn.Module):
         super().__init__()
         self.first, self.rest = first, nn.ModuleList(rest)
         self.form = cast(Form, rest[-1].form)
+
+    def ahead(self) -> Mapping[str, Ahead]:
+        """See ``nn.encoding.Foreseeing``."""
+        return self.first.ahead() if isinstance(self.first, Foreseeing) else {}
 
     def forward(self, x: Tensors) -> Encoding:
         """Encode step by step."""

@@ -233,7 +233,7 @@ class Topped(nn.Module):
     def forward(self, x: object) -> Encoding:
         """Encode and go on."""
         z: Encoding = self.encoder(x)
-        return replace(z, tokens_BLD=self.mlp(z.tokens_BLD))
+        return z.with_tokens(self.mlp(z.tokens_BLD))
 
 
 def stages_for(grid: tuple[int, int]) -> int:

@@ -48,7 +48,7 @@ class Concat(nn.Module):
             return next(iter(parts.values()))
         members = self.form.members
         vectors = [pooled(z).repeat_interleave(members // z.members, dim=0) for z in parts.values()]
-        return Encoding(torch.cat(vectors, dim=1).unsqueeze(1), members=members)
+        return Encoding.single(torch.cat(vectors, dim=1), members)
 
     def entries(self, parts: Mapping[str, Encoding | Entries]) -> Entries:
         """What is not zero of it, where ``form.sparse`` says so; ``parts`` may be of either kind."""

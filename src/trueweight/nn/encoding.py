@@ -4,17 +4,36 @@ Shape suffixes:
     B  rows * members, member fastest    L  tokens    D  width
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree
 
-__all__ = ["Encoding", "Form", "Tensors", "lengths_of"]
+__all__ = ["Ahead", "Encoding", "Foreseeing", "Form", "Tensors", "ahead_of", "lengths_of"]
 
 Tensors: TypeAlias = Mapping[str, Tensor]
+
+
+Ahead: TypeAlias = Callable[[Tensor], Tensor]
+"""What an encoder does to an array before any weight comes in: to each number by itself, whatever stands beside it."""
+
+
+def ahead_of(name: str) -> str:
+    """Under which name a batch holds an array to which that was done already, in the place of the array."""
+    return f"{name}.ahead"
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """An encoder that can do a part of its work before any batch is made."""
+
+    def ahead(self) -> Mapping[str, Ahead]:
+        """What it does to arrays, by their names. Its forward pass takes :func:`ahead_of` these names where a batch has
+        them, and gives the same numbers, bit for bit."""
+        ...
 
 
 def lengths_of(x: Tensors, name: str) -> Tensor:
@@ -39,6 +58,19 @@ class Encoding:
     """Pyramid levels for boxes and masks, finest last."""
     members: int = 1
     """Networks inside this one (TabM): losses are averaged over them, ``read`` averages probabilities."""
+    vector_BD: Tensor | None = None
+    """The only token of each row as it was made, before it got the axis L: taking that away again, and the gradient's
+    way back through both, is a noticeable part of a small network's step. None where there is more than one, or where
+    nobody kept it."""
+
+    @classmethod
+    def single(cls, vector_BD: Tensor, members: int = 1) -> "Encoding":
+        """One token a row."""
+        return cls(vector_BD.unsqueeze(1), members=members, vector_BD=vector_BD)
+
+    def with_tokens(self, tokens_BLD: Tensor) -> "Encoding":
+        """Other tokens in the same places."""
+        return replace(self, tokens_BLD=tokens_BLD, vector_BD=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,10 @@ Shape suffixes in this file:
 import torch
 from torch import Tensor, nn
 
-__all__ = ["binary_loss", "category_loss", "mean_over_rows", "regression_loss", "regression_mean"]
+__all__ = [
+    "binary_loss", "binary_mean", "category_loss", "category_mean", "mean_over_rows", "regression_loss",
+    "regression_mean",
+]  # fmt: skip
 
 
 def mean_over_rows(loss_RK: Tensor, present_R: Tensor | None, weight_R: Tensor | None) -> Tensor:
@@ -36,23 +39,20 @@ def regression_loss(z_RKD: Tensor, y_RD: Tensor, loss: str, huber_delta: float) 
         loss: "mse", "mae" or "huber".
         huber_delta: In standard deviations of the target.
     """
-    return _regression(z_RKD, y_RD, loss, huber_delta, "none").mean(2)
+    return _regression(z_RKD, y_RD.unsqueeze(1).expand_as(z_RKD), loss, huber_delta, "none").mean(2)
 
 
-def regression_mean(z_RKD: Tensor, y_RD: Tensor, loss: str, huber_delta: float) -> Tensor:
-    """The mean of :func:`regression_loss` over all rows and members, at once: a scalar."""
-    return _regression(z_RKD, y_RD, loss, huber_delta, "mean")
+def regression_mean(z: Tensor, y: Tensor, loss: str, huber_delta: float) -> Tensor:
+    """The mean of :func:`regression_loss` over all rows and members, at once: a scalar. Both of one shape."""
+    return _regression(z, y, loss, huber_delta, "mean")
 
 
-def _regression(z_RKD: Tensor, y_RD: Tensor, loss: str, huber_delta: float, reduction: str) -> Tensor:
-    y_RKD = y_RD.unsqueeze(1)
-    if z_RKD.shape[1] > 1:
-        y_RKD = y_RKD.expand_as(z_RKD)
+def _regression(z: Tensor, y: Tensor, loss: str, huber_delta: float, reduction: str) -> Tensor:
     if loss == "mse":
-        return nn.functional.mse_loss(z_RKD, y_RKD, reduction=reduction)
+        return nn.functional.mse_loss(z, y, reduction=reduction)
     if loss == "mae":
-        return nn.functional.l1_loss(z_RKD, y_RKD, reduction=reduction)
-    return nn.functional.huber_loss(z_RKD, y_RKD, reduction=reduction, delta=huber_delta)
+        return nn.functional.l1_loss(z, y, reduction=reduction)
+    return nn.functional.huber_loss(z, y, reduction=reduction, delta=huber_delta)
 
 
 def binary_loss(z_RKC: Tensor, hot_RC: Tensor, *, gamma: float, label_smoothing: float) -> Tensor:
@@ -76,6 +76,14 @@ def binary_loss(z_RKC: Tensor, hot_RC: Tensor, *, gamma: float, label_smoothing:
     return loss_RKC
 
 
+def binary_mean(z_RC: Tensor, hot_RC: Tensor, *, label_smoothing: float) -> Tensor:
+    """The mean of :func:`binary_loss` over all rows and labels where there is one member and no focus, by one kernel: a
+    scalar."""
+    y_RC = hot_RC.to(z_RC.dtype)
+    smooth_RC = y_RC * (1 - label_smoothing) + label_smoothing / 2 if label_smoothing else y_RC
+    return nn.functional.binary_cross_entropy_with_logits(z_RC, smooth_RC)
+
+
 def category_loss(z_RKC: Tensor, index_R: Tensor, *, gamma: float, label_smoothing: float) -> Tensor:
     """Cross entropy of one class among C, (R, K); focal with ``gamma`` > 0 as in :func:`binary_loss`.
 
@@ -96,3 +104,9 @@ def category_loss(z_RKC: Tensor, index_R: Tensor, *, gamma: float, label_smoothi
     if picked_RK is not None:
         loss_RK = loss_RK * (1 - picked_RK.exp()) ** gamma
     return loss_RK
+
+
+def category_mean(z_RC: Tensor, index_R: Tensor, *, label_smoothing: float) -> Tensor:
+    """The mean of :func:`category_loss` over all rows where there is one member and no focus, by one kernel and its
+    gradient: a scalar."""
+    return nn.functional.cross_entropy(z_RC, index_R, label_smoothing=label_smoothing)

@@ -59,8 +59,13 @@ class MemberLinear(nn.Module):
     def forward(self, x_BD: Tensor) -> Tensor:
         """Each member's rows through its own weights."""
         if self.members == 1:
-            if x_BD.shape[1] >= WIDE and self.bias_KO.shape[1] <= FEW:
-                return (self.weight_KDO[0].t() @ x_BD.t() + self.bias_KO.t()).t().unsqueeze(1)
-            return torch.addmm(self.bias_KO, x_BD, self.weight_KDO.flatten(0, 1)).unsqueeze(1)
+            return self.only(x_BD).unsqueeze(1)
         x_KRD = x_BD.reshape(-1, self.members, x_BD.shape[1]).transpose(0, 1)
         return torch.baddbmm(self.bias_KO.unsqueeze(1), x_KRD, self.weight_KDO).transpose(0, 1)
+
+    def only(self, x_RD: Tensor) -> Tensor:
+        """What the only member gives, (R, O), where there is one: without an axis that its loss would take away
+        again."""
+        if x_RD.shape[1] >= WIDE and self.bias_KO.shape[1] <= FEW:
+            return (self.weight_KDO[0].t() @ x_RD.t() + self.bias_KO.t()).t()
+        return torch.addmm(self.bias_KO, x_RD, self.weight_KDO.squeeze(0))

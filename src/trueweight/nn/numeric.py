@@ -5,12 +5,13 @@ Shape suffixes in this file:
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BOUND", "EmbedSome", "Periodic", "PiecewiseLinear", "SmoothClip", "smooth_clip"]
+__all__ = ["BOUND", "Embedding", "EmbedSome", "Periodic", "PiecewiseLinear", "SmoothClip", "smooth_clip"]
 
 BOUND = 3.0
 """Where :func:`smooth_clip` levels off."""
@@ -25,15 +26,28 @@ def smooth_clip(x: Tensor) -> Tensor:
     return x * torch.rsqrt(1.0 + (x / BOUND).square())
 
 
-class SmoothClip(nn.Module):
-    """:func:`smooth_clip` in the place of an embedding: (B, C) -> (B, C)."""
+class Embedding(nn.Module, ABC):
+    """Embeds numbers after :func:`smooth_clip`: (B, C) -> (B, D'). Clipping has no weights, so that training may do it
+    for all rows at once, and then asks for what follows alone."""
 
     def forward(self, x_BC: Tensor) -> Tensor:
-        """Clip softly."""
-        return smooth_clip(x_BC)
+        """Clip and embed."""
+        return self.of_clipped(smooth_clip(x_BC))
+
+    @abstractmethod
+    def of_clipped(self, t_BC: Tensor) -> Tensor:
+        """Embed what is clipped already."""
 
 
-class PiecewiseLinear(nn.Module):
+class SmoothClip(Embedding):
+    """:func:`smooth_clip` in the place of an embedding: (B, C) -> (B, C)."""
+
+    def of_clipped(self, t_BC: Tensor) -> Tensor:
+        """The same."""
+        return t_BC
+
+
+class PiecewiseLinear(Embedding):
     """A learnt piecewise linear function of each number.
 
         e[t] = clip((x - edge[t]) / (edge[t + 1] - edge[t]), 0, 1)
@@ -66,16 +80,16 @@ class PiecewiseLinear(nn.Module):
         self.linear_CD = nn.Parameter(torch.empty(columns, width).uniform_(-limit, limit))
         self.bias_CD = nn.Parameter(torch.empty(columns, width).uniform_(-limit, limit))
 
-    def forward(self, x_BC: Tensor) -> Tensor:
+    def of_clipped(self, t_BC: Tensor) -> Tensor:
         """Embed all columns by one batched product."""
-        t_CB1 = smooth_clip(x_BC).t().unsqueeze(2)
+        t_CB1 = t_BC.t().unsqueeze(2)
         e_CBT = torch.addcmul(self.shift_C1T, t_CB1, self.scale_C1T).clamp(0.0, 1.0)
         y_CBD = torch.baddbmm(self.bias_CD.unsqueeze(1), e_CBT, self.weight_CTD)
         y_CBD = torch.addcmul(y_CBD, t_CB1, self.linear_CD.unsqueeze(1))
         return y_CBD.transpose(0, 1).flatten(1)
 
 
-class EmbedSome(nn.Module):
+class EmbedSome(Embedding):
     """Embeds some columns and passes the others on, softly clipped: (B, C) -> (B, D of the embedding + others).
 
     Args:
@@ -87,19 +101,19 @@ class EmbedSome(nn.Module):
     chosen: Tensor
     others: Tensor
 
-    def __init__(self, embedding: nn.Module, chosen: Sequence[int], others: Sequence[int]) -> None:
+    def __init__(self, embedding: Embedding, chosen: Sequence[int], others: Sequence[int]) -> None:
         super().__init__()
-        self.embedding = embedding
+        self.embedding: Embedding = embedding
         self.register_buffer("chosen", torch.tensor(list(chosen)), persistent=False)
         self.register_buffer("others", torch.tensor(list(others)), persistent=False)
 
-    def forward(self, x_BC: Tensor) -> Tensor:
+    def of_clipped(self, t_BC: Tensor) -> Tensor:
         """Embedded columns first."""
-        embedded = self.embedding(x_BC.index_select(1, self.chosen))
-        return torch.cat([embedded, smooth_clip(x_BC.index_select(1, self.others))], dim=1)
+        embedded = self.embedding.of_clipped(t_BC.index_select(1, self.chosen))
+        return torch.cat([embedded, t_BC.index_select(1, self.others)], dim=1)
 
 
-class Periodic(nn.Module):
+class Periodic(Embedding):
     """Sines and cosines of learnt frequencies, then a linear layer and ReLU, for each number.
 
         v = 2 pi * frequency[c] * x[c];  y[c] = relu([cos v, sin v] @ weight[c] + bias[c])
@@ -124,9 +138,9 @@ class Periodic(nn.Module):
         self.weight_CFD = nn.Parameter(torch.empty(columns, 2 * frequencies, width).uniform_(-limit, limit))
         self.bias_CD = nn.Parameter(torch.empty(columns, width).uniform_(-limit, limit))
 
-    def forward(self, x_BC: Tensor) -> Tensor:
+    def of_clipped(self, t_BC: Tensor) -> Tensor:
         """Embed all columns by one batched product."""
-        v_CBF = 2 * math.pi * smooth_clip(x_BC).t().unsqueeze(2) * self.frequency_CF.unsqueeze(1)
+        v_CBF = 2 * math.pi * t_BC.t().unsqueeze(2) * self.frequency_CF.unsqueeze(1)
         waves_CBF = torch.cat([torch.cos(v_CBF), torch.sin(v_CBF)], dim=2)
         y_CBD = torch.baddbmm(self.bias_CD.unsqueeze(1), waves_CBF, self.weight_CFD).relu()
         return y_CBD.transpose(0, 1).flatten(1)

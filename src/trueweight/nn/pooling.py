@@ -16,6 +16,8 @@ __all__ = ["Pool", "Pooled", "pooled"]
 
 def pooled(z: Encoding) -> Tensor:
     """The mean of an encoding's real tokens, (B, D); zeros where there is none."""
+    if z.vector_BD is not None:
+        return z.vector_BD
     tokens_BLD = z.tokens_BLD
     if z.mask_BL is None:
         if tokens_BLD.shape[1] == 1:
@@ -55,7 +57,7 @@ class Pool(nn.Module):
 
     def forward(self, z: Encoding) -> Encoding:
         """Pool."""
-        return Encoding(self._vector(z).unsqueeze(1), members=z.members)
+        return Encoding.single(self._vector(z), z.members)
 
     def _vector(self, z: Encoding) -> Tensor:
         tokens_BLD = z.tokens_BLD

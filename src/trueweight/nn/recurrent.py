@@ -79,7 +79,7 @@ class Recurrent(nn.Module):
                 x_BTD = self._dropped(x_BTD)
             x_BTD = self._layer(ways, x_BTD, mask_BT)
         if self.ends:
-            return Encoding(self._last(x_BTD, mask_BT).unsqueeze(1), members=z.members)
+            return Encoding.single(self._last(x_BTD, mask_BT), z.members)
         if mask_BT is not None:
             x_BTD = x_BTD * mask_BT.unsqueeze(2).to(x_BTD.dtype)
         return Encoding(x_BTD, mask_BT, (x_BTD.shape[1],), members=z.members)

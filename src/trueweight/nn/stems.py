@@ -4,12 +4,12 @@ Shape suffixes in this file:
     B  rows    T  steps    C  channels    D  width    H  height    W  width of a picture    V  token numbers
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.encoding import Ahead, Encoding, Form, Tensors, ahead_of
 
 __all__ = ["FrameStem", "RowStem", "TokenStem", "real_mask"]
 
@@ -64,14 +64,23 @@ class FrameStem(nn.Module):
         super().__init__()
         self.register_buffer("mean_C", torch.tensor(mean), persistent=False)
         self.register_buffer("std_C", torch.tensor(std), persistent=False)
-        self.linear = nn.Identity() if width is None else nn.Linear(len(mean), width)
+        self.linear, self.widens = nn.Identity() if width is None else nn.Linear(len(mean), width), width is not None
         self.form = Form(width or len(mean), grid_rank=1)
+
+    def ahead(self) -> Mapping[str, Ahead]:
+        """See ``nn.encoding.Foreseeing``."""
+        return {"frame": self._standardised}
+
+    def _standardised(self, frame_NTC: Tensor) -> Tensor:
+        return (frame_NTC.to(self.mean_C.dtype) - self.mean_C) / self.std_C
 
     def forward(self, x: Tensors) -> Encoding:
         """Standardise and widen."""
-        frame_BTC = x["frame"].to(self.mean_C.dtype)
+        frame_BTC = x.get(ahead_of("frame"))
+        if frame_BTC is None:
+            frame_BTC = self._standardised(x["frame"])
         mask_BT = real_mask(x.get("frame.length"), frame_BTC.shape[1])
-        tokens_BTD = self.linear((frame_BTC - self.mean_C) / self.std_C)
+        tokens_BTD = self.linear(frame_BTC) if self.widens else frame_BTC
         if mask_BT is not None:
             tokens_BTD = tokens_BTD * mask_BT.unsqueeze(2).to(tokens_BTD.dtype)
         return Encoding(tokens_BTD, mask_BT, (frame_BTC.shape[1],))

@@ -5,16 +5,17 @@ Shape suffixes in this file:
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from trueweight.nn.category import CodeEmbedding, OneHot
-from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.encoding import Ahead, Encoding, Form, Tensors, ahead_of
 from trueweight.nn.entries import Entries
 from trueweight.nn.members import MemberScale
+from trueweight.nn.numeric import Embedding, smooth_clip
 from trueweight.nn.summaries import WeightedBag
 
 __all__ = ["Featurizer", "PerceptronEncoder", "TableEmbedding"]
@@ -62,7 +63,8 @@ class TableEmbedding(nn.Module):
     """All columns of a table as one vector: embedded numbers, flags, one-hot and embedded codes.
 
     Args:
-        number: Embeds the number array, (R, C) -> (R, C * width); None when there are no numbers.
+        number: Embeds the number array, (R, C) -> (R, C * width), which it clips softly first; None when there are no
+            numbers.
         number_chunks: Widths that ``number`` gives to each column.
         flags: F.
         cardinalities: Codes of each column of ``code``.
@@ -72,7 +74,7 @@ class TableEmbedding(nn.Module):
 
     def __init__(
         self,
-        number: nn.Module | None,
+        number: Embedding | None,
         number_chunks: Sequence[int],
         flags: int,
         cardinalities: Sequence[int],
@@ -83,7 +85,7 @@ class TableEmbedding(nn.Module):
         few = [k for k, count in enumerate(cardinalities) if count <= limit]
         many = [k for k, count in enumerate(cardinalities) if count > limit]
         width = category_width or _embedding_width(max(cardinalities, default=0))
-        self.number = number
+        self.number: Embedding | None = number
         self.has_flags = flags > 0
         self.one_hot = OneHot(few, [cardinalities[k] for k in few]) if few else None
         self.embedding = CodeEmbedding(many, [cardinalities[k] for k in many], width) if many else None
@@ -91,7 +93,7 @@ class TableEmbedding(nn.Module):
 
     def forward(self, x: Tensors) -> Tensor:
         """(R, sum of chunks)."""
-        parts = [] if self.number is None else [self.number(x["number"])]
+        parts = [] if self.number is None else [self._embedded(self.number, x)]
         if self.has_flags:
             parts.append(x["flag"])
         if self.one_hot is not None:
@@ -99,6 +101,11 @@ class TableEmbedding(nn.Module):
         if self.embedding is not None:
             parts.append(self.embedding(x["code"]))
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _embedded(self, number: Embedding, x: Tensors) -> Tensor:
+        clipped_RC = x.get(ahead_of("number"))
+        embedded: Tensor = number(x["number"]) if clipped_RC is None else number.of_clipped(clipped_RC)
+        return embedded
 
 
 class PerceptronEncoder(nn.Module):
@@ -118,11 +125,15 @@ class PerceptronEncoder(nn.Module):
         self.trunk = trunk
         self.form = Form(width=width, members=members)
 
+    def ahead(self) -> Mapping[str, Ahead]:
+        """See ``nn.encoding.Foreseeing``."""
+        return {} if self.embedding.number is None else {"number": smooth_clip}
+
     def forward(self, x: Tensors) -> Encoding:
         """Encode."""
         x_BD = self.embedding(x)
         tokens_BD = self.trunk(self.adapter(x_BD) if self.form.members > 1 else x_BD)
-        return Encoding(tokens_BD.unsqueeze(1), members=self.form.members)
+        return Encoding.single(tokens_BD, self.form.members)
 
 
 def _embedding_width(levels: int) -> int:

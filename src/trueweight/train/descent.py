@@ -20,6 +20,7 @@ from trueweight.errors import TrainError
 from trueweight.files import canonical_json, digest_bytes
 from trueweight.nn.resizing import sized_steps, tell
 from trueweight.train.checkpoint import Checkpoint, Checkpoints
+from trueweight.train.foresight import foreseen
 from trueweight.train.groups import told
 from trueweight.train.guard import CHECK_EVERY, MAX_HALVINGS, Guard
 from trueweight.train.job import FitResult, Job, Look
@@ -169,7 +170,8 @@ class Descent:
         plan, seed = self.plan, self.job.member_seed
         rules: list[GradientRule] = [clip_to(self.job.spec.max_grad_norm)] if self.job.spec.max_grad_norm else []
         streams = Streams(seed, torch.device(plan.device))
-        batches = batches_from(self.job.train, plan, seed, after=self.step)
+        rows = foreseen(self.job.network, self.job.train, plan)
+        batches = batches_from(rows, plan, seed, after=self.step)
         batches = self._told(batches) if sized_steps(self.job.network) else batches
         taken, optimizer = self.taken, self.state.optimizer
         yield from train_steps(

@@ -37,8 +37,9 @@ class Fused:
         slots: Names of what is remembered per weight.
         kernels: Change weights and memory; "fused" is used until :meth:`use`.
         method: Its name, for the record.
-        decoupled: Whether weights decay beside the gradient. Decay is then one multiplication of those that do, and
-            the update is one call for all groups.
+        decoupled: Whether decay, which such kernels do beside the gradient, is one multiplication before of those
+            that decay, and the update one call for all groups: for kernels of several calls. One that is a single call
+            does better with one for each group.
     """
 
     def __init__(
@@ -60,6 +61,16 @@ class Fused:
         # number as long as each has a gradient at every step, and adding to many costs more than a small update.
         self._memory = [_blank(slot, self._weights) for slot in slots]
         self._shared = True
+        self._each = self._by_group()
+
+    def _by_group(self) -> list[tuple[dict[str, Any], list[Tensor], list[list[Tensor]]]]:
+        """Weights and memory of each group, so that a step in which all take part need not look for them."""
+        found, start = [], 0
+        for group in self.param_groups:
+            end = start + len(group["params"])
+            found.append((group, list(self._weights[start:end]), [tensors[start:end] for tensors in self._memory]))
+            start = end
+        return found
 
     def use(self, kernel: str) -> None:
         """Go on with another of the kernels."""
@@ -74,18 +85,27 @@ class Fused:
             self._count_apart()
             there = [i for i in there if gradients[i] is not None]
         self._count(there)
-        rates = {group["lr"] for group in self.param_groups}
-        if self._decoupled and len(rates) == 1 and len(there) == len(gradients):
-            (rate,) = rates
-            for group in self.param_groups:
-                if decay := group["weight_decay"]:
-                    torch._foreach_mul_(group["params"], 1 - rate * decay)
-            self._update(self._weights, gradients, self._memory, rate, 0.0)  # type: ignore[arg-type]  # all are there
+        if len(there) == len(gradients):
+            self._step_all(gradients)  # type: ignore[arg-type]  # all are there
             return
         start = 0
         for group in self.param_groups:
             end = start + len(group["params"])
             self._step_some([i for i in there if start <= i < end], group)
+            start = end
+
+    def _step_all(self, gradients: list[Tensor]) -> None:
+        if self._decoupled and len({group["lr"] for group in self.param_groups}) == 1:
+            rate = self.param_groups[0]["lr"]
+            for group in self.param_groups:
+                if decay := group["weight_decay"]:
+                    torch._foreach_mul_(group["params"], 1 - rate * decay)
+            self._update(self._weights, gradients, self._memory, rate, 0.0)  # type: ignore[arg-type]  # parameters
+            return
+        start = 0
+        for group, weights, memory in self._each:
+            end = start + len(weights)
+            self._update(weights, gradients[start:end], memory, group["lr"], group["weight_decay"])
             start = end
 
     def _step_some(self, places: Sequence[int], group: dict[str, Any]) -> None:
@@ -110,7 +130,7 @@ class Fused:
         if self._shared and STEP in self._slots:
             place = self._slots.index(STEP)
             self._memory[place] = [count.clone() for count in self._memory[place]]
-            self._shared = False
+            self._shared, self._each = False, self._by_group()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients."""

@@ -22,6 +22,7 @@ from torch import nn
 from trueweight.data.feed import padding_share
 from trueweight.errors import SpecError, VerifyError
 from trueweight.files import read_json, write_json
+from trueweight.train.foresight import foreseen
 from trueweight.train.fused import Fused
 from trueweight.train.job import Job
 from trueweight.train.loop import GradientRule, Streams, batches_from, clip_to, quiet, train_steps
@@ -137,8 +138,9 @@ class Runner:
         optimizer = optimizer_for(job.spec, self.network, plan, job.train)
         peaks = [group["lr"] for group in optimizer.param_groups]
         rules: list[GradientRule] = [clip_to(job.spec.max_grad_norm)] if job.spec.max_grad_norm else []
+        rows = foreseen(self.network, job.train, plan)
         self._steps = train_steps(
-            taken.module, optimizer, batches_from(job.train, plan, job.member_seed), Streams(job.member_seed, device),
+            taken.module, optimizer, batches_from(rows, plan, job.member_seed), Streams(job.member_seed, device),
             lambda _: peaks, backward=taken.backward, rules=rules,
         )  # fmt: skip
 

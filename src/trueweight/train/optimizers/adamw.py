@@ -61,4 +61,4 @@ class AdamW(PartSpec):
         rate = self.auto["learning_rate"] if self.learning_rate == "auto" else self.learning_rate
         groups = decay_groups(network, self.weight_decay)
         update = adam_update(self.betas, self.eps, decoupled=True)
-        return Fused(groups, rate, ("step", "exp_avg", "exp_avg_sq"), update, self.type, decoupled=True)
+        return Fused(groups, rate, ("step", "exp_avg", "exp_avg_sq"), update, self.type)

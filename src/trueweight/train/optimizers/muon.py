@@ -125,7 +125,7 @@ class Muon(PartSpec):
             rate = self.auto["other_learning_rate"] if self.other_learning_rate == "auto" else self.other_learning_rate
             ahead = self.others == "nadamw"
             other = nadam_update(self.betas, 1e-8, 4e-3) if ahead else adam_update(self.betas, 1e-8, decoupled=True)
-            parts.append(Fused(rest, rate, ("step", "exp_avg", "exp_avg_sq"), other, self.others, decoupled=True))
+            parts.append(Fused(rest, rate, ("step", "exp_avg", "exp_avg_sq"), other, self.others, decoupled=ahead))
         return Several(*parts)
 
     def _takes(
