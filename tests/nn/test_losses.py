@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trueweight.nn.losses import binary_loss, category_loss, mean_over_rows, regression_loss
+from trueweight.nn.losses import binary_loss, binary_mean, category_loss, category_mean, mean_over_rows, regression_loss
 
 
 def sigmoid(z: float) -> float:
@@ -61,3 +61,13 @@ def test_mean_over_rows_masks_and_weighs():
     nothing.backward()
     assert nothing.item() == 0
     assert not loss.grad.any()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_means_by_one_kernel_are_the_means(smoothing: float) -> None:
+    torch.manual_seed(0)
+    z, hot, index = torch.randn(9, 4), torch.randint(0, 2, (9, 4)), torch.randint(0, 4, (9,))
+    slow = binary_loss(z.unsqueeze(1), hot, gamma=0.0, label_smoothing=smoothing).mean()
+    torch.testing.assert_close(binary_mean(z, hot, label_smoothing=smoothing), slow)
+    slow = category_loss(z.unsqueeze(1), index, gamma=0.0, label_smoothing=smoothing).mean()
+    torch.testing.assert_close(category_mean(z, index, label_smoothing=smoothing), slow)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BOUND", "Embedding", "EmbedSome", "Periodic", "PiecewiseLinear", "SmoothClip", "smooth_clip"]
+__all__ = ["BOUND", "EmbedSome", "Embedding", "Periodic", "PiecewiseLinear", "SmoothClip", "smooth_clip"]
 
 BOUND = 3.0
 """Where :func:`smooth_clip` levels off."""

@@ -65,7 +65,8 @@ class Fused:
 
     def _by_group(self) -> list[tuple[dict[str, Any], list[Tensor], list[list[Tensor]]]]:
         """Weights and memory of each group, so that a step in which all take part need not look for them."""
-        found, start = [], 0
+        found: list[tuple[dict[str, Any], list[Tensor], list[list[Tensor]]]] = []
+        start = 0
         for group in self.param_groups:
             end = start + len(group["params"])
             found.append((group, list(self._weights[start:end]), [tensors[start:end] for tensors in self._memory]))

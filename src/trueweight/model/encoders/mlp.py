@@ -11,6 +11,8 @@ from trueweight.spec.base import PartSpec
 if TYPE_CHECKING:
     from torch import nn
 
+    from trueweight.nn.numeric import Embedding
+
 __all__ = ["MlpEncoder"]
 
 
@@ -91,7 +93,7 @@ class MlpEncoder(PartSpec):
         width = self.hidden_sizes[-1] if self.hidden_sizes else sum(embedding.chunks)
         return PerceptronEncoder(embedding, trunk, width, self.members)
 
-    def _number(self, layout: Layout) -> "tuple[nn.Module | None, list[int]]":
+    def _number(self, layout: Layout) -> "tuple[Embedding | None, list[int]]":
         """The embedding of numbers and how many places it gives to each column."""
         from trueweight.nn.numeric import EmbedSome, Periodic, PiecewiseLinear, SmoothClip
 
