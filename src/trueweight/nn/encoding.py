@@ -58,19 +58,25 @@ class Encoding:
     """Pyramid levels for boxes and masks, finest last."""
     members: int = 1
     """Networks inside this one (TabM): losses are averaged over them, ``read`` averages probabilities."""
-    vector_BD: Tensor | None = None
-    """The only token of each row as it was made, before it got the axis L: taking that away again, and the gradient's
-    way back through both, is a noticeable part of a small network's step. None where there is more than one, or where
-    nobody kept it."""
+    kept: tuple[Tensor, Tensor] | None = None
+    """Of one token a row: ``tokens_BLD``, and what it was before it got the axis L. Taking that away again, and the
+    gradient's way back through both, is a noticeable part of a small network's step. Whoever puts other tokens in the
+    place of these need not think of it: :attr:`vector_BD` belongs to these alone."""
+
+    @property
+    def vector_BD(self) -> Tensor | None:  # noqa: N802  # shapes are part of names
+        """The only token of each row; None where there are more, or where nobody kept it."""
+        return self.kept[1] if self.kept is not None and self.kept[0] is self.tokens_BLD else None
 
     @classmethod
     def single(cls, vector_BD: Tensor, members: int = 1) -> "Encoding":
         """One token a row."""
-        return cls(vector_BD.unsqueeze(1), members=members, vector_BD=vector_BD)
+        tokens_BLD = vector_BD.unsqueeze(1)
+        return cls(tokens_BLD, members=members, kept=(tokens_BLD, vector_BD))
 
     def with_tokens(self, tokens_BLD: Tensor) -> "Encoding":
         """Other tokens in the same places."""
-        return replace(self, tokens_BLD=tokens_BLD, vector_BD=None)
+        return replace(self, tokens_BLD=tokens_BLD, kept=None)
 
 
 @dataclass(frozen=True, slots=True)
