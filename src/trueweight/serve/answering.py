@@ -16,7 +16,7 @@ from trueweight.serve.hosted import Columns, Hosted, plain_rows
 from trueweight.serve.kserve import answers_v2, rows_v2
 from trueweight.serve.refusals import Refused
 from trueweight.serve.routes import Route
-from trueweight.serve.rows import Rows, read_rows
+from trueweight.serve.rows import ARROW, Rows, arrow_bytes, read_rows
 
 if TYPE_CHECKING:
     from trueweight.serve.app import Application, Asked
@@ -25,8 +25,6 @@ __all__ = ["Answering"]
 
 _STREAM_ROWS = 512
 _STREAM_BYTES = 2**18
-
-ARROW = "application/vnd.apache.arrow.stream"
 
 _TRUE = ("1", "true", "yes")
 
@@ -153,10 +151,7 @@ def _answered(accept: str, hosted: Hosted, columns: Columns, count: int) -> Repl
         return Reply(_written(columns, "csv"), kind="text/csv; charset=utf-8")
     if ARROW in accept:
         table = pa.table({name: arrow_array(values) for name, values in columns.items()})
-        sink = io.BytesIO()
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        return Reply(sink.getvalue(), kind=ARROW)
+        return Reply(arrow_bytes(table), kind=ARROW)
     if "ndjson" in accept:
         return Reply(_written(columns, "jsonl"), kind="application/x-ndjson")
     told = {"model": hosted.name, "digest": hosted.bundle.manifest.digest, "predictions": plain_rows(columns, count)}

@@ -15,14 +15,13 @@ import pyarrow as pa
 from trueweight.data.frames import from_frame, like_frame
 from trueweight.data.media import UnusableError, file_bytes, media_array
 from trueweight.errors import DataError, ServeError, SpecError
+from trueweight.serve.rows import ARROW, arrow_bytes
 from trueweight.serve.transport import Answer, HttpTransport, MemoryTransport, Transport
 
 if TYPE_CHECKING:
     from trueweight.serve.app import Application
 
 __all__ = ["Client"]
-
-_ARROW = "application/vnd.apache.arrow.stream"
 
 _AGAIN = (408, 429, 502, 503, 504)
 """Statuses that may be others a moment later."""
@@ -96,8 +95,8 @@ class Client:
             found: list[dict[str, Any]] = json.loads(answer.body)["predictions"]
             return found
         table = self._with_files(name, from_frame(rows).data, None if media_dir is None else Path(media_dir))
-        headers = {"content-type": _ARROW, "accept": _ARROW}
-        answer = self._send("POST", f"{_at(name)}/predict", headers, _arrow_bytes(table))
+        headers = {"content-type": ARROW, "accept": ARROW}
+        answer = self._send("POST", f"{_at(name)}/predict", headers, arrow_bytes(table))
         with pa.ipc.open_stream(io.BytesIO(answer.body)) as reader:
             columns = {c: v.to_numpy() for c, v in zip(reader.schema.names, reader.read_all().columns, strict=True)}
         return like_frame(columns, rows)
@@ -187,13 +186,6 @@ def _content(cell: bytes | str, folder: Path | None, column: str) -> bytes | Non
         return file_bytes(cell if isinstance(cell, bytes) else cell.strip(), folder)
     except UnusableError as reason:
         raise DataError(f"{column}: {str(cell)[:80]!r}: {reason}", hint="name the folder with media_dir") from None
-
-
-def _arrow_bytes(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
 
 
 def _error_of(answer: Answer) -> Exception:

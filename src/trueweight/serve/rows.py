@@ -20,11 +20,13 @@ from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused
 from trueweight.spec.data import DataSpec
 
-__all__ = ["Rows", "read_rows", "rows_of_records", "table_of"]
+__all__ = ["ARROW", "Rows", "arrow_bytes", "read_rows", "rows_of_records", "table_of"]
 
 Record = dict[str, Any]
 
 _ASKED = "the request"
+
+ARROW = "application/vnd.apache.arrow.stream"
 
 
 @dataclass(slots=True)
@@ -151,6 +153,14 @@ def _csv(body: bytes, options: DataSpec, _: str) -> Rows:
     return Rows(len(data), data.schema, table=data)
 
 
+def arrow_bytes(table: pa.Table) -> bytes:
+    """A table as a stream that :func:`read_rows` reads."""
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
 def _arrow(body: bytes, _: DataSpec, __: str) -> Rows:
     try:
         with pa.ipc.open_stream(io.BytesIO(body)) as reader:
@@ -178,5 +188,5 @@ def _form(body: bytes, _: DataSpec, content_type: str) -> Rows:
 
 _READERS: Mapping[str, Callable[[bytes, DataSpec, str], Rows]] = {
     "application/json": _json, "application/x-ndjson": _lines, "application/jsonl": _lines, "text/csv": _csv,
-    "application/vnd.apache.arrow.stream": _arrow, "multipart/form-data": _form,
+    ARROW: _arrow, "multipart/form-data": _form,
 }  # fmt: skip

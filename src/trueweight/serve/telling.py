@@ -4,6 +4,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from trueweight.report.words import LANGUAGES
 from trueweight.serve.counters import CONTENT_TYPE
 from trueweight.serve.doorkeeper import Guest
 from trueweight.serve.exchange import Reply, Request, json_reply
@@ -33,9 +34,6 @@ _ASSETS = {
     "/words.js": ("words.js", "text/javascript; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
 }
-
-LANGUAGES = ("en", "zh")
-
 
 class Telling:
     """Handlers; see :class:`~trueweight.serve.answering.Answering`."""
