@@ -191,7 +191,8 @@ class Course:
 
 def _heard(done: Ended) -> Entry:
     """What a rival said of its epochs and its end."""
-    said = [json.loads(line) for line in done.out.splitlines() if line.startswith("{") and line.endswith("}")]
+    # Frameworks print lines of their own, dicts among them, but none that begins like JSON.
+    said = [json.loads(line) for line in done.out.splitlines() if line.startswith('{"') and line.endswith("}")]
     epochs = [one for one in said if "epoch" in one]
     stopped = done.code is None or any("stopped" in one for one in said)
     seconds = epochs[-1]["seconds"] if epochs else round(done.seconds, 2)

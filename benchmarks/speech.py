@@ -8,7 +8,8 @@
 ``numbers``: one to three numbers below 100 said in French, to be written in English words, by an attention decoder.
 ``fr``: a folder with ``transcripts.csv`` (``file``, ``text``). No recording and no text is on both sides; the same
 test sounds are answered after about a quarter, half and all of the training minutes, beside the best constant text and
-the text of the nearest training sound. Every run is a fresh process; each prints one line of JSON.
+the text of the nearest training sound. Every run is a fresh process; each prints one line of JSON. Results are kept by
+release, task, rows, minutes, seed, decoder and machine.
 """
 
 import argparse
@@ -18,13 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import soundfile
+from benchmarks.kept import RESULTS, Entry, Kept, ours
 from benchmarks.spoken import digit_strings, number_pairs
 
 from trueweight.data.sounds import log_mel, resample
@@ -172,6 +174,38 @@ def french(folder: Path, chosen: argparse.Namespace) -> Iterator[dict[str, Any]]
 TASKS = {"digits": digits, "numbers": numbers, "fr": french}
 
 
+def render(entries: Sequence[Entry]) -> str:
+    """A section of the page about writing: the newest entry of each task and amount of sound."""
+    head = [
+        "## Speech",
+        "",
+        """Words to change over words of the truth (WER) for digits and numbers spoken by espeak-ng, characters (CER)
+for recordings of people in French, with 95 % intervals. Aimed at: digits 0.05, numbers 0.10; recordings below both
+answers that hear nothing.""",
+        "",
+    ]
+    if not entries:
+        return "\n".join([*head, "Not measured yet: `make bench NAME=speech ARGS=digits`.", ""])
+    names = ("task", "minutes", "seed", "decoder", "train_minutes", "machine")
+    newest = {tuple(str(entry.get(name)) for name in names): entry for entry in entries}
+    columns = ("task", "decoder", "minutes allowed", "sounds", "seed", "error", "constant", "nearest", "steps", "date",
+               "machine", "version")  # fmt: skip
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for entry in newest.values():
+        rates = entry["cer"] if entry["task"] == "fr" else {"model": entry["wer"]}
+        three = [_rate(rates.get(way)) for way in ("model", "constant", "nearest")]
+        amount = f"{entry['train_minutes']:g} min" if "train_minutes" in entry else f"{entry['rows']:,}"
+        shown = [entry["task"], entry["decoder"], f"{entry['minutes']:g}", amount, str(entry["seed"]), *three]
+        lines.append(
+            "| " + " | ".join([*shown, f"{entry['steps']:,}", entry["date"], entry["machine"], entry["by"]]) + " |"
+        )
+    return "\n".join([*head, *lines, "", "`make bench NAME=speech ARGS=digits` measures again.", ""])
+
+
+def _rate(rate: dict[str, float] | None) -> str:
+    return "" if rate is None else f"{rate['rate']:.3f} ({rate['low']:.3f} … {rate['high']:.3f})"
+
+
 def main() -> None:
     """One task."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -180,13 +214,20 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--decoder", default="transformer", help="of numbers: transformer, lstm or ctc")
+    parser.add_argument("--out", type=Path, default=RESULTS / "speech.json")
     parser.add_argument("--data", type=Path, help="of fr: the folder with transcripts.csv")
     chosen = parser.parse_args()
     if chosen.task == "fr" and chosen.data is None:
         parser.error("fr needs --data, a folder with transcripts.csv and the sounds it names")
+    kept = Kept(chosen.out)
+    key = {"task": chosen.task, "asked_rows": chosen.rows, "minutes": chosen.minutes, "seed": chosen.seed}
+    key |= {"decoder": chosen.decoder if chosen.task == "numbers" else "ctc", "by": ours()}
+    if found := kept.find(**key):
+        print(json.dumps(found, ensure_ascii=False))
+        return
     with tempfile.TemporaryDirectory() as place:
-        for line in TASKS[chosen.task](Path(place), chosen):
-            print(json.dumps(line, ensure_ascii=False), flush=True)
+        for line in list(TASKS[chosen.task](Path(place), chosen)):  # all points of a curve, or none
+            print(json.dumps(kept.add(line, **key), ensure_ascii=False), flush=True)
 
 
 if __name__ == "__main__":
