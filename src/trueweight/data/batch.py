@@ -15,7 +15,7 @@ Tensors: TypeAlias = Mapping[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B rows. Every tensor's first axis is the row."""
+    """B rows. Every tensor's first axis is the row, but for texts that lie end to end (``data.packing``)."""
 
     rows: Tensor
     """(B,) int64 case numbers: the key for seeds, weights and decoding context."""
@@ -26,6 +26,9 @@ class Batch:
     rows that are trained on have theirs."""
     weight_B: Tensor | None = None
     """float32 >= 0, or None for 1 each."""
+    share: Tensor | None = None
+    """What the batch's mean loss counts for, a scalar, where batches hold different numbers of rows: its rows over
+    those of a usual batch. None for 1."""
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
@@ -35,6 +38,7 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
         {name: _moved(tensors, device) for name, tensors in batch.inputs.items()},
         {name: _moved(tensors, device) for name, tensors in batch.targets.items()},
         None if batch.weight_B is None else batch.weight_B.to(device),
+        None if batch.share is None else batch.share.to(device),
     )
 
 
@@ -42,24 +46,25 @@ def _moved(tensors: Tensors, device: torch.device) -> Tensors:
     return {name: t.to(device) for name, t in tensors.items()}
 
 
-_NAMES = ("rows", "inputs", "targets", "weight_B")
+_NAMES = ("rows", "inputs", "targets")
+_MAYBE = ("weight_B", "share")
 
 
-def _flatten(batch: Batch) -> tuple[list[object], bool]:
+def _flatten(batch: Batch) -> tuple[list[object], tuple[str, ...]]:
     leaves: list[object] = [batch.rows, dict(batch.inputs), dict(batch.targets)]
-    # Weights that are not there are no leaf: vmap maps over tensors only.
-    weighted = batch.weight_B is not None
-    return [*leaves, *([batch.weight_B] if weighted else [])], weighted
+    # What is not there is no leaf: vmap maps over tensors only.
+    there = {name: t for name, t in zip(_MAYBE, (batch.weight_B, batch.share), strict=True) if t is not None}
+    return [*leaves, *there.values()], tuple(there)
 
 
-def _flatten_with_keys(batch: Batch) -> tuple[list[tuple[_pytree.KeyEntry, object]], bool]:
-    leaves, weighted = _flatten(batch)
-    keys: list[_pytree.KeyEntry] = [_pytree.GetAttrKey(name) for name in _NAMES]
-    return list(zip(keys, leaves, strict=False)), weighted
+def _flatten_with_keys(batch: Batch) -> tuple[list[tuple[_pytree.KeyEntry, object]], tuple[str, ...]]:
+    leaves, there = _flatten(batch)
+    keys: list[_pytree.KeyEntry] = [_pytree.GetAttrKey(name) for name in (*_NAMES, *there)]
+    return list(zip(keys, leaves, strict=True)), there
 
 
-def _unflatten(leaves: "list[object]", weighted: bool) -> Batch:  # noqa: ARG001  # the leaves know it themselves
-    return Batch(*leaves)  # type: ignore[arg-type]
+def _unflatten(leaves: "list[object]", there: tuple[str, ...]) -> Batch:
+    return Batch(*leaves[: len(_NAMES)], **dict(zip(there, leaves[len(_NAMES) :], strict=True)))  # type: ignore[arg-type]
 
 
 _pytree.register_pytree_node(

@@ -32,6 +32,10 @@ class Packed:
         """int64: items of each row."""
         return self.start_N1.diff()
 
+    def lengths_of(self, rows_B: Tensor) -> Tensor:
+        """Items of some rows, (B,) int64."""
+        return self.start_N1[rows_B + 1] - self.start_N1[rows_B]
+
     def even(self) -> Tensor | None:
         """The same rows as one array, (N, T, C), sharing memory; None where their lengths differ or are 0."""
         rows = len(self.start_N1) - 1

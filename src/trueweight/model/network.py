@@ -201,7 +201,7 @@ class Network(nn.Module):
                 mean = mean * share[name]
             total = mean if total is None else total + mean
         assert total is not None  # a network has targets
-        return total
+        return total if batch.share is None else total * batch.share
 
     def answer(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors]) -> Mapping[str, Tensors]:
         """Every head's outputs, by target. ``noise`` is from :meth:`noise`."""

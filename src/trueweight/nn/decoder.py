@@ -2,7 +2,7 @@
 
 Shape suffixes in this file:
     B  rows    T  tokens written    L  tokens read    D  width    V  vocabulary    S  places of a cache
-    H  heads    G  heads of keys and values    K  width of a head
+    H  heads    G  heads of keys and values    K  width of a head    M  tokens of texts that lie end to end
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from trueweight.nn.attention import attended
 from trueweight.nn.dropout import Dropout
 from trueweight.nn.encoding import Encoding, Tensors
+from trueweight.nn.lines import Lines
 from trueweight.nn.positions import BASE, Learned, rotated, rotation, rotation_at, waves, waves_at
 from trueweight.nn.transformer import FeedForward, norm_of
 
@@ -84,6 +85,18 @@ class CachedAttention(nn.Module):
         k_BHTK, v_BHTK = (t if shared == 1 else t.repeat_interleave(shared, 1) for t in (k_BGTK, v_BGTK))
         mixed_BHTK = nn.functional.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True)
         return self.out(mixed_BHTK.transpose(1, 2).flatten(2)), k_BGTK, v_BGTK
+
+    def within(self, x_1MD: Tensor, turn: tuple[Tensor, Tensor] | None, lines: Lines) -> Tensor:
+        """Tokens of texts that lie end to end, each text by itself; turns are (M, 1, K / 2)."""
+        q_MHK = self.norm_q(self.q(x_1MD)[0].unflatten(1, (self.heads, -1)))
+        k_MGK, v_MGK = self.kv(x_1MD)[0].unflatten(1, (2, self.groups, -1)).unbind(1)
+        k_MGK = self.norm_k(k_MGK)
+        if turn is not None:
+            q_MHK, k_MGK = rotated(q_MHK, turn), rotated(k_MGK, turn)
+        shared = self.heads // self.groups
+        k_MHK, v_MHK = (t if shared == 1 else t.repeat_interleave(shared, 1) for t in (k_MGK, v_MGK))
+        mixed_1MD: Tensor = self.out(lines.attend(q_MHK, k_MHK, v_MHK).flatten(1)).unsqueeze(0)
+        return mixed_1MD
 
     def step(
         self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, k_BGSK: Tensor, v_BGSK: Tensor, at: "Places"
@@ -171,6 +184,11 @@ class DecoderBlock(nn.Module):
         added_BTD, k_BGTK, v_BGTK = self.attention(self.norm_1(x_BTD) if self.pre else x_BTD, turn)
         return self._rest(self._joined(x_BTD, added_BTD, self.norm_1), memory), k_BGTK, v_BGTK
 
+    def within(self, x_1MD: Tensor, turn: tuple[Tensor, Tensor] | None, lines: Lines) -> Tensor:
+        """Tokens of texts that lie end to end; see :meth:`CachedAttention.within`. Nothing is read."""
+        added_1MD = self.attention.within(self.norm_1(x_1MD) if self.pre else x_1MD, turn, lines)
+        return self._rest(self._joined(x_1MD, added_1MD, self.norm_1), None)
+
     def step(
         self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, memory: tuple[Tensor, Tensor, Tensor] | None,
         k_BGSK: Tensor, v_BGSK: Tensor, at: Places,
@@ -202,6 +220,8 @@ class TransformerDecoder(nn.Module):
         memory_width: Of the tokens that are read; None: nothing is read.
         wishes: What it is made like.
     """
+
+    packs = True
 
     def __init__(self, vocabulary: int, memory_width: int | None, wishes: DecoderWishes) -> None:
         super().__init__()
@@ -250,6 +270,23 @@ class TransformerDecoder(nn.Module):
         """What logits are made of, (B, T, D)."""
         state_BTD: Tensor = self.last(self._run(token_BT, memory)[0])
         return state_BTD
+
+    def states_packed(self, token_M: Tensor, place_M: Tensor, count_P: Tensor) -> Tensor:
+        """:meth:`states` of P texts that lie end to end, (M, D): the same numbers, and none that is padding.
+
+        Args:
+            token_M: Tokens.
+            place_M: Of each in its text.
+            count_P: Tokens of each text, the longest first, none empty. One that does not begin at place 0 is the rest
+                of a text, whose beginning it does not see.
+        """
+        lines = Lines.of(count_P)
+        x_1MD, turn = self._placed_among(self.embedding(token_M.unsqueeze(0)), place_M)
+        x_1MD = self.dropout(x_1MD)
+        for block in self._layers():
+            x_1MD = block.within(x_1MD, turn, lines)
+        state_MD: Tensor = self.last(x_1MD)[0]
+        return state_MD
 
     def logits(self, state: Tensor) -> Tensor:
         """Logits of what follows, (..., V)."""
@@ -307,6 +344,18 @@ class TransformerDecoder(nn.Module):
             table = self.places.table
             return x_B1D + table(place_B.clamp_max(table.num_embeddings - 1)).unsqueeze(1), None
         return x_B1D + waves_at(place_B, wishes.width, x_B1D).unsqueeze(1), None
+
+    def _placed_among(self, x_1MD: Tensor, place_M: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """The same of tokens at any places."""
+        wishes, most = self.wishes, int(place_M.max()) + 1
+        x_1MD = x_1MD * wishes.width**0.5 if wishes.scaled else x_1MD
+        if wishes.positions == "rotary":
+            table = rotation(most, wishes.width // wishes.heads, x_1MD, wishes.rotary_base)
+            cos_MK, sin_MK = (t.index_select(0, place_M) for t in table)
+            return x_1MD, (cos_MK.unsqueeze(1), sin_MK.unsqueeze(1))
+        if self.places is not None:
+            return self.places.at(x_1MD, place_M), None
+        return x_1MD + waves(most, wishes.width, x_1MD).index_select(0, place_M), None
 
 
 def _of_layer(memory: Tensors, number: int) -> tuple[Tensor, Tensor, Tensor] | None:

@@ -34,6 +34,8 @@ class LstmDecoder(nn.Module):
         tied: Whether the table of tokens is also what logits are made with.
     """
 
+    packs = False  # its state would go on from one text into the next
+
     def __init__(
         self, vocabulary: int, memory_width: int | None, *, width: int, layers: int, dropout: float, tied: bool
     ) -> None:
@@ -81,6 +83,10 @@ class LstmDecoder(nn.Module):
         """What logits are made of, (B, T, D)."""
         h_BTD, _ = self.lstm(self.dropout(self._embedded(token_BT)), self._first(memory, len(token_BT)))
         return self._asked(h_BTD, memory)
+
+    def states_packed(self, token_M: Tensor, place_M: Tensor, count_P: Tensor) -> Tensor:
+        """Refused: ``packs`` says so."""
+        raise NotImplementedError("an LSTM reads one text a row")
 
     def logits(self, state: Tensor) -> Tensor:
         """Logits of what follows, (..., V)."""

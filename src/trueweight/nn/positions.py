@@ -65,7 +65,10 @@ class Learned(nn.Module):
 
     def forward(self, tokens_BLD: Tensor) -> Tensor:
         """Look up and add."""
-        place_L = torch.arange(tokens_BLD.shape[1], device=tokens_BLD.device)
+        return self.at(tokens_BLD, torch.arange(tokens_BLD.shape[1], device=tokens_BLD.device))
+
+    def at(self, tokens_BLD: Tensor, place_L: Tensor) -> Tensor:
+        """The same of tokens at other places than the first ones."""
         added_BLD: Tensor = tokens_BLD + self.table(place_L.clamp_max(self.table.num_embeddings - 1))
         return added_BLD
 
@@ -89,11 +92,11 @@ def rotation_at(place_L: Tensor, width: int, like: Tensor, base: float = BASE) -
 
 
 def rotated(x_BHLK: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """Each pair of places (k, k + K / 2) turned by an angle that grows with the token's place, so that products of two
-    tokens know their distance alone.
+    """Along the last axis, each pair of places (k, k + K / 2) turned by an angle that grows with the token's place, so
+    that products of two tokens know their distance alone.
 
     Source: RoFormer, Su et al. 2021, arXiv:2104.09864, section 3.2, with halves instead of neighbours as pairs.
     """
     cos_LK, sin_LK = turn
-    a, b = x_BHLK.chunk(2, dim=3)
-    return torch.cat([a * cos_LK - b * sin_LK, b * cos_LK + a * sin_LK], dim=3)
+    a, b = x_BHLK.chunk(2, dim=-1)
+    return torch.cat([a * cos_LK - b * sin_LK, b * cos_LK + a * sin_LK], dim=-1)

@@ -47,6 +47,13 @@ class TextDecoder(Writer, Protocol):
         """What logits are made of, (B, T, D)."""
         ...
 
+    packs: bool
+    """Whether :meth:`states_packed` is there."""
+
+    def states_packed(self, token_M: Tensor, place_M: Tensor, count_P: Tensor) -> Tensor:
+        """The same of texts that lie end to end, (M, D)."""
+        ...
+
     def logits(self, state: Tensor) -> Tensor:
         """Logits of what follows, (..., V)."""
         ...
@@ -86,12 +93,20 @@ class Texts(nn.Module):
         """Whether what a row's target holds is the beginning of its text."""
         return not self.reads
 
+    @property
+    def packs(self) -> bool:
+        """Whether rows may lie end to end when they are learnt from: a language model whose decoder can."""
+        return not self.reads and self._writer().packs
+
     def _writer(self) -> TextDecoder:
         return self.decoder  # type: ignore[return-value]
 
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:  # noqa: ARG002
         """Cross entropy of a row's tokens over the usual number of tokens, so that rows count by what they hold, and
-        the loss is still a mean over rows; see ``model.protocols.Head``."""
+        the loss is still a mean over rows; see ``model.protocols.Head``. Of rows that lie end to end
+        (``data.packing``), all of about the same number of tokens together, it is the mean over tokens."""
+        if "before" in y:
+            return self._loss_packed(y, weight_R)
         before_RT, after_RT, real_RT = _shifted(y)
         present_R = y.get("present")
         real_RT = real_RT if present_R is None else real_RT & present_R.unsqueeze(1)
@@ -103,6 +118,15 @@ class Texts(nn.Module):
         )
         loss_R = loss_M.new_zeros(len(real_RT)).index_add(0, real_RT.nonzero()[:, 0], loss_M)
         return mean_over_rows(loss_R.unsqueeze(1) / self.usual_tokens, present_R, weight_R)
+
+    def _loss_packed(self, y: Tensors, weight_P: Tensor | None) -> Tensor:
+        writer, after_M = self._writer(), y["after"]
+        logit_MV = writer.logits(writer.states_packed(y["before"], y["place"], y["count"]))
+        if weight_P is None:
+            return nn.functional.cross_entropy(logit_MV, after_M, label_smoothing=self.label_smoothing)
+        loss_M = nn.functional.cross_entropy(logit_MV, after_M, reduction="none", label_smoothing=self.label_smoothing)
+        weight_M = weight_P.to(loss_M.dtype).repeat_interleave(y["count"])
+        return (loss_M * weight_M).sum() / weight_M.sum().clamp_min(1e-12)
 
     def noise(self, rows_R: Tensor, seed: int) -> Tensors:
         """A seed of each row's own."""

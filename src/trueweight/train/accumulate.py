@@ -5,6 +5,7 @@ Shape suffixes:
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor, nn
@@ -41,6 +42,9 @@ def pieces_of(batch: Batch, count: int) -> Iterator[tuple[Batch, Tensors]]:
 
     A target's loss is a mean over rows that have it, by their weights: the share is the piece's part of all weight.
     """
+    if any("before" in y for y in batch.targets.values()):
+        yield from _packed_pieces(batch, count)
+        return
     size = -(-batch.rows.shape[0] // count)
     weight_B = torch.ones(batch.rows.shape[0], device=batch.rows.device) if batch.weight_B is None else batch.weight_B
     mass = {name: _counting(weight_B, y.get("present")) for name, y in batch.targets.items()}
@@ -60,4 +64,20 @@ def _cut(batch: Batch, cut: slice) -> Batch:
         {name: {key: t[cut] for key, t in tensors.items()} for name, tensors in batch.inputs.items()},
         {name: {key: t[cut] for key, t in tensors.items()} for name, tensors in batch.targets.items()},
         None if batch.weight_B is None else batch.weight_B[cut],
+        batch.share,
     )
+
+
+def _packed_pieces(batch: Batch, count: int) -> Iterator[tuple[Batch, Tensors]]:
+    """Of texts that lie end to end (``data.packing``), cut between two of them: their loss is a mean over tokens."""
+    ((name, y),) = batch.targets.items()
+    end_P = y["count"].cumsum(0)
+    weight_P = y["count"] if batch.weight_B is None else y["count"] * batch.weight_B
+    goal = torch.arange(1, count, device=end_P.device) * end_P[-1] // count
+    cuts = torch.searchsorted(end_P, goal, right=True).unique().tolist()
+    for start, end in pairwise([0, *(cut for cut in cuts if cut), len(end_P)]):
+        tokens, texts = slice(int(end_P[start - 1]) if start else 0, int(end_P[end - 1])), slice(start, end)
+        of_token = {key: y[key][tokens] for key in ("before", "after", "place")}
+        weight_B = None if batch.weight_B is None else batch.weight_B[texts]
+        piece = Batch(batch.rows[texts], {}, {name: {**of_token, "count": y["count"][texts]}}, weight_B)
+        yield piece, {name: weight_P[texts].sum() / weight_P.sum().clamp_min(1e-12)}

@@ -93,6 +93,7 @@ def _origin(job: Job, plan: MemberPlan) -> str:
     spec = job.spec.model_dump(mode="json", include=chosen)
     facts = [job.name, job.seed, len(job.train), len(job.validation), plan.steps, plan.batch_size, plan.validate_every]
     facts += [plan.dtype, plan.layout, plan.compile, plan.optimizer, plan.rate]
+    facts += [plan.tokens, plan.packed] if plan.tokens else []  # runs from before there were any go on
     return digest_bytes(canonical_json([facts, spec, shapes(job.network)]).encode())
 
 

@@ -15,7 +15,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from trueweight.data.batch import Batch, to_device
+from trueweight.data.budget import Budget
 from trueweight.data.feed import Feed, bucketed, epoch_order
+from trueweight.data.packing import Packing
 from trueweight.seeds import stream_seed
 from trueweight.train.plan import MemberPlan
 
@@ -150,15 +152,24 @@ def train_steps(
 def batches_from(feed: Feed, plan: MemberPlan, seed: int, *, after: int = 0) -> Iterator[Batch]:
     """Batches without end, from step ``after + 1`` on: a pure function of (seed, step).
 
-    All batches have the same size. The permutations of all epochs are laid end to end and cut evenly, so
-    each row comes once per epoch and a batch may hold the end of one and the start of the next. Rows of different
-    lengths are sorted into batches by their length; see :func:`~trueweight.data.feed.bucketed`.
+    All batches have the same size, which the plan counts in rows or in tokens; see
+    :mod:`~trueweight.data.packing` and :mod:`~trueweight.data.budget` for tokens. Counted in rows, the permutations of
+    all epochs are laid end to end and cut evenly, so each row comes once per epoch and a batch may hold the end of one
+    and the start of the next. Rows of different lengths are sorted into batches by their length; see
+    :func:`~trueweight.data.feed.bucketed`.
     """
-    feed = feed.lean()
-    size, device = min(plan.batch_size, len(feed)), torch.device(plan.device)
-    for rows in _rows_of_steps(feed, size, seed, after):
-        batch = feed.gather(rows)
+    feed, device = feed.lean(), torch.device(plan.device)
+    for batch in _batches(feed, plan, seed, after):
         yield batch if device.type == "cpu" else to_device(batch, device)
+
+
+def _batches(feed: Feed, plan: MemberPlan, seed: int, after: int) -> Iterator[Batch]:
+    if plan.packed:
+        (name,) = feed.targets  # or the plan is of another run
+        return Packing(name, feed).batches(plan.tokens, seed, after)
+    if plan.tokens:
+        return Budget(feed, plan.tokens).batches(seed, after)
+    return map(feed.gather, _rows_of_steps(feed, min(plan.batch_size, len(feed)), seed, after))
 
 
 def _rows_of_steps(feed: Feed, size: int, seed: int, after: int) -> Iterator[Tensor]:

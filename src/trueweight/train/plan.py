@@ -85,7 +85,7 @@ class MemberPlan:
     steps: int
     """Optimiser steps, if no event ends the run early."""
     batch_size: int
-    """Rows per step."""
+    """Rows per step; on average, where steps are counted in tokens."""
     epochs: float
     """``steps * batch_size / training rows``."""
     validate_every: int
@@ -115,6 +115,11 @@ class MemberPlan:
     """How it goes through the weights: in one kernel, or one operation at a time."""
     rate: float = 1.0
     """Factor on all learning rates: the root of the ratio of the batch size to the usual one."""
+    tokens: int = 0
+    """Of each step, where texts are learnt to be written. 0: every step has ``batch_size`` rows."""
+    packed: bool = False
+    """Whether rows lie end to end and are cut into steps of exactly so many tokens (``data.packing``). Otherwise those
+    of like length meet, as many as fit into so many tokens with their padding (``data.budget``)."""
     clock: bool = True
     """Whether a machine that turns slow may still end the run early. A replay reads no clock."""
     events: tuple[Event, ...] = ()
@@ -151,6 +156,8 @@ class MemberPlan:
                 raise SpecError(problem, where=where, hint=f"choose from {', '.join(words)}")
         _require(isinstance(plan.threads, int) and plan.threads >= 1, plan, "threads", plan.threads)
         _require(isinstance(plan.rate, int | float) and 0 < plan.rate < inf, plan, "rate", plan.rate)
+        _require(isinstance(plan.tokens, int) and plan.tokens >= 0, plan, "tokens", plan.tokens)
+        _require(isinstance(plan.packed, bool) and (plan.tokens > 0 or not plan.packed), plan, "packed", plan.packed)
         _require(isinstance(plan.compile, bool), plan, "compile", plan.compile)
         return plan
 

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from math import ceil
 
 import torch
 
@@ -13,6 +14,7 @@ from trueweight.recipes.scaling import batch_size_for
 from trueweight.recipes.writing import step_rows
 from trueweight.spec.run import TrainSpec
 from trueweight.spec.units import describe_bytes
+from trueweight.train.filling import filling, steps_of_epoch
 from trueweight.train.job import Job
 from trueweight.train.loop import quiet
 from trueweight.train.memory import needed
@@ -183,12 +185,14 @@ def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
     device = choose_device(job.spec.device)
     known = Pace.recalled(job.pace)
     size, need = _fitting_batch(job) if known is None else (known.batch_size, known.memory_bytes)
-    limits = _counted_limits(job, size)
-    most = min(limits.values(), default=10_000)
+    filled = filling(job, size)
     draft = MemberPlan(
-        name=job.name, steps=most, batch_size=size, epochs=0.0, validate_every=1, checkpoint_every=1,
+        name=job.name, steps=1, batch_size=size, epochs=0.0, validate_every=1, checkpoint_every=1,
         seconds=job.limit, memory_bytes=need, threads=torch.get_num_threads(), device=str(device),
+        tokens=filled.tokens, packed=filled.packed,
     )  # fmt: skip
+    limits = _counted_limits(job, draft)
+    draft = replace(draft, steps=min(limits.values(), default=10_000))
     if known is None:
         allowed = _UNLIMITED_PROBE if job.limit is None else _SHARE * job.limit
         known = Pace(size, need, *_measure(job, draft, allowed))
@@ -199,7 +203,7 @@ def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
     draft = chosen.applied(draft)
     if draft.batch_size != size:
         size = draft.batch_size
-        limits, need = _counted_limits(job, size), needed(job, size).whole
+        limits, need = _counted_limits(job, draft), needed(job, size).whole
     per_step, per_look = chosen.step_factor * known.seconds_per_step, chosen.look_factor * known.seconds_per_look
     if job.limit is not None:
         left = _MARGIN * (job.limit - watch.seconds())
@@ -208,20 +212,20 @@ def decide_plan(job: Job, watch: Stopwatch) -> MemberPlan:
     every = _look_every(steps, size, job, per_step, 2 * per_look)
     pace = per_step + 2 * per_look / every
     return replace(
-        draft, steps=steps, epochs=steps * size / len(job.train), validate_every=every,
+        draft, steps=steps, epochs=steps / steps_of_epoch(job.train, draft), validate_every=every,
         checkpoint_every=max(1, round(CHECKPOINT_SECONDS / pace)), seconds_per_step=per_step,
         seconds_per_look=per_look, memory_bytes=need, limited_by=limited_by,
     )  # fmt: skip
 
 
-def _counted_limits(job: Job, size: int) -> dict[str, int]:
+def _counted_limits(job: Job, plan: MemberPlan) -> dict[str, int]:
     """Limits that need no clock, in steps."""
     budget = job.spec.budget
     epochs = budget.epochs
     if epochs is None and budget.steps is None and job.limit is None:
         epochs = MAX_EPOCHS
     limits = {} if budget.steps is None else {"steps": budget.steps}
-    return limits if epochs is None else limits | {"epochs": max(1, -(-epochs * len(job.train) // size))}
+    return limits if epochs is None else limits | {"epochs": max(1, ceil(epochs * steps_of_epoch(job.train, plan)))}
 
 
 def _steps_within(seconds: float, per_step: float, per_look: float, job: Job, size: int) -> int:

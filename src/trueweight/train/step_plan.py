@@ -219,6 +219,7 @@ def candidates(job: Job, plain: MemberPlan) -> Iterator[Candidate]:
         yield Candidate("layout", layout.replace("_", " "), {"layout": layout}, why)
     for size in (2 * plain.batch_size, plain.batch_size // 2):
         changes = {"batch_size": size, "rate": math.sqrt(size / plain.batch_size)}
+        changes |= {"tokens": round(plain.tokens * size / plain.batch_size)} if plain.tokens else {}
         yield Candidate("batch", f"batch {size}", changes, _why_no_batch(job, plain, size))
     count = plain.threads
     if plain.device == "cpu" and count == 1:
