@@ -5,11 +5,15 @@ Run it with a Python that has transformers and torch; the test set needs neither
     python scripts/foreign_fixtures.py tests/fixtures/foreign
 """
 
+import base64
+import io
 import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import (
     BertConfig,
@@ -20,7 +24,12 @@ from transformers import (
     GPT2TokenizerFast,
     LlamaConfig,
     LlamaForCausalLM,
+    ResNetConfig,
+    ResNetForImageClassification,
 )
+from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 TEXTS = [
     "The cat sat on the mat.", "", "   ", "Crème brûlée — à la carte!", "日本語のテキスト と English",
@@ -108,6 +117,46 @@ def llama(folder: Path, source: Path) -> None:
     save(folder, rows, [model(torch.tensor([row[:24]])).logits[0] for row in (rows[0], rows[3])])
 
 
+def resnet(folder: Path, kind: str, width: int, processor: object) -> None:
+    """Pictures: running means of batch norms, a head that is left behind, and how pictures are prepared."""
+    widths = [(4 if kind == "bottleneck" else 1) * width * 2**stage for stage in range(4)]
+    config = ResNetConfig(
+        embedding_size=width,
+        hidden_sizes=widths,
+        depths=[2, 2, 2, 2] if kind == "bottleneck" else [1, 1, 1, 1],
+        layer_type=kind,
+        num_labels=3,
+    )
+    model = shaken(ResNetForImageClassification(config)).train()
+    for _ in range(3):
+        model(torch.randn(8, 3, 64, 64))
+    model.eval().save_pretrained(folder)
+    processor.save_pretrained(folder)
+    files = [picture(number, size) for number, size in enumerate([(60, 44), (40, 90), (40, 40), (23, 31)])]
+    shown = processor([Image.open(io.BytesIO(file)).convert("RGB") for file in files], return_tensors="pt")
+    found = model.resnet(shown["pixel_values"])
+    told = {"pictures": [base64.b64encode(file).decode() for file in files]}
+    told |= {"states": rounded(found.last_hidden_state), "pooled": rounded(found.pooler_output[:, :, 0, 0])}
+    (folder / "expected.json").write_text(json.dumps(told) + "\n")
+    (folder / "README.md").unlink(missing_ok=True)
+
+
+def picture(number: int, size: tuple[int, int]) -> bytes:
+    """A PNG of soft colours with an edge in it."""
+    rng = np.random.default_rng(number)
+    soft = Image.fromarray(rng.integers(0, 256, (6, 5, 3), dtype=np.uint8)).resize(size[::-1], Image.Resampling.BICUBIC)
+    value = np.array(soft)
+    value[size[0] // 3 :, : size[1] // 2] //= 2
+    stream = io.BytesIO()
+    Image.fromarray(value).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def rounded(tensor: torch.Tensor) -> list:
+    """Lists of six digits."""
+    return json.loads(json.dumps(tensor.tolist()), parse_float=lambda text: round(float(text), 6))
+
+
 def shaken(model: torch.nn.Module) -> torch.nn.Module:
     """So that no bias is zero and no norm one, which would hide what was left out."""
     with torch.no_grad():
@@ -131,3 +180,8 @@ if __name__ == "__main__":
         bert(to / "bert")
         gpt2(to / "gpt2")
         llama(to / "llama", to / "gpt2")
+        torch.manual_seed(1)
+        resnet(to / "resnet-basic", "basic", 4, ConvNextImageProcessorPil(size={"shortest_edge": 40}))
+        cut = BitImageProcessorPil(size={"shortest_edge": 48}, crop_size={"height": 36, "width": 36}, resample=3)
+        resnet(to / "resnet-bottleneck", "bottleneck", 2, cut)
+        resnet(to / "resnet-stretched", "basic", 2, ViTImageProcessorPil(size={"height": 40, "width": 48}))

@@ -773,6 +773,19 @@ def on_cnn(key: str, first: Any, second: Any, **fixed: Any) -> Change:
     return change(f"features/photo/encoder/{key}", first, second, answers, **merged(SMALL, photo))
 
 
+def pixels(raw: Mapping[str, Any]) -> Any:
+    """Pictures as the model reads them."""
+    from trueweight.train.encoded import encode
+
+    found = encode(prepared(raw), keep=False)
+    return [t.tolist() for arrays in found.inputs.values() for name, t in arrays.items() if name == "pixel"]
+
+
+def on_preparation(first: Any, second: Any) -> Change:
+    photo = {"features": {"photo": {"type": "image", "size": 8}}}
+    return change("features/photo/preparation", first, second, pixels, **merged(SMALL, photo))
+
+
 def on_resizing(first: Any, second: Any) -> Change:
     photo = {"features": {"photo": {"type": "image", "size": 16, "augment": [], "encoder": {"type": "cnn"}}}}
     return change("features/photo/progressive_resizing", first, second, answers, **merged(SMALL, photo))
@@ -999,6 +1012,7 @@ CHANGES: dict[str, Change] = {
     "column.image.encoder": on_photo("encoder", None, "linear", fields),
     "column.image.augment": on_photo("augment", [], ["horizontal_flip"], augmented),
     "column.image.progressive_resizing": on_resizing(None, {}),
+    "column.image.preparation": on_preparation(None, {"fit": "stretch"}),
     "column.ignore.reason": change("features/flag/reason", "too late", "not allowed", card,
                                    features={"flag": {"type": "ignore"}}),
     # Target types

@@ -8,8 +8,9 @@ import numpy as np
 from trueweight.bundle.bundle import Bundle
 from trueweight.data.cells import MediaCells
 from trueweight.data.media import UnusableError, content_of
-from trueweight.data.pictures import decoded, fitted
-from trueweight.data.reading import cells_of
+from trueweight.data.pictures import decoded
+from trueweight.data.preparation import picture_of
+from trueweight.data.reading import cells_of, column_part
 from trueweight.data.signature import ColumnFacts
 from trueweight.data.sounds import decode, log_mel
 from trueweight.data.table import Table
@@ -51,8 +52,9 @@ def _pictures(bundle: Bundle, table: Table, wanted: list[tuple[int, str]]) -> It
 def _image(content: bytes, facts: ColumnFacts) -> Picture:
     """As the model sees it: fitted into its size."""
     height, width = (int(side) for side in facts.learnt["size"])
-    pixels: Any = decoded(content)
-    return Picture(png_of(fitted(pixels, (height, width), pixels.shape[2])), width, height)
+    part: Any = column_part(facts)
+    channels = decoded(content).shape[2] if part.preparation is None else int(facts.learnt["channels"])
+    return Picture(png_of(picture_of(content, (height, width), channels, part.preparation)), width, height)
 
 
 def _sound(content: bytes, facts: ColumnFacts) -> Picture:

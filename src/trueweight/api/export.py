@@ -1,7 +1,8 @@
 """``export``: a bundle's network in the layout of another maker."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from trueweight.errors import SpecError
 from trueweight.files import atomic_folder, write_atomic, write_json
 from trueweight.model.decoders.transformer import TransformerDecoderPart
 from trueweight.model.encoders.transformer import TransformerEncoder
-from trueweight.model.foreign.folder import CONFIG, WEIGHTS
+from trueweight.model.foreign.folder import CONFIG, PREPARATION, WEIGHTS
+from trueweight.model.foreign.prepared import written_preparation
 from trueweight.nn.bodies import Option
 from trueweight.nn.generate import BEGIN, END
 from trueweight.train.folders import written
+from trueweight.train.pictures import PictureReader, readers_in, written_pictures
 from trueweight.train.starting import Body, bodies_in
 from trueweight.train.tensor_file import write_tensors
 
@@ -37,27 +40,41 @@ class Exported:
     """Where it stood: ``features.note``."""
     left_out: tuple[str, ...]
     """What of the bundle the folder does not hold."""
+    unsaid: tuple[str, ...] = ()
+    """What the folder cannot say of how inputs are prepared."""
 
 
 def export(bundle: Bundle | str | Path, *, to: str = "hf", out: str | Path) -> Exported:
-    """Write the transformer over text that a bundle holds as a folder that other programs open.
+    """Write the transformer over text, or the ResNet over pictures, of a bundle as a folder that other programs open.
 
     What was trained around it (heads of other targets, encoders of other columns) stays in the bundle.
 
     Args:
         bundle: Or its path.
-        to: ``hf``: the layout of Hugging Face, as BERT, GPT-2 or Llama, whichever is built like it.
+        to: ``hf``: the layout of Hugging Face, as BERT, GPT-2, Llama or ResNet, whichever is built like it.
         out: The folder; must not be there yet.
 
     Raises:
-        SpecError: There is no such transformer, more than one, or none of the three is built like it.
+        SpecError: There is no such network, more than one, or none of the four is built like it.
         TrainError: ``out`` exists, or cannot be written to.
         VerifyError: The bundle was changed.
     """
     if to != "hf":
         raise SpecError(f"models are not exported to {to!r}", where="--to", hint="choose hf")
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(Path(bundle))
-    place, body = _only(bodies_in(opened.predictor, digest="", origin=opened.manifest.name).parts)
+    bodies, readers = (
+        bodies_in(opened.predictor, digest="", origin=opened.manifest.name).parts,
+        readers_in(opened.predictor),
+    )
+    place = _only([*bodies, *(reader.place for reader in readers)])
+    left = tuple(name for name in opened.predictor.signature.columns if name != place.split(".", 1)[1])
+    if readers:
+        return _export_pictures(readers[0], Path(out), left)
+    kind = _export_text(place, bodies[place], Path(out))
+    return Exported(Path(out), kind, place, left)
+
+
+def _export_text(place: str, body: Body, out: Path) -> str:
     options = dict(body.options) | dict(_told(place, body))
     spelling = body.spelling
     front = FIRST if isinstance(spelling.merges, ForeignTokens) else 0
@@ -65,18 +82,27 @@ def export(bundle: Bundle | str | Path, *, to: str = "hf", out: str | Path) -> E
     config |= {"bos_token_id": BEGIN, "eos_token_id": END, "pad_token_id": END}
     if isinstance(spelling.merges, ForeignTokens):
         config |= {"bos_token_id": spelling.merges.beginning, "eos_token_id": spelling.merges.end, "pad_token_id": None}
-    _write(Path(out), config, tensors, _tokenizer(spelling))
-    left = [name for name in opened.predictor.signature.columns if name != place.split(".", 1)[1]]
-    return Exported(Path(out), config["model_type"], place, tuple(left))
+    files = {"tokenizer.json": _tokenizer(spelling)}
+    files |= {"tokenizer_config.json": json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"})}
+    _write(out, config, tensors, files)
+    return str(config["model_type"])
 
 
-def _only(parts: Mapping[str, Body]) -> tuple[str, Body]:
-    if len(parts) == 1:
-        return next(iter(parts.items()))
-    if parts:
-        problem = f"the model has {len(parts)} transformers over text: {', '.join(parts)}"
+def _export_pictures(reader: PictureReader, out: Path, left: tuple[str, ...]) -> Exported:
+    codec = reader.codec
+    config, tensors = written_pictures(reader.network)
+    raw, unsaid = written_preparation(codec.size, codec.mean, codec.std, codec.preparation)
+    _write(out, config, tensors, {PREPARATION: json.dumps(raw, indent=2)})
+    return Exported(out, config["model_type"], reader.place, left, tuple(unsaid))
+
+
+def _only(places: Sequence[str]) -> str:
+    if len(places) == 1:
+        return places[0]
+    if places:
+        problem = f"the model has {len(places)} networks that could be written: {', '.join(places)}"
         raise SpecError(problem, where="export", hint="only models with one of them can be written as such a folder")
-    problem = "the model has no transformer over text"
+    problem = "the model has no transformer over text and no ResNet over pictures"
     raise SpecError(problem, where="export", hint="the layout of Hugging Face is written for these alone so far")
 
 
@@ -95,9 +121,9 @@ def _tokenizer(spelling: Spelling) -> str:
     return tokenizer_json(spelling.merges, lowercase=spelling.lowercase, normalize=spelling.normalize)
 
 
-def _write(out: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: str) -> None:
+def _write(out: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> None:
     with atomic_folder(out) as folder:
         write_json(folder / CONFIG, config)
         write_tensors(folder / WEIGHTS, tensors, hashlib.sha256())
-        write_atomic(folder / "tokenizer.json", tokenizer.encode())
-        write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
+        for name, content in files.items():
+            write_atomic(folder / name, content.encode())

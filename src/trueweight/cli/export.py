@@ -15,7 +15,8 @@ __all__ = ["export"]
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER",
               help="What to write; must not be there yet.")  # fmt: skip
 def export(bundle: Path, to: str, out: Path) -> None:
-    """Write the transformer over text that BUNDLE holds, with its tokens, as a folder that other programs open.
+    """Write the transformer over text, or the ResNet over pictures, that BUNDLE holds as a folder that other programs
+    open, with its tokens or with how its pictures are prepared.
 
     \b
     Example:
@@ -28,3 +29,5 @@ def export(bundle: Path, to: str, out: Path) -> None:
     click.echo(found.path)
     beside = f"; not in it: what belongs to {', '.join(found.left_out)}" if found.left_out else ""
     click.echo(f"a {found.kind} model, from {found.place}{beside}", err=True)
+    for line in found.unsaid:
+        click.echo(f"note: the folder cannot say: {line}", err=True)

@@ -51,7 +51,12 @@ def shared_size(head_NF: np.ndarray) -> tuple[int, int]:
 
 
 def learn_pictures(
-    cells: MediaCells, rows: np.ndarray, sample: BottomK, size: tuple[int, int] | None, min_group: int
+    cells: MediaCells,
+    rows: np.ndarray,
+    sample: BottomK,
+    size: tuple[int, int] | None,
+    min_group: int,
+    channels: int | None = None,
 ) -> dict[str, Any]:
     """Facts from these rows; see :class:`~trueweight.data.columns.image.ImageColumn`.
 
@@ -61,6 +66,7 @@ def learn_pictures(
         sample: Those of them that are looked at for sizes.
         size: What the user asked for.
         min_group: Pictures that hide each other.
+        channels: Grey or in colour, where that was asked for.
     """
     missing = int(cells.missing_N[rows].sum())
     count = len(rows) - missing
@@ -73,8 +79,9 @@ def learn_pictures(
     facts |= {"looked_at": 0 if few else min(len(seen), _LOOKED_AT)}
     facts |= {"broken": facts["looked_at"] - len(looked_at)}
     if not len(looked_at):
-        return facts | {"channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3, "covariance": []}
-    return facts | _colours(looked_at)
+        count = channels or 3
+        return facts | {"channels": count, "mean": [0.5] * count, "std": [0.25] * count, "covariance": []}
+    return facts | _colours(looked_at, channels)
 
 
 def pictures_of(cells: MediaCells, rows: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -93,9 +100,9 @@ def pictures_of(cells: MediaCells, rows: np.ndarray, size: tuple[int, int]) -> t
     return kept, np.stack(whole) if whole else np.zeros((0, *size, 3), np.uint8)
 
 
-def _colours(pixel_NHWC: np.ndarray) -> dict[str, Any]:
+def _colours(pixel_NHWC: np.ndarray, asked: int | None) -> dict[str, Any]:
     tint_N = np.array([_tint(pixels) for pixels in pixel_NHWC])
-    channels = 3 if (tint_N > _TINT).mean() >= _COLOURFUL else 1
+    channels = asked or (3 if (tint_N > _TINT).mean() >= _COLOURFUL else 1)
     value = pixel_NHWC if channels == 3 else pixel_NHWC[..., :1]  # grey ones have three equal channels
     if channels == 1 and tint_N.any():
         value = (pixel_NHWC @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]

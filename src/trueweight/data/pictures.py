@@ -7,7 +7,7 @@ Shape suffixes:
 import io
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from trueweight.data.media import UnusableError
 
-__all__ = ["FORMATS", "MOST_PIXELS", "calm", "decoded", "fitted", "made_up_picture", "picture_head"]
+__all__ = ["FORMATS", "MOST_PIXELS", "calm", "decoded", "fitted", "in_channels", "made_up_picture", "picture_head"]
 
 MOST_PIXELS = 89_478_485
 """Pillow's own limit (a quarter of a GiB at three bytes each): a file that claims more is taken for a bomb."""
@@ -195,19 +195,31 @@ def _eight_bits(value: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip(value.astype(np.int64) >> 8 if wide else value, 0, 255).astype(np.uint8))
 
 
-def fitted(pixels_HWC: np.ndarray, size: tuple[int, int], channels: int) -> np.ndarray:
+def _resized(pixels_HWC: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    import torch
+
+    value_1CHW = torch.from_numpy(np.array(pixels_HWC)).movedim(2, 0).unsqueeze(0)
+    resize = torch.nn.functional.interpolate
+    small_1CHW = resize(value_1CHW, size, mode="bilinear", antialias=True, align_corners=False)
+    return np.ascontiguousarray(small_1CHW[0].movedim(0, 2).numpy())
+
+
+def fitted(
+    pixels_HWC: np.ndarray, size: tuple[int, int], channels: int,
+    resized: Callable[[np.ndarray, tuple[int, int]], np.ndarray] = _resized,
+) -> np.ndarray:  # fmt: skip
     """The whole picture within this size and with this many channels, (H, W, C) uint8.
 
     Its sides keep their proportion, so that nothing looks longer than it is, and nothing is cut off, since what tells
     a picture may be at its edge. What is left over gets the mean colour of the picture's own edge. Resized by torch's
-    bilinear filter with antialiasing.
+    bilinear filter with antialiasing, unless by another.
     """
     high, wide = pixels_HWC.shape[:2]
     share = min(size[0] / high, size[1] / wide)
     inner = (max(1, min(size[0], round(high * share))), max(1, min(size[1], round(wide * share))))
     if (high, wide) != inner:
-        pixels_HWC = _resized(pixels_HWC, inner)
-    pixels_HWC = _channelled(pixels_HWC, channels)
+        pixels_HWC = resized(pixels_HWC, inner)
+    pixels_HWC = in_channels(pixels_HWC, channels)
     if inner == size:
         return pixels_HWC
     edge = np.concatenate([pixels_HWC[[0, -1]].reshape(-1, channels), pixels_HWC[:, [0, -1]].reshape(-1, channels)])
@@ -218,16 +230,8 @@ def fitted(pixels_HWC: np.ndarray, size: tuple[int, int], channels: int) -> np.n
     return padded
 
 
-def _resized(pixels_HWC: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    import torch
-
-    value_1CHW = torch.from_numpy(np.array(pixels_HWC)).movedim(2, 0).unsqueeze(0)
-    resize = torch.nn.functional.interpolate
-    small_1CHW = resize(value_1CHW, size, mode="bilinear", antialias=True, align_corners=False)
-    return np.ascontiguousarray(small_1CHW[0].movedim(0, 2).numpy())
-
-
-def _channelled(pixels_HWC: np.ndarray, channels: int) -> np.ndarray:
+def in_channels(pixels_HWC: np.ndarray, channels: int) -> np.ndarray:
+    """Grey or in colour, (H, W, C) uint8."""
     have = pixels_HWC.shape[2]
     if have == channels:
         return pixels_HWC

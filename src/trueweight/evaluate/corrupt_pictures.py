@@ -21,7 +21,8 @@ import pyarrow as pa
 from trueweight.data.cells import Cells, MediaCells
 from trueweight.data.columns.image import ImageCodec
 from trueweight.data.media import UnusableError, content_of, in_threads
-from trueweight.data.pictures import calm, decoded, fitted
+from trueweight.data.pictures import calm
+from trueweight.data.preparation import marked
 from trueweight.data.reading import column_part
 from trueweight.data.signature import ColumnFacts
 from trueweight.evaluate.corrupt import Family, Suite, missing_suite
@@ -55,7 +56,7 @@ def load_pictures(cells: Cells, facts: ColumnFacts) -> Pictures | None:
 
     def one(row: int) -> None:
         try:
-            pixel_NHWC[row] = fitted(decoded(content_of(cells, row), codec.size), codec.size, len(codec.mean))
+            pixel_NHWC[row] = codec.picture(content_of(cells, row))
         except UnusableError:
             missing_N[row] = True
 
@@ -100,7 +101,7 @@ def _pixels(image: Any, channels: int) -> np.ndarray:
 
 def write_pictures(loaded: Pictures) -> pa.Array:
     """As files in cells."""
-    files = [None if gone else png(p) for gone, p in zip(loaded.missing_N, loaded.pixel_NHWC, strict=True)]
+    files = [None if gone else marked(png(p)) for gone, p in zip(loaded.missing_N, loaded.pixel_NHWC, strict=True)]
     return pa.array(files, pa.large_binary())
 
 

@@ -149,12 +149,13 @@ def _text_cut(single: Table, column: str, text: str) -> Remade | None:
 
 
 def _image_cut(single: Table, column: str, content: bytes, codec: Any) -> Remade | None:
-    from trueweight.data.pictures import calm, decoded, fitted
+    from trueweight.data.pictures import calm
+    from trueweight.data.preparation import marked
 
     if not any(codec.size):
         return None
     with calm():
-        pixels_HWC = fitted(decoded(content, codec.size), codec.size, len(codec.mean))
+        pixels_HWC = codec.picture(content)
     rows, columns = (np.linspace(0, side, min(PATCHES, side) + 1).round().astype(int) for side in codec.size)
     boxes = [
         (int(top), int(left), int(bottom), int(right))
@@ -167,7 +168,7 @@ def _image_cut(single: Table, column: str, content: bytes, codec: Any) -> Remade
         changed = pixels_HWC.copy()
         for top, left, bottom, right in (boxes[i] for i in np.flatnonzero(gone_P)):
             changed[top:bottom, left:right] = colour_C
-        return png_of(changed)
+        return marked(png_of(changed))
 
     return Remade(single, column, tuple(Part(column, box) for box in boxes), write, pa.large_binary())
 

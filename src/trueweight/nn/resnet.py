@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.nn.patches import Standardized
 
-__all__ = ["STAGES", "Resnet"]
+__all__ = ["BOTTLENECK", "STAGES", "Resnet"]
 
 STAGES: Mapping[int, tuple[int, ...]] = {
     10: (1, 1, 1, 1),
-    18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3),
+    18: (2, 2, 2, 2), 26: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3),
 }  # fmt: skip
-"""Blocks of each stage by the number of layers: He et al. 2016, arXiv:1512.03385, table 1; the smallest is ours."""
-BOTTLENECK = 50
-"""From so many layers on, blocks narrow and widen again."""
+"""Blocks of each stage by the number of layers: He et al. 2016, arXiv:1512.03385, table 1; 10 is ours, 26 that of
+Wightman et al. 2021, arXiv:2110.00476."""
+BOTTLENECK = frozenset({26, 50, 101, 152})
+"""Numbers of layers with blocks that narrow and widen again."""
 
 
 class Blur(nn.Module):
@@ -76,8 +77,9 @@ class Branch(nn.Sequential):
 
 
 class Block(nn.Module):
-    """``relu(branch(x) + short(x))``. With 50 layers and more the branch is a bottleneck, whose stride is taken by the
-    3x3 convolution instead of the first (Goyal et al. 2017, arXiv:1706.02677, section 5), as everybody does by now.
+    """``relu(branch(x) + short(x))``. With 26 layers, and 50 and more, the branch is a bottleneck, whose stride is
+    taken by the 3x3 convolution instead of the first (Goyal et al. 2017, arXiv:1706.02677, section 5), as everybody
+    does by now.
 
     Args:
         width_in: Channels that come in.
@@ -139,13 +141,18 @@ class Resnet(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.checkpointing = checkpointing
+        self.options: Mapping[str, str | int | bool] = {
+            "layers": layers, "width": width, "channels": len(mean), "variant": "d" if deep else "b",
+            "blur_pool": blurred, "small": small,
+        }  # fmt: skip
+        """What another network must agree on to be put into this one, in the words of specs."""
         self.standardized = Standardized(mean, std)
         self.stem = _stem(len(mean), width, small=small, deep=deep, blurred=blurred)
         self.blocks, reached = nn.ModuleList(), width
         for stage, count in enumerate(STAGES[layers]):
             for i in range(count):
                 block = Block(
-                    reached, width * 2**stage, 2 if stage and not i else 1, bottleneck=layers >= BOTTLENECK,
+                    reached, width * 2**stage, 2 if stage and not i else 1, bottleneck=layers in BOTTLENECK,
                     averaged=deep, blurred=blurred,
                 )  # fmt: skip
                 self.blocks.append(block)

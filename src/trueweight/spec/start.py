@@ -14,8 +14,8 @@ class StartSpec(Spec):
     """An older model's weights, and what becomes of them."""
 
     source: str
-    """Bundle of ours, or folder in the layout of Hugging Face (BERT, GPT-2 or Llama: config.json, model.safetensors,
-    tokenizer), relative to the spec's folder."""
+    """Bundle of ours, or folder in the layout of Hugging Face (BERT, GPT-2, Llama: config.json, model.safetensors,
+    tokenizer; ResNet: preprocessor_config.json for the tokenizer), relative to the spec's folder."""
 
     train: Literal["whole", "frozen", "last_layers", "lora"] = "whole"
     """Which of the weights that are taken over go on learning; new ones always learn. whole: all. frozen: none.

@@ -18,7 +18,9 @@ from trueweight.model.foreign.folder import Folder, read_folder
 from trueweight.model.foreign.gpt2 import GPT2
 from trueweight.model.foreign.links import Architecture, tensors_of, theirs_of
 from trueweight.model.foreign.llama import LLAMA
+from trueweight.model.foreign.resnet import RESNET
 from trueweight.nn.bodies import Option
+from trueweight.train.pictures import pictures_in
 from trueweight.train.starting import Bodies, Body
 
 __all__ = ["ARCHITECTURES", "bodies_in_folder", "body_in", "written"]
@@ -30,16 +32,18 @@ PLACE = "folder"
 
 
 def bodies_in_folder(path: Path) -> Bodies:
-    """What a folder in the layout of Hugging Face lends: a body with its tokens.
+    """What a folder in the layout of Hugging Face lends: a body with its tokens, or one that reads pictures.
 
     Raises:
         SpecError: The model is of a kind that we have no parts for.
         VerifyError: Files are missing or broken, or do not fit each other.
     """
     folder = read_folder(path)
-    body = body_in(folder)
     names = sorted(file.name for file in path.iterdir() if file.suffix in (".json", ".txt", ".safetensors"))
     digest = digest_bytes(*(part.encode() for name in names for part in (name, digest_file(path / name))))
+    if folder.config.get("model_type") == RESNET.name:
+        return Bodies(parts={}, digest=digest, origin=path.name, pictures=pictures_in(folder))
+    body = body_in(folder)
     return Bodies(parts={PLACE: body}, digest=digest, origin=path.name, spellings={PLACE: body.spelling})
 
 
@@ -64,7 +68,7 @@ def _architecture(folder: Folder) -> Architecture:
     kind = folder.config.get("model_type")
     if kind not in ARCHITECTURES:
         problem = f"models of type {kind!r} cannot be started from"
-        hint = f"config.json should say model_type: {' or '.join(ARCHITECTURES)}"
+        hint = f"config.json should say model_type: {' or '.join([*ARCHITECTURES, RESNET.name])}"
         raise SpecError(problem, where=str(folder.path), hint=hint)
     return ARCHITECTURES[str(kind)]
 

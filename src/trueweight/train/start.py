@@ -16,6 +16,7 @@ from trueweight.nn.bodies import TokenBody, body_of, differences, put
 from trueweight.nn.positions import Learned
 from trueweight.spec.start import StartSpec
 from trueweight.train.frozen import Taken, hold
+from trueweight.train.pictures import put_pictures, resnet_of, unlike_pictures
 from trueweight.train.starting import Bodies, Body
 
 __all__ = ["Copied", "start"]
@@ -125,6 +126,9 @@ def _places(leaf: NetworkPredictor) -> Iterator[_Place]:
 
 def _start_one(leaf: NetworkPredictor, place: _Place, lent: Bodies) -> tuple[Taken | None, list[str]]:
     """What was copied, or what differs."""
+    if place.role == "encoder" and lent.pictures is not None and (mine := resnet_of(place.module)) is not None:
+        why = list(unlike_pictures(mine, lent.pictures))
+        return (None, [f"{line} (folder)" for line in why]) if why else (put_pictures(mine, lent.pictures), [])
     body = body_of(place.module)
     merges = _merges(leaf, place)
     if body is None or merges is None:
@@ -166,6 +170,7 @@ def _nothing_fits(leaves: Mapping[str, NetworkPredictor], lent: Bodies, unlike: 
     mine = {part.type for leaf in leaves.values() for part in leaf.encoders.values() if not leaf.solving}
     there = {part.type for donor in lent.networks for part in donor.encoders.values()}
     there |= {part.encoder.type for part in lent.parts.values()}
+    there |= {lent.pictures.encoder.type} if lent.pictures is not None else set()
     return f"no encoder fits: this model has {_words(mine)}, that one {_words(there)}"
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 from torch import Tensor, nn
 
 from trueweight.data.bpe import vocabulary_from
+from trueweight.data.columns.image import ImageColumn
 from trueweight.data.columns.text import TextColumn
 from trueweight.data.reading import column_part
 from trueweight.data.roles import Role
@@ -19,13 +20,14 @@ from trueweight.data.text_codec import TextCodec
 from trueweight.errors import SpecError
 from trueweight.model.decoders.transformer import TransformerDecoderPart
 from trueweight.model.encoders.transformer import TransformerEncoder
+from trueweight.model.foreign.prepared import Prepared
 from trueweight.model.predictors.network import NetworkPredictor
 from trueweight.model.protocols import Predictor
 from trueweight.nn.bodies import Option, body_of
 from trueweight.spec.base import PartSpec
 from trueweight.spec.run import RunSpec
 
-__all__ = ["TEXTS", "Bodies", "Body", "adopted", "bodies_in", "networks_in", "spellings_of"]
+__all__ = ["TEXTS", "Bodies", "Body", "PictureBody", "adopted", "bodies_in", "networks_in", "spellings_of"]
 
 TEXTS = ("text", "masked")
 """Types of targets that are texts, letters as they are."""
@@ -50,6 +52,20 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureBody:
+    """A residual network over pictures, of a folder of another maker."""
+
+    options: Mapping[str, Option]
+    """Layers, width of the first stage, and channels of the pictures."""
+    tensors: Mapping[str, Tensor]
+    """By the names of ``nn.resnet.Resnet``."""
+    encoder: PartSpec
+    """That it fits, for columns that ask for none."""
+    prepared: Prepared
+    """How its pictures were, for columns that say nothing of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bodies:
     """All that one model lends."""
 
@@ -63,6 +79,8 @@ class Bodies:
     """Networks of ours, whose other encoders (of pictures, sounds, series, tables) can be lent too."""
     spellings: Mapping[str, Spelling] = field(default_factory=dict)
     """Of every text that has token numbers, by place, those of ``parts`` among them."""
+    pictures: PictureBody | None = None
+    """What reads pictures, where a folder of another maker is lent."""
 
     def of_text(self, column: str) -> Body | None:
         """What a text column should begin with: what stood under its name, else the first there is."""
@@ -183,6 +201,8 @@ def adopted(spec: RunSpec, roles: Sequence[Role], lent: Bodies) -> tuple[RunSpec
 
 def _like(role: Role, lent: Bodies) -> PartSpec:
     body, part = lent.of_text(role.name), role.part
+    if lent.pictures is not None and role.role == "feature" and isinstance(part, ImageColumn):
+        return _like_pictures(part, lent.pictures)
     if body is None or not _is_text(role):
         return part
     wishes: dict[str, Any] = {}
@@ -192,8 +212,19 @@ def _like(role: Role, lent: Bodies) -> PartSpec:
         wishes = {"encoder": body.encoder}
     elif body.decoder is not None:
         wishes = {"decoder": body.decoder}
+    return _with(part, wishes)
+
+
+def _with(part: PartSpec, wishes: Mapping[str, Any]) -> PartSpec:
+    """What the part leaves open, as wished for."""
     asked = {name for name in part.model_fields_set if getattr(part, name) is not None}
     return part.model_copy(update={name: wish for name, wish in wishes.items() if name not in asked})
+
+
+def _like_pictures(part: ImageColumn, body: PictureBody) -> PartSpec:
+    """Encoder, size and preparation; another size is as good a wish as any, another preparation is the user's risk."""
+    wishes: dict[str, Any] = {"encoder": body.encoder, "preparation": body.prepared.asked, "size": body.prepared.size}
+    return _with(part, wishes)
 
 
 def _refuse_other_readings(roles: Sequence[Role], lent: Bodies) -> None:

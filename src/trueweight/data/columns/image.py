@@ -3,7 +3,7 @@
 import base64
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal, cast
 
 import numpy as np
@@ -16,7 +16,8 @@ from trueweight.data.column import FieldArrays, Sense
 from trueweight.data.gist import gist_of
 from trueweight.data.media import UnusableError, content_of, in_threads, read_media, undecodable
 from trueweight.data.picture_facts import learn_pictures
-from trueweight.data.pictures import calm, decoded, fitted, made_up_picture, picture_head
+from trueweight.data.pictures import calm, made_up_picture, picture_head
+from trueweight.data.preparation import PreparationSpec, picture_of
 from trueweight.data.quantiles import tellable
 from trueweight.data.sample import BottomK
 from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, Spec, only_for
@@ -45,6 +46,8 @@ class ImageCodec:
     flags: bool
     mirrors: bool = True
     """See :class:`~trueweight.data.column.Sense`."""
+    preparation: PreparationSpec | None = None
+    """None fits pictures whole."""
 
     def shapes(self) -> dict[str, int]:
         if not any(self.size):
@@ -80,7 +83,7 @@ class ImageCodec:
         def several(rows: np.ndarray) -> None:
             for row in rows:
                 try:
-                    pixel_NHWC[row] = self._picture(content_of(cells, int(row)))
+                    pixel_NHWC[row] = self.picture(content_of(cells, int(row)))
                 except UnusableError:
                     missing_N[row] = True
 
@@ -94,11 +97,13 @@ class ImageCodec:
         flag = {"flag": missing_N.astype(np.float32)[:, None]} if self.flags else {}
         return {"pixel": pixel_NHWC} | flag
 
-    def _picture(self, content: bytes) -> np.ndarray:
-        return fitted(decoded(content, self.size), self.size, len(self.mean))
+    def picture(self, content: bytes) -> np.ndarray:
+        """One file as the model sees it, (H, W, C) uint8; raises UnusableError where it cannot be decoded."""
+        return picture_of(content, self.size, len(self.mean), self.preparation)
 
     def to_json(self) -> dict[str, Any]:
-        raw = asdict(self)
+        raw = asdict(replace(self, preparation=None))
+        raw["preparation"] = None if self.preparation is None else self.preparation.model_dump(mode="json")
         lists = {"size": list(self.size), "mean": list(self.mean), "std": list(self.std)}
         return raw | lists | {"covariance": [list(row) for row in self.covariance]}
 
@@ -137,6 +142,10 @@ class ImageColumn(PartSpec):
     """Side of a square, or height and width, in pixels. Null takes the size that all have, up to 128; where they
     differ, a square."""
 
+    preparation: PreparationSpec | None = None
+    """How pictures come to that size, and colours become numbers: what another maker's model was trained with. Null:
+    whole, in their proportions, and standardised by the training pictures' own means and spreads."""
+
     encoder: EncoderPart | None = None
     """What reads the pixels, alone or in a row such as ``[cnn, lstm]``. Null: chosen by the recipe."""
 
@@ -160,7 +169,7 @@ class ImageColumn(PartSpec):
     def learn(self, cells: Cells, rows: np.ndarray, sample: BottomK, *, min_group: int) -> dict[str, Any]:
         """Facts from the rows given: size, colours, no single picture."""
         assert isinstance(cells, MediaCells)
-        facts = learn_pictures(cells, rows, sample, self._asked(), min_group)
+        facts = learn_pictures(cells, rows, sample, self._asked(), min_group, self._channels())
         bright_N = gist_of("image", cells, sample.rows)
         assert bright_N is not None
         told = tellable(bright_N[~np.isnan(bright_N)], facts["count"], len(rows), min_group)
@@ -169,13 +178,19 @@ class ImageColumn(PartSpec):
     def _asked(self) -> tuple[int, int] | None:
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
+    def _channels(self) -> int | None:
+        return None if self.preparation is None else self.preparation.channels
+
     def codec(self, name: str, learnt: Mapping[str, Any]) -> ImageCodec:
         """The codec for facts that :meth:`learn` found."""
         high, wide = learnt["size"] if learnt["count"] else (0, 0)
         covariance = tuple(tuple(row) for row in learnt["covariance"])
         flags = learnt["missing"] > 0 and learnt["count"] > 0
+        asked = self.preparation
         mean, std = tuple(learnt["mean"]), tuple(learnt["std"])
-        return ImageCodec(name, (high, wide), mean, std, covariance, flags, not _differs(learnt))
+        if asked is not None and asked.mean is not None and asked.std is not None:
+            mean, std = asked.mean, asked.std
+        return ImageCodec(name, (high, wide), mean, std, covariance, flags, not _differs(learnt), asked)
 
     def codec_from_json(self, raw: Mapping[str, Any]) -> ImageCodec:
         """The inverse of :meth:`ImageCodec.to_json`."""
@@ -183,7 +198,8 @@ class ImageColumn(PartSpec):
         covariance = tuple(tuple(row) for row in raw["covariance"])
         mean, std = tuple(raw["mean"]), tuple(raw["std"])
         mirrors = raw.get("mirrors", True)  # bundles of earlier versions do not say
-        return ImageCodec(raw["name"], (high, wide), mean, std, covariance, raw["flags"], mirrors)
+        asked = PreparationSpec.from_json(raw.get("preparation"))
+        return ImageCodec(raw["name"], (high, wide), mean, std, covariance, raw["flags"], mirrors, asked)
 
     def synthetic(self, learnt: Mapping[str, Any], rng: np.random.Generator, n: int) -> pa.Array:
         """Smooth noise in the learnt colours, as ``data:`` addresses of tiny PNG files."""

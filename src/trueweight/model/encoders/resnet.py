@@ -38,8 +38,8 @@ class ResnetEncoder(PartSpec):
     type: Literal["resnet"] = "resnet"
     """Name of this part."""
 
-    layers: Literal[10, 18, 34, 50, 101, 152] = 18
-    """With weights, head included. 10, one block a stage, is not of the paper."""
+    layers: Literal[10, 18, 26, 34, 50, 101, 152] = 18
+    """With weights, head included. 10, one block a stage, and 26, two bottlenecks a stage, are not of the paper."""
 
     variant: Literal["b", "d"] = "b"
     """b: the paper's, with the stride in the 3x3 convolution. d: of He et al. 2018, "Bag of tricks for image

@@ -1,4 +1,5 @@
-"""Folders in the layout of Hugging Face: ``config.json``, ``model.safetensors`` (or several with an index), tokenizer.
+"""Folders in the layout of Hugging Face: ``config.json``, ``model.safetensors`` (or several with an index), and a
+tokenizer or ``preprocessor_config.json``.
 
 Read without that library: JSON and safetensors are plain formats. Files of pickles are refused, for opening one runs
 whatever code its maker put into it.
@@ -17,9 +18,13 @@ from torch import Tensor
 from trueweight.errors import VerifyError
 from trueweight.files import shortened
 
-__all__ = ["CONFIG", "WEIGHTS", "Folder", "is_folder", "read_folder"]
+__all__ = ["CONFIG", "PREPARATION", "WEIGHTS", "Folder", "is_folder", "json_of", "read_folder"]
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+
+PREPARATION = "preprocessor_config.json"
+
+_NEEDED = f"{CONFIG}, {WEIGHTS} and the files of its tokenizer (of pictures: {PREPARATION})"
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
@@ -40,12 +45,12 @@ def is_folder(path: Path) -> bool:
 
 
 def read_folder(path: Path) -> Folder:
-    """All of it but the tokenizer, which is ``data.foreign_tokens``'s.
+    """All of it but what makes tokens or pixels, which is ``data.foreign_tokens``'s and ``foreign.prepared``'s.
 
     Raises:
         VerifyError: A file is missing, broken, or a pickle.
     """
-    config = _json(path / CONFIG)
+    config = json_of(path / CONFIG)
     tensors: dict[str, Tensor] = {}
     for file in _files(path):
         tensors |= _tensors(file)
@@ -62,12 +67,12 @@ def _files(path: Path) -> list[Path]:
         problem = f"the weights are a pickle ({pickles[0]}), and opening a pickle runs the code of whoever made it"
         hint = "get the model's safetensors files, or have its maker save it with safe_serialization=True"
         raise VerifyError(problem, where=str(path), hint=hint)
-    hint = f"the folder needs {CONFIG}, {WEIGHTS} and the files of its tokenizer"
+    hint = f"the folder needs {_NEEDED}"
     raise VerifyError(f"there is no {WEIGHTS}", where=str(path), hint=hint)
 
 
 def _shards(path: Path) -> list[Path]:
-    places = _json(path / INDEX).get("weight_map")
+    places = json_of(path / INDEX).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
         raise VerifyError("weight_map is missing, or names no files", where=str(path / INDEX), hint=_AGAIN)
     names = sorted(set(places.values()))
@@ -93,11 +98,12 @@ def _tensors(file: Path) -> dict[str, Tensor]:
     return {name: t.to(torch.float32) if t.is_floating_point() else t for name, t in found.items()}
 
 
-def _json(path: Path) -> dict[str, Any]:
+def json_of(path: Path) -> dict[str, Any]:
+    """One file of a folder; raises VerifyError where it is missing or broken."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        hint = f"a folder to start from has {CONFIG}, {WEIGHTS} and the files of its tokenizer"
+        hint = f"a folder to start from has {_NEEDED}"
         raise VerifyError(f"{path.name} is missing", where=str(path.parent), hint=hint) from None
     except (ValueError, OSError) as error:
         raise VerifyError(f"this is not valid JSON: {error}", where=str(path), hint=_AGAIN) from None

@@ -112,7 +112,8 @@ def tensors_of(links: Sequence[Link], found: Mapping[str, Tensor], known: Archit
     for link in links:
         if link.theirs in found:
             whole = found[link.theirs].T if link.turned else found[link.theirs]
-            taken |= dict(zip(link.ours, whole.chunk(len(link.ours)), strict=True))
+            parts = whole.chunk(len(link.ours)) if len(link.ours) > 1 else (whole,)  # counts have no axis to cut
+            taken |= dict(zip(link.ours, parts, strict=True))
     return taken
 
 
@@ -121,7 +122,7 @@ def theirs_of(links: Sequence[Link], ours: Mapping[str, Tensor], prefix: str) ->
     made = {}
     for link in links:
         if all(name in ours for name in link.ours):
-            whole = torch.cat([ours[name] for name in link.ours])
+            whole = torch.cat([ours[name] for name in link.ours]) if len(link.ours) > 1 else ours[link.ours[0]]
             made[link.theirs if link.theirs == "lm_head.weight" else prefix + link.theirs] = (
                 whole.T if link.turned else whole
             ).contiguous()
