@@ -34,7 +34,8 @@ def asked(arguments: list[str]) -> argparse.Namespace:
 def ours(ask: argparse.Namespace) -> tuple[Callable[[int], None], int]:
     """What writes for so many rows, and the model's bytes."""
     from trueweight.nn.decoder import DecoderWishes, TransformerDecoder
-    from trueweight.nn.generate import END, Choice, write
+    from trueweight.nn.generate import END, Choice
+    from trueweight.nn.slots import write
 
     wishes = DecoderWishes(
         width=ask.width, layers=ask.layers, heads=HEADS, key_value_heads=HEADS, hidden=4 * ask.width, dropout=0.1,

@@ -8,7 +8,9 @@ from torch import nn
 
 from trueweight.model.decoders.ctc import Aligning
 from trueweight.nn.encoding import Encoding
-from trueweight.nn.generate import BEGIN, Choice, write
+from trueweight.nn.generate import BEGIN, Choice
+from trueweight.nn.places import Places
+from trueweight.nn.slots import write
 from trueweight.registry import registry
 
 VOCABULARY, MEMORY, ROWS, LENGTH = 11, 6, 4, 7
@@ -76,14 +78,19 @@ def test_no_token_sees_those_behind_it(case: Case):
 def test_steps_say_what_all_tokens_at_once_say(case: Case):
     whole, memory = case.logits(), case.decoder.read(case.z)
     length_R = torch.tensor([2, 0, 3, 1])
-    cache = case.decoder.cache(ROWS, LENGTH + 1)
-    assert all(len(t) == ROWS for t in [*cache.values(), *memory.values()])
-    case.decoder.prefill(case.token_RT[:, :3], length_R, memory, cache)
+    caches = [case.decoder.cache(ROWS, LENGTH + 1) for _ in range(2)]
+    assert all(len(t) == ROWS for t in [*caches[0].values(), *memory.values()])
+    for cache in caches:
+        case.decoder.prefill(case.token_RT[:, :3], length_R, memory, cache)
+    steps = case.decoder.steps()
     for step in range(3):
         place_R = length_R + step
         token_R = case.token_RT[torch.arange(ROWS), place_R]
-        found = case.decoder.step(token_R, place_R, memory, cache)
-        torch.testing.assert_close(found, whole[torch.arange(ROWS), place_R], rtol=1e-4, atol=1e-5)
+        for found in (
+            case.decoder.step(token_R, place_R, memory, caches[0]),
+            steps(token_R, Places.of(place_R), memory, caches[1]),
+        ):
+            torch.testing.assert_close(found, whole[torch.arange(ROWS), place_R], rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()

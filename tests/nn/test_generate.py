@@ -8,10 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from trueweight.nn.beams import beam_search
 from trueweight.nn.decoder import DecoderWishes, TransformerDecoder
 from trueweight.nn.decoder_lstm import LstmDecoder
+from trueweight.nn.decoder_steps import FusedSteps
 from trueweight.nn.encoding import Encoding
-from trueweight.nn.generate import BEGIN, END, Choice, beam_search, gumbel, write
+from trueweight.nn.generate import BEGIN, END, Choice, gumbel
+from trueweight.nn.lora import Adapted
+from trueweight.nn.places import Places
+from trueweight.nn.slots import write
 
 WISHES = DecoderWishes(
     width=16, layers=2, heads=4, key_value_heads=4, hidden=32, dropout=0.0, norm="pre", normalization="rms",
@@ -69,6 +74,33 @@ def test_cached_equals_uncached(changes: dict[str, Any], reads: bool) -> None:
         logits = one.step(token_BT.gather(1, place.unsqueeze(1)).squeeze(1), place, memory, cache)
         torch.testing.assert_close(logits, whole[torch.arange(3), place], rtol=1e-5, atol=1e-5)
         place = place + 1
+
+
+@pytest.mark.parametrize("changes", [*KINDS, {"biases": False, "scaled": False}, {"positions": "learned", "length": 3}])
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("even", [True, False])
+@torch.no_grad()
+def test_steps_with_all_worked_out_before_equal_plain_ones(changes: dict[str, Any], reads: bool, even: bool) -> None:
+    one = decoder(memory=8 if reads else None, **changes)
+    memory = one.read(memory_of() if reads else None)
+    token_BT = torch.randint(2, 9, (3, 7))
+    lengths = torch.tensor([2, 2, 2] if even else [4, 1, 0])
+    caches = [one.cache(3, 9), one.cache(3, 9)]
+    for cache in caches:
+        one.prefill(token_BT[:, :4], lengths, memory, cache)
+    steps, place = one.steps(), lengths.clone()
+    for _ in range(3):
+        token_B = token_BT.gather(1, place.unsqueeze(1)).squeeze(1)
+        plain, fused = one.step(token_B, place, memory, caches[0]), steps(token_B, Places.of(place), memory, caches[1])
+        torch.testing.assert_close(fused, plain, rtol=1e-5, atol=1e-5)
+        place = place + 1
+
+
+def test_what_is_wrapped_is_not_fused() -> None:
+    one = decoder()
+    assert isinstance(one.steps(), FusedSteps)
+    one.blocks[0].attention.q = Adapted(one.blocks[0].attention.q, 2, 4.0)
+    assert not isinstance(one.steps(), FusedSteps)
 
 
 @pytest.mark.parametrize("family", [None, recurrent])

@@ -12,7 +12,9 @@ from trueweight.data.bpe import alphabet_of, texts_of, tokens_of
 from trueweight.nn.decoder_lstm import LstmDecoder
 from trueweight.nn.decoding import FORCED
 from trueweight.nn.encoding import Encoding
-from trueweight.nn.generate import BEGIN, END, Choice, _kept, beam_search, write
+from trueweight.nn.beams import beam_search
+from trueweight.nn.generate import BEGIN, END, Choice, kept
+from trueweight.nn.slots import write
 from trueweight.nn.spelling import Spelling, spelt
 from trueweight.nn.texts import Texts
 
@@ -130,7 +132,7 @@ def test_what_is_drawn_has_the_frequencies_of_its_probabilities() -> None:
 def test_the_nucleus_is_the_smallest_set_that_reaches_top_p(top_p: float) -> None:
     torch.manual_seed(0)
     logit_BV = torch.randn(50, 12).double() * 2
-    kept_BV = _kept(logit_BV, Choice(steps=1, top_p=top_p)).isfinite()
+    kept_BV = kept(logit_BV, Choice(steps=1, top_p=top_p)).isfinite()
     for logit_V, kept_V in zip(logit_BV, kept_BV, strict=True):
         share = sorted(logit_V.softmax(0).tolist(), reverse=True)
         size = next(n for n in range(1, 13) if sum(share[:n]) >= top_p)
@@ -138,7 +140,7 @@ def test_the_nucleus_is_the_smallest_set_that_reaches_top_p(top_p: float) -> Non
 
 
 def test_top_k_keeps_so_many() -> None:
-    kept_BV = _kept(torch.randn(20, 9).double(), Choice(steps=1, top_k=4)).isfinite()
+    kept_BV = kept(torch.randn(20, 9).double(), Choice(steps=1, top_k=4)).isfinite()
     assert kept_BV.sum(1).tolist() == [4] * 20
 
 

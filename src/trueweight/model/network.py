@@ -24,7 +24,7 @@ from trueweight.nn.entries import Entries
 from trueweight.nn.mix import Mix, taken_apart
 from trueweight.nn.resizing import Resized, reads_any_size
 from trueweight.nn.spelling import Spelling
-from trueweight.nn.texts import Texts
+from trueweight.nn.texts import Begun, Texts
 from trueweight.spec.base import PartSpec
 
 __all__ = ["Network", "build_network"]
@@ -216,10 +216,23 @@ class Network(nn.Module):
         Raises:
             SpecError: The target's head does not.
         """
+        head = self.texts(target)
+        return head.stream(self.encode(batch), how, self._given(target, batch, noise)), head.spelling(how)
+
+    def begin(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors], target: str) -> Begun:
+        """Rows that one head has read and not written yet; see :meth:`Texts.begin`."""
+        return self.texts(target).begin(self.encode(batch), how, self._given(target, batch, noise))
+
+    def texts(self, target: str) -> Texts:
+        """The head that writes a target.
+
+        Raises:
+            SpecError: It is not written token by token.
+        """
         head = self.head(target)
         if not isinstance(head, Texts):
             raise SpecError(f"{target!r} is not written token by token", where="stream", hint="ask without stream")
-        return head.stream(self.encode(batch), how, self._given(target, batch, noise)), head.spelling(how)
+        return head
 
     def _given(self, name: str, batch: Batch, noise: Mapping[str, Tensors]) -> Tensors:
         """Noise, and for heads that go on from a target, or say how probable it is, the target."""

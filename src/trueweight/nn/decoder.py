@@ -5,15 +5,18 @@ Shape suffixes in this file:
     H  heads    G  heads of keys and values    K  width of a head    M  tokens of texts that lie end to end
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from trueweight.nn.attention import attended
+from trueweight.nn.decoder_steps import FusedSteps, can_be_fused
 from trueweight.nn.dropout import Dropout
 from trueweight.nn.encoding import Encoding, Tensors
 from trueweight.nn.lines import Lines
+from trueweight.nn.places import Places
 from trueweight.nn.positions import BASE, Learned, rotated, rotation, rotation_at, waves, waves_at
 from trueweight.nn.transformer import FeedForward, norm_of
 
@@ -98,47 +101,18 @@ class CachedAttention(nn.Module):
         mixed_1MD: Tensor = self.out(lines.attend(q_MHK, k_MHK, v_MHK).flatten(1)).unsqueeze(0)
         return mixed_1MD
 
-    def step(
-        self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, k_BGSK: Tensor, v_BGSK: Tensor, at: "Places"
-    ) -> Tensor:
+    def step(self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, kv_B2GSK: Tensor, at: Places) -> Tensor:
         """One token more, which is written into the cache at its place."""
         q_BH1K, k_BG1K, v_BG1K = self.project(x_B1D, turn)
-        at.keep(k_BGSK, k_BG1K)
-        at.keep(v_BGSK, v_BG1K)
+        rows = len(x_B1D)
+        row_B = torch.arange(rows, device=x_B1D.device)
+        kv_B2GSK[row_B, :, :, at.each(rows, x_B1D.device)] = torch.stack([k_BG1K, v_BG1K], 1).squeeze(3)
         # The queries that share keys stand in the place of several tokens: nothing has to be repeated.
-        q_BGQK = q_BH1K if self.groups == self.heads else q_BH1K.reshape(len(x_B1D), self.groups, -1, q_BH1K.shape[3])
-        mixed_BGQK = nn.functional.scaled_dot_product_attention(
-            q_BGQK, k_BGSK[:, :, : at.used], v_BGSK[:, :, : at.used], at.seen_B11S
-        )
-        mixed_B1D: Tensor = self.out(mixed_BGQK.reshape(len(x_B1D), 1, -1))
+        q_BGQK = q_BH1K if self.groups == self.heads else q_BH1K.reshape(rows, self.groups, -1, q_BH1K.shape[3])
+        k_BGSK, v_BGSK = kv_B2GSK[:, :, :, : at.used].unbind(1)
+        mixed_BGQK = nn.functional.scaled_dot_product_attention(q_BGQK, k_BGSK, v_BGSK, at.mask(x_B1D))
+        mixed_B1D: Tensor = self.out(mixed_BGQK.reshape(rows, 1, -1))
         return mixed_B1D
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where the next token of each row goes; worked out once for all layers."""
-
-    place_B: Tensor
-    used: int
-    """Places of the cache that are looked at."""
-    seen_B11S: Tensor | None
-    """Which of them a row looks at; None: all, because all rows are equally long."""
-    row_B: Tensor | None
-
-    @classmethod
-    def of(cls, place_B: Tensor) -> "Places":
-        least, most = map(int, torch.stack(place_B.aminmax()).tolist())
-        if least == most:
-            return cls(place_B, most + 1, None, None)
-        seen_BS = torch.arange(most + 1, device=place_B.device) <= place_B.unsqueeze(1)
-        return cls(place_B, most + 1, seen_BS[:, None, None, :], torch.arange(len(place_B), device=place_B.device))
-
-    def keep(self, cache_BGSK: Tensor, new_BG1K: Tensor) -> None:
-        """Write into a cache."""
-        if self.row_B is None:
-            cache_BGSK[:, :, self.used - 1] = new_BG1K[:, :, 0]
-        else:
-            cache_BGSK[self.row_B, :, self.place_B] = new_BG1K[:, :, 0]
 
 
 class CrossAttention(nn.Module):
@@ -191,10 +165,10 @@ class DecoderBlock(nn.Module):
 
     def step(
         self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, memory: tuple[Tensor, Tensor, Tensor] | None,
-        k_BGSK: Tensor, v_BGSK: Tensor, at: Places,
+        kv_B2GSK: Tensor, at: Places,
     ) -> Tensor:  # fmt: skip
         """One token more."""
-        added_B1D = self.attention.step(self.norm_1(x_B1D) if self.pre else x_B1D, turn, k_BGSK, v_BGSK, at)
+        added_B1D = self.attention.step(self.norm_1(x_B1D) if self.pre else x_B1D, turn, kv_B2GSK, at)
         return self._rest(self._joined(x_B1D, added_B1D, self.norm_1), memory)
 
     def _rest(self, x_BTD: Tensor, memory: tuple[Tensor, Tensor, Tensor] | None) -> Tensor:
@@ -293,27 +267,36 @@ class TransformerDecoder(nn.Module):
         return nn.functional.linear(state, self.embedding.weight if self.head is None else self.head.weight)
 
     def cache(self, rows: int, places: int) -> dict[str, Tensor]:
-        """Room for so many tokens of each row."""
+        """Room for keys and values of so many tokens of each row."""
         weight, wishes = self.embedding.weight, self.wishes
-        shape = (rows, wishes.key_value_heads, places, wishes.width // wishes.heads)
-        return {f"{name}{number}": weight.new_zeros(shape) for number in range(wishes.layers) for name in "kv"}
+        shape = (rows, 2, wishes.key_value_heads, places, wishes.width // wishes.heads)
+        return {f"kv{number}": weight.new_zeros(shape) for number in range(wishes.layers)}
 
     def prefill(self, token_BT: Tensor, length_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> None:  # noqa: ARG002 - a recurrent decoder needs it
         """Write the first tokens into the cache. Those behind a row's length are written over as it goes on."""
         if not token_BT.shape[1]:
             return
         for number, (k_BGTK, v_BGTK) in enumerate(self._run(token_BT, memory)[1]):
-            cache[f"k{number}"][:, :, : token_BT.shape[1]] = k_BGTK
-            cache[f"v{number}"][:, :, : token_BT.shape[1]] = v_BGTK
+            first_B2GTK = cache[f"kv{number}"][:, :, :, : token_BT.shape[1]]
+            first_B2GTK[:, 0], first_B2GTK[:, 1] = k_BGTK, v_BGTK
 
     def step(self, token_B: Tensor, place_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:
         """Logits (B, V) of what follows one token more at its place."""
         at = Places.of(place_B)
         x_B1D, turn = self._placed_at(self.embedding(token_B).unsqueeze(1), place_B)
         for number, block in enumerate(self._layers()):
-            kept = cache[f"k{number}"], cache[f"v{number}"]
-            x_B1D = block.step(x_B1D, turn, _of_layer(memory, number), *kept, at)
+            x_B1D = block.step(x_B1D, turn, _of_layer(memory, number), cache[f"kv{number}"], at)
         return self.logits(self.last(x_B1D)).squeeze(1)
+
+    def steps(self) -> Callable[[Tensor, Places, Tensors, dict[str, Tensor]], Tensor]:
+        """:meth:`step` for many steps in a row, by the weights as they are now."""
+        if can_be_fused(self):
+            return FusedSteps(self)
+
+        def plain(token_B: Tensor, at: Places, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:
+            return self.step(token_B, at.each(len(token_B), token_B.device), memory, cache)
+
+        return plain
 
     def _run(self, token_BT: Tensor, memory: Tensors) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         x_BTD, turn = self._placed(self.embedding(token_BT))

@@ -4,6 +4,8 @@ Shape suffixes in this file:
     B  rows    T  tokens written    L  tokens read    D  width    V  vocabulary    N  layers
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
@@ -11,6 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from trueweight.nn.attention import attended
 from trueweight.nn.dropout import Dropout
 from trueweight.nn.encoding import Encoding, Tensors
+from trueweight.nn.places import Places
 
 __all__ = ["LstmDecoder"]
 
@@ -120,9 +123,15 @@ class LstmDecoder(nn.Module):
             c_BND = torch.where(begun_B11, c_BND, first[1].transpose(0, 1))
         state = (h_BND.transpose(0, 1).contiguous(), c_BND.transpose(0, 1).contiguous())
         h_B1D, (h_NBD, c_NBD) = self.lstm(self._embedded(token_B.unsqueeze(1)), state)
-        cache["h"], cache["c"] = h_NBD.transpose(0, 1), c_NBD.transpose(0, 1)
-        cache["begun"] = torch.ones_like(cache["begun"])
+        cache["h"].copy_(h_NBD.transpose(0, 1))
+        cache["c"].copy_(c_NBD.transpose(0, 1))
+        cache["begun"].fill_(True)
         return self.logits(self._asked(h_B1D, memory)).squeeze(1)
+
+    def steps(self) -> Callable[[Tensor, Places, Tensors, dict[str, Tensor]], Tensor]:
+        """:meth:`step`; where a token stands is in the state."""
+        nowhere = torch.zeros(0, dtype=torch.int64)
+        return lambda token_B, _, memory, cache: self.step(token_B, nowhere, memory, cache)
 
     def _embedded(self, token_BT: Tensor) -> Tensor:
         embedded_BTD: Tensor = self.embedding(token_BT) * self.width**0.5

@@ -7,7 +7,8 @@ Shape suffixes in this file:
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -15,14 +16,16 @@ from torch import Generator, Tensor, nn
 
 from trueweight.errors import SpecError
 from trueweight.metrics.prediction import Prediction
+from trueweight.nn.beams import beam_search
 from trueweight.nn.decoding import Context, Decoding
 from trueweight.nn.encoding import Encoding, Tensors
-from trueweight.nn.generate import BEGIN, END, Choice, Writer, beam_search, write
+from trueweight.nn.generate import BEGIN, END, Choice, Writer
 from trueweight.nn.losses import mean_over_rows
+from trueweight.nn.slots import Row, write
 from trueweight.nn.spelling import Alphabet, Spelling
 from trueweight.seeds import row_hashes, stream_seed
 
-__all__ = ["Reader", "TextDecoder", "Texts"]
+__all__ = ["Begun", "Reader", "TextDecoder", "Texts"]
 
 Reader = Callable[[Mapping[str, Any], Mapping[str, Any]], Prediction]
 """Outputs as arrays and the target's ``learnt`` to a Prediction."""
@@ -57,6 +60,25 @@ class TextDecoder(Writer, Protocol):
     def logits(self, state: Tensor) -> Tensor:
         """Logits of what follows, (..., V)."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Rows that have been read and can be written; of several candidates of a row, each is one."""
+
+    memory: Tensors
+    prompts: Sequence[Tensor]
+    seeds: Sequence[int]
+    choice: Choice
+    stops: Callable[[int, int], bool] | None
+
+    def rows(self) -> list[Row]:
+        """For :class:`~trueweight.nn.slots.Slots`, named by their places."""
+        each = zip(self.prompts, self.seeds, strict=True)
+        return [
+            Row(name, prompt, seed, self.choice, None if self.stops is None else partial(self.stops, name))
+            for name, (prompt, seed) in enumerate(each)
+        ]
 
 
 class Texts(nn.Module):
@@ -138,13 +160,36 @@ class Texts(nn.Module):
         memory = self._read(z)
         if how.forced:
             return self._scored(memory, noise)
-        choice = self._choice(how)
-        prompts, rows = self._prompts(noise, len(noise["seed"]), choice), len(noise["seed"])
-        if choice.beams > 1:
+        if (choice := self.choice(how)).beams > 1:
+            prompts = self._prompts(noise, len(noise["seed"]), choice)
             found = self._searched(memory, prompts, choice, how.stop)
-        else:
-            found = self._written(memory, prompts, noise["seed"], choice, how)
-        return found if how.samples == 1 else _ranked(found, rows, sort=choice.beams == 1)
+            return found if how.samples == 1 else _ranked(found, len(prompts), sort=False)
+        begun = self._begun(memory, how, noise)
+        device = noise["seed"].device
+        seeds = torch.tensor(begun.seeds, dtype=torch.int64, device=device)
+        written = write(self._writer(), begun.memory, begun.prompts, seeds, choice, stops=begun.stops)
+        told = list(zip(*written, strict=True)) or [[torch.zeros(0, dtype=torch.int64, device=device)]] * 3
+        row_N, token_N, logp_N = (torch.cat(list(some)) for some in told)
+        return self.gathered(row_N, token_N, logp_N, len(begun.prompts), how)
+
+    def begin(self, z: Encoding, how: Decoding, noise: Tensors) -> Begun:
+        """Rows that are read and not written yet, by whom ``nn.slots`` writes; without beams."""
+        return self._begun(self._read(z), how, noise)
+
+    def gathered(self, row_N: Tensor, token_N: Tensor, logp_N: Tensor, rows: int, how: Decoding) -> dict[str, Tensor]:
+        """Outputs of what was written: so many tokens, those of each row in their order."""
+        order_N = torch.argsort(row_N, stable=True)
+        row_N, token_N = row_N[order_N], token_N[order_N]
+        said_R = torch.bincount(row_N, minlength=rows)
+        place_N = torch.arange(len(row_N), device=row_N.device) - (said_R.cumsum(0) - said_R)[row_N]
+        token_RS = torch.full((rows, self.choice(how).steps), END, dtype=torch.int64, device=row_N.device)
+        token_RS[row_N, place_N] = token_N
+        length_R = torch.zeros_like(said_R).index_add_(0, row_N, (token_N != END).long())
+        logp_R = torch.zeros(rows, dtype=torch.float64, device=row_N.device)
+        logp_R.index_add_(0, row_N, logp_N[order_N].double())
+        found = {"token": token_RS, "length": length_R, "logp": logp_R, "tokens": said_R}
+        found |= {"bytes": self._kept(found, how.stop)}
+        return found if how.samples == 1 else _ranked(found, rows // how.samples, sort=True)
 
     def stream(self, z: Encoding, how: Decoding, noise: Tensors) -> Iterator[Tensors]:
         """The tokens of rows as they come, by ``row`` and ``token``; as :meth:`outputs` would give them.
@@ -152,15 +197,16 @@ class Texts(nn.Module):
         Raises:
             SpecError: Beams, which know their text only at its end, or several candidates.
         """
-        choice = self._choice(how)
+        choice = self.choice(how)
         if choice.beams > 1 or how.samples > 1:
             what = f"{choice.beams} beams know their text" if choice.beams > 1 else "several samples are ranked"
             hint = "leave stream out" if choice.beams > 1 else "leave samples out"
             hint += ", or ask for beams: 1" if choice.beams > 1 else ""
             raise SpecError(f"{what} only at the end: there is nothing to stream", where="decoding", hint=hint)
-        prompts = self._prompts(noise, len(noise["seed"]), choice)
-        stops = self._stops(how.stop)
-        for row_B, token_B, _ in write(self._writer(), self._read(z), prompts, noise["seed"], choice, stops=stops):
+        begun, seed_R = self.begin(z, how, noise), noise["seed"]
+        for row_B, token_B, _ in write(
+            self._writer(), begun.memory, begun.prompts, seed_R, choice, stops=begun.stops
+        ):
             yield {"row": row_B, "token": token_B}
 
     def spelling(self, how: Decoding) -> Spelling:
@@ -174,7 +220,8 @@ class Texts(nn.Module):
     def _read(self, z: Encoding) -> Tensors:
         return self._writer().read(z if self.reads else None)
 
-    def _choice(self, how: Decoding) -> Choice:
+    def choice(self, how: Decoding) -> Choice:
+        """How tokens are chosen."""
         asked = {
             "steps": how.max_steps, "top_k": how.top_k, "top_p": how.top_p, "beams": how.beams,
             "length_penalty": how.length_penalty, "repetition_penalty": how.repetition_penalty,
@@ -200,25 +247,14 @@ class Texts(nn.Module):
             _LOG.warning(said, cut, rows, most)
         return [tokens[max(0, length - most) : length] for tokens, length in zip(token_RT, length_R, strict=True)]
 
-    def _written(
-        self, memory: Tensors, prompts: Sequence[Tensor], seed_R: Tensor, choice: Choice, how: Decoding
-    ) -> dict[str, Tensor]:
-        several = how.samples
+    def _begun(self, memory: Tensors, how: Decoding, noise: Tensors) -> Begun:
+        choice, several, seed_R = self.choice(how), how.samples, noise["seed"]
+        prompts = self._prompts(noise, len(seed_R), choice)
         seed_RN = seed_R.unsqueeze(1) + torch.arange(several, device=seed_R.device) * _SAMPLE
-        memory = {name: t.repeat_interleave(several, 0) for name, t in memory.items()} if several > 1 else memory
-        prompts = [prompt for prompt in prompts for _ in range(several)]
-        rows, device = len(prompts), seed_R.device
-        token_RS = torch.full((rows, choice.steps), END, dtype=torch.int64, device=device)
-        length_R, said_R = torch.zeros(2, rows, dtype=torch.int64, device=device)
-        logp_R = torch.zeros(rows, dtype=torch.float64, device=device)
-        stops = self._stops(how.stop)
-        for row_B, token_B, logp_B in write(self._writer(), memory, prompts, seed_RN.flatten(), choice, stops=stops):
-            token_RS[row_B, said_R[row_B]] = token_B
-            logp_R[row_B] += logp_B.double()
-            said_R[row_B] += 1
-            length_R[row_B] += (token_B != END).long()
-        found = {"token": token_RS, "length": length_R, "logp": logp_R, "tokens": said_R}
-        return found | {"bytes": self._kept(found, how.stop)}
+        if several > 1:
+            memory = {name: t.repeat_interleave(several, 0) for name, t in memory.items()}
+            prompts = [prompt for prompt in prompts for _ in range(several)]
+        return Begun(memory, prompts, seed_RN.flatten().tolist(), choice, self._stops(how.stop))
 
     def _searched(
         self, memory: Tensors, prompts: Sequence[Tensor], choice: Choice, stop: Sequence[str]

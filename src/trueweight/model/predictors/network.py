@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trueweight.model.protocols import Runtime
     from trueweight.model.target import HeadType
     from trueweight.nn.encoding import Tensors
+    from trueweight.nn.texts import Begun
 
 __all__ = ["NetworkPredictor", "learnt_targets"]
 
@@ -94,7 +95,7 @@ class NetworkPredictor:
         for some in table.slices(rows):
             parts.append(self._outputs(self.reading(self.feed(some, forced=how.forced)), how, seed, start))
             start += len(some)
-        return self._read(_joined(parts), np.arange(len(table)))
+        return self.read(_joined(parts), np.arange(len(table)))
 
     def feed(self, table: Table, *, forced: bool = False) -> Feed:
         """The table's rows as this leaf's network takes them, without targets but those that heads ask for.
@@ -154,6 +155,33 @@ class NetworkPredictor:
             if step is None:
                 return
 
+    def begin(
+        self, table: Table, target: str, *, how: Decoding, seed: int, rows: int
+    ) -> Iterator[tuple[Sequence[int], Begun]]:
+        """A table's rows as they can be written, some at a time as they are asked for; for ``running.Running``.
+
+        Args:
+            table: Rows.
+            target: The column that is written.
+            how: See ``predict``; without beams.
+            seed: See ``predict``.
+            rows: Most at a time.
+
+        Yields:
+            Their places in the table, and what was read for them.
+        """
+        import torch
+
+        from trueweight.data.batch import to_device
+
+        device, chunks = self.network.eval().device, self.reading(self.feed(table)).chunks(rows, CHUNK_ITEMS)
+        while (found := next(chunks, None)) is not None:
+            place, batch = found
+            with torch.inference_mode():  # not while somebody else's code runs in between
+                noise = {name: _on(device, some) for name, some in self.network.noise(batch.rows, seed).items()}
+                begun = self.network.begin(to_device(batch, device), how, noise, target)
+            yield place.tolist(), begun
+
     def reading(self, feed: Feed, augmentations: Mapping[str, Sequence[PartSpec]] | None = None) -> Feed:
         """The feed with only those arrays that this leaf's network reads.
 
@@ -171,7 +199,7 @@ class NetworkPredictor:
 
     def predict_feed(self, feed: Feed, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
         """Answers for rows that are encoded already: the one path that all predictions of this leaf take."""
-        return self._read(self._outputs(self.reading(feed), how, seed, 0), np.asarray(feed.rows.numpy()))
+        return self.read(self._outputs(self.reading(feed), how, seed, 0), np.asarray(feed.rows.numpy()))
 
     def _outputs(self, feed: Feed, how: Decoding, seed: int, before: int) -> dict[str, Tensors]:
         """What the heads give for the rows of a feed, in its order, on the CPU.
@@ -207,7 +235,8 @@ class NetworkPredictor:
         back = torch.argsort(torch.cat(places))  # to the order asked
         return {name: {key: t[back] for key, t in out.items()} for name, out in _joined(parts).items()}
 
-    def _read(self, outputs: Mapping[str, Tensors], rows: np.ndarray) -> Mapping[str, Prediction]:
+    def read(self, outputs: Mapping[str, Tensors], rows: np.ndarray) -> Mapping[str, Prediction]:
+        """What the heads gave, in the targets' own units; ``rows`` are the cases' numbers."""
         learnt = {facts.name: facts.learnt for facts in self.signature.targets()}
         context = Context(rows)
         return {name: self.network.head(name).read(out, learnt[name], context) for name, out in outputs.items()}

@@ -1,0 +1,304 @@
+"""Texts that are written side by side in slots: one that ends leaves its slot, and the next one takes it.
+
+Nobody waits for the longest of a batch, and rows may come and go between any two tokens, each with wishes of its own.
+
+Shape suffixes in this file:
+    B  rows that are being written    V  vocabulary    T  tokens of prompts
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from trueweight.nn.encoding import Tensors
+from trueweight.nn.generate import BEGIN, END, Choice, Writer, drawn
+from trueweight.nn.places import Places
+from trueweight.nn.stores import Store
+
+__all__ = ["SLOTS", "Row", "Said", "Slots", "write"]
+
+SLOTS = 128
+"""Rows that are written side by side."""
+
+_FIRST_PLACES = 32
+"""Of a cache, before it grows."""
+
+
+@dataclass(eq=False, slots=True)
+class Row:
+    """A text that is to be written."""
+
+    name: int
+    """By which whoever asked knows it."""
+    prompt: Tensor
+    """int64 tokens that it begins with, BEGIN not among them."""
+    seed: int
+    """Of its own noise."""
+    how: Choice
+    stops: Callable[[int], bool] | None = None
+    """Told each of its tokens, in order: whether it has said enough."""
+    born: int = 0
+    """Number of the step that writes its first token."""
+
+    @property
+    def end(self) -> int:
+        """Number of the first step for which there is no room."""
+        return self.born + self.how.room(len(self.prompt))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one step has written."""
+
+    rows: Sequence[Row]
+    name_B: Tensor
+    token_B: Tensor
+    logp_B: Tensor
+    tokens: Sequence[int]
+    """The same tokens, as plain numbers."""
+    ended: Sequence[Row]
+    """Those that have had their last token: END, or the last that there is room for, or one behind which they are
+    stopped. They have left."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Rows that choose in the same way."""
+
+    how: Choice
+    place_B: Tensor | None
+    """Where they are; None: everywhere."""
+    seed_B: Tensor
+    born_B: Tensor
+
+
+@dataclass(slots=True)
+class _Line:
+    """What stays as it is until somebody comes or goes."""
+
+    rows: list[Row]
+    name_B: Tensor
+    offset_B: Tensor | None
+    """From the number of a step to the places of its tokens; None: all the same."""
+    furthest: int
+    end: int
+    """Number of the step before which somebody has to be looked at."""
+    groups: list[_Group]
+    memory: Tensors
+    cache: dict[str, Tensor]
+    token_B: Tensor
+    """The last ones, which are not in the cache yet."""
+
+
+class Slots:
+    """Rows that are being written.
+
+    Everything about them that may change their number is known on the host, so that a step asks the device once: for
+    its tokens.
+
+    Args:
+        writer: In evaluation mode, by the weights that it has now.
+        count: Most rows side by side.
+    """
+
+    def __init__(self, writer: Writer, count: int) -> None:
+        self.count = count
+        self._writer, self._steps = writer, writer.steps()
+        self._device = next(iter(writer.cache(0, 0).values())).device
+        self._rows: list[Row | None] = []  # None: has left; its slot is free
+        self._last: list[int] = []
+        self._now = 0
+        self._offsets: dict[int, int] = {}
+        self._memory, self._cache, self._places = Store(), Store(), 0
+        self._seen = Store()
+        self._line: _Line | None = None
+
+    @property
+    def rows(self) -> list[Row]:
+        """Those that are being written."""
+        return [row for row in self._rows if row is not None]
+
+    @property
+    def free(self) -> int:
+        """Rows that may join."""
+        return self.count - len(self._rows) + self._rows.count(None)
+
+    def join(self, rows: Sequence[Row], memory: Tensors) -> None:
+        """Take rows in; their next tokens are written by the next step.
+
+        Args:
+            rows: At most as many as are free.
+            memory: What was read for them, first axes theirs. Where others have read more it is filled up with
+                zeros, which must mean that nothing is there.
+        """
+        if not self.rows:
+            self._empty()
+        holes = [slot for slot, row in enumerate(self._rows) if row is None]
+        slots = [*holes, *range(len(self._rows), self.count)][: len(rows)]
+        self._rows += [None] * (max(slots) + 1 - len(self._rows))
+        self._last += [END] * (len(self._rows) - len(self._last))
+        whole = [[BEGIN, *row.prompt.tolist()] for row in rows]
+        for slot, row, tokens in zip(slots, rows, whole, strict=True):
+            row.born, self._rows[slot], self._last[slot] = self._now, row, tokens[-1]
+            self._offsets[id(row)] = len(tokens) - 1 - self._now
+        self._read(slots, whole, memory)
+        for slot, row, tokens in zip(slots, rows, whole, strict=True):
+            if row.how.repetition_penalty != 1:
+                self._remember(slot, tokens)
+        self._line = None
+
+    def leave(self, row: Row) -> None:
+        """Let a row go before its end."""
+        self._rows[self._rows.index(row)] = None
+        self._line = None
+
+    def step(self) -> Said:
+        """One token more for every row; there must be one."""
+        line = self._line or self._lined_up()
+        used = self._now + line.furthest + 1
+        if used > self._places:
+            self._make_room(2 * used)
+            line.cache = self._cache.first(len(line.rows))
+        at = Places(used, None if line.offset_B is None else line.offset_B + self._now)
+        logit_BV = self._steps(line.token_B, at, line.memory, line.cache)
+        token_B = self._drawn(logit_BV, line)
+        logp_B = logit_BV.log_softmax(1).gather(1, token_B.unsqueeze(1)).squeeze(1)
+        tokens, ended = token_B.tolist(), list[Row]()
+        self._now += 1
+        self._last, line.token_B = tokens, token_B
+        if self._now >= line.end or END in tokens:
+            ended = [row for row, token in zip(line.rows, tokens, strict=True) if self._ends(row, token)]
+        for row in ended:
+            self.leave(row)
+        return Said(line.rows, line.name_B, token_B, logp_B, tokens, ended)
+
+    def _ends(self, row: Row, token: int) -> bool:
+        stopped = row.stops is not None and row.stops(token)
+        return stopped or token == END or self._now >= row.end
+
+    def _drawn(self, logit_BV: Tensor, line: _Line) -> Tensor:
+        token_B = torch.empty(len(line.rows), dtype=torch.int64, device=self._device)
+        for group in line.groups:
+            place_B = group.place_B
+            seen_BV = self._seen.tensors["seen"][: len(line.rows)] if group.how.repetition_penalty != 1 else None
+            some_BV = logit_BV
+            if place_B is not None:
+                some_BV, seen_BV = logit_BV[place_B], None if seen_BV is None else seen_BV[place_B]
+            step_B = self._now - group.born_B if group.how.temperature > 0 else group.born_B
+            found_B = drawn(some_BV, seen_BV, group.seed_B, step_B, group.how)
+            if group.how.repetition_penalty != 1:
+                slot_B = torch.arange(len(line.rows), device=self._device) if place_B is None else place_B
+                self._seen.tensors["seen"][slot_B, found_B] = True
+            if place_B is None:
+                return found_B
+            token_B[place_B] = found_B
+        return token_B
+
+    def _lined_up(self) -> _Line:
+        """Rows moved into the first slots, and what follows from who they are."""
+        while None in self._rows:
+            hole, last = self._rows.index(None), self._rows.pop()
+            if last is not None:
+                self._rows[hole], self._last[hole] = last, self._last[len(self._rows)]
+                for store in (self._memory, self._cache, self._seen):
+                    store.move(len(self._rows), hole)
+        rows = self.rows
+        self._last = self._last[: len(rows)]
+        self._offsets = {id(row): self._offsets[id(row)] for row in rows}
+        offsets = list(self._offsets.values())
+        even = min(offsets) == max(offsets)
+        watched = any(row.stops is not None for row in rows)
+        self._line = _Line(
+            rows, self._numbers([row.name for row in rows]), None if even else self._numbers(offsets), max(offsets),
+            0 if watched else min(row.end for row in rows), self._grouped(rows), self._memory.first(len(rows)),
+            self._cache.first(len(rows)), self._numbers(self._last),
+        )  # fmt: skip
+        return self._line
+
+    def _grouped(self, rows: Sequence[Row]) -> list[_Group]:
+        places: dict[tuple[float, ...], list[int]] = {}
+        for place, row in enumerate(rows):
+            how = row.how
+            key = (how.temperature, how.top_k, how.top_p, how.repetition_penalty)
+            places.setdefault(key, []).append(place)
+        return [
+            _Group(
+                rows[some[0]].how, None if len(places) == 1 else self._numbers(some),
+                self._numbers([rows[place].seed for place in some]), self._numbers([rows[p].born for p in some]),
+            )
+            for some in places.values()
+        ]  # fmt: skip
+
+    def _read(self, slots: Sequence[int], whole: Sequence[Sequence[int]], memory: Tensors) -> None:
+        """Put what was read, and all tokens but the last, where the rows' slots are."""
+        length_B = self._numbers([len(tokens) - 1 for tokens in whole])
+        most = max(map(len, whole)) - 1
+        token_BT = self._numbers([[*tokens[:-1], *[END] * (most + 1 - len(tokens))] for tokens in whole])
+        begun = self._writer.cache(len(whole), most)
+        self._writer.prefill(token_BT.view(len(whole), most), length_B, memory, begun)
+        self._memory.put(slots, memory, slots_at_most=self.count, clean=True)
+        if self._places < most + 1:
+            self._make_room(max(_FIRST_PLACES, 2 * most))
+        self._cache.put(slots, begun, slots_at_most=self.count)
+
+    def _make_room(self, places: int) -> None:
+        self._places = places
+        self._cache.widen(self._writer.cache(0, places))
+
+    def _remember(self, slot: int, tokens: Sequence[int]) -> None:
+        seen_1V = torch.zeros(1, self._writer.vocabulary, dtype=torch.bool, device=self._device)
+        seen_1V[0, self._numbers(list(tokens))] = True
+        seen_1V[0, [END, BEGIN]] = False
+        self._seen.put([slot], {"seen": seen_1V}, slots_at_most=self.count)
+
+    def _empty(self) -> None:
+        """Forget how much there was, too: what was the longest once shall not fill memory for ever."""
+        self._rows, self._last, self._offsets, self._now, self._places = [], [], {}, 0, 0
+        self._memory, self._cache, self._seen = Store(), Store(), Store()
+
+    def _numbers(self, numbers: Sequence[object]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.int64, device=self._device)
+
+
+def write(
+    writer: Writer, memory: Tensors, prompts: Sequence[Tensor], seed_R: Tensor, how: Choice, *, slots: int = SLOTS,
+    stops: Callable[[int, int], bool] | None = None,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:  # fmt: skip
+    """Write answers, greedily or by drawing, giving each step as it comes.
+
+    Args:
+        writer: In evaluation mode.
+        memory: What was read, first axes R.
+        prompts: For each row int64 tokens that its text begins with, BEGIN not among them.
+        seed_R: int64, of each row's own noise.
+        how: ``beams`` is not looked at.
+        slots: Rows side by side.
+        stops: Told a row and its next token, once each and in order: whether it has said enough.
+
+    Yields:
+        Rows, the token that each has got, its log probability: (B,) each. A row's last token is END, or the last that
+        there is room for, or the one after which it was stopped.
+    """
+    waiting = deque(range(len(prompts)))
+    running, seeds = Slots(writer, min(slots, len(prompts))), seed_R.tolist()
+    while waiting or running.rows:
+        if waiting and (free := running.free):
+            names = [waiting.popleft() for _ in range(min(free, len(waiting)))]
+            fresh = [
+                Row(name, prompts[name], seeds[name], how, None if stops is None else partial(stops, name))
+                for name in names
+            ]
+            running.join(fresh, _of_rows(memory, names))
+        said = running.step()
+        yield said.name_B, said.token_B, said.logp_B
+
+
+def _of_rows(memory: Tensors, rows: Sequence[int]) -> Tensors:
+    if all(after == before + 1 for before, after in pairwise(rows)):
+        return {name: t[rows[0] : rows[-1] + 1] for name, t in memory.items()}
+    return {name: t[list(rows)] for name, t in memory.items()}
