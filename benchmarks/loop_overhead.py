@@ -2,7 +2,7 @@
 
 Prints microseconds per step of both, on a tiny network where overhead shows most. Run on an idle machine:
 
-    python benchmarks/loop_overhead.py [steps]
+    make bench NAME=loop_overhead ARGS=2000     # steps
 """
 
 import gc
@@ -76,8 +76,8 @@ def by_us(network: Tiny, feed: Feed, steps: int) -> None:
     fit_member(job, GradientFitter())
 
 
-def ratio(steps: int) -> float:
-    """Time by hand over our time; prints both."""
+def measured(steps: int) -> tuple[float, float]:
+    """Microseconds of a step by hand and of ours; prints both."""
     torch.set_num_threads(1)
     feed = rows()
     times: dict[str, list[float]] = {"by hand": [], "trueweight": []}
@@ -91,8 +91,8 @@ def ratio(steps: int) -> float:
     sys.stdout.write(
         f"by hand {hand:.0f} us, trueweight {ours:.0f} us per step: {ours - hand:+.0f} us, ratio {hand / ours:.2f}\n"
     )
-    return hand / ours
+    return hand, ours
 
 
 if __name__ == "__main__":
-    ratio(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    measured(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)

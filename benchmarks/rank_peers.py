@@ -124,6 +124,15 @@ def catboost(asked: Asked) -> np.ndarray:
     return asked.fitted(lambda: model, lambda: model)
 
 
+def catboost_expert(asked: Asked) -> np.ndarray:
+    """Small steps, many trees, stopped by a fifth of the rows, the trees before the best kept."""
+    _cat(asked)  # words first: the rows are cut after it
+    x, vx, y, vy = asked.held_out()
+    model = _cat(asked, iterations=3000, learning_rate=0.05)
+    model.fit(x, y, eval_set=(vx, vy), early_stopping_rounds=100)
+    return np.asarray(model.predict(asked.test) if asked.numbers else model.predict_proba(asked.test))
+
+
 def catboost_tuned(asked: Asked) -> np.ndarray:
     """Up to 20 settings drawn at random, the first being the default, judged by a fifth of the rows, as many as fit
     into the time; the best is fitted again on all rows."""
@@ -174,6 +183,17 @@ def random_forest(asked: Asked) -> np.ndarray:
                         lambda: make_pipeline(made, RandomForestRegressor(**options)))  # fmt: skip
 
 
+def random_forest_expert(asked: Asked) -> np.ndarray:
+    """500 extremely randomised trees whose leaves are not single rows."""
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+    from sklearn.pipeline import make_pipeline
+
+    options = {"n_estimators": 500, "min_samples_leaf": 3, "n_jobs": asked.threads, "random_state": 0}
+    made = asked.prepared()
+    return asked.fitted(lambda: make_pipeline(made, ExtraTreesClassifier(**options)),
+                        lambda: make_pipeline(made, ExtraTreesRegressor(**options, max_features=0.5)))  # fmt: skip
+
+
 def linear(asked: Asked) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
@@ -181,6 +201,17 @@ def linear(asked: Asked) -> np.ndarray:
     made = asked.prepared()
     return asked.fitted(lambda: make_pipeline(made, LogisticRegression(max_iter=1000)),
                         lambda: make_pipeline(made, Ridge()))  # fmt: skip
+
+
+def linear_expert(asked: Asked) -> np.ndarray:
+    """The strength of the penalty by cross-validation."""
+    from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+    from sklearn.pipeline import make_pipeline
+
+    made, strengths = asked.prepared(), np.logspace(-2, 4, 13)
+    options = {"scoring": "neg_log_loss", "max_iter": 1000, "l1_ratios": (0.0,), "use_legacy_attributes": False}
+    return asked.fitted(lambda: make_pipeline(made, LogisticRegressionCV(**options)),
+                        lambda: make_pipeline(made, RidgeCV(strengths)))  # fmt: skip
 
 
 def sklearn_mlp(asked: Asked) -> np.ndarray:
@@ -192,6 +223,20 @@ def sklearn_mlp(asked: Asked) -> np.ndarray:
     made = asked.prepared()
     numbers = TransformedTargetRegressor(MLPRegressor(random_state=0), transformer=StandardScaler())
     return asked.fitted(lambda: make_pipeline(made, MLPClassifier(random_state=0)),
+                        lambda: make_pipeline(made, numbers))  # fmt: skip
+
+
+def sklearn_mlp_expert(asked: Asked) -> np.ndarray:
+    """Two layers of 256, some decay, stopped by a tenth of the rows."""
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    options = {"hidden_layer_sizes": (256, 256), "alpha": 1e-3, "early_stopping": True, "random_state": 0}
+    made = asked.prepared()
+    numbers = TransformedTargetRegressor(MLPRegressor(**options), transformer=StandardScaler())
+    return asked.fitted(lambda: make_pipeline(made, MLPClassifier(**options)),
                         lambda: make_pipeline(made, numbers))  # fmt: skip
 
 
@@ -259,11 +304,25 @@ def autogluon(asked: Asked) -> np.ndarray:
     return np.asarray(predictor.predict_proba(asked.test)[asked.classes])
 
 
+def autogluon_expert(asked: Asked) -> np.ndarray:
+    """The preset best_quality, which bags and stacks, in the same time."""
+    from autogluon.tabular import TabularPredictor
+
+    measured = "root_mean_squared_error" if asked.numbers else "roc_auc" if len(asked.classes) == 2 else "log_loss"
+    rows = asked.train.assign(**{asked.target: asked.y})
+    predictor = TabularPredictor(asked.target, eval_metric=measured, path="models", verbosity=0)
+    predictor.fit(rows, presets="best_quality", time_limit=0.7 * asked.seconds, num_cpus=asked.threads, num_gpus=0)
+    if asked.numbers:
+        return np.asarray(predictor.predict(asked.test))
+    return np.asarray(predictor.predict_proba(asked.test)[asked.classes])
+
+
 PEERS = {
     "lightgbm": lightgbm, "xgboost": xgboost, "catboost": catboost, "random-forest": random_forest, "linear": linear,
     "sklearn-mlp": sklearn_mlp, "keras-mlp": keras_mlp, "lightgbm-expert": lightgbm_expert,
     "xgboost-expert": xgboost_expert, "keras-mlp-expert": keras_mlp_expert, "catboost-tuned": catboost_tuned,
-    "autogluon": autogluon,
+    "catboost-expert": catboost_expert, "random-forest-expert": random_forest_expert, "linear-expert": linear_expert,
+    "sklearn-mlp-expert": sklearn_mlp_expert, "autogluon": autogluon, "autogluon-expert": autogluon_expert,
 }  # fmt: skip
 
 

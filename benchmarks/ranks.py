@@ -35,7 +35,10 @@ GLUED = Path(os.environ.get("RIVALS_AUTOGLUON", HERE.parent / ".venv-rivals-auto
 OURS, BOOSTED = "trueweight", "trueweight-boosted"
 OTHER = "(the other class)"
 CORE = (OURS, "lightgbm", "xgboost", "catboost", "random-forest", "linear", "sklearn-mlp", "keras-mlp")
-MORE = ("lightgbm-expert", "xgboost-expert", "keras-mlp-expert", "catboost-tuned", "autogluon")
+MORE = (
+    "lightgbm-expert", "xgboost-expert", "catboost-expert", "random-forest-expert", "linear-expert",
+    "sklearn-mlp-expert", "keras-mlp-expert", "catboost-tuned", "autogluon", "autogluon-expert",
+)  # fmt: skip
 
 PACKAGES = {
     "random-forest": ("scikit-learn",), "linear": ("scikit-learn",), "sklearn-mlp": ("scikit-learn",),
@@ -48,7 +51,7 @@ def identity(system: str, boosting: Sequence[str]) -> str:
     if system in (OURS, BOOSTED):
         return ours() + (f", {' '.join(boosting)}" if system == BOOSTED else "")
     name = system.removesuffix("-expert").removesuffix("-tuned")
-    found = pins(GLUED if system == "autogluon" else PYTHON, PACKAGES.get(name, (name,)))
+    found = pins(GLUED if name == "autogluon" else PYTHON, PACKAGES.get(name, (name,)))
     digest = hashlib.sha256(inspect.getsource(rank_peers.PEERS[system]).encode()).hexdigest()[:8]
     return f"{found} (script {digest})" if found else "not installed"
 
@@ -97,7 +100,7 @@ class Bench:
         return self.kept.add(found, **key)
 
     def _peer(self, folder: Path, system: str) -> Entry:
-        python = GLUED if system == "autogluon" else PYTHON
+        python = GLUED if system.startswith("autogluon") else PYTHON
         command = [python, HERE / "rank_peers.py", system, str(self.seconds), str(self.threads)]
         try:
             done = run(command, folder, limit=1.1 * self.seconds, threads=self.threads)

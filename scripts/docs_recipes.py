@@ -16,9 +16,8 @@ from typing import Any
 
 from docs_words import cell, paragraphs, table
 
-from trueweight.recipes import images, scaling, series, sounds, tables, texts, writing
+from trueweight.recipes import images, resolve, scaling, series, sounds, speech, tables, texts, writing
 from trueweight.recipes.facts import Facts
-from trueweight.recipes.resolve import resolve
 from trueweight.recipes.senses import with_defaults
 from trueweight.recipes.tables import PRESETS
 from trueweight.registry import registry
@@ -28,10 +27,13 @@ __all__ = ["recipes_page"]
 
 ROWS = 20_000
 
-_FAMILIES: tuple[tuple[str, str, ModuleType], ...] = (
-    ("Tables", "number", tables), ("Texts", "text", texts), ("Pictures", "image", images), ("Sounds", "audio", sounds),
-    ("Series", "timeseries", series), ("Texts to be written", "text", writing),
+_FAMILIES: tuple[tuple[str, str, str, ModuleType], ...] = (
+    ("Tables", "number", "category", tables), ("Texts", "text", "category", texts),
+    ("Pictures", "image", "category", images), ("Sounds", "audio", "category", sounds),
+    ("Series", "timeseries", "category", series), ("Texts to be written", "text", "text", writing),
+    ("Speech", "audio", "text", speech),
 )  # fmt: skip
+"""Title, types of the feature and of the target, and where the constants are."""
 
 _HEAD = f"""# Recipes
 
@@ -47,21 +49,30 @@ any of them wants, takes the longest time, and gives each column its own encoder
 
 def recipes_page() -> str:
     """The whole page."""
-    return "\n".join([_HEAD, *(_family(*family) for family in _FAMILIES), _batches()])
+    return "\n".join([_HEAD, *(_family(*family) for family in _FAMILIES), _shares(), _batches()])
 
 
-def _family(title: str, kind: str, module: ModuleType) -> str:
-    rows = [(f"`{preset}`", *_row(kind, preset, "text" if module is writing else "category")) for preset in PRESETS]
+def _family(title: str, kind: str, target: str, module: ModuleType) -> str:
+    rows = [(f"`{preset}`", *_row(kind, preset, target)) for preset in PRESETS]
     head = ["preset", "members", "time", "at most passes", "network", "changed while training", "optimiser"]
-    reasons = "\n".join(f"* `{name}`: {cell(text)}" for name, text in _reasons(module))
-    return f"## {title}\n\n{paragraphs(module.__doc__)}\n\n{table(head, rows)}\n\n{reasons}\n"
+    return f"## {title}\n\n{paragraphs(module.__doc__)}\n\n{table(head, rows)}\n\n{_listed(module)}\n"
+
+
+def _listed(module: ModuleType) -> str:
+    return "\n".join(f"* `{name}`: {cell(text)}" for name, text in _reasons(module))
+
+
+def _shares() -> str:
+    said = "What is decided for all families: shares of rows, and when a solved model takes part."
+    return f"## Rows that select, and solved members\n\n{said}\n\n{_listed(resolve)}\n"
 
 
 def _row(kind: str, preset: str, target: str) -> Iterator[str]:
     raw = {"name": "r", "data": {"source": "a.csv"}, "targets": {"y": target}, "model": {"preset": preset}}
-    spec = resolve(RunSpec.model_validate(raw), Facts(ROWS, {"a": kind}, {"y": target}))
+    spec = resolve.resolve(RunSpec.model_validate(raw), Facts(ROWS, {"a": kind}, {"y": target}))
     part: Any = registry("column")[kind]
-    recipe = writing.for_writing(kind, {"y": target})
+    said = speech.is_speech({"a": kind}, target)
+    recipe = speech.SPEECH if said else writing.for_writing(kind, {"y": target})
     column: Any = with_defaults(part.model_validate({"type": kind}), preset, recipe=recipe)
     options = column.model_dump()
     members, budget = spec.model.members or [], spec.train.budget
@@ -97,7 +108,9 @@ def _reasons(module: ModuleType) -> Iterator[tuple[str, str]]:
 
 
 def _comments(text: str) -> Iterator[tuple[int, str, str]]:
-    lines = text.splitlines()
+    """Comments above or beside values of the file's constants: what functions do is no choice of a recipe."""
+    lines, constants = text.splitlines(), list(_constants(text))
+    recipes = sum(name.isupper() and "SenseRecipe(" in lines[first - 1] for first, _, name in constants)
     block: list[str] = []
     for token in tokenize.generate_tokens(StringIO(text).readline):
         if token.type != tokenize.COMMENT or token.string.startswith(("# fmt", "# noqa", "# type")):
@@ -108,8 +121,25 @@ def _comments(text: str) -> Iterator[tuple[int, str, str]]:
         following = lines[number] if alone and number < len(lines) else lines[number - 1]
         if alone and following.lstrip().startswith("#"):
             continue
-        yield number, _name(following), " ".join(block)
+        whole = " ".join(block)
         block = []
+        place = number + 1 if alone else number
+        owner = next((name for first, last, name in constants if first <= place <= last), None)
+        if owner is not None:
+            name = _name(following)
+            yield number, f"{owner}.{name}" if recipes > 1 and name != owner else name, whole
+
+
+def _constants(text: str) -> Iterator[tuple[int, int, str]]:
+    """(first line, last line, name) of what the file itself gives a value to."""
+    for part in ast.parse(text).body:
+        if isinstance(part, ast.Assign | ast.AnnAssign):
+            yield part.lineno, part.end_lineno or part.lineno, _target(part)
+
+
+def _target(part: ast.Assign | ast.AnnAssign) -> str:
+    target = part.targets[0] if isinstance(part, ast.Assign) else part.target
+    return ast.unparse(target).strip("()").lstrip("_")
 
 
 def _name(line: str) -> str:
@@ -120,13 +150,11 @@ def _name(line: str) -> str:
 
 def _docstrings(text: str) -> Iterator[tuple[int, str, str]]:
     """Strings below constants of the file."""
-    body = ast.parse(text).body
-    for first, second in pairwise(body):
+    for first, second in pairwise(ast.parse(text).body):
         if not isinstance(second, ast.Expr) or not isinstance(second.value, ast.Constant):
             continue
-        name = first.targets[0] if isinstance(first, ast.Assign) else getattr(first, "target", None)
-        if isinstance(name, ast.Name):
-            yield second.lineno, name.id, str(second.value.value)
+        if isinstance(first, ast.Assign | ast.AnnAssign):
+            yield second.lineno, _target(first), str(second.value.value)
 
 
 def _batches() -> str:

@@ -1,13 +1,15 @@
 """The harnesses with real processes and tiny data: what runs is told, what fails too, what ran is not run again."""
 
+import json
 import math
 import sys
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from benchmarks import race, ranks
+from benchmarks import race, rank_peers, ranks
 from benchmarks.kept import Kept
 from benchmarks.race_tasks import Task, truth
 from benchmarks.rank_sets import SETS, Set
@@ -72,6 +74,32 @@ def test_a_fold_is_scored_and_a_missing_system_is_told(tmp_path, monkeypatch):
     assert bench.fold(iris, rows, 0, "linear") is found
     lost = bench.fold(iris, rows, 0, "catboost")
     assert (lost["score"], lost["reason"]) == (None, "ended with 1: ModuleNotFoundError: No module named 'catboost'")
+
+
+def test_every_peer_has_a_script_and_an_experts_variant():
+    known, asked = set(rank_peers.PEERS), {*ranks.CORE, *ranks.MORE} - {ranks.OURS}
+    assert known == asked
+    plain = {name for name in known if not name.endswith(("-expert", "-tuned"))}
+    assert {f"{name}-expert" for name in plain} <= known
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "rmse"])
+@pytest.mark.parametrize("system", ["linear-expert", "sklearn-mlp-expert", "random-forest-expert"])
+def test_experts_that_need_nothing_but_scikit_learn_learn(tmp_path, monkeypatch, system, metric):
+    # In this process: each would else import scikit-learn anew. The others need libraries that tests do without.
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"x": rng.normal(size=300), "word": rng.choice(["a", "b"], 300)})
+    rows["y"] = rows.x + (rows.word == "a") if metric == "rmse" else np.where(rows.x > 0, "yes", rows.word)
+    (tmp_path / "task.json").write_text(json.dumps({"target": "y", "metric": metric}))
+    rows[:200].to_csv("train.csv", index=False)
+    rows[200:].drop(columns="y").to_csv("test.csv", index=False)
+    answers = rank_peers.PEERS[system](rank_peers.Asked(60, 1))
+    late = rows["y"][200:]
+    if metric == "rmse":
+        assert np.square(answers - late).mean() < 0.2 * np.var(late)
+    else:
+        assert (np.array(["a", "b", "yes"])[answers.argmax(1)] == late).mean() > 0.9
 
 
 @pytest.mark.parametrize("positive", ["no", "yes"])

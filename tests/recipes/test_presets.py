@@ -49,6 +49,18 @@ def test_pictures_have_their_network_in_fast():
     assert [member.name for member in resolved("number", "fast").model.members or []] == ["linear"]
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    ("kind", "target", "model"),
+    [("text", "text", {}), ("audio", "text", {}), ("number", "number", {"encoder": "mlp"}), ("image", "category", {})],
+)
+def test_a_network_has_passes_to_learn_in(kind: str, target: str, model: dict[str, Any], preset: str):
+    raw = {"name": "r", "data": {"source": "a.csv"}, "targets": {"y": target}, "model": {"preset": preset, **model}}
+    found = resolve(RunSpec.model_validate(raw), Facts(600, {"a": kind}, {"y": target}))
+    assert any(member.fitter.type == "gradient" for member in found.model.members or [])
+    assert (found.train.budget.epochs or 0) >= 8
+
+
 def test_several_senses_take_the_most_and_agree_or_leave_it(monkeypatch: pytest.MonkeyPatch):
     sgd = {"type": "sgd", "learning_rate": 0.1}
     long, short = Effort(seconds=90, epochs=7, optimizer=sgd), Effort(seconds=40, members=["mlp"])

@@ -1,5 +1,6 @@
 """What a step costs beside the network: no waiting for the device, few calls, about the time of a loop by hand."""
 
+import gc
 import importlib.util
 import sys
 import time
@@ -25,9 +26,12 @@ from trueweight.registry import registry
 from trueweight.train.fitters.gradient import GradientFitter
 from trueweight.train.job import Job, fit_member
 from trueweight.train.loop import plain_backward
+from trueweight.train.plan import MemberPlan
+from trueweight.train.stepping import optimizer_for
 
 READS = "aten::_local_scalar_dense"  # what .item(), float() and bool() come down to: they wait for the device
 ROWS = 96
+PLAN = {"name": "toy", "steps": 60, "batch_size": 32, "epochs": 9.6, "validate_every": 60, "checkpoint_every": 60}
 
 
 class Operations(TorchDispatchMode):
@@ -147,6 +151,45 @@ def test_a_step_makes_no_more_calls_than_one_by_hand(overhead: Any):
     ours = calls_a_step(overhead.by_us, network, feed)
     hand = calls_a_step(overhead.by_hand, network, feed)
     assert ours <= hand
+
+
+def test_a_step_of_many_rows_makes_no_more_calls_than_one_of_few(overhead: Any, monkeypatch: pytest.MonkeyPatch):
+    """Nothing is done row by row: neither where batches are made nor where an epoch is ordered."""
+    found = []
+    for rows in (16, 64):
+        monkeypatch.setattr(overhead, "ROWS", rows * 32)
+        monkeypatch.setattr(overhead, "BATCH", rows)
+        found.append(calls_a_step(overhead.by_us, overhead.Tiny(), overhead.rows()))
+    assert found[0] == pytest.approx(found[1], abs=1)  # a row more is at least a call more
+
+
+def test_the_collector_never_runs_during_a_step(make_job: Callable[..., Job]):
+    def watched(network: nn.Module, batch: Any, rng: Generator) -> torch.Tensor:
+        collecting.append(gc.isenabled())
+        return plain_backward(network, batch, rng)
+
+    collecting: list[bool] = []
+    assert gc.isenabled()
+    fitted(make_job, 30, backward=watched)
+    assert collecting == [False] * 30
+    assert gc.isenabled()
+
+
+def operations_to_update(make_job: Callable[..., Job], layers: int) -> Counter[str]:
+    network = nn.Sequential(*(nn.Linear(3, 3) for _ in range(layers)))
+    spec = make_job(train={"optimizer": {"type": "adamw", "learning_rate": 0.01, "weight_decay": 0.1}}).spec
+    optimizer = optimizer_for(spec, network, MemberPlan(**PLAN))
+    for _ in range(2):  # the first one makes the memory
+        network(torch.randn(2, 3)).sum().backward()
+        with Operations() as seen:
+            optimizer.step()
+    return seen.count
+
+
+def test_an_optimiser_is_one_kernel_for_each_group_whatever_the_layers(make_job: Callable[..., Job]):
+    few, many = operations_to_update(make_job, 1), operations_to_update(make_job, 12)
+    assert few == many
+    assert many["aten::_fused_adamw_"] == 2  # matrices decay, biases do not
 
 
 def test_a_step_takes_about_as_long_as_one_by_hand(overhead: Any):

@@ -176,3 +176,48 @@ def test_a_chosen_way_is_planned_and_followed(make_job, sleepy, digest):
         fit_member(again, GradientFitter())
         weights.append(digest(again.network))
     assert weights[0] == weights[1]
+
+
+def priced(job, monkeypatch: pytest.MonkeyPatch, cost: Callable[[int], float]):
+    """The job with rows of a series, and a clock that steps move by their number of rows and nothing else does."""
+    now = [0.0]
+    monkeypatch.setattr(step_plan, "perf_counter", lambda: now[0])
+
+    class Priced(type(job.network)):
+        def forward(self, batch: Batch, rng: Generator) -> Tensor:
+            now[0] += cost(len(batch.rows))
+            return super().forward(batch, rng)
+
+        def answer(self, batch: Batch) -> Tensor:
+            return self.heads["y"](self.body(batch.inputs["table"]["frame"]))
+
+    rows = 50 * 128
+    y = torch.randn(rows, 1)
+    feed = replace(
+        job.train, rows=torch.arange(rows), inputs={"table": {"frame": y * torch.randn(3)}},
+        targets={"y": {"value": y, "present": torch.ones(rows, dtype=torch.bool)}},
+    )  # fmt: skip
+    return replace(job, network=Priced(dropout=0.0), train=feed)
+
+
+def test_batches_grow_as_long_as_rows_become_cheaper(make_job, plain: MemberPlan, monkeypatch: pytest.MonkeyPatch):
+    """The smallest batch with 90 % of the best rows a second, of those that leave steps enough."""
+    job = make_job(train={"budget": {"time": 120}})
+    choice = choose(priced(job, monkeypatch, lambda _: 0.02), plain, PACE, 0.0)  # twice the rows at the price of one
+    found = named(choice)
+    assert (choice.changes["batch_size"], choice.changes["rate"]) == (128, 2.0)  # the root of four
+    assert choice.step_factor == pytest.approx(1.0)
+    assert [name for name in found if name.startswith("batch")] == ["batch 64", "batch 128", "batch 256"]
+    assert [found[f"batch {rows}"].chosen for rows in (64, 128, 256)] == [False, True, False]
+    assert "50 steps" in found["batch 256"].reason
+
+
+@pytest.mark.parametrize(("share", "taken"), [(0.88, True), (0.92, False)])
+def test_a_larger_batch_must_make_a_row_a_tenth_cheaper(
+    make_job, plain: MemberPlan, monkeypatch: pytest.MonkeyPatch, share: float, taken: bool
+):
+    job = make_job(train={"budget": {"time": 120}})
+    job = priced(job, monkeypatch, lambda rows: 0.02 if rows <= 32 else 0.02 * share * rows / 32)
+    choice = choose(job, plain, PACE, 0.0)
+    assert choice.changes.get("batch_size", 32) == (64 if taken else 32)
+    assert named(choice)["batch 64"].reason == ("" if taken else "less than 10% faster")

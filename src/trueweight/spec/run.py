@@ -123,7 +123,8 @@ class ModelSpec(Spec):
     """What is trained. Everything null: a blend chosen by the recipe."""
 
     preset: Literal["fast", "standard", "best"] = "standard"
-    """How much time quality may cost. fast is the solved linear model alone, and with pictures a short network too."""
+    """How much time quality may cost. fast is the solved linear model alone; for pictures and for texts to be written
+    it is a short network."""
 
     encoder: EncoderPart | None = None
     """One model with this encoder, instead of the preset's blend."""
@@ -260,9 +261,9 @@ class TrainSpec(Spec):
     """Where tensors live. auto: cuda when there is one, else cpu."""
 
     step_plan: Literal["auto", "off"] = "auto"
-    """How a step is taken: layout of pictures, number type, threads, compiled or not, batch size within a factor of
-    two where that is automatic. auto: the fastest way by measuring, if the budget has a time and the run is long enough
-    to repay it. off: the plain way; no clock is read for it."""
+    """How a step is taken: layout of pictures, number type, threads, compiled or not, batch size where that is
+    automatic. auto: the fastest way by measuring, if the budget has a time and the run is long enough to repay it. off:
+    the plain way; no clock is read for it."""
 
 
 class BundleSpec(Spec):
