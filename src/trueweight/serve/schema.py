@@ -130,7 +130,7 @@ def _meaning(bundle: Bundle, name: str) -> dict[str, Any]:
             if unit := facts.spec.get("unit"):
                 told["x-unit"] = unit
             if facts.type == "binary":
-                told["x-levels"] = list(facts.learnt.get("levels", ()))
+                told["x-levels"] = list(facts.learnt.get("classes", ()))
         elif conformal is not None and name in (f"{facts.name}.{end}" for end in ("low", "high", "set")):
             told["x-coverage"] = conformal.coverage
     return told
