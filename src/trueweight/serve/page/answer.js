@@ -112,12 +112,12 @@ function drawAnswer(found) {
   const told = state.facts.answer.properties;
   return Object.keys(state.facts.targets).map((target) => {
     const parts = partsOf(found, target), unit = (told[target] || {})["x-unit"];
-    const text = state.facts.targets[target] === "text";
-    const box = el("section", { className: "card" }, el("h2", {}, target),
-      el("p", { className: text ? "big text" : "big" }, `${said(parts[""])}${unit ? ` ${unit}` : ""}`));
+    const box = el("section", { className: "card" }, el("h2", {}, target));
+    if (state.facts.targets[target] === "text") box.append(parts[""] ? el("p", { className: "big text", lang: "" }, parts[""]) : el("p", { className: "quiet" }, word("nothingWritten")));
+    else box.append(el("p", { className: "big" }, `${said(parts[""])}${unit ? ` ${unit}` : ""}`));
     const share = (end) => percent((told[`${target}.${end}`] || {})["x-coverage"] || 0.9);
     if ("low" in parts && "high" in parts) {
-      box.append(el("p", {}, word("interval", share("low"), said(parts.low), said(parts.high)) + (unit ? ` ${unit}` : "")), drawInterval(parts));
+      box.append(el("p", {}, word("interval", share("low"), said(parts.low), said(parts.high) + (unit ? ` ${unit}` : ""))), drawInterval(parts));
     }
     const bars = chances(target, parts);
     if (bars.length) box.append(el("h3", {}, word("probability")), drawBars(bars.map(([name, value]) => [name, value, percent(value)]), 1));
@@ -169,14 +169,17 @@ function drawWhy(told, row) {
 function drawShares(title, item, row) {
   const box = el("section", { className: "card" }, el("h3", {}, `${title}${item.output ? ` → ${item.output}` : ""}`));
   const rows = item.parts.map((part, place) => [part, item.values[place]]);
+  const drawn = rows.length > 1 && rows.every(([part]) => part.place.length && ["image", "timeseries"].includes(state.facts.features[part.column]));
   for (const column of new Set(rows.filter(([part]) => part.place.length).map(([part]) => part.column))) {
     const own = rows.filter(([part]) => part.column === column && part.place.length);
     const type = state.facts.features[column] || "text";
     if (type === "image") box.append(drawHeat(own, row[column]));
+    if (type === "timeseries" && Array.isArray(row[column])) box.append(drawSpans(own, row[column], column));
     if (type === "text" && own.length > 1) box.append(drawMarked(own));
   }
   rows.sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
-  box.append(drawBars(rows.map(([part, value]) => [partName(part), value, `${value > 0 ? "+" : ""}${number(value)}`])));
+  const bars = drawBars(rows.map(([part, value]) => [partName(part), value, `${value > 0 ? "+" : ""}${number(value)}`]));
+  box.append(drawn ? el("details", {}, el("summary", {}, word("parts", rows.length)), bars) : bars);
   return box;
 }
 function strength(own) {
@@ -202,6 +205,14 @@ function drawHeat(own, address) {
   });
   return el("div", { className: "heat" }, svg("svg", { viewBox: `0 0 ${right} ${down}`, "aria-hidden": "true" },
     svg("image", { href: address, width: right, height: down, preserveAspectRatio: "none" }), ...spots));
+}
+function drawSpans(own, series, name) {
+  const share = strength(own), picture = drawSeries(series, name), wide = 100 / Math.max(1, series.length);
+  for (const [part, value] of own) {
+    const [first, end] = part.place;
+    picture.prepend(svg("rect", { x: first * wide, y: 0, width: (end - first) * wide, height: 40, class: value < 0 ? "minus" : "plus", "fill-opacity": (0.5 * share(value)).toFixed(3) }));
+  }
+  return picture;
 }
 function changeWords(item) {
   if (item.after === null) return word("noChange");

@@ -92,7 +92,7 @@ function drawSet({ id, value, told }) {
 }
 function drawNumbers({ id, value, type, wrong, name }) {
   const text = value === null || value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);
-  const control = el("textarea", { id, rows: 3, value: text, placeholder: word("jsonHint"), spellcheck: false });
+  const control = el("textarea", { id, rows: Math.min(4, 1 + Math.ceil(text.length / 90)), value: text, placeholder: word("jsonHint"), spellcheck: false });
   const shown = el("div", {});
   const read = () => {
     const typed = control.value.trim();

@@ -100,8 +100,8 @@ async function choose(name) {
 }
 function drawAbout() {
   const kinds = (columns) => Object.entries(columns).map(([name, type]) => `${name} (${typeWord(type)})`).join(", ");
-  const columns = Object.keys(state.facts.features).length;
-  at("about").textContent = word(columns ? "about" : "aboutAlone", kinds(state.facts.targets), count(columns));
+  const columns = Object.keys(state.facts.features), read = columns.slice(0, 8).join(", ") + (columns.length > 8 ? ", …" : "");
+  at("about").textContent = word(columns.length ? "about" : "aboutAlone", kinds(state.facts.targets), columns.length > 8 ? `${count(columns.length)} (${read})` : read);
   at("about").dataset.model = state.model;
   document.title = `${state.model} · Trueweight`;
 }
