@@ -67,4 +67,3 @@ def wav(sound: np.ndarray) -> bytes:
         file.setframerate(RATE)
         file.writeframes(np.round(np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
     return stream.getvalue()
-

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         verify,
     )
     from trueweight.api.export import export
+    from trueweight.api.served import application
     from trueweight.api.tune import tune
     from trueweight.bundle.bundle import Bundle
     from trueweight.estimator import Estimator, Regressor, Writer
@@ -36,8 +37,9 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Bundle", "Client", "Estimator", "Regressor", "Writer", "check", "decoding", "diff", "evaluate", "explain",
-    "export", "gate", "init", "load", "predict", "report", "serve", "show", "stream", "train", "tune", "verify",
+    "Bundle", "Client", "Estimator", "Regressor", "Writer", "application", "check", "decoding", "diff", "evaluate",
+    "explain", "export", "gate", "init", "load", "predict", "report", "serve", "show", "stream", "train", "tune",
+    "verify",
 ]  # fmt: skip
 
 _HOMES = {
@@ -50,6 +52,7 @@ _HOMES = {
         ("check", "diff", "evaluate", "explain", "gate", "init", "load", "predict", "report"), "trueweight.api"
     ),
     **dict.fromkeys(("serve", "show", "stream", "train", "verify"), "trueweight.api"),
+    "application": "trueweight.api.served",
     "decoding": "trueweight.nn.decoding",
     "export": "trueweight.api.export",
     "tune": "trueweight.api.tune",

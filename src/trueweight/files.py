@@ -160,8 +160,8 @@ def shortened(text: str, most: int) -> str:
 
 
 @contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's complaints about writing to ``path`` into ours."""
+def disk_errors(path: Path, option: str = "--out or -o") -> Iterator[None]:
+    """Turn the operating system's complaints about writing to ``path``, which ``option`` chooses, into ours."""
     try:
         yield
     except OSError as error:
@@ -169,10 +169,10 @@ def disk_errors(path: Path) -> Iterator[None]:
             hint = "free some space, or choose another place; nothing written so far is lost"
             raise TrainError(f"no space left for {path.name}", where=str(path.parent), hint=hint) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            hint = "choose a folder you may write to, with --out or -o"
+            hint = f"choose a folder you may write to, with {option}"
             raise TrainError(f"no permission to write {path.name}", where=str(path.parent), hint=hint) from error
         if error.errno == errno.ENOTDIR:
-            hint = "choose another folder, with --out or -o"
+            hint = f"choose another folder, with {option}"
             raise TrainError("a file is where the folder should be", where=str(path.parent), hint=hint) from error
         if error.errno in _NO_PLACE:
             hint = TOO_LONG if error.errno == errno.ENAMETOOLONG else "choose another place"

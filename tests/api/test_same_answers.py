@@ -199,9 +199,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("kind", PLANTED)
-def test_a_planted_number_never_verifies(
-    kind: str, bundle: Bundle, trained: Path, tmp_path: Path, reseal: Any
-) -> None:
+def test_a_planted_number_never_verifies(kind: str, bundle: Bundle, trained: Path, tmp_path: Path, reseal: Any) -> None:
     entry, change = PLANTED[kind]
     forged = reseal(bundle.path, tmp_path / "forged.bundle", lambda found: _plant(found, entry, change))
     assert api.verify(forged).unchanged  # digests alone cannot tell

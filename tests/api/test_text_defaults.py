@@ -91,9 +91,7 @@ def test_every_axis_says_what_it_found_or_why_it_does_not_apply(which: str, requ
 
 
 @pytest.mark.parametrize("which", ["pairs", "alone"])
-def test_answers_are_the_same_in_every_kind_of_file(
-    which: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+def test_answers_are_the_same_in_every_kind_of_file(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     bundle: Bundle = request.getfixturevalue(which)[0]
     column = "digits" if which == "pairs" else "words"
     cells = ["1 2", '"a ""b""', "", "日本 ж", "5"]

@@ -251,8 +251,16 @@ def test_no_token_rests_on_fewer_rows():
     assert (rows_T[FIRST + 256 :] >= 10).all()
     # "Rumpel" is in ten rows, by nine of the same and one of another kind: only what ten hold may stay.
     assert not any("x" in left + right and "R" in left + right for left, right in merges)
-    assert (np.array([sum(token_text in text for text in planted) for token_text in
-            (left + right for left, right in merges) if "Ġ" not in token_text]) >= 10).all()
+    assert (
+        np.array(
+            [
+                sum(token_text in text for text in planted)
+                for token_text in (left + right for left, right in merges)
+                if "Ġ" not in token_text
+            ]
+        )
+        >= 10
+    ).all()
 
 
 def test_token_rows_count_what_is_inside_longer_ones():

@@ -97,8 +97,11 @@ def test_error_rates_by_hand() -> None:
 def test_perplexity_and_bits_come_from_the_truths_probability() -> None:
     forced = answers(["", ""]).scored_by(
         TextPrediction(
-            np.array(["", ""], dtype=object), np.zeros(2), np.zeros(2, np.int64),
-            truth_logp_N=np.log([1 / 8, 1 / 2]), truth_tokens_N=np.array([3, 1]),
+            np.array(["", ""], dtype=object),
+            np.zeros(2),
+            np.zeros(2, np.int64),
+            truth_logp_N=np.log([1 / 8, 1 / 2]),
+            truth_tokens_N=np.array([3, 1]),
         )  # fmt: skip
     )
     known = truth(["ab", "é"])  # 2 and 2 bytes

@@ -99,6 +99,20 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return _trained(tmp_path_factory.mktemp("plain"), spec, rows)
 
 
+@pytest.fixture(scope="session")
+def teller(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Writes a few words of a category: next to nothing is learnt in so few steps."""
+    words = {"red": "stop and wait", "green": "walk on now", "blue": "turn around"}
+    spec: dict[str, Any] = {
+        "name": "teller", "features": {"kind": "category"},
+        "targets": {"words": {"type": "text", "tokens": "characters", "decoder": {"type": "lstm", "width": 16}}},
+        "model": {"encoder": "mlp"}, "train": {"budget": {"steps": 30}, "batch_size": 16},
+        "evaluate": {"checks": [], "baselines": [], "interval": {"n_resamples": 100}},
+    }  # fmt: skip
+    rows = [{"kind": kind, "words": f"{text} {place}"} for place in range(20) for kind, text in words.items()]
+    return _trained(tmp_path_factory.mktemp("teller"), spec, rows)
+
+
 @pytest.fixture
 def asked() -> list[dict[str, Any]]:
     """New rows, with what is missing or was never seen among them."""

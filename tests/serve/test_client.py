@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from trueweight import Client
+from trueweight import Client, application
 from trueweight.api.serving import verbs_for
 from trueweight.bundle.bundle import Bundle
 from trueweight.errors import DataError, ServeError, SpecError
@@ -41,6 +41,46 @@ def test_files_are_sent(client: Client, asked: list[dict[str, Any]], tmp_path: P
         client.predict(pd.DataFrame([{"photo": "b.png"}]), media_dir=tmp_path)
 
 
+def test_rows_need_not_be_json(client: Client, every: Bundle, asked: list[dict[str, Any]], tmp_path: Path) -> None:
+    """What the bundle's own predict takes: bytes, paths, dates, NumPy's numbers, NaN."""
+    import base64
+    from datetime import date
+
+    import numpy as np
+
+    photo, voice = (base64.b64decode(asked[0][name].partition(",")[2]) for name in ("photo", "voice"))
+    (tmp_path / "a.wav").write_bytes(voice)
+    plain = {"amount": 1.5, "day": "2026-03-11", "tags": ["big", "new"], "place": None, "note": None}
+    row = {"amount": np.float32(1.5), "day": date(2026, 3, 11), "tags": {"new", "big"}, "place": float("nan")}
+    found = client.predict([row | {"photo": photo, "voice": Path("a.wav")}], media_dir=tmp_path)
+    assert isinstance(found, list)
+    (expected,) = client.predict([plain | {"photo": asked[0]["photo"], "voice": asked[0]["voice"]}])
+    assert found[0]["won"] == expected["won"]
+    assert found[0]["cost"] == pytest.approx(expected["cost"])
+    with pytest.raises(DataError, match="none of the columns"):
+        client.predict([{"unknown": float("nan")}])
+
+
+def test_many_rows_are_sent_in_several_requests(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"amount": place / 10, "kind": "red"} for place in range(11)]
+    whole = client.predict(rows)
+    monkeypatch.setattr("trueweight.serve.client._ROWS", 4)
+    assert client.predict(rows) == whole
+    frame = client.predict(pd.DataFrame(rows, index=range(5, 16)))
+    assert list(frame["cost"]) == pytest.approx([row["cost"] for row in whole])
+    assert list(frame.index) == list(range(5, 16))
+
+
+def test_without_a_server(plain: Bundle) -> None:
+    rows = [{"amount": 1.0, "kind": "red"}]
+    with Client(application(plain.path)) as client:
+        assert client.predict(rows)[0]["won"] == plain.predict(rows)[0]["won"]
+        told = client.explain(pd.DataFrame(rows), methods=["shapley"])
+        assert told["explanations"][0]["method"] == "shapley"
+    with pytest.raises(SpecError, match="no limit 'row', did you mean 'rows'"):
+        application(plain, limits={"row": 3, "seconds": 0})
+
+
 def test_other_questions(client: Client, every: Bundle, plain: Bundle) -> None:
     assert [one["id"] for one in client.models()] == ["every"]
     assert client.evidence()["digest"] == every.manifest.digest
@@ -62,8 +102,11 @@ def test_errors_have_types(client: Client, every: Bundle, store: KeyStore) -> No
         pytest.raises(SpecError, match="not known"),
     ):
         locked.models()
-    with pytest.raises(SpecError, match="no address"):
-        Client("127.0.0.1:8000")
+    for wrong in ("127.0.0.1:8000", "http://here:99999"):
+        with pytest.raises(SpecError, match="no address"):
+            Client(wrong)
+    with pytest.raises(SpecError, match="no certificate"):
+        Client("https://127.0.0.1:8000", certificate="nowhere.pem")
 
 
 class Moody:
@@ -99,6 +142,9 @@ def test_it_asks_again(client: Client) -> None:
     with pytest.raises(ServeError, match="500"):
         client.models()
     assert moody.asked == 1
+    client._transport = moody = Moody(TimeoutError("timed out"))
+    with pytest.raises(ServeError, match="no answer within 60 s"):  # and is not asked again
+        client.models()
     client._transport = Moody(*[ConnectionRefusedError("refused")] * 4)
     with pytest.raises(ServeError, match="cannot be reached"):
         client.models()

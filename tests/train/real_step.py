@@ -1,6 +1,6 @@
 """Takes one real training step of a large transformer in a process of its own, and prints what memory it needed.
 
-    python real_step.py predict|measure|whole OPTIONS-AS-JSON
+python real_step.py predict|measure|whole OPTIONS-AS-JSON
 """
 
 import json

@@ -416,14 +416,14 @@ def serve(
     open: bool = False, keys: str | Path | None = None, audit: str | Path | None = None,
     certificate: str | Path | None = None, private_key: str | Path | None = None, allow: Sequence[str] = (),
     limits: Mapping[str, Any] | None = None,
-    listening: "Callable[[Sequence[str], str | None], object]" = lambda _, __: None,
+    listening: "Callable[[Sequence[str], str | None, int], object]" = lambda *_: None,
 ) -> None:  # fmt: skip
     """Answer over HTTP until a signal says to stop, with a page to try the models on.
 
     Args:
         bundles: Paths of bundles.
         host: Address to listen on; only this machine by default.
-        port: As usual.
+        port: As usual; 0 takes a free one.
         workers: Processes, each with the models in its memory.
         open: Ask for no keys. Refused where other machines can reach us.
         keys: File of the keys, in which the first one is made.
@@ -432,7 +432,7 @@ def serve(
         private_key: Of the certificate.
         allow: Distributions, beside trueweight, whose parts bundles may import.
         limits: Fields of :class:`trueweight.serve.limits.Limits` that are to differ.
-        listening: Called with the names of the models, and the first key if one was made, when all is ready.
+        listening: Called with the names of the models, the first key if one was made, and the port, when all is ready.
 
     Raises:
         VerifyError: A bundle is changed, cut short, too new, or answers differently.

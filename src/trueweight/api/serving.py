@@ -16,7 +16,7 @@ from trueweight.explain.ask import Wish as ExplainWish
 from trueweight.report.page import html_report
 from trueweight.serve.app import Application, Verbs
 from trueweight.serve.keys import KeyStore, default_path
-from trueweight.serve.server import Wish, application, first_key, from_environment, quiet, run
+from trueweight.serve.server import Wish, application, bound, first_key, from_environment, quiet, run
 
 __all__ = ["make_application", "serve_bundles", "verbs_for"]
 
@@ -65,20 +65,23 @@ def _among_others(bundle: Bundle, table: Table) -> Table:
     return Table(pa.table(columns), table.provenance) if columns else table
 
 
-def serve_bundles(wish: Wish, keys: Path | None, listening: Callable[[Sequence[str], str | None], object]) -> None:
+def serve_bundles(wish: Wish, keys: Path | None, listening: Callable[[Sequence[str], str | None, int], object]) -> None:
     """See :func:`trueweight.api.serve`.
 
     Args:
         wish: What is asked for, checked here.
         keys: File of the keys; the usual one by default.
-        listening: Called with the models' names and the first key, if one was made, when all is ready.
+        listening: Called with the models' names, the first key if one was made, and the port, when all is ready.
     """
-    store = None if wish.open else KeyStore(keys or default_path())
-    wish = replace(wish.checked(), keys=None if store is None else str(store.path))
-    app = application(wish, verbs_for(tuple(wish.allow)), store)
-    listening(list(app.models), None if store is None else first_key(store, wish.host))
-    # Several workers each open the bundles for themselves; that they are good is known by now.
-    run(wish, app if wish.workers == 1 else "trueweight.api.serving:make_application")
+    wish = wish.checked()
+    with bound(wish) as listener:
+        store = None if wish.open else KeyStore(keys or default_path())
+        wish = replace(wish, keys=None if store is None else str(store.path))
+        app = application(wish, verbs_for(tuple(wish.allow)), store)
+        key = None if store is None else first_key(store, wish.host)
+        listening(list(app.models), key, listener.getsockname()[1])
+        # Several workers each open the bundles for themselves; that they are good is known by now.
+        run(wish, app if wish.workers == 1 else "trueweight.api.serving:make_application", listener)
 
 
 def make_application() -> Application:

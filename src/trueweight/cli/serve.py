@@ -14,7 +14,13 @@ __all__ = ["serve"]
 @click.command(short_help="Answer over HTTP, with a page to try models on.")
 @click.argument("bundles", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that answer.")
 @click.option("--open", "open_", is_flag=True, help="Ask for no keys; only on this machine's own address.")
 @click.option("--keys", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
@@ -52,7 +58,7 @@ def serve(
     scheme = "https" if certificate else "http"
     shown = f"[{host}]" if ":" in host else host
 
-    def listening(names: Sequence[str], key: str | None) -> None:
+    def listening(names: Sequence[str], key: str | None, port: int) -> None:
         address = f"{scheme}://{shown}:{port}/"
         note(f"serving {', '.join(names)} at {address}")
         if key is not None:

@@ -30,6 +30,7 @@ from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused, refused_by
 from trueweight.serve.routes import Route, Routes
 from trueweight.serve.telling import Telling
+from trueweight.serve.writing import Writing
 
 __all__ = ["Application", "Verbs"]
 
@@ -85,7 +86,8 @@ class Application:
         self._texts_waiting = 0
         self._batchers = {name: self._batcher(name) for name in self.models}
         self._notes: asyncio.Task[None] | None = None
-        self.routes = Routes([*Answering(self).routes(), *Completing(self).routes(), *Telling(self).routes()])
+        handlers = (Answering(self), Writing(self), Completing(self), Telling(self))
+        self.routes = Routes([route for one in handlers for route in one.routes()])
 
     def _batcher(self, name: str) -> Batcher:
         # The model is looked up for each batch: one that is swapped answers from the next batch on.
@@ -161,7 +163,7 @@ class Application:
         except Refused as refused:
             reply = self._refusal(refused, route)
         except TrueweightError as error:
-            reply = self._refusal(refused_by(error), route)
+            reply = self._refusal(self._told(error), route)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # whatever it is, it is ours, and must not show our inside
@@ -279,6 +281,12 @@ class Application:
         if self._audit is not None:
             self._audit.note({"at": _now(), "event": "swap", "model": name, "digest": bundle.manifest.digest})
         return fresh
+
+    def _told(self, error: TrueweightError) -> Refused:
+        """As an answer; what is our own affair goes into the log."""
+        if (refused := refused_by(error)).status >= 500:
+            _LOG.error("%s", error)
+        return refused
 
     def queued(self) -> dict[str, int]:
         """Rows that wait, by model."""

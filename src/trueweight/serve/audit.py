@@ -28,7 +28,7 @@ class AuditLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with disk_errors(path):
+        with disk_errors(path, "--audit"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self.head = check_audit(path)[1] if path.exists() else _START
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -48,7 +48,7 @@ class AuditLog:
     def write(self, lines: list[bytes]) -> None:
         """Write them; may run in any thread, one call at a time."""
         if lines:
-            with disk_errors(self.path):
+            with disk_errors(self.path, "--audit"):
                 rest = memoryview(b"\n".join(lines) + b"\n")
                 while rest:
                     rest = rest[os.write(self._file, rest) :]

@@ -1,15 +1,19 @@
 """Asks a server from Python: frames in, frames out, with retries and errors of our own tree."""
 
+import base64
 import io
 import json
 import random
+import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+import numpy as np
 import pyarrow as pa
 
 from trueweight.data.frames import from_frame, like_frame
@@ -28,30 +32,35 @@ _AGAIN = (408, 429, 502, 503, 504)
 
 _LONGEST_WAIT = 30.0
 
+_ROWS, _BYTES = 5_000, 2**24
+"""Of one request at most: more rows are sent in several, well within what servers take."""
+
 
 class Client:
-    """A server of ``trueweight serve``.
+    """A server of ``trueweight serve``. May be used by several threads.
 
     Args:
-        server: Its address, or an application of this process.
+        server: Its address; or an application of this process, see :func:`trueweight.application`.
         key: As ``trueweight keys add`` printed it; none for a server that is open.
         retries: Times that a request is sent again if the server is busy or cannot be reached.
         seconds: That one request may take.
+        certificate: PEM file to trust, of a server that vouches for itself; by default those of this machine.
 
     Raises:
-        SpecError: The address is none.
+        SpecError: The address is none, or there is no such certificate.
 
     Example:
         ``Client("http://127.0.0.1:8000", key).predict(frame, model="claims")``
     """
 
     def __init__(
-        self, server: "str | Application", key: str = "", *, retries: int = 3, seconds: float = 60.0
+        self, server: "str | Application", key: str = "", *, retries: int = 3, seconds: float = 60.0,
+        certificate: str | Path | None = None,
     ) -> None:  # fmt: skip
         self._transport: Transport = (
-            HttpTransport(server, seconds) if isinstance(server, str) else MemoryTransport(server, seconds)
+            HttpTransport(server, seconds, certificate) if isinstance(server, str) else MemoryTransport(server, seconds)
         )
-        self._key, self._retries = key, retries
+        self._key, self._retries, self._seconds = key.strip(), retries, seconds
         self._facts: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> Self:
@@ -75,42 +84,50 @@ class Client:
         """Answers, as the bundle's own ``predict`` gives them.
 
         Args:
-            rows: A list of dicts; or a frame, of which pictures and sounds may be paths of this machine: their files
-                are sent.
+            rows: A frame, or a list of dicts. Pictures and sounds may be bytes, or paths of this machine: their files
+                are sent. Any number of rows: many are sent in several requests.
             model: Needed where several are served.
-            media_dir: Folder that such paths start from.
+            media_dir: Folder that such paths start from, and stay in; by default the one we are in.
 
         Returns:
             A list of dicts for a list of dicts, else the same kind of frame.
 
         Raises:
-            DataError: The rows do not fit the model, or are too many.
+            DataError: The rows do not fit the model, or a file is not there.
             SpecError: There is no such model, or the key does not allow it.
             ServeError: The server cannot be reached, is too busy, or failed.
         """
         name = self._named(model)
-        if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):
-            body = json.dumps({"rows": list(map(dict, rows))}, allow_nan=False).encode()
+        if (body := _plain_body(rows)) is not None and not self._media(name):
             answer = self._send("POST", f"{_at(name)}/predict", {"content-type": "application/json"}, body)
             found: list[dict[str, Any]] = json.loads(answer.body)["predictions"]
             return found
         table = self._with_files(name, from_frame(rows).data, None if media_dir is None else Path(media_dir))
+        answers = [self._answered(name, piece) for piece in _pieces(table)]
+        columns = {c: np.concatenate([one[c] for one in answers]) for c in answers[0]}
+        return like_frame(columns, rows)
+
+    def _answered(self, name: str, table: pa.Table) -> dict[str, np.ndarray]:
         headers = {"content-type": ARROW, "accept": ARROW}
         answer = self._send("POST", f"{_at(name)}/predict", headers, arrow_bytes(table))
         with pa.ipc.open_stream(io.BytesIO(answer.body)) as reader:
-            columns = {c: v.to_numpy() for c, v in zip(reader.schema.names, reader.read_all().columns, strict=True)}
-        return like_frame(columns, rows)
+            return {c: v.to_numpy() for c, v in zip(reader.schema.names, reader.read_all().columns, strict=True)}
 
-    def explain(self, rows: Sequence[Mapping[str, Any]], *, model: str = "", **wishes: Any) -> dict[str, Any]:
+    def explain(
+        self, rows: Any, *, model: str = "", media_dir: str | Path | None = None, **wishes: Any
+    ) -> dict[str, Any]:  # fmt: skip
         """Why rows are answered so, as plain data.
 
         Args:
-            rows: A few dicts.
+            rows: A few, as for :meth:`predict`.
             model: Needed where several are served.
+            media_dir: As for :meth:`predict`.
             wishes: ``methods``, ``target``, ``keep`` as for :func:`trueweight.explain`.
         """
-        body = json.dumps({"rows": list(map(dict, rows)), **wishes}, allow_nan=False).encode()
-        answer = self._send("POST", f"{_at(self._named(model))}/explain", {"content-type": "application/json"}, body)
+        name = self._named(model)
+        table = self._with_files(name, from_frame(rows).data, None if media_dir is None else Path(media_dir))
+        body = json.dumps({"rows": table.to_pylist(), **wishes}, allow_nan=False, default=_as_json).encode()
+        answer = self._send("POST", f"{_at(name)}/explain", {"content-type": "application/json"}, body)
         found: dict[str, Any] = json.loads(answer.body)
         return found
 
@@ -132,18 +149,19 @@ class Client:
             raise SpecError(f"{len(names)} models are served", where="model", hint=f"name one of {', '.join(names)}")
         return str(names[0])
 
-    def _with_files(self, name: str, table: pa.Table, folder: Path | None) -> pa.Table:
-        """Paths in columns of pictures and sounds as the files they name: a server follows none."""
+    def _media(self, name: str) -> list[str]:
+        """Features that hold files."""
         if name not in self._facts:
             self._facts[name] = self._json("GET", _at(name))
-        for column, kind in self._facts[name]["features"].items():
-            if kind not in ("image", "audio") or column not in table.column_names:
-                continue
-            array = media_array(table.column(column))
+        return [column for column, kind in self._facts[name]["features"].items() if kind in ("image", "audio")]
+
+    def _with_files(self, name: str, table: pa.Table, folder: Path | None) -> pa.Table:
+        """Paths in columns of pictures and sounds as the files they name: a server follows none."""
+        for column in self._media(name):
+            array = media_array(table.column(column)) if column in table.column_names else None
             if array is not None:
                 cells = [None if cell is None else _content(cell, folder, column) for cell in array.to_pylist()]
-                place = table.column_names.index(column)
-                table = table.set_column(place, column, pa.array(cells, pa.binary()))
+                table = table.set_column(table.column_names.index(column), column, pa.array(cells, pa.binary()))
         return table
 
     def _json(self, method: str, path: str) -> Any:
@@ -155,10 +173,12 @@ class Client:
             last = attempt == self._retries
             try:
                 answer = self._transport.send(method, path, head, body)
+            except TimeoutError as error:  # asking again would wait as long, and be counted again
+                hint = "give the client more seconds, or fewer rows at a time"
+                raise ServeError(f"no answer within {self._seconds:g} s", hint=hint) from error
             except OSError as error:
-                if last:
-                    hint = "is trueweight serve running there?"
-                    raise ServeError(f"the server cannot be reached: {error}", hint=hint) from error
+                if last or isinstance(error, ssl.SSLError):
+                    raise _unreachable(error) from error
                 _wait(attempt, "")
                 continue
             if answer.status < 400:
@@ -171,6 +191,39 @@ class Client:
 
 def _at(name: str) -> str:
     return f"/v1/models/{quote(name, safe='')}"
+
+
+def _unreachable(error: OSError) -> ServeError:
+    hint = "is trueweight serve running there?"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = "name the certificate to trust: Client(…, certificate='server.pem')"
+    elif isinstance(error, ssl.SSLError):
+        hint = "does it speak TLS? Without --certificate its address begins with http://"
+    return ServeError(f"the server cannot be reached: {error}", hint=hint)
+
+
+def _plain_body(rows: Any) -> bytes | None:
+    """A list of dicts as JSON; None for all that JSON has no words for, and for more than one request takes."""
+    if not isinstance(rows, Sequence) or len(rows) > _ROWS or not all(isinstance(row, Mapping) for row in rows):
+        return None
+    try:
+        body = json.dumps({"rows": list(map(dict, rows))}, allow_nan=False).encode()
+    except (TypeError, ValueError):
+        return None
+    return body if len(body) <= _BYTES else None
+
+
+def _pieces(table: pa.Table) -> Iterator[pa.Table]:
+    most = max(1, min(_ROWS, _BYTES * len(table) // max(1, table.nbytes)))
+    for start in range(0, max(1, len(table)), most):
+        yield table.slice(start, most)
+
+
+def _as_json(cell: object) -> object:
+    """A cell that JSON has no word for, as servers read it there."""
+    if isinstance(cell, bytes):
+        return f"data:application/octet-stream;base64,{base64.b64encode(cell).decode()}"
+    return cell.isoformat() if isinstance(cell, date) else str(cell)
 
 
 def _wait(attempt: int, said: str) -> None:

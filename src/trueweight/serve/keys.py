@@ -86,7 +86,7 @@ class KeyStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with disk_errors(path):
+        with disk_errors(path, "--keys"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
         with self._open() as base:

@@ -1,6 +1,11 @@
 """What one server takes on: sizes, rows, waiting and time."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
+
+from trueweight.errors import SpecError
 
 __all__ = ["Limits"]
 
@@ -31,3 +36,28 @@ class Limits:
     """Texts that are written by turns."""
     slow: int = 4
     """Requests for explanations and reports that may wait."""
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> "Limits":
+        """The usual ones but for those told.
+
+        Raises:
+            SpecError: An unknown name, or a value that is no number above 0; all of them at once.
+        """
+        names = [one.name for one in fields(cls)]
+        wrong = [_unknown(name, names) for name in told if name not in names]
+        wrong += [
+            f"{name} must be a number above 0, not {v!r}" for name, v in told.items() if name in names and not _fits(v)
+        ]
+        if wrong:
+            raise SpecError("; ".join(wrong), where="limits", hint=f"there are {', '.join(names)}")
+        return cls(**told)
+
+
+def _unknown(name: str, names: list[str]) -> str:
+    near = get_close_matches(name, names, n=1)
+    return f"no limit {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
+
+
+def _fits(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0

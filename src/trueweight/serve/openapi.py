@@ -94,7 +94,7 @@ def _paths(name: str, hosted: Hosted) -> dict[str, Any]:
     predict = _answers()
     predict["200"] = {"description": "One answer for each row", "content": {"application/json": {"schema": answers}}}
     asked = {"tags": [name], "requestBody": body}
-    return {
+    return (_writes(at, name, body) if "text" in hosted.facts()["targets"].values() else {}) | {
         at: {"get": _plain("What the model is", name)},
         f"{at}/predict": {"post": {"summary": "Answer rows", **asked, "responses": predict}},
         f"{at}/explain": {"post": {"summary": "Say why rows are answered so", **asked, "responses": _answers()}},
@@ -132,6 +132,15 @@ def docs_page(described: Mapping[str, Any], style: str) -> str:
         f"<h1>The interface</h1><p>The same for programs: <a href=/openapi.json>openapi.json</a>. "
         f"<a href=/>Try the models.</a></p>{''.join(rows)}{fields}</main></body></html>"
     )
+
+
+def _writes(at: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    one = {"required": True, "content": {"application/json": body["content"]["application/json"]}}
+    told = _answers()
+    told["200"] = {"description": "Events: piece, end, error", "content": {"text/event-stream": {}}}
+    return {f"{at}/write": {"post": {
+        "summary": "The text for one row, as it is written", "tags": [name], "requestBody": one, "responses": told,
+    }}}  # fmt: skip
 
 
 def _asked(told: Mapping[str, Any]) -> str:

@@ -76,6 +76,10 @@ def row_schema(signature: Signature) -> dict[str, Any]:
     """JSON Schema of one row: its features, none of them required; other columns are not looked at."""
     example = example_row(signature)
     fields = {facts.name: field_of(facts, example[facts.name]) for facts in signature.features()}
+    if not fields:  # a language model reads what it is to go on with from the column that it writes
+        begun = "How the text begins; the model goes on from there."
+        texts = [facts for facts in signature.targets() if facts.type == "text"]
+        fields = {facts.name: field_of(facts, None) | {"description": begun} for facts in texts}
     told: dict[str, Any] = {"type": "object", "properties": fields, "additionalProperties": True, "example": example}
     if fields:
         told["minProperties"] = 1
@@ -112,8 +116,24 @@ def answer_schema(bundle: Bundle) -> dict[str, Any]:
     row = example_row(bundle.signature)
     table = Table.of({name: [value] for name, value in row.items()}) if row else Table.of({"row": [0]})
     found = {name: values.tolist()[0] for name, values in bundle.predict_columns(table).items()}
-    fields = {name: _kind_of(value) for name, value in found.items()}
+    fields = {name: _kind_of(value) | _meaning(bundle, name) for name, value in found.items()}
     return {"type": "object", "properties": fields, "required": list(fields), "example": _finite(found)}
+
+
+def _meaning(bundle: Bundle, name: str) -> dict[str, Any]:
+    """What else is known of a column of answers: type, unit and levels of a target, what its interval promises."""
+    told: dict[str, Any] = {}
+    conformal = bundle.resolved.evaluate.conformal
+    for facts in bundle.signature.targets():
+        if name == facts.name:
+            told |= {"x-type": facts.type}
+            if unit := facts.spec.get("unit"):
+                told["x-unit"] = unit
+            if facts.type == "binary":
+                told["x-levels"] = list(facts.learnt.get("classes", ()))
+        elif conformal is not None and name in (f"{facts.name}.{end}" for end in ("low", "high", "set")):
+            told["x-coverage"] = conformal.coverage
+    return told
 
 
 def _kind_of(value: Any) -> dict[str, Any]:

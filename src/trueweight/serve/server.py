@@ -11,18 +11,24 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from trueweight.bundle.bundle import Bundle
-from trueweight.errors import SpecError, TrainError
+from trueweight.errors import SpecError, TrainError, TrueweightError
 from trueweight.files import safe_name
 from trueweight.serve.app import LOOPBACK_NAMES, Application, Verbs
 from trueweight.serve.audit import AuditLog
 from trueweight.serve.keys import SCOPES, KeyStore
 from trueweight.serve.limits import Limits
+from trueweight.serve.refusals import Refused
 
-__all__ = ["Wish", "application", "first_key", "from_environment", "is_loopback", "named_bundles", "quiet", "run"]
+__all__ = [
+    "Wish", "application", "bound", "first_key", "from_environment", "is_loopback", "named_bundles", "quiet", "run",
+]  # fmt: skip
+
+_LOG = logging.getLogger("trueweight.serve")
 
 VARIABLE = "TRUEWEIGHT_SERVE"
 """Where workers find what to serve: they are new processes."""
@@ -120,41 +126,35 @@ def application(wish: Wish, verbs: Verbs, store: KeyStore | None) -> Application
         name = f"{safe_name('-'.join(bundles))[:60]}-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
         audit = AuditLog(Path(wish.audit) / name)
     hosts = (*LOOPBACK_NAMES, wish.host) if is_loopback(wish.host) else ()
-    limits = Limits(**wish.limits)
+    limits = Limits.of(wish.limits)
     return Application(bundles, verbs, store=store, audit=audit, limits=limits, hosts=hosts, started=_watch_reload)
 
 
-def run(wish: Wish, app: Application | str) -> None:
+def run(wish: Wish, app: Application | str, listener: socket.socket) -> None:
     """Answer until a signal says to stop; what was accepted is still answered.
 
     Args:
         wish: What and how, checked.
         app: The application; or, for several workers, ``module:function`` that makes it in each of them from
             :func:`from_environment`.
-
-    Raises:
-        SpecError: The extra is not installed.
-        TrainError: The address is taken or not ours.
+        listener: From :func:`bound`.
     """
-    try:
-        import uvicorn
-    except ModuleNotFoundError as error:
-        hint = "pip install 'trueweight[serve]'"
-        raise SpecError("serving needs the extra 'serve', which is not installed", hint=hint) from error
+    import uvicorn
+
     os.environ[VARIABLE] = json.dumps(asdict(wish))
     config = uvicorn.Config(
         app, factory=isinstance(app, str), host=wish.host, port=wish.port, workers=wish.workers, log_level="warning",
         access_log=False, server_header=False, date_header=False, lifespan="on", ws="none", proxy_headers=False,
         ssl_certfile=wish.certificate, ssl_keyfile=wish.private_key, timeout_keep_alive=30, reset_contextvars=False,
     )  # fmt: skip
-    with _bound(wish) as bound, _stopped_quietly():
+    with _stopped_quietly():
         quiet()
         if isinstance(app, str):
             from uvicorn.supervisors import Multiprocess
 
-            Multiprocess(config, [bound]).run()
+            Multiprocess(config, [listener]).run()
         else:
-            uvicorn.Server(config).run(sockets=[bound])
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 @contextmanager
@@ -169,8 +169,16 @@ def _stopped_quietly() -> Iterator[None]:
             signal.signal(one, handler)
 
 
-def _bound(wish: Wish) -> socket.socket:
-    """The socket, so that a taken address is told before anything else."""
+def bound(wish: Wish) -> socket.socket:
+    """The socket, had before models are opened and keys made: a taken address is told before anything else.
+
+    Raises:
+        SpecError: The extra is not installed.
+        TrainError: The address is taken or not ours.
+    """
+    if find_spec("uvicorn") is None:
+        hint = "pip install 'trueweight[serve]'"
+        raise SpecError("serving needs the extra 'serve', which is not installed", hint=hint)
     try:
         family, _, _, _, address = socket.getaddrinfo(wish.host, wish.port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, socket.SOCK_STREAM)
@@ -205,9 +213,16 @@ def _watch_reload(app: Application) -> None:
 
     def again() -> None:
         for name in app.models:
-            task = asyncio.ensure_future(app.reload(name))
+            task = asyncio.ensure_future(_reloaded(app, name))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
     with suppress(NotImplementedError, ValueError):  # not the main thread
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again)
+
+
+async def _reloaded(app: Application, name: str) -> None:
+    try:
+        await app.reload(name)
+    except (TrueweightError, Refused) as error:
+        _LOG.error("%s is not swapped, the one that was answers on: %s", name, error)

@@ -28,12 +28,14 @@ _DOCS_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-anc
 
 _HTML = "text/html; charset=utf-8"
 
+_SCRIPTS = ("words.js", "page.js", "form.js", "answer.js", "many.js", "calls.js", "start.js")
+
 _ASSETS = {
     "/": ("index.html", _HTML),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/words.js": ("words.js", "text/javascript; charset=utf-8"),
+    **{f"/{name}": (name, "text/javascript; charset=utf-8") for name in _SCRIPTS},
     "/page.css": ("page.css", "text/css; charset=utf-8"),
 }
+
 
 class Telling:
     """Handlers; see :class:`~trueweight.serve.answering.Answering`."""

@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -44,52 +45,66 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """One connection, which is kept.
+    """Connections that are kept, one for each thread.
 
     Args:
-        url: ``http://host:port`` or ``https://…``.
+        url: ``http://host:port`` or ``https://…``, perhaps with a path below which a proxy has the server.
         seconds: That an exchange may take.
+        certificate: PEM file to trust; by default those of this machine.
 
     Raises:
-        SpecError: The address is none.
+        SpecError: The address is none, or there is no such certificate.
     """
 
-    def __init__(self, url: str, seconds: float) -> None:
-        parts = urlsplit(url)
+    def __init__(self, url: str, seconds: float, certificate: str | Path | None = None) -> None:
+        try:
+            parts = urlsplit(url)
+            self._port = parts.port
+        except ValueError as error:
+            raise SpecError(f"{url!r} is no address of a server: {error}") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SpecError(f"{url!r} is no address of a server", hint="such as http://127.0.0.1:8000")
-        self._host, self._port, self._seconds = parts.hostname, parts.port, seconds
-        self._context = ssl.create_default_context() if parts.scheme == "https" else None
-        self._connection: http.client.HTTPConnection | None = None
+        self._host, self._below, self._seconds = parts.hostname, parts.path.rstrip("/"), seconds
+        self._context = _trusting(certificate) if parts.scheme == "https" else None
+        self._own = threading.local()
+        self._all: list[http.client.HTTPConnection] = []
 
     def _connected(self) -> http.client.HTTPConnection:
-        if self._connection is None:
+        found: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
+        if found is None:
             if self._context is not None:
-                secure = http.client.HTTPSConnection(
+                found = http.client.HTTPSConnection(
                     self._host, self._port, timeout=self._seconds, context=self._context
                 )
-                self._connection = secure
             else:
-                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._seconds)
-        return self._connection
+                found = http.client.HTTPConnection(self._host, self._port, timeout=self._seconds)
+            self._own.connection = found
+            self._all.append(found)
+        return found
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """See :class:`Transport`."""
         connection = self._connected()
         try:
-            connection.request(method, path, body or None, dict(headers))
+            connection.request(method, self._below + path, body or None, dict(headers))
             reply = connection.getresponse()
             found = {name.lower(): value for name, value in reply.getheaders()}
             return Answer(reply.status, found, reply.read())
         except (OSError, http.client.HTTPException) as error:
-            self.close()
+            connection.close()  # it connects anew when it is asked again
             raise error if isinstance(error, OSError) else ConnectionError(str(error)) from error
 
     def close(self) -> None:
         """See :class:`Transport`."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        for connection in self._all:
+            connection.close()
+
+
+def _trusting(certificate: str | Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=None if certificate is None else str(certificate))
+    except OSError as error:
+        raise SpecError(f"no certificate can be read: {error}", where=str(certificate)) from None
 
 
 class MemoryTransport:
