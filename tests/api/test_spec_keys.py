@@ -138,6 +138,10 @@ SMALL = {
 }
 
 
+BY_TOKENS = {"type": "text", "encoder": "mlp"}
+"""A column of texts that is read as tokens."""
+
+
 def spoken(raw: Mapping[str, Any]) -> Any:
     """What a head that writes has learnt, loses while training, and writes."""
     import torch
@@ -997,6 +1001,8 @@ CHANGES: dict[str, Change] = {
     "column.text.max_features": on_note("max_features", 16, 64),
     "column.text.max_ngrams": on_note("max_ngrams", 8, 64),
     "column.text.vocabulary_size": on_note("vocabulary_size", 260, 400, signature, encoder="mlp"),
+    "column.text.like": change("features/note/like", None, "kind", signature,
+                               features={"note": BY_TOKENS, "kind": BY_TOKENS}),
     "column.text.tokens": on_note("tokens", None, True, signature, encoder="bag"),
     "column.text.max_tokens": on_note("max_tokens", 2, 9, signature, encoder="mlp"),
     "column.text.encoder": on_note("encoder", None, "linear", fields),
@@ -1212,6 +1218,8 @@ CHANGES: dict[str, Change] = {
     "head.text.decoder": on_text("decoder", {"type": "transformer", "width": 8}, {"type": "lstm", "width": 8}),
     "head.text.tokens": on_text("tokens", "bpe", "characters"),
     "head.text.vocabulary_size": on_text("vocabulary_size", 260, 300),
+    "head.text.like": change("targets/note/like", None, "kind", spoken, features={"kind": BY_TOKENS},
+                             targets={"note": {"type": "text", "decoder": {"type": "lstm", "width": 8}}}),
     "head.text.max_tokens": on_text("max_tokens", 3, 9),
     "head.text.label_smoothing": on_text("label_smoothing", 0.0, 0.3),
     "head.text.beams": on_text("beams", 1, 4),

@@ -9,6 +9,7 @@ import numpy as np
 
 from trueweight.api.request import read_source
 from trueweight.data.learn import blank_signature, learn_signature
+from trueweight.data.likes import like_roots
 from trueweight.data.reading import column_part
 from trueweight.data.roles import Role, assign_roles, missing_columns, named_columns, read_options_of, require_features
 from trueweight.data.split import refuse_unknown_parts, words_of
@@ -63,6 +64,7 @@ def check_spec(path: Path, settings: Sequence[str]) -> CheckReport:
         raise all_of([*mistakes, *(_data_mistakes(asked, document, path.parent) if asked else [])], document.origin)
     table, _ = read_source(asked, None, path.parent, rows=CHECK_ROWS)
     roles = assign_roles(table, asked, document)
+    like_roots(roles)
     require_features(roles)
     if asked.split.column is not None:
         refuse_unknown_parts(words_of(table, asked.split.column, read_options_of(asked.data)))

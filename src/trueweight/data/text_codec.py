@@ -43,6 +43,8 @@ class TextCodec:
     """None gives no ``token``."""
     max_tokens: int
     flags: bool
+    like: str | None = None
+    """The column whose vocabulary this is; their tables of tokens are one."""
 
     def shapes(self) -> dict[str, int]:
         bag = {"bag": 1, "weight": 1} if len(self.bucket_K) else {}
@@ -119,6 +121,7 @@ class TextCodec:
             "merges": None if self.merges is None else vocabulary_to_json(self.merges),
             "max_tokens": self.max_tokens,
             "flags": self.flags,
+            **({} if self.like is None else {"like": self.like}),
         }
 
     @classmethod
@@ -129,7 +132,7 @@ class TextCodec:
             np.asarray(raw["buckets"], np.int64), np.asarray(raw["rows"], np.int64), raw["documents"],
             raw["max_ngrams"], raw["weight"],
             None if raw["merges"] is None else vocabulary_from(raw["merges"]),
-            raw["max_tokens"], raw["flags"],
+            raw["max_tokens"], raw["flags"], raw.get("like"),
         )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from trueweight.data.field import Field, Layout
 from trueweight.errors import SpecError
 from trueweight.model.protocols import Encoder, Fusion, Head
 from trueweight.model.target import HeadType
+from trueweight.model.tying import tie_tables
 from trueweight.nn.decoding import Decoding
 from trueweight.nn.encoding import Ahead, Encoding, Foreseeing, Form, Tensors
 from trueweight.nn.entries import Entries
@@ -307,6 +308,7 @@ def build_network(
             name: cast(nn.Module, _builder(part, solving=solving, boosting=boosting)(form, learnt))
             for name, (part, learnt) in targets.items()
         }
+        tie_tables(bodies, fields, heads, {name: part for name, (part, _) in targets.items()})
         return Network(bodies, joined, heads, {name: part.loss_weight for name, (part, _) in targets.items()})
 
 

@@ -36,13 +36,18 @@ class TokenStem(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, width, padding_idx=0)
         nn.init.normal_(self.embedding.weight[1:].detach(), std=width**-0.5)
+        self.shared = False
+        """Whether the table is also a decoder's, for which number 0 is the end of a text and no padding."""
         self.form = Form(width, grid_rank=1)
 
     def forward(self, x: Tensors) -> Encoding:
         """Look up."""
         token_BT = x["token"].squeeze(2).long()
         mask_BT = real_mask(x.get("token.length"), token_BT.shape[1])
-        return Encoding(self.embedding(token_BT), mask_BT, (token_BT.shape[1],))
+        token_BTD = self.embedding(token_BT)
+        if self.shared and mask_BT is not None:
+            token_BTD = token_BTD * mask_BT.unsqueeze(2).to(token_BTD.dtype)
+        return Encoding(token_BTD, mask_BT, (token_BT.shape[1],))
 
 
 class FrameStem(nn.Module):

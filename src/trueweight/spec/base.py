@@ -24,7 +24,8 @@ from trueweight.spec.docstrings import descriptions
 
 __all__ = [
     "CONFLICT", "CONFLICT_OF_KEY", "FILE_NAME", "AugmentationPart", "ColumnPart", "Conflict", "EncoderPart",
-    "FitterPart", "FusionPart", "HeadPart", "OptimizerPart", "Part", "PartSpec", "Spec", "only_for",
+    "FitterPart", "FusionPart", "HeadPart", "OptimizerPart", "Part", "PartSpec", "Spec", "of_the_other",
+    "only_for",
 ]  # fmt: skip
 
 CONFLICT, CONFLICT_OF_KEY = "conflict", "conflict_of_key"
@@ -188,6 +189,14 @@ def _importable(kind: str) -> Iterator[type[PartSpec]]:
 
 AugmentationPart = Annotated[SerializeAsAny[PartSpec], Part("augmentation")]
 """A change of training examples that leaves what they are."""
+
+
+def of_the_other(raw: Mapping[str, Any], usual: Mapping[str, Any]) -> Iterator[Conflict]:
+    """Options, with what they usually are, that say nothing beside ``like``: the column named there decides."""
+    like = raw.get("like")
+    for name, value in usual.items():
+        if isinstance(like, str) and raw.get(name, value) != value:
+            yield Conflict((name,), f"is for {like!r} to say, whose vocabulary this is: leave it out here")
 
 
 def only_for(reads: str, what: str, parts: "list[PartSpec] | None") -> "list[PartSpec] | None":

@@ -11,6 +11,7 @@ from trueweight.data.cases import Cases, fingerprints, repeats_of_earlier_rows
 from trueweight.data.cells import Cells, DateCells, LevelCells, NumberCells, ReadOptions
 from trueweight.data.channels import JOINED
 from trueweight.data.learn import blank_signature, learn_signature
+from trueweight.data.likes import like_roots, shared_spellings
 from trueweight.data.reading import cells_of, plain_facts
 from trueweight.data.roles import Role, assign_roles, left_out, read_options_of, require_features
 from trueweight.data.signature import Signature
@@ -100,6 +101,7 @@ def prepare(
     options = read_options_of(spec.data)
     little_time = hurry(spec, len(table))
     roles = assign_roles(table, spec)
+    like_roots(roles)  # what is wrong with them is told before anything is read
     spec, roles = (spec, roles) if lent is None else adopted(spec, roles, lent)
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     spec = with_smoothing(with_text_read_off(spec, features, len(table)), features)
@@ -115,7 +117,8 @@ def prepare(
     group = group_codes(table, resolved.split.group, options)
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
-    spellings = {} if lent is None else spellings_of(roles, lent)
+    spellings = shared_spellings(blank, table, split.train, roles, min_group=min_group)
+    spellings |= {} if lent is None else spellings_of(roles, lent)
     signature = learn_signature(blank, table, split.train, min_group=min_group, weight_N=weight_N, spellings=spellings)
     require_features(roles)
     cluster = group_codes(table, resolved.evaluate.interval.cluster, options)

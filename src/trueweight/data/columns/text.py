@@ -1,6 +1,6 @@
 """Free text in any language and script."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from trueweight.data.quantiles import inner_quantiles, tellable
 from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
 from trueweight.data.spelling import Spelling
-from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
+from trueweight.spec.base import AugmentationPart, Conflict, EncoderPart, PartSpec, of_the_other, only_for
 
 __all__ = ["WORD_ROWS", "TextColumn"]
 
@@ -89,6 +89,10 @@ class TextColumn(PartSpec):
     vocabulary_size: Annotated[int, Field(ge=258, le=2**17)] | None = None
     """Most tokens. Null: four times the root of the characters there are, from 512 to 16,384."""
 
+    like: str | None = None
+    """Another column of texts, read or written, whose tokens are this one's too: one vocabulary, learnt from both, and
+    one table of tokens. Null: its own."""
+
     tokens: bool | None = None
     """Whether byte-pair tokens are learnt too. Null: where ``encoder`` or an augmentation reads them; another member's
     encoder of this column may need them as well."""
@@ -101,6 +105,11 @@ class TextColumn(PartSpec):
 
     augment: list[AugmentationPart] | None = None
     """Changes of training examples; null takes the recipe's."""
+
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Of a shared vocabulary, the other column says the size."""
+        yield from of_the_other(raw, {"vocabulary_size": None})
 
     @field_validator("augment")
     @classmethod
@@ -178,6 +187,7 @@ class TextColumn(PartSpec):
             {
                 "name": name, "word_ngrams": self.word_ngrams, "char_ngrams": self.char_ngrams,
                 "max_ngrams": self.max_ngrams, "flags": learnt["missing"] > 0 and learnt["count"] > 0,
+                "like": self.like,
                 **{key: learnt[key] for key in ("buckets", "rows", "documents", "weight", "merges", "max_tokens")},
             }
         )  # fmt: skip

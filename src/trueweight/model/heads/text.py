@@ -40,7 +40,7 @@ from trueweight.model.word_times import spans_of_words
 from trueweight.nn.spelling import spelt
 from trueweight.nn.token_ngrams import counted_ngrams
 from trueweight.recipes.tables import METRICS
-from trueweight.spec.base import Conflict, DecoderPart, PartSpec
+from trueweight.spec.base import Conflict, DecoderPart, PartSpec, of_the_other
 
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
@@ -89,6 +89,10 @@ class TextHead(PartSpec):
     vocabulary_size: Annotated[int, Field(ge=258, le=2**17)] | None = None
     """Most tokens. Null: four times the root of the characters there are, from 512 to 16,384."""
 
+    like: str | None = None
+    """Another column of texts, read or written, whose tokens are this one's too: one vocabulary, learnt from both, and
+    one table of tokens. Null: its own."""
+
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     """Tokens after which a text is cut off, when learnt from and when written. Null: as many as 99 % of training rows
     have, at most 512."""
@@ -110,8 +114,9 @@ class TextHead(PartSpec):
 
     @classmethod
     def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
-        """Options that the decoder has no use for."""
+        """Options that the decoder has no use for; of a shared vocabulary, the other column says what it is."""
         yield from unused(raw)
+        yield from of_the_other(raw, {"vocabulary_size": None, "tokens": "bpe"})
 
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> Cells:
         """Interpret raw cells as texts, letters as they are."""
