@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from trueweight.nn.encoding import Tensors
 from trueweight.nn.places import Places
@@ -77,16 +77,16 @@ class FusedSteps:
             if layer.cross is not None and unseen is not None:
                 x_BD = layer.cross(x_BD, memory, unseen)
             x_BD = layer.perceive(x_BD)
-        return F.linear(self._last(x_BD), self._table if self._head is None else self._head.weight)
+        return functional.linear(self._last(x_BD), self._table if self._head is None else self._head.weight)
 
     def _placed(self, token_B: Tensor, at: Places) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        x_BD = F.embedding(token_B, self._table)
+        x_BD = functional.embedding(token_B, self._table)
         if not self._known or len(self._known[0]) < at.used:
             self._known = self._places(2 * at.used)
         if at.place_B is None:
             here = [table[at.used - 1] for table in self._known]
         else:
-            here = [F.embedding(at.place_B, table) for table in self._known]
+            here = [functional.embedding(at.place_B, table) for table in self._known]
         if not self._rotary:
             return torch.add(here[0], x_BD, alpha=self._scale), None
         x_BD = x_BD * self._scale if self._scale != 1 else x_BD
@@ -133,14 +133,15 @@ class _Layer:
         weight, bias, norm = _joined(own)
         cross = None if block.cross is None else _Cross.of(block.cross, block.norm_2, number, pre=block.pre)
         return cls(
-            f"k{number}", f"v{number}", own.heads, own.groups, before_1, _linear(weight, bias, factor_1), norm, _Added.of(own.out),
-            after_1, cross, before_3, _linear(perceptron.up.weight, perceptron.up.bias, factor_3), perceptron.gated,
+            f"k{number}", f"v{number}", own.heads, own.groups, before_1, _linear(weight, bias, factor_1), norm,
+            _Added.of(own.out), after_1, cross, before_3,
+            _linear(perceptron.up.weight, perceptron.up.bias, factor_3), perceptron.gated,
             perceptron.activation.forward, _Added.of(perceptron.down), after_3,
         )  # fmt: skip
 
     def attend(
-        self, x_BD: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, at: Places, turn: tuple[Tensor, Tensor] | None, mask: Tensor | None,
-        row_B: Tensor | None,
+        self, x_BD: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, at: Places, turn: tuple[Tensor, Tensor] | None,
+        mask: Tensor | None, row_B: Tensor | None,
     ) -> Tensor:  # fmt: skip
         """Self-attention, with the token's keys and values written into the cache."""
         rows, heads, groups = len(x_BD), self.heads, self.groups
@@ -190,7 +191,7 @@ class _Cross:
 
     def __call__(self, x_BD: Tensor, memory: Tensors, unseen_B11L: Tensor) -> Tensor:
         q_BH1K = self.q(self.before(x_BD)).view(len(x_BD), self.heads, 1, -1)
-        mixed_BH1K = F.scaled_dot_product_attention(q_BH1K, memory[self.k], memory[self.v], unseen_B11L)
+        mixed_BH1K = functional.scaled_dot_product_attention(q_BH1K, memory[self.k], memory[self.v], unseen_B11L)
         return self.after(self.out(mixed_BH1K.reshape(len(x_BD), -1), x_BD))
 
 
@@ -207,7 +208,11 @@ class _Added:
         return cls(layer.weight, layer.bias, layer.weight.t())
 
     def __call__(self, y: Tensor, x: Tensor) -> Tensor:
-        return torch.addmm(x, y, self.turned) if self.bias is None else F.linear(y, self.weight, self.bias).add_(x)
+        return (
+            torch.addmm(x, y, self.turned)
+            if self.bias is None
+            else functional.linear(y, self.weight, self.bias).add_(x)
+        )
 
 
 def _around(norm: nn.Module, *, pre: bool) -> tuple[Function, Tensor | None, Function]:
@@ -221,10 +226,7 @@ def _around(norm: nn.Module, *, pre: bool) -> tuple[Function, Tensor | None, Fun
 
 
 def _unit(norm: nn.RMSNorm) -> tuple[Function, Tensor]:
-    """The norm without its scale, and its scale.
-
-        x / sqrt(mean(x^2) + eps) = sqrt(D) * x / sqrt(|x|^2 + D * eps)
-    """
+    """The norm without its scale, and that: ``x / sqrt(mean(x^2) + eps) = sqrt(D) * x / sqrt(|x|^2 + D * eps)``."""
     weight, width = norm.weight, norm.normalized_shape[0]
     eps = torch.finfo(weight.dtype).eps if norm.eps is None else norm.eps
     least = weight.new_tensor((width * eps) ** 0.5)
@@ -283,7 +285,7 @@ def _as_it_is(x: Tensor) -> Tensor:
 
 def _linear(weight: Tensor, bias: Tensor | None, factor: Tensor | None) -> Function:
     weight = weight if factor is None else weight * factor
-    return lambda x: F.linear(x, weight, bias)
+    return lambda x: functional.linear(x, weight, bias)
 
 
 def _turned(x_BNK: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
