@@ -146,12 +146,12 @@ class _Layer:
         """Self-attention, with the token's keys and values written into the cache."""
         rows, heads, groups = len(x_BD), self.heads, self.groups
         all_BNK = self.qkv(self.before_1(x_BD)).view(rows, heads + 2 * groups, -1)
-        q_BHK, k_BGK, v_BGK = all_BNK.split((heads, groups, groups), 1)
+        q_BHK, k_BGK, v_BGK = all_BNK.split_with_sizes((heads, groups, groups), 1)
         if self.queries_and_keys is not None or turn is not None:
             qk_BNK = all_BNK[:, : heads + groups]
             qk_BNK = qk_BNK if self.queries_and_keys is None else self.queries_and_keys(qk_BNK)
             qk_BNK = qk_BNK if turn is None else _turned(qk_BNK, turn)
-            q_BHK, k_BGK = qk_BNK.split((heads, groups), 1)
+            q_BHK, k_BGK = qk_BNK.split_with_sizes((heads, groups), 1)
         if row_B is None:
             k_BGSK.select(2, at.used - 1).copy_(k_BGK)
             v_BGSK.select(2, at.used - 1).copy_(v_BGK)
@@ -208,11 +208,9 @@ class _Added:
         return cls(layer.weight, layer.bias, layer.weight.t())
 
     def __call__(self, y: Tensor, x: Tensor) -> Tensor:
-        return (
-            torch.addmm(x, y, self.turned)
-            if self.bias is None
-            else functional.linear(y, self.weight, self.bias).add_(x)
-        )
+        if self.bias is None:
+            return torch.addmm(x, y, self.turned)
+        return functional.linear(y, self.weight, self.bias).add_(x)
 
 
 def _around(norm: nn.Module, *, pre: bool) -> tuple[Function, Tensor | None, Function]:
@@ -247,9 +245,10 @@ def _joined(own: "CachedAttention") -> tuple[Tensor, Tensor | None, Function | N
         each = [(scale_q * by).expand(own.heads, -1), _unit(own.norm_k)[1].expand(own.groups, -1)]
         norm, by = _scaled(unit, torch.cat(each)), 1.0
     weight = torch.cat([own.q.weight * by, own.kv.weight])
-    if own.q.bias is None or own.kv.bias is None:
+    biases: tuple[Tensor | None, Tensor | None] = own.q.bias, own.kv.bias
+    if biases[0] is None or biases[1] is None:
         return weight, None, norm
-    return weight, torch.cat([own.q.bias * by, own.kv.bias]), norm
+    return weight, torch.cat([biases[0] * by, biases[1]]), norm
 
 
 def _scaled(unit: Function, scale: Tensor) -> Function:

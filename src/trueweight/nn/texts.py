@@ -145,8 +145,9 @@ class Texts(nn.Module):
         device = noise["seed"].device
         seeds = torch.tensor(begun.seeds, dtype=torch.int64, device=device)
         written = write(self.writer(), begun.memory, begun.prompts, seeds, choice, stops=begun.stops)
-        told = list(zip(*written, strict=True)) or [[torch.zeros(0, dtype=torch.int64, device=device)]] * 3
-        row_N, token_N, logp_N = (torch.cat(list(some)) for some in told)
+        nothing = torch.zeros(0, dtype=torch.int64, device=device)
+        told = list(zip(*written, strict=True)) or [(nothing,)] * 3
+        row_N, token_N, logp_N = map(torch.cat, told)
         return self.gathered(row_N, token_N, logp_N, len(begun.prompts), how)
 
     def begin(self, z: Encoding, how: Decoding, noise: Tensors) -> Begun:
