@@ -9,10 +9,10 @@ from scipy import stats
 from torch import nn
 
 from trueweight.data.bpe import alphabet_of, texts_of, tokens_of
+from trueweight.nn.beams import beam_search
 from trueweight.nn.decoder_lstm import LstmDecoder
 from trueweight.nn.decoding import FORCED
 from trueweight.nn.encoding import Encoding
-from trueweight.nn.beams import beam_search
 from trueweight.nn.generate import BEGIN, END, Choice, kept
 from trueweight.nn.slots import write
 from trueweight.nn.spelling import Spelling, spelt

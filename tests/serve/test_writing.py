@@ -1,55 +1,316 @@
-"""A text as it is written, of a row of any columns."""
+"""Texts of many requests in one running batch: the answers of the Predictor alone, whoever comes, goes or fails."""
 
+import asyncio
 import json
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import pytest
+from tests.serve.test_completing import WORDS, _model
 
-from trueweight import application, decoding
+from trueweight import decoding
+from trueweight.api.serving import verbs_for
 from trueweight.bundle.bundle import Bundle
-from trueweight.serve.transport import Answer, MemoryTransport
+from trueweight.data.frames import from_frame
+from trueweight.errors import DataError
+from trueweight.model.predictors.running import Running
+from trueweight.model.protocols import GREEDY, Decoding
+from trueweight.serve.app import Application
+from trueweight.serve.exchange import Request
+from trueweight.serve.limits import Limits
+from trueweight.serve.refusals import Refused
+from trueweight.serve.transport import MemoryTransport
+from trueweight.serve.writing import Scribe, Wanted
+
+READING = {"features": {"line": {"type": "text", "encoder": {"type": "gru", "hidden_size": 16}}}}
+DRAWN = decoding(temperature=1.3, max_tokens=14)
+
+
+@pytest.fixture(scope="module")
+def novel(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A language model."""
+    lines = [f"{line} {n}" for line in WORDS for n in range(15)]
+    return _model("novel", {}, {"words": lines}, tmp_path_factory.mktemp("novel"))
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """One that reads a text to write another."""
+    lines = [f"{line} {n}" for line in WORDS for n in range(15)]
+    columns = {"line": lines, "words": [line[::-1] for line in lines]}
+    return _model("reader", READING, columns, tmp_path_factory.mktemp("reader"))
+
+
+def running(bundle: Bundle, slots: int) -> Running:
+    found = bundle.running(slots)
+    assert found is not None
+    return found
+
+
+def table(bundle: Bundle, texts: list[str]) -> Any:
+    return from_frame({"line" if bundle.name == "reader" else "words": texts})
+
+
+@pytest.mark.parametrize("name", ["novel", "reader"])
+def test_orders_that_come_and_go_are_answered_as_by_the_predictor(name: str, request: pytest.FixtureRequest) -> None:
+    bundle: Bundle = request.getfixturevalue(name)
+    batch, rows = running(bundle, 3), ["the c", "a dog ran to", "", "the bird sang a song 3", "a fish", "x"]
+    wishes = [
+        (GREEDY, 0), (DRAWN, 4), (decoding(temperature=0.9, top_k=4, samples=3, max_tokens=6), 1),
+        (decoding(stop=["a"], temperature=1.0), 2), (decoding(repetition_penalty=1.6, max_tokens=9), 0),
+    ]  # fmt: skip
+    orders, complete = [], []
+    for number, (how, seed) in enumerate(wishes):
+        orders.append(batch.order(table(bundle, rows[: 6 - number]), how, seed))
+        complete += [one for _ in range(2) for one in batch.step()]
+    lost = batch.order(table(bundle, rows), GREEDY, 0)
+    batch.step()
+    lost.gone = True
+    while batch.busy:
+        complete += batch.step()
+    assert set(complete) == set(orders)
+    for number, (order, (how, seed)) in enumerate(zip(orders, wishes, strict=True)):
+        asked = table(bundle, rows[: 6 - number])
+        found, expected = bundle.told(asked, order.answer or {}), bundle.predict_columns(asked, how=how, seed=seed)
+        assert list(found) == list(expected)
+        for column, values in expected.items():
+            same = found[column].tolist() == values.tolist()
+            assert pytest.approx(values, abs=1e-4) == found[column] if column.endswith("logp") else same
+
+
+def test_whoever_comes_later_need_not_wait_for_all_of_a_large_order(novel: Bundle) -> None:
+    batch = running(novel, 2)
+    large = batch.order(table(novel, WORDS * 20), DRAWN, 0)
+    batch.step()
+    small = batch.order(table(novel, ["the"]), decoding(max_tokens=3), 0)
+    for _ in range(20):
+        if small in batch.step():
+            break
+    assert small.answer is not None
+    assert large.answer is None
+
+
+def test_what_no_batch_can_hold(novel: Bundle, plain: Bundle) -> None:
+    assert plain.running(4) is None
+    batch = running(novel, 4)
+    assert batch.takes(DRAWN)
+    assert not batch.takes(decoding(beams=2))
+    assert not batch.takes(Decoding(forced=True))
+
+
+# --- The scribe ------------------------------------------------------------------------------------------------------
+
+
+def wanted(bundle: Bundle, texts: list[str], how: Decoding = GREEDY, seed: int = 0) -> Any:
+    def make() -> Wanted:
+        asked = table(bundle, texts)
+        return Wanted(asked, how, seed, partial(bundle.told, asked))
+
+    return make
+
+
+def tell(bundle: Bundle, story: Any, **limits: int) -> None:
+    """Run a story with a scribe."""
+
+    async def all_of_it() -> None:
+        bounds = Limits(**limits)
+        with ThreadPoolExecutor(1) as pool:
+            await story(Scribe(running(bundle, bounds.slots), pool, bounds, lambda _: None))
+
+    asyncio.run(all_of_it())
+
+
+def test_requests_share_the_batch_and_streams_are_the_same_in_pieces(novel: Bundle) -> None:
+    prompts = ["the", "a d", "", "the bird sang"]
+
+    async def story(scribe: Scribe) -> None:
+        async def streamed(text: str, seed: int) -> str:
+            async with aclosing(scribe.stream(wanted(novel, [text], DRAWN, seed), 30)) as pieces:
+                return "".join([piece async for piece in pieces])
+
+        whole = [scribe.ask(wanted(novel, [text], DRAWN, seed), 1, 30) for seed, text in enumerate(prompts)]
+        parts = [streamed(text, seed) for seed, text in enumerate(prompts)]
+        answers = await asyncio.gather(*whole, *parts)
+        for seed, text in enumerate(prompts):
+            expected = novel.predict({"words": [text]}, how=DRAWN, seed=seed)["words"][0]
+            assert answers[seed]["words"][0] == answers[len(prompts) + seed] == expected
+        assert scribe.rows == 0
+
+    tell(novel, story, slots=3)
+
+
+def test_a_request_that_fails_or_goes_takes_no_other_with_it(novel: Bundle) -> None:
+    async def story(scribe: Scribe) -> None:
+        def bad() -> Wanted:
+            raise DataError("no such column", where="words")
+
+        good = asyncio.create_task(scribe.ask(wanted(novel, ["the"], DRAWN, 5), 1, 30))
+        goes = asyncio.create_task(scribe.ask(wanted(novel, ["a"] * 50, DRAWN), 50, 30))
+        await asyncio.sleep(0.005)
+        with pytest.raises(Refused, match="no such column"):
+            await scribe.ask(bad, 1, 30)
+        goes.cancel()
+        assert (await good)["words"][0] == novel.predict({"words": ["the"]}, how=DRAWN, seed=5)["words"][0]
+        with pytest.raises(asyncio.CancelledError):
+            await goes
+        async with aclosing(scribe.stream(wanted(novel, ["the"], DRAWN), 30)) as pieces:
+            assert await anext(pieces)  # and is not read to its end
+        assert scribe.rows == 0
+        assert (await scribe.ask(wanted(novel, ["a"], DRAWN), 1, 30))["words"].shape == (1,)
+
+    tell(novel, story, slots=2)
+
+
+def test_too_many_are_told_to_come_again_and_the_late_are_let_go(novel: Bundle) -> None:
+    held = threading.Event()
+
+    async def story(scribe: Scribe) -> None:
+        def slow() -> Wanted:
+            assert held.wait(20)
+            found: Wanted = wanted(novel, ["the"])()
+            return found
+
+        first = asyncio.create_task(scribe.ask(slow, 1, 30))
+        await asyncio.sleep(0.01)
+        late = asyncio.create_task(scribe.ask(wanted(novel, ["a"]), 1, 0.01))
+        await asyncio.sleep(0.05)
+        with pytest.raises(Refused) as refused:
+            await scribe.ask(wanted(novel, ["b"] * 3), 3, 30)
+        assert refused.value.status == 429
+        assert int(refused.value.headers["retry-after"]) >= 1
+        held.set()
+        assert (await first)["words"].shape == (1,)
+        with pytest.raises(Refused, match="was over"):
+            await late
+
+    tell(novel, story, queued=4)
+
+
+# --- Over HTTP -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def server(teller: Bundle, plain: Bundle) -> Iterator[MemoryTransport]:
-    transport = MemoryTransport(application([teller, plain]))
+def server(novel: Bundle, reader: Bundle) -> Iterator[MemoryTransport]:
+    app = Application({"novel": novel, "reader": reader}, verbs_for(), limits=Limits(slots=4))
+    transport = MemoryTransport(app)
     yield transport
     transport.close()
 
 
-def post(server: MemoryTransport, asked: Any, model: str = "teller") -> Answer:
-    kind = {"content-type": "application/json"}
-    return server.send("POST", f"/v1/models/{model}/write", kind, json.dumps(asked).encode())
+def post(server: MemoryTransport, path: str, asked: Any) -> Any:
+    reply = server.send("POST", path, {"content-type": "application/json"}, json.dumps(asked).encode())
+    assert reply.status == 200, reply.body
+    return reply
 
 
-def events(answer: Answer) -> list[tuple[str, Any]]:
-    told = [event.split("\n") for event in answer.body.decode().strip().split("\n\n")]
-    return [(kind.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for kind, data in told]
+def test_all_routes_share_the_batch_while_models_are_swapped(
+    server: MemoryTransport, reader: Bundle, novel: Bundle
+) -> None:
+    texts = [f"{line} {n}" for line in WORDS for n in range(2)]
+    done = threading.Event()
+
+    def swapping() -> int:
+        times = 0
+        while not done.is_set():
+            post(server, "/v1/models/novel/reload", {})
+            times += 1
+        return times
+
+    def one(number: int) -> bool:
+        text = texts[number]
+        if number % 3 == 0:
+            told = json.loads(post(server, "/v1/models/reader/predict", [{"line": text}, {"line": "x"}]).body)
+            expected = reader.predict({"line": [text, "x"]})["words"]
+            return [row["words"] for row in told["predictions"]] == list(expected)
+        how = decoding(temperature=0.8, max_tokens=11)
+        wish = {"model": "novel", "prompt": text, "seed": number, "temperature": 0.8, "max_tokens": 11}
+        expected = novel.predict({"words": [text]}, how=how, seed=number)["words"][0]
+        if number % 3 == 1:
+            return bool(json.loads(post(server, "/v1/completions", wish).body)["choices"][0]["text"] == expected)
+        events = post(server, "/v1/completions", wish | {"stream": True}).body.decode().strip().split("\n\n")[:-1]
+        pieces = [json.loads(event.removeprefix("data: "))["choices"][0]["text"] for event in events]
+        return "".join(pieces) == expected
+
+    with ThreadPoolExecutor(9) as pool:
+        swaps = pool.submit(swapping)
+        try:
+            assert all(pool.map(one, range(len(texts))))
+        finally:
+            done.set()
+        assert swaps.result() >= 1
+    assert b'trueweight_rows_total{model="reader"}' in server.send("GET", "/metrics", {}, b"").body
 
 
-def test_pieces_are_what_predict_answers(server: MemoryTransport, teller: Bundle) -> None:
-    answer = post(server, {"rows": [{"kind": "green"}]})
-    assert answer.status == 200
-    assert answer.headers["content-type"] == "text/event-stream"
-    *pieces, last = events(answer)
-    assert last == ("end", {})
-    assert "".join(told["text"] for _, told in pieces) == teller.predict([{"kind": "green"}])[0]["words"]
+def test_beams_are_searched_beside_the_batch(server: MemoryTransport, novel: Bundle, tmp_path: Any) -> None:
+    decoder = {"type": "transformer", "width": 16, "heads": 2, "layers": 1}
+    spec = {"targets": {"words": {"type": "text", "tokens": "characters", "decoder": decoder, "beams": 3}}}
+    wide = _model("wide", spec, {"words": [f"{line} {n}" for line in WORDS for n in range(15)]}, tmp_path)
+    transport = MemoryTransport(Application({"wide": wide}, verbs_for()))
+    try:
+        wish = {"model": "wide", "prompt": ["the", "a"], "temperature": 0, "max_tokens": 8}
+        told = json.loads(post(transport, "/v1/completions", wish).body)["choices"]
+        expected = wide.predict({"words": ["the", "a"]}, how=decoding(temperature=0.0, max_tokens=8))["words"]
+        assert [one["text"] for one in told] == list(expected)
+        streamed = json.dumps(wish | {"prompt": "the", "stream": True}).encode()
+        reply = transport.send("POST", "/v1/completions", {"content-type": "application/json"}, streamed)
+        assert reply.status == 422
+        assert "only at the end" in json.loads(reply.body)["error"]["message"]
+    finally:
+        transport.close()
 
 
-def test_wishes(server: MemoryTransport, teller: Bundle) -> None:
-    asked = {"rows": [{"kind": "red"}], "temperature": 1.5, "max_tokens": 6, "seed": 4}
-    how = decoding(temperature=1.5, max_tokens=6)
-    expected = "".join(teller.stream({"kind": "red"}, how=how, seed=4))
-    assert "".join(told.get("text", "") for _, told in events(post(server, asked))) == expected
-    refused = post(server, asked | {"temperature": -1})
-    assert refused.status == 422
-    assert "temperature" in json.loads(refused.body)["detail"]
+def test_a_body_that_is_still_being_read_is_not_listened_to() -> None:
+    """Whoever watches for the client to go must not take the pieces of its body from whoever reads them."""
+
+    async def story() -> None:
+        messages = [{"type": "http.request", "body": b"%d" % n, "more_body": n < 3} for n in range(4)]
+
+        async def receive() -> Any:
+            await asyncio.sleep(0)
+            return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+        request = Request({"method": "POST", "path": "/", "headers": []}, receive)
+        found, pieces = [], request.pieces(100)
+        async for piece in pieces:
+            watching = asyncio.create_task(request.gone())
+            await asyncio.sleep(0.01)
+            assert not watching.done()
+            watching.cancel()
+            found.append(piece)
+        assert b"".join(found) == b"0123"
+        await asyncio.wait_for(request.gone(), 1)
+
+    asyncio.run(story())
 
 
-def test_what_cannot_be_written_is_refused(server: MemoryTransport) -> None:
-    assert post(server, {"rows": [{"amount": 1.0}]}, "plain").status == 422  # it writes no text
-    assert post(server, {"rows": [{"kind": "red"}] * 2}).status == 413
-    assert post(server, {"rows": [{"unknown": 1}]}).status == 422
-    assert post(server, {"rows": [{"kind": "red"}], "target": "other"}).status == 422
-    assert server.send("POST", "/v1/models/teller/write", {"content-type": "text/csv"}, b"kind\nred\n").status == 415
+def test_what_was_accepted_is_written_when_the_server_is_told_to_stop(novel: Bundle) -> None:
+    uvicorn = pytest.importorskip("uvicorn")
+    from tests.serve.test_server import free_port
+
+    from trueweight.serve.client import HttpTransport
+
+    port = free_port()
+    app = Application({"novel": novel}, verbs_for())
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="on"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.05)
+    wish = {"model": "novel", "prompt": ["the c"] * 60, "max_tokens": 20, "temperature": 1.0, "seed": 1}
+    with ThreadPoolExecutor(1) as pool:
+        link = HttpTransport(f"http://127.0.0.1:{port}", 60)
+        sent = pool.submit(
+            link.send, "POST", "/v1/completions", {"content-type": "application/json"}, json.dumps(wish).encode()
+        )
+        while not app.queued()["novel"] and not sent.done():
+            time.sleep(0.001)
+        server.should_exit = True  # what SIGTERM sets
+        told = json.loads(sent.result(60).body)["choices"]
+    thread.join(20)
+    expected = novel.predict({"words": ["the c"] * 60}, how=decoding(temperature=1.0, max_tokens=20), seed=1)["words"]
+    assert [one["text"] for one in told] == list(expected)

@@ -22,7 +22,9 @@ from trueweight.data.table import Table
 from trueweight.data.together import unusualness, why_unknown
 from trueweight.errors import DataError, SpecError
 from trueweight.evidence.record import Entry, Evidence
+from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.words import counted
+from trueweight.model.predictors.running import Running, running_of
 from trueweight.model.predictors.stream import Piece, stream_rows
 from trueweight.model.protocols import GREEDY, Decoding, Predictor
 from trueweight.spec.run import RunSpec
@@ -183,16 +185,34 @@ class Bundle:
             DataError: The table has none of the columns that the model reads.
             SpecError: ``ood`` of a model that does not know what is usual.
         """
-        require_columns(self.signature, table)
-        require_writing(self.signature, how)
+        self.require(table, how)
         unusual_N = self._unusual(table) if ood else None
-        columns = self._key(table)
-        for target, prediction in self.predictor.predict(table, how=how, seed=seed).items():
-            columns |= prediction.columns(target)
-        _warn_of_dirt(self.signature, table)
+        columns = self.told(table, self.predictor.predict(table, how=how, seed=seed))
         if unusual_N is not None:
             columns["ood_" if "ood" in columns else "ood"] = unusual_N
         return columns
+
+    def require(self, table: Table, how: Decoding) -> None:
+        """Refuse what cannot be answered.
+
+        Raises:
+            DataError: The table has none of the columns that the model reads.
+            SpecError: Options of writing, of a model that writes nothing.
+        """
+        require_columns(self.signature, table)
+        require_writing(self.signature, how)
+
+    def told(self, table: Table, answers: Mapping[str, Prediction]) -> dict[str, np.ndarray]:
+        """Answers to a table's rows as named arrays, the key column first."""
+        columns = self._key(table)
+        for target, prediction in answers.items():
+            columns |= prediction.columns(target)
+        _warn_of_dirt(self.signature, table)
+        return columns
+
+    def running(self, slots: int) -> Running | None:
+        """A batch that everybody's texts join, where texts are all that the model answers; else None."""
+        return running_of(self.predictor, slots)
 
     def _unusual(self, table: Table) -> np.ndarray:
         found = unusualness(self.signature, table)

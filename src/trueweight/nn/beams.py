@@ -191,8 +191,9 @@ class _Running:
         logit_BV = self._steps(self._token_B, at, self._memory, self._cache).double()
         sum_RMV = self._logp_RM.unsqueeze(2) + logit_BV.log_softmax(1).view(rows, beams, -1)
         rank_RMV = self._rank_RM.unsqueeze(2) + self._likeliness(logit_BV).view(rows, beams, -1)
-        for search, rank, logp in zip(self.rows, rank_RMV[:, :, END].tolist(), sum_RMV[:, :, END].tolist(), strict=True):
-            search.end(rank, logp)
+        ends = rank_RMV[:, :, END].tolist(), sum_RMV[:, :, END].tolist()
+        for search, *end in zip(self.rows, *ends, strict=True):
+            search.end(*end)
         rank_RMV[:, :, END] = -torch.inf
         self._rank_RM, flat_RM = rank_RMV.flatten(1).topk(beams, 1)
         self._logp_RM = sum_RMV.flatten(1).gather(1, flat_RM)

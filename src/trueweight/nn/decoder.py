@@ -101,16 +101,19 @@ class CachedAttention(nn.Module):
         mixed_1MD: Tensor = self.out(lines.attend(q_MHK, k_MHK, v_MHK).flatten(1)).unsqueeze(0)
         return mixed_1MD
 
-    def step(self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, kv_B2GSK: Tensor, at: Places) -> Tensor:
+    def step(
+        self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, k_BGSK: Tensor, v_BGSK: Tensor, at: Places
+    ) -> Tensor:
         """One token more, which is written into the cache at its place."""
         q_BH1K, k_BG1K, v_BG1K = self.project(x_B1D, turn)
-        rows = len(x_B1D)
+        rows, place_B = len(x_B1D), at.each(len(x_B1D), x_B1D.device)
         row_B = torch.arange(rows, device=x_B1D.device)
-        kv_B2GSK[row_B, :, :, at.each(rows, x_B1D.device)] = torch.stack([k_BG1K, v_BG1K], 1).squeeze(3)
+        k_BGSK[row_B, :, place_B], v_BGSK[row_B, :, place_B] = k_BG1K.squeeze(2), v_BG1K.squeeze(2)
         # The queries that share keys stand in the place of several tokens: nothing has to be repeated.
         q_BGQK = q_BH1K if self.groups == self.heads else q_BH1K.reshape(rows, self.groups, -1, q_BH1K.shape[3])
-        k_BGSK, v_BGSK = kv_B2GSK[:, :, :, : at.used].unbind(1)
-        mixed_BGQK = nn.functional.scaled_dot_product_attention(q_BGQK, k_BGSK, v_BGSK, at.mask(x_B1D))
+        mixed_BGQK = nn.functional.scaled_dot_product_attention(
+            q_BGQK, k_BGSK[:, :, : at.used], v_BGSK[:, :, : at.used], at.mask(x_B1D)
+        )
         mixed_B1D: Tensor = self.out(mixed_BGQK.reshape(rows, 1, -1))
         return mixed_B1D
 
@@ -165,10 +168,10 @@ class DecoderBlock(nn.Module):
 
     def step(
         self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, memory: tuple[Tensor, Tensor, Tensor] | None,
-        kv_B2GSK: Tensor, at: Places,
+        k_BGSK: Tensor, v_BGSK: Tensor, at: Places,
     ) -> Tensor:  # fmt: skip
         """One token more."""
-        added_B1D = self.attention.step(self.norm_1(x_B1D) if self.pre else x_B1D, turn, kv_B2GSK, at)
+        added_B1D = self.attention.step(self.norm_1(x_B1D) if self.pre else x_B1D, turn, k_BGSK, v_BGSK, at)
         return self._rest(self._joined(x_B1D, added_B1D, self.norm_1), memory)
 
     def _rest(self, x_BTD: Tensor, memory: tuple[Tensor, Tensor, Tensor] | None) -> Tensor:
@@ -269,23 +272,24 @@ class TransformerDecoder(nn.Module):
     def cache(self, rows: int, places: int) -> dict[str, Tensor]:
         """Room for keys and values of so many tokens of each row."""
         weight, wishes = self.embedding.weight, self.wishes
-        shape = (rows, 2, wishes.key_value_heads, places, wishes.width // wishes.heads)
-        return {f"kv{number}": weight.new_zeros(shape) for number in range(wishes.layers)}
+        shape = (rows, wishes.key_value_heads, places, wishes.width // wishes.heads)
+        return {f"{name}{number}": weight.new_zeros(shape) for number in range(wishes.layers) for name in "kv"}
 
     def prefill(self, token_BT: Tensor, length_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> None:  # noqa: ARG002 - a recurrent decoder needs it
         """Write the first tokens into the cache. Those behind a row's length are written over as it goes on."""
         if not token_BT.shape[1]:
             return
         for number, (k_BGTK, v_BGTK) in enumerate(self._run(token_BT, memory)[1]):
-            first_B2GTK = cache[f"kv{number}"][:, :, :, : token_BT.shape[1]]
-            first_B2GTK[:, 0], first_B2GTK[:, 1] = k_BGTK, v_BGTK
+            cache[f"k{number}"][:, :, : token_BT.shape[1]] = k_BGTK
+            cache[f"v{number}"][:, :, : token_BT.shape[1]] = v_BGTK
 
     def step(self, token_B: Tensor, place_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:
         """Logits (B, V) of what follows one token more at its place."""
         at = Places.of(place_B)
         x_B1D, turn = self._placed_at(self.embedding(token_B).unsqueeze(1), place_B)
         for number, block in enumerate(self._layers()):
-            x_B1D = block.step(x_B1D, turn, _of_layer(memory, number), cache[f"kv{number}"], at)
+            kept = cache[f"k{number}"], cache[f"v{number}"]
+            x_B1D = block.step(x_B1D, turn, _of_layer(memory, number), *kept, at)
         return self.logits(self.last(x_B1D)).squeeze(1)
 
     def steps(self) -> Callable[[Tensor, Places, Tensors, dict[str, Tensor]], Tensor]:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from trueweight.nn.encoding import Tensors
 from trueweight.nn.places import Places
 from trueweight.nn.positions import rotation, waves
 
 if TYPE_CHECKING:
-    from trueweight.nn.decoder import CrossAttention, DecoderBlock, TransformerDecoder
+    from trueweight.nn.decoder import CachedAttention, CrossAttention, DecoderBlock, TransformerDecoder
 
 __all__ = ["FusedSteps", "can_be_fused"]
 
@@ -73,20 +73,20 @@ class FusedSteps:
         row_B = None if at.place_B is None else torch.arange(len(token_B), device=token_B.device)
         unseen = None if real is None else x_BD.new_zeros(real.shape).masked_fill_(~real, -torch.inf)
         for layer in self._layers:
-            x_BD = layer.attend(x_BD, cache[layer.name], at, turn, mask, row_B)
+            x_BD = layer.attend(x_BD, cache[layer.k], cache[layer.v], at, turn, mask, row_B)
             if layer.cross is not None and unseen is not None:
                 x_BD = layer.cross(x_BD, memory, unseen)
             x_BD = layer.perceive(x_BD)
-        return F.linear(self._last(x_BD), self._table if self._head is None else self._head.weight)
+        return functional.linear(self._last(x_BD), self._table if self._head is None else self._head.weight)
 
     def _placed(self, token_B: Tensor, at: Places) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        x_BD = F.embedding(token_B, self._table)
+        x_BD = functional.embedding(token_B, self._table)
         if not self._known or len(self._known[0]) < at.used:
             self._known = self._places(2 * at.used)
         if at.place_B is None:
             here = [table[at.used - 1] for table in self._known]
         else:
-            here = [F.embedding(at.place_B, table) for table in self._known]
+            here = [functional.embedding(at.place_B, table) for table in self._known]
         if not self._rotary:
             return torch.add(here[0], x_BD, alpha=self._scale), None
         x_BD = x_BD * self._scale if self._scale != 1 else x_BD
@@ -106,8 +106,9 @@ class FusedSteps:
 class _Layer:
     """One block."""
 
-    name: str
+    k: str
     """Of its cache."""
+    v: str
     heads: int
     groups: int
     before_1: Function
@@ -129,43 +130,35 @@ class _Layer:
         own, perceptron = block.attention, block.perceptron
         before_1, factor_1, after_1 = _around(block.norm_1, pre=block.pre)
         before_3, factor_3, after_3 = _around(block.norm_3, pre=block.pre)
-        weight, bias = torch.cat([own.q.weight, own.kv.weight]), None
-        if own.q.bias is not None and own.kv.bias is not None:
-            bias = torch.cat([own.q.bias, own.kv.bias])
-        norm = None
-        if isinstance(own.norm_q, nn.RMSNorm) and isinstance(own.norm_k, nn.RMSNorm):
-            norm = _norm_of_heads(own.norm_q, own.norm_k, own.heads, own.groups)
+        weight, bias, norm = _joined(own)
         cross = None if block.cross is None else _Cross.of(block.cross, block.norm_2, number, pre=block.pre)
         return cls(
-            f"kv{number}", own.heads, own.groups, before_1, _linear(weight, bias, factor_1), norm, _Added.of(own.out),
-            after_1, cross, before_3, _linear(perceptron.up.weight, perceptron.up.bias, factor_3), perceptron.gated,
+            f"k{number}", f"v{number}", own.heads, own.groups, before_1, _linear(weight, bias, factor_1), norm,
+            _Added.of(own.out), after_1, cross, before_3,
+            _linear(perceptron.up.weight, perceptron.up.bias, factor_3), perceptron.gated,
             perceptron.activation.forward, _Added.of(perceptron.down), after_3,
         )  # fmt: skip
 
     def attend(
-        self, x_BD: Tensor, kv_B2GSK: Tensor, at: Places, turn: tuple[Tensor, Tensor] | None, mask: Tensor | None,
-        row_B: Tensor | None,
+        self, x_BD: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, at: Places, turn: tuple[Tensor, Tensor] | None,
+        mask: Tensor | None, row_B: Tensor | None,
     ) -> Tensor:  # fmt: skip
         """Self-attention, with the token's keys and values written into the cache."""
         rows, heads, groups = len(x_BD), self.heads, self.groups
         all_BNK = self.qkv(self.before_1(x_BD)).view(rows, heads + 2 * groups, -1)
-        if self.queries_and_keys is None and turn is None:
-            q_BHK, new_B2GK = all_BNK[:, :heads], all_BNK[:, heads:].view(rows, 2, groups, -1)
-        else:
+        q_BHK, k_BGK, v_BGK = all_BNK.split_with_sizes((heads, groups, groups), 1)
+        if self.queries_and_keys is not None or turn is not None:
             qk_BNK = all_BNK[:, : heads + groups]
             qk_BNK = qk_BNK if self.queries_and_keys is None else self.queries_and_keys(qk_BNK)
             qk_BNK = qk_BNK if turn is None else _turned(qk_BNK, turn)
-            q_BHK = qk_BNK[:, :heads]
-            new_B2GK = torch.cat([qk_BNK[:, heads:], all_BNK[:, heads + groups :]], 1).view(rows, 2, groups, -1)
+            q_BHK, k_BGK = qk_BNK.split_with_sizes((heads, groups), 1)
         if row_B is None:
-            kv_B2GSK.select(3, at.used - 1).copy_(new_B2GK)
+            k_BGSK.select(2, at.used - 1).copy_(k_BGK)
+            v_BGSK.select(2, at.used - 1).copy_(v_BGK)
         else:
-            kv_B2GSK[row_B, :, :, at.place_B] = new_B2GK
-        # The queries that share keys stand in the place of several tokens: nothing has to be repeated.
-        q_BGQK = q_BHK.unflatten(1, (groups, -1)) if groups != heads else q_BHK.unsqueeze(2)
-        k_BGSK, v_BGSK = kv_B2GSK.narrow(3, 0, at.used).unbind(1)
-        mixed_BGQK = F.scaled_dot_product_attention(q_BGQK, k_BGSK, v_BGSK, mask)
-        return self.after_1(self.out(mixed_BGQK.reshape(rows, -1), x_BD))
+            k_BGSK[row_B, :, at.place_B], v_BGSK[row_B, :, at.place_B] = k_BGK, v_BGK
+        mixed_BD = _attended(q_BHK, k_BGSK.narrow(2, 0, at.used), v_BGSK.narrow(2, 0, at.used), mask).view(rows, -1)
+        return self.after_1(self.out(mixed_BD, x_BD))
 
     def perceive(self, x_BD: Tensor) -> Tensor:
         """The perceptron."""
@@ -198,7 +191,7 @@ class _Cross:
 
     def __call__(self, x_BD: Tensor, memory: Tensors, unseen_B11L: Tensor) -> Tensor:
         q_BH1K = self.q(self.before(x_BD)).view(len(x_BD), self.heads, 1, -1)
-        mixed_BH1K = F.scaled_dot_product_attention(q_BH1K, memory[self.k], memory[self.v], unseen_B11L)
+        mixed_BH1K = functional.scaled_dot_product_attention(q_BH1K, memory[self.k], memory[self.v], unseen_B11L)
         return self.after(self.out(mixed_BH1K.reshape(len(x_BD), -1), x_BD))
 
 
@@ -215,7 +208,9 @@ class _Added:
         return cls(layer.weight, layer.bias, layer.weight.t())
 
     def __call__(self, y: Tensor, x: Tensor) -> Tensor:
-        return torch.addmm(x, y, self.turned) if self.bias is None else F.linear(y, self.weight, self.bias).add_(x)
+        if self.bias is None:
+            return torch.addmm(x, y, self.turned)
+        return functional.linear(y, self.weight, self.bias).add_(x)
 
 
 def _around(norm: nn.Module, *, pre: bool) -> tuple[Function, Tensor | None, Function]:
@@ -229,10 +224,7 @@ def _around(norm: nn.Module, *, pre: bool) -> tuple[Function, Tensor | None, Fun
 
 
 def _unit(norm: nn.RMSNorm) -> tuple[Function, Tensor]:
-    """The norm without its scale, and its scale.
-
-        x / sqrt(mean(x^2) + eps) = sqrt(D) * x / sqrt(|x|^2 + D * eps)
-    """
+    """The norm without its scale, and that: ``x / sqrt(mean(x^2) + eps) = sqrt(D) * x / sqrt(|x|^2 + D * eps)``."""
     weight, width = norm.weight, norm.normalized_shape[0]
     eps = torch.finfo(weight.dtype).eps if norm.eps is None else norm.eps
     least = weight.new_tensor((width * eps) ** 0.5)
@@ -243,11 +235,37 @@ def _unit(norm: nn.RMSNorm) -> tuple[Function, Tensor]:
     return unit, weight * width**0.5
 
 
-def _norm_of_heads(q: nn.RMSNorm, k: nn.RMSNorm, heads: int, groups: int) -> Function:
-    """Queries and keys side by side, each by its own scale, (B, H + G, K)."""
-    unit, scale_q = _unit(q)
-    scale = torch.cat([scale_q.expand(heads, -1), _unit(k)[1].expand(groups, -1)])
+def _joined(own: "CachedAttention") -> tuple[Tensor, Tensor | None, Function | None]:
+    """Weight and bias of queries, keys and values, and the norm of the first two. Queries come divided by the root of
+    their width, which attention would else do with each token."""
+    by = (own.q.weight.shape[0] // own.heads) ** -0.5
+    norm: Function | None = None
+    if isinstance(own.norm_q, nn.RMSNorm) and isinstance(own.norm_k, nn.RMSNorm):
+        unit, scale_q = _unit(own.norm_q)
+        each = [(scale_q * by).expand(own.heads, -1), _unit(own.norm_k)[1].expand(own.groups, -1)]
+        norm, by = _scaled(unit, torch.cat(each)), 1.0
+    weight = torch.cat([own.q.weight * by, own.kv.weight])
+    biases: tuple[Tensor | None, Tensor | None] = own.q.bias, own.kv.bias
+    if biases[0] is None or biases[1] is None:
+        return weight, None, norm
+    return weight, torch.cat([biases[0] * by, biases[1]]), norm
+
+
+def _scaled(unit: Function, scale: Tensor) -> Function:
     return lambda x: unit(x) * scale
+
+
+def _attended(q_BHK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, mask_B11S: Tensor | None) -> Tensor:
+    """Attention of one token a row, whose queries are scaled already. Two products of many small matrices: of a single
+    query they are quicker than the fused kernel, which is made for many."""
+    rows, groups, most, width = k_BGSK.shape
+    # The queries that share keys stand in the place of several tokens: nothing has to be repeated.
+    q_NQK = q_BHK.reshape(rows * groups, -1, width)
+    k_NSK, v_NSK = k_BGSK.flatten(0, 1), v_BGSK.flatten(0, 1)
+    link_NQS = torch.bmm(q_NQK, k_NSK.transpose(1, 2))
+    if mask_B11S is not None:
+        link_NQS.view(rows, groups, -1, most).add_(mask_B11S)
+    return torch.bmm(link_NQS.softmax(2), v_NSK)
 
 
 def _whole(norm: nn.Module) -> Function:
@@ -256,7 +274,7 @@ def _whole(norm: nn.Module) -> Function:
         return lambda x: torch.layer_norm(x, shape, weight, bias, eps)
     if isinstance(norm, nn.RMSNorm):
         unit, scale = _unit(norm)
-        return lambda x: unit(x) * scale
+        return _scaled(unit, scale)
     return _as_it_is
 
 
@@ -266,7 +284,7 @@ def _as_it_is(x: Tensor) -> Tensor:
 
 def _linear(weight: Tensor, bias: Tensor | None, factor: Tensor | None) -> Function:
     weight = weight if factor is None else weight * factor
-    return lambda x: F.linear(x, weight, bias)
+    return lambda x: functional.linear(x, weight, bias)
 
 
 def _turned(x_BNK: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:

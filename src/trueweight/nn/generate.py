@@ -103,7 +103,10 @@ def _shifted(x: Tensor, bits: int) -> Tensor:
 
 
 def penalised(logit_BV: Tensor, seen_BV: Tensor | None, how: Choice) -> Tensor:
-    """With tokens that were written already less likely. Source: Keskar et al. 2019, "CTRL", arXiv:1909.05858, section 4.1."""
+    """With tokens that were written already less likely.
+
+    Source: Keskar et al. 2019, "CTRL", arXiv:1909.05858, section 4.1.
+    """
     if seen_BV is None:
         return logit_BV
     lower_BV = torch.where(logit_BV > 0, logit_BV / how.repetition_penalty, logit_BV * how.repetition_penalty)

@@ -118,9 +118,10 @@ class Texts(nn.Module):
     @property
     def packs(self) -> bool:
         """Whether rows may lie end to end when they are learnt from: a language model whose decoder can."""
-        return not self.reads and self._writer().packs
+        return not self.reads and self.writer().packs
 
-    def _writer(self) -> TextDecoder:
+    def writer(self) -> TextDecoder:
+        """The decoder."""
         return self.decoder  # type: ignore[return-value]
 
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:  # noqa: ARG002
@@ -132,9 +133,9 @@ class Texts(nn.Module):
         before_RT, after_RT, real_RT = _shifted(y)
         present_R = y.get("present")
         real_RT = real_RT if present_R is None else real_RT & present_R.unsqueeze(1)
-        state_RTD = self._writer().states(before_RT, self._read(z))
+        state_RTD = self.writer().states(before_RT, self._read(z))
         # Only real tokens are turned into logits, which cost most where vocabularies are large.
-        logit_MV = self._writer().logits(state_RTD[real_RT])
+        logit_MV = self.writer().logits(state_RTD[real_RT])
         loss_M = nn.functional.cross_entropy(
             logit_MV, after_RT[real_RT], reduction="none", label_smoothing=self.label_smoothing
         )
@@ -142,7 +143,7 @@ class Texts(nn.Module):
         return mean_over_rows(loss_R.unsqueeze(1) / self.usual_tokens, present_R, weight_R)
 
     def _loss_packed(self, y: Tensors, weight_P: Tensor | None) -> Tensor:
-        writer, after_M = self._writer(), y["after"]
+        writer, after_M = self.writer(), y["after"]
         logit_MV = writer.logits(writer.states_packed(y["before"], y["place"], y["count"]))
         if weight_P is None:
             return nn.functional.cross_entropy(logit_MV, after_M, label_smoothing=self.label_smoothing)
@@ -167,9 +168,10 @@ class Texts(nn.Module):
         begun = self._begun(memory, how, noise)
         device = noise["seed"].device
         seeds = torch.tensor(begun.seeds, dtype=torch.int64, device=device)
-        written = write(self._writer(), begun.memory, begun.prompts, seeds, choice, stops=begun.stops)
-        told = list(zip(*written, strict=True)) or [[torch.zeros(0, dtype=torch.int64, device=device)]] * 3
-        row_N, token_N, logp_N = (torch.cat(list(some)) for some in told)
+        written = write(self.writer(), begun.memory, begun.prompts, seeds, choice, stops=begun.stops)
+        nothing = torch.zeros(0, dtype=torch.int64, device=device)
+        told = list(zip(*written, strict=True)) or [(nothing,)] * 3
+        row_N, token_N, logp_N = map(torch.cat, told)
         return self.gathered(row_N, token_N, logp_N, len(begun.prompts), how)
 
     def begin(self, z: Encoding, how: Decoding, noise: Tensors) -> Begun:
@@ -204,9 +206,7 @@ class Texts(nn.Module):
             hint += ", or ask for beams: 1" if choice.beams > 1 else ""
             raise SpecError(f"{what} only at the end: there is nothing to stream", where="decoding", hint=hint)
         begun, seed_R = self.begin(z, how, noise), noise["seed"]
-        for row_B, token_B, _ in write(
-            self._writer(), begun.memory, begun.prompts, seed_R, choice, stops=begun.stops
-        ):
+        for row_B, token_B, _ in write(self.writer(), begun.memory, begun.prompts, seed_R, choice, stops=begun.stops):
             yield {"row": row_B, "token": token_B}
 
     def spelling(self, how: Decoding) -> Spelling:
@@ -218,7 +218,7 @@ class Texts(nn.Module):
         return self.reader({name: t.numpy() for name, t in out.items()}, facts)
 
     def _read(self, z: Encoding) -> Tensors:
-        return self._writer().read(z if self.reads else None)
+        return self.writer().read(z if self.reads else None)
 
     def choice(self, how: Decoding) -> Choice:
         """How tokens are chosen."""
@@ -265,7 +265,7 @@ class Texts(nn.Module):
             text = b"".join(self.alphabet[token] for token in tokens)
             return any(word in text for word in words)
 
-        text = beam_search(self._writer(), memory, prompts, choice, enough if words else None)
+        text = beam_search(self.writer(), memory, prompts, choice, enough if words else None)
         found = {"token": text.token_RS, "length": text.length_R, "logp": text.logp_R, "tokens": text.length_R + 1}
         return found | {"bytes": self._kept(found, stop)}
 
@@ -297,13 +297,13 @@ class Texts(nn.Module):
     def _scored(self, memory: Tensors, y: Tensors) -> Tensors:
         """Some rows at a time: logits of all tokens of all rows would fill gigabytes."""
         before_RT, after_RT, real_RT = _shifted(y)
-        size = max(1, _AT_ONCE * 64 // (before_RT.shape[1] * max(64, self._writer().vocabulary)))
+        size = max(1, _AT_ONCE * 64 // (before_RT.shape[1] * max(64, self.writer().vocabulary)))
         bytes_V = torch.tensor([len(piece) for piece in self.alphabet], device=before_RT.device)
         found = [torch.zeros(0, dtype=torch.float64)]
         for start in range(0, len(before_RT), size):
             some = slice(start, start + size)
-            state_RTD = self._writer().states(before_RT[some], {name: t[some] for name, t in memory.items()})
-            logp_RTV = self._writer().logits(state_RTD).log_softmax(2)
+            state_RTD = self.writer().states(before_RT[some], {name: t[some] for name, t in memory.items()})
+            logp_RTV = self.writer().logits(state_RTD).log_softmax(2)
             logp_RT = logp_RTV.gather(2, after_RT[some].unsqueeze(2)).squeeze(2).double()
             found.append((logp_RT * real_RT[some]).sum(1))
         said_R = (bytes_V[after_RT] * real_RT).sum(1)

@@ -6,17 +6,19 @@ import binascii
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from trueweight.bundle.bundle import Bundle
 from trueweight.data.table import Table
 from trueweight.errors import TrueweightError, fault_of
+from trueweight.model.protocols import GREEDY, Decoding
 from trueweight.serve.answering import Answering
 from trueweight.serve.audit import AuditLog
 from trueweight.serve.batching import Batcher
@@ -29,8 +31,9 @@ from trueweight.serve.keys import KeyStore
 from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused, refused_by
 from trueweight.serve.routes import Route, Routes
+from trueweight.serve.streaming import Streaming
 from trueweight.serve.telling import Telling
-from trueweight.serve.writing import Writing
+from trueweight.serve.writing import Scribe, Wanted
 
 __all__ = ["Application", "Verbs"]
 
@@ -84,9 +87,11 @@ class Application:
         self._writer = ThreadPoolExecutor(1, "notes")
         self._texts = ThreadPoolExecutor(1, "texts")
         self._texts_waiting = 0
+        self._slots = ThreadPoolExecutor(1, "slots")
+        self._scribes = {name: scribe for name in self.models if (scribe := self._scribe(name)) is not None}
         self._batchers = {name: self._batcher(name) for name in self.models}
         self._notes: asyncio.Task[None] | None = None
-        handlers = (Answering(self), Writing(self), Completing(self), Telling(self))
+        handlers = (Answering(self), Streaming(self), Completing(self), Telling(self))
         self.routes = Routes([route for one in handlers for route in one.routes()])
 
     def _batcher(self, name: str) -> Batcher:
@@ -95,6 +100,12 @@ class Application:
             return self.models[name].answer(rows)
 
         return Batcher(answer, self._worker, self.limits, lambda rows: self.counters.batch(name, rows))
+
+    def _scribe(self, name: str) -> Scribe | None:
+        running = self.models[name].bundle.running(self.limits.slots)
+        if running is None:
+            return None
+        return Scribe(running, self._slots, self.limits, lambda rows: self.counters.batch(name, rows))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -133,7 +144,7 @@ class Application:
             self._audit.note({"at": _now(), "event": "stop"})
             self._audit.close()
             _LOG.info("the audit log ends with %s", self._audit.head)
-        for pool in (self._worker, self._slow, self._writer, self._texts):
+        for pool in (self._worker, self._slow, self._writer, self._texts, self._slots):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _keep_notes(self) -> None:
@@ -212,21 +223,35 @@ class Application:
 
     async def ask(self, request: Request, name: str, rows: Any, seconds: float) -> Any:
         """The columns that a model answers, together with whoever else asks it now."""
+        scribe = self._scribes.get(name)
+        if scribe is not None and scribe.takes(GREEDY):
+            return await self.written(
+                request, name, scribe, partial(self.models[name].table, rows), rows.count, seconds
+            )
         batcher = self._batchers[name]
         if batcher.idle:
             return await batcher.ask(rows, seconds)
         # Others are before us: whoever has gone when the turn comes is not answered.
-        asking = asyncio.create_task(batcher.ask(rows, seconds))
-        gone = asyncio.create_task(request.gone())
-        try:
-            await asyncio.wait((asking, gone), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            gone.cancel()
-            if not asking.done():
-                asking.cancel()
-        if not asking.done():
-            raise Refused(408, "the connection was closed before the answer")
-        return asking.result()
+        return await _while_there(request, batcher.ask(rows, seconds))
+
+    def scribe(self, name: str, how: Decoding) -> Scribe | None:
+        """Who writes a model's texts side by side, if they can be written so."""
+        scribe = self._scribes.get(name)
+        return scribe if scribe is not None and scribe.takes(how) else None
+
+    async def written(
+        self, request: Request, name: str, scribe: Scribe, table: Callable[[], Table], rows: int, seconds: float,
+        how: Decoding = GREEDY, seed: int = 0,
+    ) -> Any:  # fmt: skip
+        """The columns of texts, written side by side with those of everybody else; without whoever goes."""
+        bundle = self.models[name].bundle
+
+        def wanted() -> Wanted:
+            found = table()
+            bundle.require(found, how)
+            return Wanted(found, how, seed, partial(bundle.told, found))
+
+        return await _while_there(request, scribe.ask(wanted, rows, seconds))
 
     async def read(self, request: Request) -> bytes:
         """The whole body, within its bounds of bytes and time.
@@ -241,7 +266,7 @@ class Application:
             raise Refused(408, "the body did not arrive in time") from None
 
     async def writing(self, job: Callable[..., Any], *arguments: Any) -> Any:
-        """Work on texts, in a thread of its own: long ones keep nobody else's answers waiting.
+        """Texts that are searched as a whole, in a thread of their own: they keep nobody else's answers waiting.
 
         Raises:
             Refused: Too much of it waits.
@@ -278,6 +303,9 @@ class Application:
         old = self.hosted(name)
         bundle = await self.slowly(self.verbs.load, old.bundle.path)
         self.models[name] = fresh = Hosted(name, bundle, self.limits)
+        self._scribes.pop(name, None)  # the old one finishes what it has taken on
+        if (scribe := self._scribe(name)) is not None:
+            self._scribes[name] = scribe
         if self._audit is not None:
             self._audit.note({"at": _now(), "event": "swap", "model": name, "digest": bundle.manifest.digest})
         return fresh
@@ -290,7 +318,8 @@ class Application:
 
     def queued(self) -> dict[str, int]:
         """Rows that wait, by model."""
-        return {name: batcher.rows for name, batcher in self._batchers.items()}
+        texts = {name: scribe.waiting for name, scribe in self._scribes.items()}
+        return {name: batcher.rows + texts.get(name, 0) for name, batcher in self._batchers.items()}
 
     def _refusal(self, refused: Refused, route: Route | None) -> Reply:
         if route is not None and route.theirs:
@@ -311,6 +340,20 @@ class Application:
         if asked.model:
             facts |= {"model": asked.model, "digest": asked.digest, "rows": asked.rows}
         self._audit.note(facts)
+
+
+async def _while_there(request: Request, asked: Coroutine[Any, Any, Any]) -> Any:
+    """An answer, unless whoever asked goes away before it is there."""
+    asking, gone = asyncio.create_task(asked), asyncio.create_task(request.gone())
+    try:
+        await asyncio.wait((asking, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if not asking.done():
+            asking.cancel()
+    if not asking.done():
+        raise Refused(408, "the connection was closed before the answer")
+    return asking.result()
 
 
 @dataclass(slots=True)

@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,15 @@ from pydantic_core import from_json, to_json
 
 from trueweight.bundle.asked import texts_table, written_target
 from trueweight.data.bpe import tokens_of, vocabulary_from
+from trueweight.data.table import Table
 from trueweight.errors import SpecError
 from trueweight.nn.decoding import Decoding, decoding
 from trueweight.serve.doorkeeper import Guest
 from trueweight.serve.exchange import Reply, Request, json_reply
-from trueweight.serve.hosted import Hosted
+from trueweight.serve.hosted import Columns, Hosted
 from trueweight.serve.refusals import Refused
 from trueweight.serve.routes import Route
+from trueweight.serve.streaming import pieces_of
 
 if TYPE_CHECKING:
     from trueweight.serve.app import Application, Asked
@@ -69,6 +72,15 @@ class _Wish:
         lengths: list[int] = tokens_of(list(texts), vocabulary_from(learnt["merges"])).lengths.tolist()
         return lengths
 
+    def table(self) -> Table:
+        """What the model is asked."""
+        return texts_table(self.hosted.bundle.signature, self.prompts)
+
+    def texts(self, columns: Columns) -> list[str]:
+        """What was answered, the candidates of each prompt beside each other."""
+        names = [self.target, *(f"{self.target}.other[{place}]" for place in range(2, self.how.samples + 1))]
+        return [str(columns[name][row] or "") for row in range(len(self.prompts)) for name in names if name in columns]
+
     def finish(self, tokens: int) -> str:
         """Why a text of so many tokens ends."""
         return "length" if self.how.max_steps is not None and tokens >= self.how.max_steps else "stop"
@@ -106,8 +118,17 @@ class Completing:
         asked.model, asked.digest, asked.rows = wish.hosted.name, wish.hosted.bundle.manifest.digest, len(wish.prompts)
         if wish.stream:
             return Reply(kind="text/event-stream", pieces=self._pieces(request, wish))
-        found = await self._app.writing(_written, wish)
-        return json_reply(_whole(wish, found))
+        return json_reply(_whole(wish, await self._texts(request, wish)))
+
+    async def _texts(self, request: Request, wish: _Wish) -> list[str]:
+        """Of all prompts, the candidates of each beside each other."""
+        name, seconds = wish.hosted.name, self._app.limits.seconds
+        scribe = self._app.scribe(name, wish.how)
+        if scribe is None:
+            return wish.texts(await self._app.writing(_searched, wish))
+        count = len(wish.prompts)
+        columns = await self._app.written(request, name, scribe, wish.table, count, seconds, wish.how, wish.seed)
+        return wish.texts(columns)
 
     def _wish(self, raw: Any, *, chat: bool) -> _Wish:
         if not isinstance(raw, dict) or not isinstance(raw.get("model"), str):
@@ -128,42 +149,29 @@ class Completing:
 
     async def _pieces(self, request: Request, wish: _Wish) -> AsyncIterator[bytes]:
         """Server-sent events, one for each piece; between two of them others are served."""
-        texts = wish.hosted.bundle.stream_table(
-            texts_table(wish.hosted.bundle.signature, wish.prompts), target=wish.target, how=wish.how, seed=wish.seed
-        )
-        told = wish.told()
+        told, said = wish.told(), ""
         gone = asyncio.ensure_future(request.gone())
-        said = ""
         try:
-            while (piece := await self._app.writing(_next, texts)) is not None:
-                if gone.done():
-                    return
-                said += piece
-                yield _event(told | {"choices": [wish.choice(0, piece, None)]})
+            texts = pieces_of(self._app, wish.hosted, wish.table, target=wish.target, how=wish.how, seed=wish.seed)
+            async with aclosing(texts) as pieces:
+                async for piece in pieces:
+                    if gone.done():
+                        return
+                    said += piece
+                    yield _event(told | {"choices": [wish.choice(0, piece, None)]})
             finish = wish.finish(wish.tokens([said])[0])
             yield _event(told | {"choices": [wish.choice(0, "", finish)]}) + b"data: [DONE]\n\n"
         finally:
             gone.cancel()
 
 
-def _next(pieces: Iterator[Any]) -> str | None:
-    """The next piece of text; None at the end."""
-    for piece in pieces:
-        if not piece.ends:
-            return str(piece.text)
-    return None
-
-
 def _event(told: dict[str, Any]) -> bytes:
     return b"data: " + to_json(told) + b"\n\n"
 
 
-def _written(wish: _Wish) -> list[str]:
-    """Texts of all prompts, the candidates of each beside each other."""
-    table = texts_table(wish.hosted.bundle.signature, wish.prompts)
-    columns = wish.hosted.bundle.predict_columns(table, how=wish.how, seed=wish.seed)
-    names = [wish.target, *(f"{wish.target}.other[{place}]" for place in range(2, wish.how.samples + 1))]
-    return [str(columns[name][row] or "") for row in range(len(wish.prompts)) for name in names if name in columns]
+def _searched(wish: _Wish) -> Columns:
+    """Texts that are not written token by token."""
+    return wish.hosted.bundle.predict_columns(wish.table(), how=wish.how, seed=wish.seed)
 
 
 def _whole(wish: _Wish, texts: Sequence[str]) -> dict[str, Any]:

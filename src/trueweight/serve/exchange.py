@@ -33,10 +33,10 @@ _SAFE = [(name.encode(), value.encode()) for name, value in SAFE_HEADERS.items()
 class Request:
     """What was asked. Headers by small letters; the body is read when it is asked for."""
 
-    __slots__ = ("_receive", "headers", "method", "path", "raw_query", "scope")
+    __slots__ = ("_receive", "_whole", "headers", "method", "path", "raw_query", "scope")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.scope, self._receive = scope, receive
+        self.scope, self._receive, self._whole = scope, receive, False
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.raw_query: bytes = scope.get("query_string", b"")
@@ -87,10 +87,13 @@ class Request:
                     raise _too_long(most)
                 yield piece
             if not message.get("more_body", False):
+                self._whole = True
                 return
 
     async def gone(self) -> None:
-        """Returns when the client has gone. Ask once the body was read."""
+        """Returns when the client has gone; never while its body is being read, which whoever reads it will notice."""
+        if not self._whole:
+            await asyncio.Event().wait()  # what is received here would be missing there
         while (await self._receive())["type"] != "http.disconnect":
             await asyncio.sleep(0)
 

@@ -20,7 +20,7 @@ from trueweight.serve.rows import Rows, table_of
 from trueweight.serve.schema import answer_schema, row_schema
 from trueweight.spec.data import DataSpec
 
-__all__ = ["Columns", "Hosted", "plain_rows"]
+__all__ = ["Columns", "Hosted", "plain_rows", "told_of"]
 
 _LOG = logging.getLogger("trueweight.serve")
 
@@ -76,7 +76,7 @@ class Hosted:
                 found = self._columns(together)
             except Exception as error:  # each is told on its own
                 if len(places) == 1:
-                    outcomes[places[0]] = _told(error)
+                    outcomes[places[0]] = told_of(error)
                     continue
                 for place in places:  # one of them spoils it for the others
                     outcomes[place] = self.answer([several[place]])[0]
@@ -124,7 +124,8 @@ def _alike(several: Sequence[Rows]) -> list[list[int]]:
     return [places for _, places in groups]
 
 
-def _told(error: Exception) -> Exception:
+def told_of(error: Exception) -> Exception:
+    """What whoever asked is told of an error."""
     if isinstance(error, Refused):
         return error
     if isinstance(error, TrueweightError):

@@ -32,8 +32,10 @@ class Limits:
     """That a request may take, its waiting included."""
     explained: int = 5
     """Rows of one request for explanations."""
+    slots: int = 32
+    """Texts of one model that are written side by side."""
     written: int = 64
-    """Texts that are written by turns."""
+    """Requests for texts that are searched by beams, one after the other."""
     slow: int = 4
     """Requests for explanations and reports that may wait."""
 

@@ -1,90 +1,242 @@
-"""A text as it is written, of a row of any columns: pieces as server-sent events."""
+"""Texts of many requests, written side by side: a request joins the running batch at its next step, and leaves when it
+is complete, when its client goes, or when its time is over.
+
+Between two looks at who has come, a few thousandths of a second of steps are taken in a thread of its own.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
 
-from pydantic_core import from_json, to_json
+from trueweight.data.table import Table
+from trueweight.metrics.prediction import Prediction
+from trueweight.model.predictors.running import Order, Running
+from trueweight.model.protocols import Decoding
+from trueweight.serve.hosted import Columns, told_of
+from trueweight.serve.limits import Limits
+from trueweight.serve.refusals import Refused
 
-from trueweight.errors import TrueweightError
-from trueweight.nn.decoding import Decoding, decoding
-from trueweight.serve.doorkeeper import Guest
-from trueweight.serve.exchange import JSON, Reply, Request
-from trueweight.serve.refusals import Refused, refused_by
-from trueweight.serve.routes import Route
-from trueweight.serve.rows import read_rows
+__all__ = ["Scribe", "Wanted"]
 
-if TYPE_CHECKING:
-    from trueweight.serve.app import Application, Asked
-
-__all__ = ["Writing"]
-
-_WISHES = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "max_tokens")
-
-
-class Writing:
-    """Handlers; see :class:`~trueweight.serve.answering.Answering`."""
-
-    def __init__(self, app: "Application") -> None:
-        self._app = app
-
-    def routes(self) -> list[Route]:
-        """Ours."""
-        return [Route("POST", "/v1/models/{name}/write", "predict", self.write)]
-
-    async def write(self, request: Request, guest: Guest, name: str, asked: "Asked") -> Reply:
-        """The text for one row, piece by piece: ``{"rows": [{…}], "temperature": …, "max_tokens": …}``.
-
-        Without wishes it is the text that ``predict`` answers.
-        """
-        hosted = self._app.hosted(name)
-        asked.model, asked.digest = name, hosted.bundle.manifest.digest
-        if request.kind not in ("", JSON):
-            raise Refused(415, "what is to be written is asked for in JSON", hint='send {"rows": [{…}]}')
-        body = await self._app.read(request)
-        rows = read_rows(JSON, body, self._app.limits, hosted.reading)
-        if rows.count > 1:
-            raise Refused(413, f"{rows.count:,} rows: one is written at a time", hint="predict answers many")
-        how, seed, target = _wished(from_json(body))
-        table = hosted.table(rows)
-        self._app.charge(guest, 1)
-        asked.rows = 1
-        texts = hosted.bundle.stream_table(table, target=target, how=how, seed=seed)
-        return Reply(kind="text/event-stream", pieces=self._pieces(request, texts))
-
-    async def _pieces(self, request: Request, texts: Iterator[Any]) -> AsyncIterator[bytes]:
-        """The first one is awaited before the status is sent: until then a refusal takes its place."""
-        gone, begun = asyncio.ensure_future(request.gone()), False
-        try:
-            while not gone.done() and (piece := await self._app.writing(next, texts, None)) is not None:
-                begun = True
-                if not piece.ends:
-                    yield _event("piece", {"text": piece.text})
-            yield _event("end", {})
-        except (Refused, TrueweightError) as error:
-            if not begun:
-                raise
-            refused = error if isinstance(error, Refused) else refused_by(error)
-            yield _event("error", refused.problem())
-        finally:
-            gone.cancel()
+_TURN = 0.005
+"""Seconds of steps between two looks at who has come or gone."""
 
 
-def _wished(body: Any) -> tuple[Decoding, int, str | None]:
-    """How to write, from which seed, and which target.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be written."""
 
-    Raises:
-        SpecError: Values that make no sense.
+    table: Table
+    how: Decoding
+    seed: int
+    columns: Callable[[Mapping[str, Prediction]], Columns]
+    """Makes an answer of what was written."""
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """A request. The event loop's side of it and the thread's are told apart by who writes them."""
+
+    wanted: Callable[[], Wanted]
+    rows: int
+    end: float
+    """On the event loop's clock: then nobody wants it any more. Of a stream, if it has not begun."""
+    streamed: bool
+    told: "asyncio.Queue[Any]"
+    """Pieces of a stream, then the columns; or in their place what is raised."""
+    gone: bool = False
+    done: bool = False
+    begun: bool = False
+    order: Order | None = None
+    columns: Callable[[Mapping[str, Prediction]], Columns] | None = None
+
+
+@dataclass(slots=True)
+class _News:
+    """What has become of a job in one turn."""
+
+    job: _Job
+    pieces: list[str] = field(default_factory=list)
+    outcome: Any = None
+    """Columns, an exception, or None for not yet."""
+
+
+class Scribe:
+    """Who writes for one model.
+
+    Args:
+        running: Its running batch; nobody else may use it.
+        executor: Of one thread.
+        limits: Rows that wait.
+        done: Called with the rows of each request that is answered.
     """
-    told: Mapping[str, Any] = body if isinstance(body, dict) and isinstance(body.get("rows"), list) else {}
-    wishes = {name: told[name] for name in _WISHES if told.get(name) is not None}
-    seed, target = told.get("seed"), told.get("target")
-    return (
-        decoding(**wishes),
-        seed if isinstance(seed, int) and not isinstance(seed, bool) else 0,
-        target if isinstance(target, str) else None,
-    )
 
+    def __init__(self, running: Running, executor: Executor, limits: Limits, done: Callable[[int], None]) -> None:
+        self._running, self._executor, self._limits, self._done = running, executor, limits, done
+        self._jobs: set[_Job] = set()
+        self._fresh: deque[_Job] = deque()
+        self._written: list[_Job] = []  # belongs to the thread
+        self._task: asyncio.Task[None] | None = None
+        self._seconds = 0.0
+        """That a row takes, on average."""
+        self.rows = 0
+        """That are wanted and not answered yet."""
 
-def _event(kind: str, told: Mapping[str, Any]) -> bytes:
-    return b"event: " + kind.encode() + b"\ndata: " + to_json(told) + b"\n\n"
+    @property
+    def waiting(self) -> int:
+        """Rows for which there is no slot."""
+        return max(0, self.rows - self._limits.slots)
+
+    def takes(self, how: Decoding) -> bool:
+        """Whether texts can be written so."""
+        return self._running.takes(how)
+
+    async def ask(self, wanted: Callable[[], Wanted], rows: int, seconds: float) -> Columns:
+        """The columns of some rows' texts.
+
+        Args:
+            wanted: Makes what is to be written; called in the thread.
+            rows: Of the request.
+            seconds: That may pass until the answer.
+
+        Raises:
+            Refused: Too many rows wait (429), or the time is over (504).
+        """
+        job = self._begin(wanted, rows, seconds, streamed=False)
+        try:
+            found: Columns | BaseException = await job.told.get()
+        finally:
+            self._leave(job)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    async def stream(self, wanted: Callable[[], Wanted], seconds: float) -> AsyncGenerator[str, None]:
+        """The text of one row in pieces, as they are written.
+
+        Args:
+            wanted: As for :meth:`ask`.
+            seconds: That may pass until it begins.
+
+        Raises:
+            Refused: As for :meth:`ask`.
+        """
+        job = self._begin(wanted, 1, seconds, streamed=True)
+        try:
+            while isinstance(found := await job.told.get(), str):
+                yield found
+        finally:
+            self._leave(job)
+        if isinstance(found, BaseException):
+            raise found
+
+    def _begin(self, wanted: Callable[[], Wanted], rows: int, seconds: float, *, streamed: bool) -> _Job:
+        if self.rows and self.rows + rows > self._limits.queued:
+            wait = max(1, round(self.rows * self._seconds + 0.5))
+            raise Refused(429, f"{self.rows:,} texts wait already", headers={"retry-after": str(wait)})
+        loop = asyncio.get_running_loop()
+        job = _Job(wanted, rows, loop.time() + seconds, streamed, asyncio.Queue())
+        self._jobs.add(job)
+        self.rows += rows
+        self._fresh.append(job)
+        if self._task is None or self._task.done():
+            self._task = loop.create_task(self._work(loop))
+        return job
+
+    def _leave(self, job: _Job) -> None:
+        """Whoever asked has the answer, or does not want it any more."""
+        job.gone = True
+        if job.order is not None:
+            job.order.gone = True
+        if job in self._jobs:
+            self._jobs.discard(job)
+            self.rows -= job.rows
+
+    async def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Until nobody wants anything."""
+        while self._jobs:
+            self._give_up(loop.time())
+            start, before = time.perf_counter(), self.rows
+            try:
+                told = await loop.run_in_executor(self._executor, self._turn)
+            except Exception as error:  # each of them must be told, and the next ones answered
+                told = [_News(job, outcome=told_of(error)) for job in self._jobs]
+            answered = sum(self._tell(news) for news in told)
+            if answered:
+                share = (time.perf_counter() - start) / max(1, min(before, self._limits.slots))
+                self._seconds = 0.8 * self._seconds + 0.2 * share
+
+    def _give_up(self, now: float) -> None:
+        for job in [job for job in self._jobs if now > job.end and not (job.streamed and job.begun)]:
+            job.told.put_nowait(Refused(504, "the time for this request was over before its text was written"))
+            self._leave(job)
+
+    def _tell(self, news: _News) -> int:
+        """Hand on what was written; the rows that are answered with it."""
+        job = news.job
+        job.begun = job.begun or bool(news.pieces)
+        for piece in news.pieces:
+            job.told.put_nowait(piece)
+        if news.outcome is None or job not in self._jobs:
+            return 0
+        job.told.put_nowait(news.outcome)
+        self._leave(job)
+        self._done(job.rows)
+        return job.rows
+
+    # --- In the thread -----------------------------------------------------------------------------------------------
+
+    def _turn(self) -> list[_News]:
+        """Take in who has come, and write for a while."""
+        told = [news for news in self._taken_in() if news.outcome is not None]
+        end = time.perf_counter() + _TURN
+        complete: set[Order] = set()
+        try:
+            while self._running.busy:
+                complete.update(self._running.step())
+                if self._fresh or complete or time.perf_counter() > end:
+                    break
+        except Exception as error:  # a fault of ours: nobody who is in the batch can be answered
+            told += [_News(job, outcome=told_of(error)) for job in self._written]
+            for job in self._written:
+                job.gone = True
+            self._running.clear()
+            self._written = []
+            return told
+        told += [news for job in self._written if (news := self._news_of(job, complete)) is not None]
+        self._written = [job for job in self._written if not job.gone and job.order not in complete]
+        return told
+
+    def _taken_in(self) -> list[_News]:
+        told = []
+        while self._fresh:
+            job = self._fresh.popleft()
+            if job.gone:
+                continue
+            try:
+                wanted = job.wanted()
+                job.columns = wanted.columns
+                job.order = self._running.order(wanted.table, wanted.how, wanted.seed, pieces=job.streamed)
+                self._written.append(job)
+            except Exception as error:  # it takes no other with it
+                told.append(_News(job, outcome=told_of(error)))
+            if job.gone and job.order is not None:  # went in the meantime
+                job.order.gone = True
+        return told
+
+    def _news_of(self, job: _Job, complete: set[Order]) -> _News | None:
+        order, columns = job.order, job.columns
+        assert order is not None
+        assert columns is not None
+        pieces, order.pieces = order.pieces, []
+        if order not in complete:
+            return _News(job, pieces) if pieces else None
+        assert order.answer is not None
+        try:
+            return _News(job, pieces, columns(order.answer))
+        except Exception as error:
+            return _News(job, pieces, told_of(error))

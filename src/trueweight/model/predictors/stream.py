@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from trueweight.data.table import Table
 from trueweight.errors import SpecError
-from trueweight.model.predictors.blend import BlendPredictor
 from trueweight.model.predictors.network import NetworkPredictor
+from trueweight.model.predictors.running import leaf_of
 from trueweight.model.protocols import Decoding, Predictor
 
 __all__ = ["Piece", "stream_rows"]
@@ -45,9 +45,7 @@ def stream_rows(predictor: Predictor, table: Table, target: str, how: Decoding, 
 
 
 def _leaf(predictor: Predictor, target: str) -> NetworkPredictor:
-    while members := predictor.members():
-        weights = predictor.weights[target] if isinstance(predictor, BlendPredictor) else (1.0,)
-        predictor = members[weights.index(max(weights))]
-    if not isinstance(predictor, NetworkPredictor):
+    leaf = leaf_of(predictor, target)
+    if not isinstance(leaf, NetworkPredictor):
         raise SpecError(f"{target!r} is not written token by token", where="stream", hint="ask without stream")
-    return predictor
+    return leaf

@@ -1,0 +1,134 @@
+"""A text as it is written: its pieces, and for a row of any columns a route that tells them as server-sent events."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json, to_json
+
+from trueweight.data.table import Table
+from trueweight.errors import TrueweightError
+from trueweight.nn.decoding import Decoding, decoding
+from trueweight.serve.doorkeeper import Guest
+from trueweight.serve.exchange import JSON, Reply, Request
+from trueweight.serve.hosted import Hosted
+from trueweight.serve.refusals import Refused, refused_by
+from trueweight.serve.routes import Route
+from trueweight.serve.rows import read_rows
+from trueweight.serve.writing import Wanted
+
+if TYPE_CHECKING:
+    from trueweight.serve.app import Application, Asked
+
+__all__ = ["Streaming", "pieces_of"]
+
+_WISHES = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "max_tokens")
+
+
+class Streaming:
+    """Handlers; see :class:`~trueweight.serve.answering.Answering`."""
+
+    def __init__(self, app: "Application") -> None:
+        self._app = app
+
+    def routes(self) -> list[Route]:
+        """Ours."""
+        return [Route("POST", "/v1/models/{name}/write", "predict", self.write)]
+
+    async def write(self, request: Request, guest: Guest, name: str, asked: "Asked") -> Reply:
+        """The text for one row, piece by piece: ``{"rows": [{…}], "temperature": …, "max_tokens": …}``.
+
+        Without wishes it is the text that ``predict`` answers.
+        """
+        hosted = self._app.hosted(name)
+        asked.model, asked.digest = name, hosted.bundle.manifest.digest
+        if request.kind not in ("", JSON):
+            raise Refused(415, "what is to be written is asked for in JSON", hint='send {"rows": [{…}]}')
+        body = await self._app.read(request)
+        rows = read_rows(JSON, body, self._app.limits, hosted.reading)
+        if rows.count > 1:
+            raise Refused(413, f"{rows.count:,} rows: one is written at a time", hint="predict answers many")
+        how, seed, target = _wished(from_json(body))
+        table = hosted.table(rows)
+        self._app.charge(guest, 1)
+        asked.rows = 1
+        texts = pieces_of(self._app, hosted, lambda: table, target=target, how=how, seed=seed)
+        return Reply(kind="text/event-stream", pieces=self._pieces(request, texts))
+
+    async def _pieces(self, request: Request, texts: AsyncGenerator[str, None]) -> AsyncIterator[bytes]:
+        """The first one is awaited before the status is sent: until then a refusal takes its place."""
+        gone, begun = asyncio.ensure_future(request.gone()), False
+        try:
+            async with aclosing(texts) as pieces:
+                async for piece in pieces:
+                    if gone.done():
+                        return
+                    begun = True
+                    yield _event("piece", {"text": piece})
+            yield _event("end", {})
+        except (Refused, TrueweightError) as error:
+            if not begun:
+                raise
+            refused = error if isinstance(error, Refused) else refused_by(error)
+            yield _event("error", refused.problem())
+        finally:
+            gone.cancel()
+
+
+async def pieces_of(
+    app: "Application", hosted: Hosted, table: Callable[[], Table], *, target: str | None, how: Decoding, seed: int
+) -> AsyncGenerator[str, None]:
+    """One row's text as it is written; in the running batch if it can be.
+
+    Args:
+        app: Whose batch and threads.
+        hosted: The model.
+        table: Makes the row.
+        target: To be written; None for the only one that is a text.
+        how: To write.
+        seed: Of what is drawn.
+    """
+    scribe = app.scribe(hosted.name, how)
+    if scribe is not None:
+
+        def wanted() -> Wanted:
+            found = table()
+            return Wanted(found, how, seed, partial(hosted.bundle.told, found))
+
+        async with aclosing(scribe.stream(wanted, app.limits.seconds)) as pieces:
+            async for piece in pieces:
+                yield piece
+        return
+    texts = hosted.bundle.stream_table(table(), target=target, how=how, seed=seed)
+    while (text := await app.writing(_next, texts)) is not None:
+        yield text
+
+
+def _next(pieces: Iterator[Any]) -> str | None:
+    """The next piece of text; None at the end."""
+    for piece in pieces:
+        if not piece.ends:
+            return str(piece.text)
+    return None
+
+
+def _wished(body: Any) -> tuple[Decoding, int, str | None]:
+    """How to write, from which seed, and which target.
+
+    Raises:
+        SpecError: Values that make no sense.
+    """
+    told: Mapping[str, Any] = body if isinstance(body, dict) and isinstance(body.get("rows"), list) else {}
+    wishes = {name: told[name] for name in _WISHES if told.get(name) is not None}
+    seed, target = told.get("seed"), told.get("target")
+    return (
+        decoding(**wishes),
+        seed if isinstance(seed, int) and not isinstance(seed, bool) else 0,
+        target if isinstance(target, str) else None,
+    )
+
+
+def _event(kind: str, told: Mapping[str, Any]) -> bytes:
+    return b"event: " + kind.encode() + b"\ndata: " + to_json(told) + b"\n\n"
