@@ -66,3 +66,14 @@ def test_every_target_of_the_makefile_that_people_are_told_of_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     told = set(re.findall(r"`?make ([a-z-]+)", (ROOT / "CONTRIBUTING.md").read_text()))
     assert told <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)) | {"it"}
+
+
+def test_doctor_tells_of_every_extra() -> None:
+    from trueweight.cli.doctor import EXTRAS
+
+    extras = {name for name in PROJECT["optional-dependencies"] if name != "all"}
+    assert set(EXTRAS) == extras
+    names = {"sklearn": "scikit-learn"}  # a module by another name than its package
+    for extra, module in EXTRAS.items():
+        packages = declared(PROJECT["optional-dependencies"][extra])
+        assert names.get(module, module) in packages

@@ -227,8 +227,8 @@ def _notes(
         if final == 0.0:
             after = "; the final training comes on top, since train.budget limits it by steps or epochs, not by time"
         notes.append(
-            f"Time: {describe_seconds(left)} for trials, of which {describe_seconds(spent)} went into trials that ended"
-            f" (each fit at most {describe_seconds(fit_seconds)}){after}."
+            f"Time: {describe_seconds(left)} for trials, each fit at most {describe_seconds(fit_seconds)}{after}."
+            f" Trials that ended took {describe_seconds(spent)}."
         )
     if found.exhausted:
         notes.append("The search ended early: every setting it proposed had been tried.")

@@ -22,7 +22,11 @@ __all__ = ["doctor"]
 PACKAGES = (
     "trueweight", "torch", "numpy", "pyarrow", "pydantic", "safetensors", "tokenizers", "click", "rich", "ruamel.yaml",
 )  # fmt: skip
-EXTRAS = {"sklearn": "sklearn", "excel": "openpyxl", "lightgbm (benchmarks)": "lightgbm"}
+EXTRAS = {
+    "sklearn": "sklearn", "boosting": "lightgbm", "excel": "openpyxl", "onnx": "onnxruntime", "tune": "optuna",
+    "serve": "uvicorn",
+}  # fmt: skip
+"""What ``pip install 'trueweight[NAME]'`` brings, by a module of it."""
 LITTLE_SPACE = 2 * 10**9
 
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from trueweight.metrics.temperature import TINY, adapted, fit_adaptive, fit_temperature, tempered
+from trueweight.metrics.temperature import TINY, adapted, doubt, fit_adaptive, fit_temperature, tempered
 from trueweight.metrics.words import counted
 from trueweight.seeds import stream
 
@@ -129,9 +129,9 @@ def _beta(p: Array, parameters: Sequence[float]) -> Array:
 def _fit_beta(p: Array, y: Array, w: Array) -> tuple[float, ...]:
     """Logistic regression with a, b >= 0: a coefficient that comes out negative is 0 and the others are fitted again,
     as in the paper. A pull of one row's hundredth towards the identity keeps separable rows finite."""
-    x, free = _beta_columns(p), np.array([True, True, True])
+    x, free, share = _beta_columns(p), np.array([True, True, True]), doubt(len(y))
     while True:
-        found = _logistic(x, (y == 1).astype(np.float64), w, free)
+        found = _logistic(x, (1 - share) * (y == 1) + share / 2, w, free)
         wrong = free & (found < 0) & np.array([True, True, False])
         if not wrong.any():
             a, b, c = map(float, found)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-__all__ = ["TINY", "adapted", "fit_adaptive", "fit_temperature", "tempered"]
+__all__ = ["TINY", "adapted", "doubt", "fit_adaptive", "fit_temperature", "tempered"]
 
 Array: TypeAlias = np.ndarray
 
@@ -24,6 +24,15 @@ LOWEST, STEEPEST = -0.5, 1.0
 
 _PULL = 0.01
 """Of one row, towards the identity: keeps rows finite that are all right."""
+
+
+def doubt(rows: int) -> float:
+    """Share of each calibration row's label that is spread over all classes, as if one row more had drawn its class by
+    lot: rows that are all right would else ask for answers without any doubt, however few they are.
+
+    Source: the targets of Platt 1999, "Probabilistic outputs for support vector machines", section 2.2.
+    """
+    return 1 / (rows + 1)
 
 
 def tempered(p: Array, parameters: Sequence[float]) -> Array:
@@ -86,10 +95,16 @@ def _softmax(z: Array) -> Array:
     return np.asarray(e / e.sum(1, keepdims=True))
 
 
+def _aims(z: Array, y: Array) -> Array:
+    """(N,): what is to be large, the true class's score but for the doubt."""
+    share = doubt(len(y))
+    return np.asarray((1 - share) * z[np.arange(len(y)), y] + share * z.mean(1))
+
+
 def _loss(z: Array, x: Array, theta: Array, y: Array, w: Array) -> float:
     scaled = z * np.exp(np.clip(x @ theta, -20, 20))[:, None]
     scaled = scaled - scaled.max(1, keepdims=True)
-    told = np.log(np.exp(scaled).sum(1)) - scaled[np.arange(len(y)), y]
+    told = np.log(np.exp(scaled).sum(1)) - _aims(scaled, y)
     return float((w * told).sum() + _PULL / 2 * np.square(theta).sum())
 
 
@@ -98,18 +113,18 @@ def _scored(z: Array, x: Array, theta: Array, y: Array, w: Array) -> Array:
     scale = np.exp(np.clip(x @ theta, -20, 20))
     q = _softmax(z * scale[:, None])
     mean = (q * z).sum(1)
-    slope = x.T @ (w * scale * (mean - z[np.arange(len(y)), y])) + _PULL * theta
+    slope = x.T @ (w * scale * (mean - _aims(z, y))) + _PULL * theta
     spread = w * np.square(scale) * ((q * np.square(z)).sum(1) - np.square(mean))
     return np.asarray(np.linalg.solve((x.T * spread) @ x + _PULL * np.eye(2), slope))
 
 
 def _inverse(z: Array, y: Array, w: Array) -> float:
     """1 / T of the least log loss of softmax(z / T)."""
-    low, high, inverse, own = LEAST, MOST, 1.0, np.arange(len(y))
+    low, high, inverse, aim_N = LEAST, MOST, 1.0, _aims(z, y)
     for _ in range(60):
         q = _softmax(z * inverse)
         mean_N = (q * z).sum(1)
-        slope = float((w * (mean_N - z[own, y])).sum())
+        slope = float((w * (mean_N - aim_N)).sum())
         low, high = (inverse, high) if slope < 0 else (low, inverse)
         curve = float((w * ((q * np.square(z)).sum(1) - np.square(mean_N))).sum())
         after = inverse - slope / curve if curve > 0 else (low + high) / 2
