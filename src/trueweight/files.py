@@ -171,7 +171,7 @@ def disk_errors(path: Path, option: str = "--out or -o") -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = f"choose a folder you may write to, with {option}"
             raise TrainError(f"no permission to write {path.name}", where=str(path.parent), hint=hint) from error
-        if error.errno == errno.ENOTDIR:
+        if error.errno in (errno.ENOTDIR, errno.EEXIST):
             hint = f"choose another folder, with {option}"
             raise TrainError("a file is where the folder should be", where=str(path.parent), hint=hint) from error
         if error.errno in _NO_PLACE:

@@ -1,6 +1,7 @@
 """The Python client, against an application of this process and against servers that misbehave."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_rows_need_not_be_json(client: Client, every: Bundle, asked: list[dict[s
 def test_many_rows_are_sent_in_several_requests(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"amount": place / 10, "kind": "red"} for place in range(11)]
     whole = client.predict(rows)
-    monkeypatch.setattr("trueweight.serve.client._ROWS", 4)
+    monkeypatch.setattr(sys.modules[Client.__module__], "_ROWS", 4)
     assert client.predict(rows) == whole
     frame = client.predict(pd.DataFrame(rows, index=range(5, 16)))
     assert list(frame["cost"]) == pytest.approx([row["cost"] for row in whole])

@@ -78,7 +78,7 @@ def field(page: Any, name: str) -> Any:
 
 def answered(page: Any, button: str = "#go") -> tuple[dict[str, Any], dict[str, Any]]:
     """The row that was sent, and its answer."""
-    with page.expect_response("**/predict") as caught:
+    with page.expect_response("**/predict?notes=true") as caught:
         page.click(button)
     page.wait_for_selector("#answer .card .big")
     return json.loads(caught.value.request.post_data)["rows"][0], caught.value.json()["predictions"][0]
@@ -176,6 +176,9 @@ def test_pictures_and_sounds_are_dropped_chosen_recorded_and_removed(page: Any, 
     assert bytes_of(sent["voice"])[:4] == b"RIFF"
     drop(page, ".field[data-type=image] .drop", b"no picture", "own.heic", "image/heic")
     page.wait_for_selector("text=cannot open this file")
+    answered(page)
+    assert "photo: " in page.inner_text("#notice")  # and the server says that it could not either
+    assert "answered as missing" in page.inner_text("#notice")
 
 
 def test_reasons(page: Any) -> None:
@@ -308,7 +311,7 @@ def test_by_keyboard_alone(page: Any) -> None:
     page.keyboard.press("Tab")
     page.keyboard.type("gr")  # of a list the option that begins so
     page.keyboard.press("Tab")
-    with page.expect_response("**/predict") as caught:
+    with page.expect_response("**/predict?notes=true") as caught:
         page.keyboard.press("Enter")
     assert json.loads(caught.value.request.post_data)["rows"] == [{"amount": 2.5, "kind": "green"}]
     page.wait_for_selector("#said.unseen")

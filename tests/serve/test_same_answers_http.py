@@ -156,3 +156,14 @@ def test_batch_mates_do_not_matter(rows: list[dict[str, Any]], every: Bundle) ->
         assert_same(
             frame, [{n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in plain_rows(alone, 1)[0].items()}]
         )
+
+
+def test_what_could_not_be_read_is_noted(ask: Any) -> None:
+    address = "data:image/png;base64," + base64.b64encode(b"no picture").decode()
+    rows = [{"amount": "a lot", "photo": address}, {"amount": 1.0}]
+    told = json.loads(ask("POST", "/v1/models/every/predict?notes=true", {"rows": rows}).body)
+    assert len(told["predictions"]) == 2
+    amount, photo = told["notes"]
+    assert amount == "amount: not a number in 1 row, answered as missing"
+    assert photo.startswith("photo: ")
+    assert json.loads(ask("POST", "/v1/models/every/predict?notes=1", {"rows": rows[1:]}).body)["notes"] == []

@@ -135,9 +135,11 @@ def test_two_workers(plain: Bundle, state: Path, started: list[Server]) -> None:
     [
         (["--open", "--host", "0.0.0.0"], 2, "would answer everybody"),  # noqa: S104
         (["--certificate", "none.pem"], 2, "belong together"),
+        (["--certificate", __file__, "--private-key", __file__], 2, "of no use"),
+        (["--keys", "/dev/null/keys"], 4, "with --keys"),
         (["--audit", "x", "--no-audit"], 2, "contradict"),
         (["--port", "TAKEN", "--open", "--no-audit"], 4, "cannot listen"),
-        (["--host", "203.0.113.7", "--no-audit"], 4, "cannot listen"),
+        (["--host", "203.0.113.7", "--no-audit"], 4, "an address of this machine"),
     ],
 )
 def test_what_it_refuses(

@@ -29,7 +29,7 @@ from trueweight.model.predictors.stream import Piece, stream_rows
 from trueweight.model.protocols import GREEDY, Decoding, Predictor
 from trueweight.spec.run import RunSpec
 
-__all__ = ["Bundle", "open_bundle", "require_columns"]
+__all__ = ["Bundle", "dirt_words", "open_bundle", "require_columns"]
 
 _LOG = logging.getLogger("trueweight.bundle")
 
@@ -188,6 +188,8 @@ class Bundle:
         self.require(table, how)
         unusual_N = self._unusual(table) if ood else None
         columns = self.told(table, self.predictor.predict(table, how=how, seed=seed))
+        for words in dirt_words(self.signature, table):
+            _LOG.warning("%s", words)
         if unusual_N is not None:
             columns["ood_" if "ood" in columns else "ood"] = unusual_N
         return columns
@@ -306,27 +308,26 @@ _UNREADABLE = (
 """Dirt that makes a value missing; other dirt is read as it was meant. Of files, all dirt does."""
 
 
-def _warn_of_dirt(signature: Signature, table: Table) -> None:
-    """Name columns whose cells said something that could not be read: they were answered as missing. And sounds whose
-    text ends before they do."""
+def dirt_words(signature: Signature, table: Table) -> list[str]:
+    """Columns whose cells said something that could not be read: they are answered as missing. And sounds whose text
+    ends before they do."""
+    said = []
     writes = any(facts.type == "text" for facts in signature.targets())
     for facts in signature.features():
         if facts.name in table.names:
             cells = cells_of(table, facts, signature.options)
             if writes and facts.type == "audio":
-                _warn_of_long(facts, cells)
+                said += _long_sounds(facts, cells)
             for kind in cells.notes if isinstance(cells, MediaCells) else _UNREADABLE:
                 if count := cells.notes.get(kind):
                     more = "; to follow it, name a folder that holds the files (media_dir)" if kind == OUTSIDE else ""
-                    rows = f"{counted(count, 'row')}, answered as missing{more}"
-                    _LOG.warning("%s: %s in %s", facts.name, kind, rows)
+                    said.append(f"{facts.name}: {kind} in {counted(count, 'row')}, answered as missing{more}")
+    return said
 
 
-def _warn_of_long(facts: ColumnFacts, cells: Cells) -> None:
+def _long_sounds(facts: ColumnFacts, cells: Cells) -> list[str]:
     seconds_N, most = gist_of("audio", cells), float(facts.learnt["max_seconds"])
-    if seconds_N is not None and (longer := int((np.nan_to_num(seconds_N) > most).sum())):
-        rows = counted(longer, "row")
-        _LOG.warning(
-            "%s: %s longer than %g seconds, of which only the beginning was read: cut such sounds into pieces where it"
-            " is quiet, and ask for each", facts.name, rows, most,
-        )  # fmt: skip
+    if seconds_N is None or not (longer := int((np.nan_to_num(seconds_N) > most).sum())):
+        return []
+    said = f"{counted(longer, 'row')} longer than {most:g} seconds, of which only the beginning was read"
+    return [f"{facts.name}: {said}: cut such sounds into pieces where it is quiet, and ask for each"]

@@ -7,6 +7,7 @@ from time import time
 import click
 
 from trueweight.cli.console import note
+from trueweight.errors import DataError
 
 __all__ = ["keys"]
 
@@ -91,6 +92,9 @@ def audit(logs: tuple[Path, ...]) -> None:
     """Follow the chain of each audit log in LOGS (files or folders): was a line changed, taken out or put in?"""
     from trueweight.serve.audit import check_audit
 
-    for path in (found for log in logs for found in (sorted(log.glob("*.jsonl")) if log.is_dir() else [log])):
+    paths = [found for log in logs for found in (sorted(log.glob("*.jsonl")) if log.is_dir() else [log])]
+    if not paths:
+        raise DataError("there is no log here", where=", ".join(map(str, logs)), hint="logs are *.jsonl files")
+    for path in paths:
         count, head = check_audit(path)
         click.echo(f"{path}: {count:,} lines follow from each other; the last digest is {head}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pydantic_core import from_json, to_json
 
+from trueweight.bundle.bundle import dirt_words
 from trueweight.data.frames import arrow_array
 from trueweight.data.sniff import layout_of
 from trueweight.data.write import write_columns
@@ -46,8 +47,10 @@ class Answering:
     async def predict(self, request: Request, guest: Guest, name: str, asked: "Asked") -> Reply:
         """One answer for each row, in their order."""
         hosted = self._begin(name, asked)
+        noted = False
         if request.raw_query:
             query = request.query()
+            noted = query.get("notes", "").lower() in _TRUE
             seconds = _seconds(query.get("timeout"), self._app.limits.seconds)
             if query.get("stream", "").lower() in _TRUE:
                 return self._streamed(request, guest, hosted, asked)
@@ -57,6 +60,10 @@ class Answering:
         kind = request.kind
         rows = read_rows(kind, body, self._app.limits, hosted.reading, request.header(b"content-type"))
         columns = await self._ask(request, guest, hosted, rows, seconds, asked)
+        if noted:  # what could not be read, of these rows alone: it takes another look at them
+            return json_reply(
+                _told(hosted, columns, rows.count) | {"notes": await self._app.slowly(_notes, hosted, rows)}
+            )
         return _answered(request.header(b"accept"), hosted, columns, rows.count)
 
     def _begin(self, name: str, asked: "Asked") -> Hosted:
@@ -154,8 +161,15 @@ def _answered(accept: str, hosted: Hosted, columns: Columns, count: int) -> Repl
         return Reply(arrow_bytes(table), kind=ARROW)
     if "ndjson" in accept:
         return Reply(_written(columns, "jsonl"), kind="application/x-ndjson")
-    told = {"model": hosted.name, "digest": hosted.bundle.manifest.digest, "predictions": plain_rows(columns, count)}
-    return Reply(to_json(told, inf_nan_mode="null"))
+    return Reply(to_json(_told(hosted, columns, count), inf_nan_mode="null"))
+
+
+def _told(hosted: Hosted, columns: Columns, count: int) -> dict[str, Any]:
+    return {"model": hosted.name, "digest": hosted.bundle.manifest.digest, "predictions": plain_rows(columns, count)}
+
+
+def _notes(hosted: Hosted, rows: Rows) -> list[str]:
+    return dirt_words(hosted.bundle.signature, hosted.table(rows))
 
 
 def _written(columns: Columns, form: str) -> bytes:

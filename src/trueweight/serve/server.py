@@ -1,12 +1,14 @@
 """The application on uvicorn: sockets, TLS, workers, signals."""
 
 import asyncio
+import errno
 import ipaddress
 import json
 import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -72,9 +74,31 @@ class Wish:
         for name, path in (("--certificate", self.certificate), ("--private-key", self.private_key)):
             if path is not None and not Path(path).is_file():
                 raise SpecError(f"no file {path!r}", where=name)
+        if self.certificate is not None:
+            _require_pair(self.certificate, str(self.private_key))
         if self.workers < 1:
             raise SpecError(f"{self.workers} workers answer nothing", where="--workers", hint="give 1 or more")
         return self
+
+
+def _require_pair(certificate: str, private_key: str) -> None:
+    """Tell before models are opened that a server could not speak TLS with these.
+
+    Raises:
+        SpecError: They are no PEM files, or do not belong together.
+    """
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, private_key, password=_no_password)
+    except (OSError, ValueError) as error:  # the latter is raised where a password is asked for
+        said = "the key is locked with a password" if isinstance(error, ValueError) else str(error)
+        hint = "give a certificate and the key it was made for, unlocked, both as PEM files"
+        where = "--certificate, --private-key"
+        raise SpecError(f"{certificate!r} and {private_key!r} are of no use: {said}", where=where, hint=hint) from None
+
+
+def _no_password() -> str:
+    """Rather than ask a terminal that may not be there."""
+    raise ValueError
 
 
 def is_loopback(host: str) -> bool:
@@ -97,6 +121,8 @@ def named_bundles(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
     for bundle in bundles:
         if bundle.name in found:
             hint = f"both {found[bundle.name].path} and {bundle.path} are called so; train one under another --name"
+            if found[bundle.name].path.resolve() == bundle.path.resolve():
+                hint = f"{bundle.path} is named twice: name it once"
             raise SpecError(f"two models are called {bundle.name!r}", hint=hint)
         found[bundle.name] = bundle
     return found
@@ -189,10 +215,18 @@ def bound(wish: Wish) -> socket.socket:
             found.close()
             raise
     except (OSError, OverflowError) as error:
-        hint = "choose another --port, or stop what listens there"
-        raise TrainError(f"cannot listen on {wish.host}:{wish.port}: {error}", hint=hint) from None
+        said = getattr(error, "strerror", None) or str(error)
+        raise TrainError(f"cannot listen on {wish.host}:{wish.port}: {said}", hint=_where_to_listen(error)) from None
     found.set_inheritable(True)
     return found
+
+
+def _where_to_listen(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EACCES:
+        return "ports below 1024 are for administrators: choose another --port"
+    if isinstance(error, socket.gaierror) or (isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL):
+        return "--host names an address of this machine: 127.0.0.1 for itself alone, 0.0.0.0 for all that can reach it"
+    return "choose another --port, or stop what listens there"
 
 
 def quiet() -> None:

@@ -41,7 +41,8 @@ function busy(on) {
   at("stop").hidden = !on;
 }
 async function predicted(row, signal) {
-  const told = await (await call(modelPath("/predict"), post(JSON.stringify({ rows: [row] }), signal))).json();
+  const told = await (await call(modelPath("/predict?notes=true"), post(JSON.stringify({ rows: [row] }), signal))).json();
+  if (told.notes.length) notice(`${word("notes")} ${told.notes.join("; ")}`);
   return told.predictions[0];
 }
 
