@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import Distribution, EntryPoint, EntryPoints, entry_points
-from typing import Generic, TypeVar
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
 
 from trueweight.errors import SpecError
 
@@ -93,7 +93,8 @@ def _name_of(dist: Distribution) -> str:
 
 
 @cache
-def _all_points() -> EntryPoints:
+def _all_points() -> Any:
+    """Of all groups. Versions of Python have different classes for that, each with a method ``select``."""
     return entry_points()
 
 

@@ -95,8 +95,8 @@ def frequent_words(texts: pa.Array, least: int, most: int) -> dict[str, int]:
     """The words that most texts hold, and how many do: those of at least ``least``, at most ``most`` of them."""
     counts: dict[int, int] = {}
     spelt: dict[int, str] = {}
-    for first, end in _chunks(texts):
-        rows = texts.slice(first, end - first).to_pylist()
+    for first, last in _chunks(texts):
+        rows = texts.slice(first, last - first).to_pylist()
         whole, code_M, start_N1 = _codes(rows)
         start_W, end_W, kind_W = _words(code_M)
         start_W, end_W = start_W[kind_W <= _LONE], end_W[kind_W <= _LONE]

@@ -9,12 +9,13 @@ Shape suffixes:
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 __all__ = ["Wave", "plain_wave"]
 
-_TYPES = {(1, 16): np.dtype("<i2"), (3, 32): np.dtype("<f4")}
+_TYPES: dict[tuple[int, int], np.dtype[Any]] = {(1, 16): np.dtype("<i2"), (3, 32): np.dtype("<f4")}
 """By format tag and bits: whole numbers and floats."""
 
 _MOST_CHANNELS = 8
@@ -31,7 +32,7 @@ class Wave:
     channels: int
     start: int
     """Byte where samples begin."""
-    dtype: np.dtype[np.int16] | np.dtype[np.float32]
+    dtype: np.dtype[Any]
 
     def samples(self, content: bytes, count: int) -> np.ndarray:
         """The first ``count`` of each channel, (N, C) float32, whole numbers from -1 to 1.
