@@ -49,7 +49,43 @@ def canonical_json(value: Any) -> str:
     Raises:
         ValueError: A float is not finite: JSON has no word for it, so the caller must choose one.
     """
-    return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return _indented(value, "\n") + "\n"
+
+
+_FLAT = frozenset({str, int, float, bool, type(None)})
+"""Types of values that stand on one line."""
+
+_LONG = 256
+
+
+def _indented(value: Any, line: str) -> str:
+    """What ``json.dumps`` with an indent of 2 writes. It does that value by value in Python; here long lists of plain
+    values, such as the vocabulary of a text, are left to its C code as a whole.
+
+    Args:
+        value: Plain JSON.
+        line: Line break and indent of the line that it stands in.
+    """
+    inner = f"{line}  "
+    if not _has_long(value):
+        text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+        return text.replace("\n", line)  # breaks within texts are written as an escape
+    if isinstance(value, dict):
+        pieces = [f"{json.dumps(key, ensure_ascii=False)}: {_indented(value[key], inner)}" for key in sorted(value)]
+        return f"{{{inner}{f',{inner}'.join(pieces)}{line}}}"
+    if _FLAT.issuperset(map(type, value)):
+        text = json.dumps(value, separators=(f",{inner}", ""), ensure_ascii=False, allow_nan=False)
+        return f"[{inner}{text[1:-1]}{line}]"
+    return f"[{inner}{f',{inner}'.join(_indented(one, inner) for one in value)}{line}]"
+
+
+def _has_long(value: Any) -> bool:
+    """Whether there is a long list of plain values in it, and names are texts."""
+    if isinstance(value, dict):
+        return any(map(_has_long, value.values())) and {*map(type, value)} == {str}
+    if isinstance(value, list | tuple):
+        return len(value) >= _LONG if _FLAT.issuperset(map(type, value)) else any(map(_has_long, value))
+    return False
 
 
 def digest_compact(value: Any) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
 
 from trueweight.errors import SpecError
 
@@ -76,7 +76,7 @@ class Registry(Generic[T]):
         point = self._points().get(name)
         if point is None or point.dist is None:
             return "this process"
-        return f"{point.dist.name} {point.dist.version}"
+        return _name_of(point.dist)
 
     def is_ours(self, name: str) -> bool:
         """Whether the part is Trueweight's own, so that a bundle may name it without being asked."""
@@ -87,10 +87,22 @@ class Registry(Generic[T]):
 
 
 @cache
+def _name_of(dist: Distribution) -> str:
+    """With its version. Both are read from its description, which is parsed anew each time."""
+    return f"{dist.name} {dist.version}"
+
+
+@cache
+def _all_points() -> Any:
+    """Of all groups. Versions of Python have different classes for that, each with a method ``select``."""
+    return entry_points()
+
+
+@cache
 def _entry_points(group: str) -> dict[str, EntryPoint]:
     """Entry points of a group by name; two distributions with one name are an error."""
     found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=group):
+    for point in _all_points().select(group=group):
         other = found.setdefault(point.name, point)
         if other.value != point.value:
             names = sorted({p.dist.name if p.dist else "?" for p in (other, point)})

@@ -3,9 +3,14 @@
 import pytest
 import torch
 
+from trueweight.data.batch import Batch
+from trueweight.model.network import Network
+from trueweight.nn.answers import AnyOfMany, OneOfMany, OneOfTwo, Values
 from trueweight.nn.concat import Concat
+from trueweight.nn.decoding import GREEDY
 from trueweight.nn.encoding import Encoding, Form
 from trueweight.nn.entries import Entries
+from trueweight.nn.members import MemberLinear
 from trueweight.nn.rows import Columns, Rows
 from trueweight.nn.summaries import WeightedBag
 from trueweight.nn.tabular import Featurizer
@@ -70,3 +75,42 @@ def test_rows_of_entries_multiply_like_rows_of_the_matrix(words):
     torch.testing.assert_close(mine.transposed_times(error_RO), theirs.transposed_times(error_RO), rtol=0, atol=0)
     # Sums of up to 200 products in float32.
     torch.testing.assert_close(mine.transposed_times(error_RO), x_RP.double().t() @ error_RO, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 40])
+def test_a_linear_layer_gives_the_same_for_entries(bag, featurizer, outputs):
+    """Sums of up to 31 products in float32, in another order."""
+    torch.manual_seed(0)
+    linear = MemberLinear(1, WORDS + 1, outputs)
+    torch.nn.init.normal_(linear.bias_KO)
+    whole = linear(featurizer(bag).tokens_BLD[:, 0])
+    torch.testing.assert_close(linear.of_entries(featurizer.entries(bag)), whole, rtol=1e-5, atol=1e-6)
+    nobody = {name: t[:0] for name, t in bag.items()}
+    assert linear.of_entries(featurizer.entries(nobody)).shape == (0, 1, outputs)
+
+
+def _heads(form: Form) -> dict[str, torch.nn.Module]:
+    options = {"gamma": 0.0, "label_smoothing": 0.0, "reader": lambda *_: None}
+    return {
+        "value": Values(form, 2, loss="mse", huber_delta=1.0, reader=lambda *_: None),
+        "two": OneOfTwo(form, [1.0, 1.0], prior=0.3, **options),
+        "many": OneOfMany(form, [1.0] * 3, prior_C=[0.2, 0.3, 0.5], **options),
+        "any": AnyOfMany(form, prior_C=[0.2, 0.3], **options),
+    }
+
+
+def test_a_network_answers_the_same_from_entries(bag, featurizer):
+    torch.manual_seed(0)
+    fusion = Concat({"text": featurizer.form})
+    network = Network({"text": featurizer}, fusion, _heads(fusion.form)).eval()
+    batch = Batch(torch.arange(ROWS), {"text": bag}, {})
+    assert network.sparse
+    with torch.inference_mode():
+        whole, told = (network.answer(batch, GREEDY, {}, sparsely=sparsely) for sparsely in (False, True))
+        without = network.answer(Batch(batch.rows[:5], {"text": {k: t[:5] for k, t in bag.items()}}, {}), GREEDY, {},
+                                 sparsely=True)  # fmt: skip
+    for name, out in whole.items():
+        for key, t in out.items():
+            torch.testing.assert_close(told[name][key], t, rtol=1e-5, atol=1e-6)
+            # Each row is summed by itself: whoever stands beside it changes nothing.
+            torch.testing.assert_close(without[name][key], told[name][key][:5], rtol=0, atol=0)

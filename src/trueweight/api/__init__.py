@@ -59,16 +59,12 @@ def train(
         DataError: The data does not fit it.
         TrainError: The run could not finish.
     """
-    from trueweight.api.request import make_request
-    from trueweight.api.run import run
-    from trueweight.evidence.meters import Stages
+    from trueweight.api.begin import trained
 
-    stages = Stages()
-    changes = {"train.budget.time": budget, "seed": seed, "name": name}
-    request = make_request(data, target, spec, changes, settings, base)
-    stages.end("reading")
-    folder, replay = (None if p is None else Path(p) for p in (out, plan))
-    return run(request, stages, out=folder, resume=resume, plan=replay, sealed=sealed)
+    return trained(
+        data, target=target, spec=spec, budget=budget, seed=seed, name=name, out=out, resume=resume, plan=plan,
+        sealed=sealed, settings=settings, base=base,
+    )  # fmt: skip
 
 
 def load(path: str | Path, *, allow: Sequence[str] = ()) -> "Bundle":

@@ -1,15 +1,15 @@
 """``train`` from end to end: folder, preparation, fitting, baselines, evidence, bundles."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
+from trueweight.api.begin import Begun, begun
 from trueweight.api.request import Request
-from trueweight.api.starting import bodies_of, lineage_of, start_entries
+from trueweight.api.starting import lineage_of, start_entries
 from trueweight.bundle.bundle import Bundle, open_bundle
 from trueweight.bundle.card import model_card
 from trueweight.bundle.detached import evidence_folder
@@ -27,7 +27,6 @@ from trueweight.evaluate.data_facts import data_entries, reading
 from trueweight.evaluate.judging import Training, judging_of
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask, now
-from trueweight.evidence.energy import EnergyMeter
 from trueweight.evidence.ledger import record_look
 from trueweight.evidence.meters import Meter, Stages
 from trueweight.evidence.record import Curve, Data, Entry, Evidence, Method
@@ -41,11 +40,10 @@ from trueweight.spec.run import RunSpec
 from trueweight.train.build import Fitted, MemberReport, fit, linear_rows
 from trueweight.train.job import FitterPart
 from trueweight.train.plan import Climb, MemberPlan, Plan, Trial, record_member
-from trueweight.train.prepare import Prepared, prepare
-from trueweight.train.runs import Run, open_run
-from trueweight.train.starting import Bodies
+from trueweight.train.prepare import Prepared
+from trueweight.train.runs import Run
 
-__all__ = ["run"]
+__all__ = ["finish", "opened", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,53 +67,57 @@ def run(
     more: Callable[[Prepared, Fitted], Sequence[Entry]] = _nothing_more,
 ) -> Bundle:  # fmt: skip
     """One whole run; see :func:`trueweight.api.train`. ``more`` gives facts of how the spec came about."""
-    spec = request.spec
-    replay = None if plan is None else Plan.read(plan).replayed()  # an unreadable plan makes no folder
-    lent = _lent(request)
-    with ExitStack() as stack:
-        the_run = stack.enter_context(open_run(spec.name, out, resume=resume))
-        meter = stack.enter_context(Meter())
-        note = "only what came after the run was taken up again" if resume else ""
-        energy = stack.enter_context(EnergyMeter(spec.evaluate.energy, base=request.base, note=note))
-        ready = prepare(request.table, spec, labels=request.labels, lent=lent)
-        stages.end("preparing")
-        require_metrics(ready.spec)
-        require_labels(ready.spec, ready.signature)
-        require_baselines(ready)
-        digest = request.table.provenance.digest
-        names = [spec.name, *(ready.spec.evaluate.baselines or ())]
-        if replay is not None:
-            _require_members(replay, ready.spec, where=str(plan))
-        the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest, names)
-        known = the_run.plan(replay)
-        energy.idle_until_now(wait=ready.spec.train.device in ("auto", "cuda"))
-        stages.end("opening the run")
-        with Meter() as fitting:
-            fitted = fit(ready, the_run.folder, known, lent, on_encoded=lambda: stages.end("encoding"))
-        spent = energy.lap("train")
-        with Meter() as rivals:
-            baselines, followed = _baselines(ready, fitted, known, the_run)
-        with Meter() as judgement:
-            judged = _judge(ready, fitted, baselines, the_run, sealed)
-        parts = {"fit": fitting, "baselines": rivals, "judge": judgement}
-        entries = [
-            *judged.entries,
-            *data_entries(ready, digest),
-            *_fit_entries(fitted),
-            *_baseline_entries(ready, baselines),
-            *more(ready, fitted),
-            *stages.entries(),
-            *meter.reading().entries("train"),
-            *(entry for work, part in parts.items() for entry in part.reading().seconds(work)),
-            *spent,
-            *energy.lap("judge"),
-        ]
-        simple = _save_baselines(ready, request, baselines, judged, the_run)
-        line = None if lent is None else lineage_of(lent, ready.spec, fitted.started)
-        bundle = _save(spec.name, request, ready.spec, followed, ready, fitted.predictor, entries, the_run, line)
-        _write_beside(bundle, judged.beside)
-        the_run.finish("partial" if fitted.partial else "finished", [*simple, bundle])
-    # Parts of other packages were chosen in the spec: what was just trained with them may be opened with them.
+    with begun(request, stages, out=out, resume=resume, plan=plan) as beginning:
+        bundle = finish(beginning, sealed=sealed, more=more)
+    return opened(bundle)
+
+
+def finish(
+    begun: Begun, *, sealed: bool, more: Callable[[Prepared, Fitted], Sequence[Entry]] = _nothing_more
+) -> Path:  # fmt: skip
+    """All of a run that follows when its data is prepared. Gives the folder of the bundle."""
+    request, the_run, ready, spec = begun.request, begun.run, begun.ready, begun.request.spec
+    require_metrics(ready.spec)
+    require_labels(ready.spec, ready.signature)
+    require_baselines(ready)
+    digest = request.table.provenance.digest
+    names = [spec.name, *(ready.spec.evaluate.baselines or ())]
+    if begun.replay is not None:
+        _require_members(begun.replay, ready.spec, where=str(begun.plan))
+    the_run.begin(dump_spec(spec), dump_resolved(ready.spec), digest, names)
+    known = the_run.plan(begun.replay)
+    begun.energy.idle_until_now(wait=ready.spec.train.device in ("auto", "cuda"))
+    begun.stages.end("opening the run")
+    with Meter() as fitting:
+        fitted = fit(ready, the_run.folder, known, begun.lent, on_encoded=lambda: begun.stages.end("encoding"))
+    spent = begun.energy.lap("train")
+    with Meter() as rivals:
+        baselines, followed = _baselines(ready, fitted, known, the_run)
+    with Meter() as judgement:
+        judged = _judge(ready, fitted, baselines, the_run, sealed)
+    parts = {"fit": fitting, "baselines": rivals, "judge": judgement}
+    entries = [
+        *judged.entries,
+        *data_entries(ready, digest),
+        *_fit_entries(fitted),
+        *_baseline_entries(ready, baselines),
+        *more(ready, fitted),
+        *begun.stages.entries(),
+        *begun.meter.reading().entries("train"),
+        *(entry for work, part in parts.items() for entry in part.reading().seconds(work)),
+        *spent,
+        *begun.energy.lap("judge"),
+    ]
+    simple = _save_baselines(ready, request, baselines, judged, the_run)
+    line = None if begun.lent is None else lineage_of(begun.lent, ready.spec, fitted.started)
+    bundle = _save(spec.name, request, ready.spec, followed, ready, fitted.predictor, entries, the_run, line)
+    _write_beside(bundle, judged.beside)
+    the_run.finish("partial" if fitted.partial else "finished", [*simple, bundle])
+    return bundle
+
+
+def opened(bundle: Path) -> Bundle:
+    """What was just trained: parts of other packages were chosen in its spec, so they may be imported."""
     return open_bundle(bundle, allow=distributions(read_json(bundle / MANIFEST)["parts"]))
 
 
@@ -125,16 +127,6 @@ def _write_beside(bundle: Path, files: Mapping[str, bytes]) -> None:
         with disk_errors(folder):
             folder.mkdir(exist_ok=True)
         write_atomic(folder / name, content)
-
-
-def _lent(request: Request) -> Bodies | None:
-    """What the model to start from lends.
-
-    Raises:
-        VerifyError: It is no bundle, or was changed.
-    """
-    asked = request.spec.model.start
-    return None if asked is None else bodies_of((request.base or Path()) / asked.source)
 
 
 def _require_members(plan: Plan, spec: RunSpec, where: str) -> None:

@@ -188,8 +188,6 @@ class Bundle:
         self.require(table, how)
         unusual_N = self._unusual(table) if ood else None
         columns = self.told(table, self.predictor.predict(table, how=how, seed=seed))
-        for words in dirt_words(self.signature, table):
-            _LOG.warning("%s", words)
         if unusual_N is not None:
             columns["ood_" if "ood" in columns else "ood"] = unusual_N
         return columns
@@ -209,7 +207,8 @@ class Bundle:
         columns = self._key(table)
         for target, prediction in answers.items():
             columns |= prediction.columns(target)
-        _warn_of_dirt(self.signature, table)
+        for words in dirt_words(self.signature, table):
+            _LOG.warning("%s", words)
         return columns
 
     def running(self, slots: int) -> Running | None:

@@ -52,9 +52,13 @@ def _named(value: Any) -> Iterator[tuple[str, str]]:
                 yield from _part(_FIELDS[key], inner)
             else:
                 yield from _named(inner)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple) and not _PLAIN.issuperset(map(type, value)):
         for inner in value:
             yield from _named(inner)
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""What holds no parts: vocabularies are lists of tens of thousands of numbers."""
 
 
 def _part(kind: str, value: Any) -> Iterator[tuple[str, str]]:

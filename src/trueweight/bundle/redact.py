@@ -16,6 +16,9 @@ from trueweight.spec.settings import parse_setting
 __all__ = ["check_private", "without_folders", "without_folders_in_setting", "without_folders_in_yaml"]
 
 _ABSOLUTE = re.compile(r"(file://)?(/[^/]|~[^/]*/|[A-Za-z]:[\\/]|\\\\)")
+_BEGINS_ABSOLUTE = re.compile(rf"(^|[\s'\"\[{{,:]){_ABSOLUTE.pattern}")
+"""The same where a YAML value may begin: every spec has an N/A among its words for missing values, and reading it again
+for that takes longer than writing it."""
 _SOURCES = ("source", "media_dir", "weights", "start_from", "meter")
 
 
@@ -70,7 +73,7 @@ def without_folders_in_yaml(text: str, settings: Sequence[str] = ()) -> str:
     """
     for setting in settings:
         text = text.replace(repr(setting), repr(without_folders_in_setting(setting)))
-    if "/" not in text and "\\" not in text:  # of no system a path, and no character in disguise
+    if "\\" not in text and not _BEGINS_ABSOLUTE.search(text):  # no character in disguise, and no path
         return text
     from ruamel.yaml import YAML
 

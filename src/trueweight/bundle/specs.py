@@ -1,5 +1,7 @@
 """Specs inside a bundle: YAML text to plain data to a RunSpec."""
 
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 from trueweight.errors import SpecError, VerifyError
@@ -17,9 +19,15 @@ def parse_yaml(text: str, name: str) -> Any:
         VerifyError: Not YAML.
     """
     try:
-        return read_yaml(text, name).raw
+        return deepcopy(_parsed(text, name))
     except SpecError as error:
         raise VerifyError(f"{name} cannot be read: {error.problem}", where=error.where or name) from None
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str, name: str) -> Any:
+    """A run's bundles hold much the same specs, and are read as soon as they are written."""
+    return read_yaml(text, name).raw
 
 
 def run_spec(raw: Any, name: str) -> RunSpec:

@@ -2,11 +2,13 @@
 
 import os
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["leave_pandas_out", "physical_cores", "prepare_torch", "quota"]
+__all__ = ["leave_pandas_out", "physical_cores", "prepare_torch", "quota", "torch_meanwhile"]
 
 
 def physical_cores() -> int:
@@ -53,6 +55,37 @@ def prepare_torch() -> None:
     if not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(physical_cores())
     torch.set_flush_denormal(True)
+
+
+@contextmanager
+def torch_meanwhile() -> Iterator[None]:
+    """A thread imports torch from here on, which takes a second, while data is read: whoever imports it waits then.
+
+    On one core nothing is gained by it.
+    """
+    if "torch" in sys.modules or physical_cores() == 1:
+        yield
+        return
+    thread = threading.Thread(target=_import_torch, args=(sys.getswitchinterval(),), name="import torch")
+    sys.setswitchinterval(_SWITCHING)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+_SWITCHING = 5e-4
+"""Seconds that a thread keeps the interpreter while another one wants it: much of what reads data lets go of it for a
+few milliseconds, and would wait as long again each time."""
+
+
+def _import_torch(usual: float) -> None:
+    try:
+        with suppress(Exception):  # whoever needs torch will hear of it
+            import torch  # noqa: F401
+    finally:
+        sys.setswitchinterval(usual)
 
 
 class _NoPandas:

@@ -7,7 +7,7 @@ import click
 
 from trueweight.cli.bar import showing_progress
 from trueweight.cli.console import note, print_json
-from trueweight.cli.machine import leave_pandas_out, prepare_torch
+from trueweight.cli.machine import leave_pandas_out, prepare_torch, torch_meanwhile
 
 if TYPE_CHECKING:
     from trueweight.bundle.bundle import Bundle
@@ -45,15 +45,14 @@ def train(sources: tuple[str, ...], targets: tuple[str, ...], as_json: bool, **o
         trueweight train claims.yaml --set train.budget.time=20m
         bundle=$(trueweight train claims.yaml | tail -n 1)
     """
-    from trueweight import api
+    from trueweight.api.begin import trained
 
     options["settings"] = list(options["settings"])
     is_spec = len(sources) == 1 and _is_spec(sources[0], targets)
     request = _spec_request(sources[0], targets) if is_spec else _data_request(sources, targets)
-    prepare_torch()
     leave_pandas_out()
-    with showing_progress():
-        bundle = api.train(**request, **options)
+    with torch_meanwhile(), showing_progress():
+        bundle = trained(**{"data": None, **request}, **options, between=prepare_torch)
     evidence = bundle.evidence
     tell_training(bundle, evidence)
     if as_json:

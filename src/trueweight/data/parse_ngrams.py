@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trueweight.data.ragged import starts_of
+from trueweight.data.threads import threads_ahead
 from trueweight.seeds import row_hashes
 
 __all__ = ["BUCKETS", "PIECES", "frequent_words", "ngram_counts"]
@@ -78,20 +79,24 @@ def ngram_counts(texts: pa.Array, *, word_grams: int, pieces: tuple[int, int] | 
         key_G: int64, ascending and distinct: ``(text - first) * BUCKETS + bucket``.
         count_G: int64 >= 1.
     """
-    for first, end, rows in _chunks(texts):
-        found = _keys(rows, word_grams, pieces)
+
+    def counted(chunk: tuple[int, int]) -> tuple[int, int, np.ndarray, np.ndarray]:
+        found = _keys(texts.slice(chunk[0], chunk[1] - chunk[0]).to_pylist(), word_grams, pieces)
         key = np.sort(np.concatenate(found)) if found else np.zeros(0, np.int64)
         is_first = np.ones(len(key), bool)
         is_first[1:] = key[1:] != key[:-1]
         place = np.flatnonzero(is_first)
-        yield first, end, key[place], np.diff(np.append(place, len(key)))
+        return *chunk, key[place], np.diff(np.append(place, len(key)))
+
+    yield from threads_ahead(counted, _chunks(texts))
 
 
 def frequent_words(texts: pa.Array, least: int, most: int) -> dict[str, int]:
     """The words that most texts hold, and how many do: those of at least ``least``, at most ``most`` of them."""
     counts: dict[int, int] = {}
     spelt: dict[int, str] = {}
-    for _, _, rows in _chunks(texts):
+    for first, last in _chunks(texts):
+        rows = texts.slice(first, last - first).to_pylist()
         whole, code_M, start_N1 = _codes(rows)
         start_W, end_W, kind_W = _words(code_M)
         start_W, end_W = start_W[kind_W <= _LONE], end_W[kind_W <= _LONE]
@@ -102,11 +107,11 @@ def frequent_words(texts: pa.Array, least: int, most: int) -> dict[str, int]:
         key_W, row_W = key_W[order_W], row_W[order_W]
         new_W = np.append(True, key_W[1:] != key_W[:-1])
         once_W = new_W | np.append(True, row_W[1:] != row_W[:-1])  # a word counts once a text
-        first = np.flatnonzero(new_W)
-        held = np.add.reduceat(once_W, first, dtype=np.int64)
-        place = order_W[first]
+        begin = np.flatnonzero(new_W)
+        held = np.add.reduceat(once_W, begin, dtype=np.int64)
+        place = order_W[begin]
         for key, texts_with, start, end in zip(
-            key_W[first].tolist(), held.tolist(), start_W[place].tolist(), end_W[place].tolist(), strict=True
+            key_W[begin].tolist(), held.tolist(), start_W[place].tolist(), end_W[place].tolist(), strict=True
         ):
             counts[key] = counts.get(key, 0) + texts_with
             spelt.setdefault(key, whole[start:end].replace(chr(_CURLY), "'"))
@@ -115,14 +120,14 @@ def frequent_words(texts: pa.Array, least: int, most: int) -> dict[str, int]:
     return {word: found[word] for word in ranked[:most]}
 
 
-def _chunks(texts: pa.Array) -> Iterator[tuple[int, int, list[str]]]:
+def _chunks(texts: pa.Array) -> Iterator[tuple[int, int]]:
     """Texts of about :data:`CHUNK` characters together."""
     length_N = np.asarray(pc.utf8_length(texts)).astype(np.int64) + 1
     end_N, first = np.cumsum(length_N), 0
     while first < len(texts):
         before = end_N[first] - length_N[first]
         end = max(first + 1, int(np.searchsorted(end_N, before + CHUNK, side="right")))
-        yield first, end, texts.slice(first, end - first).to_pylist()
+        yield first, end
         first = end
 
 

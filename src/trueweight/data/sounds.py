@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from trueweight.data.media import UnusableError
+from trueweight.data.waves import plain_wave
 
 __all__ = [
     "FLOOR", "decode", "fft_size", "is_sound", "log_mel", "mel_centres", "mel_filters", "resample",
@@ -55,6 +56,8 @@ def sound_head(content: bytes) -> tuple[int, int, int]:
     Raises:
         UnusableError: Not a sound, one that was cut off, or one without a single sample.
     """
+    if (plain := plain_wave(content)) is not None:
+        return plain.frames, plain.rate, plain.channels
     import soundfile
 
     if not content:
@@ -149,19 +152,27 @@ def decode(content: bytes, rate: int, seconds: float) -> np.ndarray:
     Raises:
         UnusableError: Decoding finds that the file is broken, or ends before it says.
     """
+    if (plain := plain_wave(content)) is not None:
+        count, found = min(plain.frames, ceil(seconds * plain.rate)), plain.rate
+        sample_NC = plain.samples(content, count)
+    else:
+        count, found, sample_NC = _decoded(content, seconds)
+    if len(sample_NC) < count or not count:
+        raise UnusableError("broken sound")
+    sample_N = sample_NC[:, 0] if sample_NC.shape[1] == 1 else sample_NC.mean(1)
+    return resample(sample_N, found, rate)
+
+
+def _decoded(content: bytes, seconds: float) -> tuple[int, int, np.ndarray]:
+    """Samples of each channel that there should be, samples a second, and the samples, (N, C) float32."""
     import soundfile
 
     try:
         with _quiet(content), soundfile.SoundFile(io.BytesIO(content)) as file:
             count = min(file.frames, ceil(seconds * file.samplerate))
-            sample_NC = file.read(count, dtype="float32", always_2d=True)
-            found = file.samplerate
+            return count, file.samplerate, file.read(count, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, ValueError, MemoryError):
         raise UnusableError("broken sound") from None
-    if len(sample_NC) < count or not count:
-        raise UnusableError("broken sound")
-    sample_N = sample_NC[:, 0] if sample_NC.shape[1] == 1 else sample_NC.mean(1)
-    return resample(sample_N, found, rate)
 
 
 def resample(sample_N: np.ndarray, old: int, new: int) -> np.ndarray:
@@ -227,7 +238,9 @@ def log_mel(sample_N: np.ndarray, rate: int, mels: int, window: int, hop: int) -
         window: W, samples.
         hop: Samples from one step to the next, at most W.
     """
-    safe_N = np.clip(np.nan_to_num(sample_N, nan=0.0, posinf=0.0, neginf=0.0), -_LOUDEST, _LOUDEST)
+    safe_N = sample_N
+    if not np.abs(sample_N).max() <= _LOUDEST:  # too loud, or NaN
+        safe_N = np.clip(np.nan_to_num(sample_N, nan=0.0, posinf=0.0, neginf=0.0), -_LOUDEST, _LOUDEST)
     steps, before = steps_of(len(safe_N), hop), (window - hop) // 2
     padded = np.zeros((steps - 1) * hop + window, np.float32)
     room = padded[before : before + len(safe_N)]
@@ -267,6 +280,7 @@ def mel_centres(rate: int, mels: int) -> np.ndarray:
     return np.asarray(700 * (10 ** (np.linspace(0, top, mels + 2) / 2595) - 1))
 
 
+@lru_cache(16)
 def fft_size(rate: int, mels: int, window: int) -> int:
     """Points of the transform: a power of two, so many that even the narrowest triangle holds a frequency."""
     edges = mel_centres(rate, mels)

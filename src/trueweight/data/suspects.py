@@ -10,6 +10,8 @@ Shape suffixes:
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -76,14 +78,22 @@ def strengths(signature: Signature, table: Table, rows: np.ndarray) -> list[Susp
         table: All rows.
         rows: Case numbers of training rows.
     """
+    known = _KNOWN.get(table)
+    if known is not None and known[0] is signature and known[1] is rows:
+        return known[2]
     found, rows_R = [], BottomK.of(rows, k=ROWS).rows
     for target in signature.targets():
         truth = cells_of(table, target, signature.options)
         for feature in signature.features():
             told = _of_cells(cells_of(table, feature, signature.options), truth, rows_R)
             found.append(Suspect(feature.name, target.name, *told))
-    return sorted(found, key=lambda suspect: -suspect.strength)
+    found = sorted(found, key=lambda suspect: -suspect.strength)
+    _KNOWN[table] = (signature, rows, found)
+    return found
 
+
+_KNOWN: "WeakKeyDictionary[Table, tuple[Signature, np.ndarray, list[Suspect]]]" = WeakKeyDictionary()
+"""What was found last in a table, of which rows: facts of the data and the check for leaks ask the same."""
 
 _Told = tuple[float, int, float]
 """Strength, rows it was found on, its standard error."""
@@ -120,11 +130,12 @@ def _views(cells: Cells, rows: np.ndarray) -> Iterator[np.ndarray]:
                 has_N[row_M[cells.code_M == code]] = 1.0
                 yield has_N[rows]
         case TextCells():
-            words = [set((text or "").lower().split()) for text in cells.text_N.take(rows).to_pylist()]
-            common = Counter(word for some in words for word in some).most_common()
+            # In the order of the text, which sets do not keep: of words that are equally common the first ones count.
+            words = [dict.fromkeys((text or "").lower().split()) for text in cells.text_N.take(rows).to_pylist()]
+            common = Counter(chain.from_iterable(words)).most_common()
             often = [word for word, count in common if _LEAST_SHARE <= count / len(words) <= 1 - _LEAST_SHARE]
             for word in often[:VIEWS]:
-                yield np.array([word in some for some in words], np.float64)
+                yield np.fromiter((word in some for some in words), np.float64, len(words))
 
 
 def strength_of(value_R: np.ndarray, truth: Cells, rows: np.ndarray) -> _Told:

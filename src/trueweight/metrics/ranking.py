@@ -87,10 +87,15 @@ def _roc_curve(score_N: Array, positive_N: Array) -> Curve:
     below_P = np.searchsorted(score_N[negative], score_N[positive], side="left")
     upto_P = np.searchsorted(score_N[negative], score_N[positive], side="right")
     tied = bool((below_P != upto_P).any())
+    # Negative rows between the same two positive ones are passed together: of one class among many, that is most.
+    start_S = np.unique(np.concatenate([[0], below_P, upto_P]))
+    start_S = start_S[start_S < len(negative)]
+    below_P, upto_P = np.searchsorted(start_S, below_P), np.searchsorted(start_S, upto_P)
 
     def area(weight_RN: Array) -> Array:
-        passed = np.zeros((len(weight_RN), len(negative) + 1))
-        np.cumsum(weight_RN[:, negative], axis=1, out=passed[:, 1:])
+        passed = np.zeros((len(weight_RN), len(start_S) + 1))
+        if len(negative):
+            np.cumsum(np.add.reduceat(weight_RN[:, negative], start_S, axis=1), axis=1, out=passed[:, 1:])
         weight_RP = weight_RN[:, positive]
         beaten_RP = passed[:, below_P]
         if tied:

@@ -19,6 +19,7 @@ from trueweight.errors import SpecError
 from trueweight.model.protocols import Encoder, Fusion, Head
 from trueweight.model.target import HeadType
 from trueweight.model.tying import tie_tables
+from trueweight.nn.answers import LINEAR
 from trueweight.nn.decoding import Decoding
 from trueweight.nn.encoding import Ahead, Encoding, Foreseeing, Form, Tensors
 from trueweight.nn.entries import Entries
@@ -71,6 +72,11 @@ class Network(nn.Module):
         """Where its weights are; the CPU if it has none."""
         first = next(chain(self.parameters(), self.buffers()), None)
         return torch.device("cpu") if first is None else first.device
+
+    @property
+    def sparse(self) -> bool:
+        """Whether answers can be had from what is not zero of the fused encoding."""
+        return self.form.sparse and self.form.members == 1 and all(isinstance(h, LINEAR) for h in self.heads.values())
 
     def head(self, target: str) -> Head:
         """The head of a target."""
@@ -204,9 +210,19 @@ class Network(nn.Module):
         assert total is not None  # a network has targets
         return total if batch.share is None else total * batch.share
 
-    def answer(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors]) -> Mapping[str, Tensors]:
-        """Every head's outputs, by target. ``noise`` is from :meth:`noise`."""
-        z = self.encode(batch)
+    def answer(
+        self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors], *, sparsely: bool = False
+    ) -> Mapping[str, Tensors]:
+        """Every head's outputs, by target.
+
+        Args:
+            batch: Rows.
+            how: See ``model.protocols.Predictor``.
+            noise: From :meth:`noise`.
+            sparsely: Whether mostly empty encodings need not be filled with zeros, where all heads can do without. Such
+                answers have no slope.
+        """
+        z = cast(Encoding, self.entries(batch)) if sparsely and self.sparse else self.encode(batch)
         return {name: self.head(name).outputs(z, how, self._given(name, batch, noise)) for name in self.targets}
 
     def stream(

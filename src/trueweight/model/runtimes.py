@@ -25,7 +25,7 @@ class Eager:
     def __call__(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors]) -> Mapping[str, Tensors]:
         """Answer without keeping anything for gradients."""
         with torch.inference_mode():
-            return self.network.answer(batch, how, noise)
+            return self.network.answer(batch, how, noise, sparsely=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Double:
                 Batch(batch.rows, inputs, batch.targets),
                 how,
                 {name: _doubled(tensors) for name, tensors in noise.items()},
+                sparsely=True,
             )
 
 

@@ -18,6 +18,7 @@ from trueweight.metrics.prediction import Prediction
 from trueweight.nn.boosted import Goal, hand_on
 from trueweight.nn.design import Again, Design, Enough
 from trueweight.nn.encoding import Encoding, Form, Tensors
+from trueweight.nn.entries import Entries
 from trueweight.nn.logistic import logistic_path
 from trueweight.nn.losses import (
     binary_loss,
@@ -33,7 +34,7 @@ from trueweight.nn.path import keep_best
 from trueweight.nn.pooling import pooled
 from trueweight.nn.ridge import ridge_path
 
-__all__ = ["AnyOfMany", "OneOfMany", "OneOfTwo", "Reader", "Values"]
+__all__ = ["LINEAR", "AnyOfMany", "OneOfMany", "OneOfTwo", "Reader", "Values"]
 
 Reader = Callable[[np.ndarray, Mapping[str, Any]], Prediction]
 """Outputs as float64 and the target's ``learnt`` to a Prediction."""
@@ -69,10 +70,9 @@ class Values(nn.Module):
         """None is needed."""
         return {}
 
-    def outputs(self, z: Encoding, how: object, noise: Tensors) -> Tensors:  # noqa: ARG002
+    def outputs(self, z: Encoding | Entries, how: object, noise: Tensors) -> Tensors:  # noqa: ARG002
         """The members' mean."""
-        z_RKD: Tensor = self.linear(pooled(z))
-        return {"value": z_RKD.mean(1)}
+        return {"value": _linear(self.linear, z).mean(1)}
 
     def read(self, out: Tensors, facts: Mapping[str, Any], context: object) -> Prediction:  # noqa: ARG002
         """In the target's own unit."""
@@ -138,9 +138,9 @@ class OneOfTwo(nn.Module):
         """None is needed."""
         return {}
 
-    def outputs(self, z: Encoding, how: object, noise: Tensors) -> Tensors:  # noqa: ARG002
+    def outputs(self, z: Encoding | Entries, how: object, noise: Tensors) -> Tensors:  # noqa: ARG002
         """The members' mean probability of both classes."""
-        p_R1 = torch.sigmoid(self.linear(pooled(z))).mean(1)
+        p_R1 = torch.sigmoid(_linear(self.linear, z)).mean(1)
         return {"probability": torch.cat([1 - p_R1, p_R1], dim=1)}
 
     def read(self, out: Tensors, facts: Mapping[str, Any], context: object) -> Prediction:  # noqa: ARG002
@@ -216,9 +216,9 @@ class OneOfMany(nn.Module):
         """None is needed."""
         return {}
 
-    def outputs(self, z: Encoding, how: object, noise: Tensors) -> Tensors:  # noqa: ARG002
+    def outputs(self, z: Encoding | Entries, how: object, noise: Tensors) -> Tensors:  # noqa: ARG002
         """The members' mean probabilities."""
-        return {"probability": torch.softmax(self.linear(pooled(z)), dim=2).mean(1)}
+        return {"probability": torch.softmax(_linear(self.linear, z), dim=2).mean(1)}
 
     def read(self, out: Tensors, facts: Mapping[str, Any], context: object) -> Prediction:  # noqa: ARG002
         """Probabilities."""
@@ -287,9 +287,9 @@ class AnyOfMany(nn.Module):
         """None is needed."""
         return {}
 
-    def outputs(self, z: Encoding, how: object, noise: Tensors) -> Tensors:  # noqa: ARG002
+    def outputs(self, z: Encoding | Entries, how: object, noise: Tensors) -> Tensors:  # noqa: ARG002
         """The members' mean probabilities."""
-        return {"probability": torch.sigmoid(self.linear(pooled(z))).mean(1)}
+        return {"probability": torch.sigmoid(_linear(self.linear, z)).mean(1)}
 
     def read(self, out: Tensors, facts: Mapping[str, Any], context: object) -> Prediction:  # noqa: ARG002
         """Probabilities."""
@@ -307,6 +307,16 @@ class AnyOfMany(nn.Module):
     def hand_on(self) -> None:
         """See ``nn.boosted.Scored``."""
         hand_on(self.linear)
+
+
+LINEAR = (Values, OneOfTwo, OneOfMany, AnyOfMany)
+"""Heads that also answer from :class:`~trueweight.nn.entries.Entries`, of one member."""
+
+
+def _linear(linear: MemberLinear, z: Encoding | Entries) -> Tensor:
+    """Each member's sums, (R, K, O)."""
+    found: Tensor = linear.of_entries(z) if isinstance(z, Entries) else linear(pooled(z))
+    return found
 
 
 def _plain(x_BD: Tensor, y: Tensors, weight_R: Tensor | None) -> bool:

@@ -286,8 +286,9 @@ def _eased(problem: _Problem, weight_QC: Tensor, ridge_QC: Tensor) -> Callable[[
         return lambda rest_QC: rest_QC / diagonal_QC
     value_Q, vector_QQ = problem.turn
     # The intercept is penalised here as all else is: it is one direction among many.
-    value_QC = _mean_curve(problem, weight_QC) * value_Q.unsqueeze(1) + ridge_QC.max()
-    return lambda rest_QC: vector_QQ @ ((vector_QQ.t() @ rest_QC) / value_QC)
+    value_QC = (_mean_curve(problem, weight_QC) * value_Q.unsqueeze(1) + ridge_QC.max()).float()
+    # In float32, as it need not be exact: of a voice model's solving half the time went into two such products.
+    return lambda rest_QC: (vector_QQ @ ((vector_QQ.t() @ rest_QC.float()) / value_QC)).double()
 
 
 def _eigen(design: Iterable[Chunk], total: float) -> tuple[Tensor, Tensor]:
@@ -298,7 +299,7 @@ def _eigen(design: Iterable[Chunk], total: float) -> tuple[Tensor, Tensor]:
         found_QQ = (half_RQ.t() @ half_RQ).double()
         gram_QQ = gram_QQ + found_QQ if len(gram_QQ) else found_QQ
     value_Q, vector_QQ = torch.linalg.eigh(gram_QQ / total)
-    return value_Q.clamp_min(0.0), vector_QQ
+    return value_Q.clamp_min(0.0), vector_QQ.float()
 
 
 def _mean_curve(problem: _Problem, weight_QC: Tensor) -> Tensor:

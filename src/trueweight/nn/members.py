@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from trueweight.nn.entries import Entries
+
 __all__ = ["MemberLinear", "MemberScale"]
 
 WIDE, FEW = 4096, 32
@@ -62,6 +64,13 @@ class MemberLinear(nn.Module):
             return self.only(x_BD).unsqueeze(1)
         x_KRD = x_BD.reshape(-1, self.members, x_BD.shape[1]).transpose(0, 1)
         return torch.baddbmm(self.bias_KO.unsqueeze(1), x_KRD, self.weight_KDO).transpose(0, 1)
+
+    def of_entries(self, x: Entries) -> Tensor:
+        """What the only member gives for rows that are told by what is not zero in them, (R, 1, O)."""
+        start_R = x.count_R.cumsum(0) - x.count_R
+        value_N, weight_DO = x.value_N, self.weight_KDO[0]
+        sum_RO = nn.functional.embedding_bag(x.place_N, weight_DO, start_R, mode="sum", per_sample_weights=value_N)
+        return (sum_RO + self.bias_KO).unsqueeze(1)
 
     def only(self, x_RD: Tensor) -> Tensor:
         """What the only member gives, (R, O), where there is one: without an axis that its loss would take away

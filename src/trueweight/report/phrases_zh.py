@@ -307,6 +307,7 @@ PHRASES: Mapping[str, str] = {
     "deletion against random order": "按序删除与随机顺序之差",
     "opening the run": "打开运行",
     "preparing": "准备",
+    "importing": "导入",
     "encoding": "编码",
     "reading": "读取",
     "peak resident set": "内存峰值",

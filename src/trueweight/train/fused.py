@@ -29,7 +29,7 @@ METHOD = "method"
 
 
 class Fused:
-    """An optimiser with ``torch.optim``'s interface and state names.
+    """An optimiser with ``torch.optim``'s interface and state names. Weights must stay where they lie in memory.
 
     Args:
         groups: Each with ``params`` and ``weight_decay``.
@@ -61,6 +61,8 @@ class Fused:
         # number as long as each has a gradient at every step, and adding to many costs more than a small update.
         self._memory = [_blank(slot, self._weights) for slot in slots]
         self._shared = True
+        # The weights' memory without their gradients' bookkeeping, which then need not be switched off at each step.
+        self._plain = [p.detach() for p in self._weights]
         self._each = self._by_group()
 
     def _by_group(self) -> list[tuple[dict[str, Any], list[Tensor], list[list[Tensor]]]]:
@@ -69,7 +71,7 @@ class Fused:
         start = 0
         for group in self.param_groups:
             end = start + len(group["params"])
-            found.append((group, list(self._weights[start:end]), [tensors[start:end] for tensors in self._memory]))
+            found.append((group, self._plain[start:end], [tensors[start:end] for tensors in self._memory]))
             start = end
         return found
 
@@ -77,18 +79,16 @@ class Fused:
         """Go on with another of the kernels."""
         self._update = self.kernels[kernel]
 
-    @torch.no_grad()
     def step(self) -> None:
         """Change all weights that have a gradient."""
-        gradients = [p.grad for p in self._weights]
-        there: Sequence[int] = range(len(gradients))
-        if any(gradient is None for gradient in gradients):  # "None in" would compare tensors
-            self._count_apart()
-            there = [i for i in there if gradients[i] is not None]
-        self._count(there)
-        if len(there) == len(gradients):
-            self._step_all(gradients)  # type: ignore[arg-type]  # all are there
+        gradients = [gradient for p in self._weights if (gradient := p.grad) is not None]
+        if len(gradients) == len(self._weights):
+            self._count(range(len(gradients)))
+            self._step_all(gradients)
             return
+        self._count_apart()
+        there = [i for i, p in enumerate(self._weights) if p.grad is not None]
+        self._count(there)
         start = 0
         for group in self.param_groups:
             end = start + len(group["params"])
@@ -98,10 +98,10 @@ class Fused:
     def _step_all(self, gradients: list[Tensor]) -> None:
         if self._decoupled and len({group["lr"] for group in self.param_groups}) == 1:
             rate = self.param_groups[0]["lr"]
-            for group in self.param_groups:
+            for group, weights, _ in self._each:
                 if decay := group["weight_decay"]:
-                    torch._foreach_mul_(group["params"], 1 - rate * decay)
-            self._update(self._weights, gradients, self._memory, rate, 0.0)  # type: ignore[arg-type]  # parameters
+                    torch._foreach_mul_(weights, 1 - rate * decay)
+            self._update(self._plain, gradients, self._memory, rate, 0.0)
             return
         start = 0
         for group, weights, memory in self._each:
@@ -112,8 +112,8 @@ class Fused:
     def _step_some(self, places: Sequence[int], group: dict[str, Any]) -> None:
         if not places:
             return
-        weights: list[Tensor] = [self._weights[i] for i in places]
-        gradients = [gradient for p in weights if (gradient := p.grad) is not None]
+        weights = [self._plain[i] for i in places]
+        gradients = [gradient for i in places if (gradient := self._weights[i].grad) is not None]
         memory = [[tensors[i] for i in places] for tensors in self._memory]
         self._update(weights, gradients, memory, group["lr"], group["weight_decay"])
 

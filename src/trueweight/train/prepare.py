@@ -1,9 +1,10 @@
 """Everything before the first step: roles, cases, the resolved spec, the split and the Signature."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from trueweight.data.likes import like_roots, shared_spellings
 from trueweight.data.reading import cells_of, plain_facts
 from trueweight.data.roles import Role, assign_roles, left_out, read_options_of, require_features
 from trueweight.data.signature import Signature
+from trueweight.data.spelling import Spelling
 from trueweight.data.split import (
     Shares,
     Split,
@@ -37,8 +39,10 @@ from trueweight.recipes.writing import for_writing, with_letters, with_small_dec
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 from trueweight.train.broken import refuse_broken, without_any_file
-from trueweight.train.starting import Bodies, adopted, spellings_of
 from trueweight.train.whole_sounds import with_whole_sounds
+
+if TYPE_CHECKING:
+    from trueweight.train.starting import Bodies
 
 __all__ = ["Prepared", "group_codes", "prepare", "row_weights"]
 
@@ -81,7 +85,7 @@ class Prepared:
 
 
 def prepare(
-    table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None = None, lent: Bodies | None = None
+    table: Table, spec: RunSpec, *, labels: Sequence[str | None] | None = None, lent: "Bodies | None" = None
 ) -> Prepared:
     """Settle everything that can be settled before training.
 
@@ -102,7 +106,7 @@ def prepare(
     little_time = hurry(spec, len(table))
     roles = assign_roles(table, spec)
     like_roots(roles)  # what is wrong with them is told before anything is read
-    spec, roles = (spec, roles) if lent is None else adopted(spec, roles, lent)
+    spec, roles, borrowed = (spec, roles, dict[str, Spelling]()) if lent is None else _adopted(spec, roles, lent)
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     spec = with_smoothing(with_text_read_off(spec, features, len(table)), features)
     spec = with_small_decoder(spec, features, little_time) if lent is None else spec
@@ -117,8 +121,7 @@ def prepare(
     group = group_codes(table, resolved.split.group, options)
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
-    spellings = shared_spellings(blank, table, split.train, roles, min_group=min_group)
-    spellings |= {} if lent is None else spellings_of(roles, lent)
+    spellings = shared_spellings(blank, table, split.train, roles, min_group=min_group) | dict(borrowed)
     signature = learn_signature(blank, table, split.train, min_group=min_group, weight_N=weight_N, spellings=spellings)
     require_features(roles)
     cluster = group_codes(table, resolved.evaluate.interval.cluster, options)
@@ -126,6 +129,16 @@ def prepare(
         resolved, cases, split, signature, weight_N, group if cluster is None else cluster,
         count_twins(prints, split), repeats, tuple(left_out(roles, spec)),
     )  # fmt: skip
+
+
+def _adopted(
+    spec: RunSpec, roles: Sequence[Role], lent: "Bodies"
+) -> tuple[RunSpec, list[Role], Mapping[str, Spelling]]:  # fmt: skip
+    """With what an older model says of texts; see :mod:`trueweight.train.starting`, which alone here needs torch."""
+    from trueweight.train.starting import adopted, spellings_of
+
+    spec, changed = adopted(spec, roles, lent)
+    return spec, changed, spellings_of(changed, lent)
 
 
 def _sensed(role: Role, spec: RunSpec, little_time: float) -> Role:

@@ -221,7 +221,8 @@ class NetworkPredictor:
         try:
             run: Runtime = RUNTIMES[self.runtime](self.network)
             parts: list[Mapping[str, Tensors]] = []
-            size = max(1, min(CHUNK_ROWS // self.network.form.members, CHUNK_PLACES // max(1, self.network.form.width)))
+            width = 1 if self.network.sparse else max(1, self.network.form.width)
+            size = max(1, min(CHUNK_ROWS // self.network.form.members, CHUNK_PLACES // width))
             nobody = torch.arange(0)
             places: list[torch.Tensor] = []
             for place, batch in feed.chunks(size, CHUNK_ITEMS) if len(feed) else [(nobody, feed.batch(nobody))]:
