@@ -1,12 +1,12 @@
 """Every exception this package raises on purpose, and the exit code each becomes.
 
-    TrueweightError                exit code 70
-    ├── SpecError           2   the request is wrong: fix the spec or the command line
-    ├── DataError           3   the data does not fit the request
-    ├── TrainError          4   the run failed: diverged, out of memory or disk, locked, broken checkpoint
-    ├── ServeError          4   a server cannot be reached, is too busy, or failed
-    ├── VerifyError         5   a bundle is changed, cut short, too new, or answers differently
-    └── GateError           6   a gate or a diff says no
+TrueweightError                exit code 70
+├── SpecError           2   the request is wrong: fix the spec or the command line
+├── DataError           3   the data does not fit the request
+├── TrainError          4   the run failed: diverged, out of memory or disk, locked, broken checkpoint
+├── ServeError          4   a server cannot be reached, is too busy, or failed
+├── VerifyError         5   a bundle is changed, cut short, too new, or answers differently
+└── GateError           6   a gate or a diff says no
 """
 
 from pathlib import Path

@@ -105,8 +105,8 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """Attention, then the perceptron, each added to what it read.
 
-        pre    x = x + f(norm(x))     Xiong et al. 2020, arXiv:2002.04745: trains without care
-        post   x = norm(x + f(x))     Vaswani et al. 2017, the original
+    pre    x = x + f(norm(x))     Xiong et al. 2020, arXiv:2002.04745: trains without care
+    post   x = norm(x + f(x))     Vaswani et al. 2017, the original
     """
 
     def __init__(self, width: int, wishes: Wishes) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trueweight.bundle.bake_off import SECONDS, WAYS
 from trueweight.bundle.bundle import Bundle
 from trueweight.errors import SpecError, TrainError
 from trueweight.files import safe_name
@@ -49,6 +50,12 @@ class Wish:
     """Distributions whose parts bundles may load."""
     limits: Mapping[str, Any] = field(default_factory=dict)
     """Of :class:`~trueweight.serve.limits.Limits`, those that are not the usual ones."""
+    runtime: str = "auto"
+    """How networks are run: "auto" measures what is fastest here, see ``bundle.bake_off``."""
+    bake_off: float = SECONDS
+    """Seconds to measure it for each model; 0: models are run as they were tested."""
+    known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What was measured already, by digest of the bundle: workers need not measure again."""
 
     def checked(self) -> "Wish":
         """Itself.
@@ -66,6 +73,9 @@ class Wish:
         for name, path in (("--certificate", self.certificate), ("--private-key", self.private_key)):
             if path is not None and not Path(path).is_file():
                 raise SpecError(f"no file {path!r}", where=name)
+        if self.runtime not in ("auto", *WAYS):
+            hint = f"choose from auto, {', '.join(WAYS)}"
+            raise SpecError(f"unknown runtime {self.runtime!r}", where="--runtime", hint=hint)
         if self.workers < 1:
             raise SpecError(f"{self.workers} workers answer nothing", where="--workers", hint="give 1 or more")
         return self

@@ -165,9 +165,7 @@ class Part:
         if isinstance(value, list) and self.kind == "encoder":
             value = {"type": "chain", "parts": value}
         if not isinstance(value, dict):
-            raise PydanticCustomError(
-                "part_form", "expected the name of {a} {kind}, or a mapping with 'type'", words
-            )
+            raise PydanticCustomError("part_form", "expected the name of {a} {kind}, or a mapping with 'type'", words)
         name = value.get("type")
         if not isinstance(name, str):
             raise PydanticCustomError("part_type", "{a} {kind} needs a 'type'", words)

@@ -247,8 +247,10 @@ def _homes(model: type[BaseModel], name: str, path: Path = ()) -> Iterator[Path]
     for key, field in model.model_fields.items():
         here = (*path, _written(key, field))
         for kind in _unfold(field.annotation, None):
-            if isinstance(kind, type) and issubclass(kind, BaseModel) and not any(
-                isinstance(note, Part) for note in field.metadata
+            if (
+                isinstance(kind, type)
+                and issubclass(kind, BaseModel)
+                and not any(isinstance(note, Part) for note in field.metadata)
             ):
                 if any(_written(n, f) == name for n, f in kind.model_fields.items()):
                     yield (*here, name)
