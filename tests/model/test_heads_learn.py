@@ -33,9 +33,7 @@ def sets(*rows: list[str] | None) -> SetCells:
     known = list(dict.fromkeys(label for row in rows for label in row or []))
     code = np.array([known.index(label) for row in rows for label in row or []], dtype=np.int32)
     start = np.cumsum([0, *(len(row or []) for row in rows)])
-    return SetCells(
-        missing_N=np.array([row is None for row in rows]), start_N1=start, code_M=code, levels=tuple(known)
-    )
+    return SetCells(missing_N=np.array([row is None for row in rows]), start_N1=start, code_M=code, levels=tuple(known))
 
 
 def learn(part, cells, rows=None):
