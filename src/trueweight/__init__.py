@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trueweight.api.served import application
     from trueweight.api.tune import tune
     from trueweight.bundle.bundle import Bundle
+    from trueweight.bundle.onnx_folder import open_onnx
     from trueweight.estimator import Estimator, Regressor, Writer
     from trueweight.nn.decoding import decoding
     from trueweight.serve.client import Client
@@ -38,8 +39,8 @@ except PackageNotFoundError:  # run from a source tree that is not installed
 
 __all__ = [
     "Bundle", "Client", "Estimator", "Regressor", "Writer", "application", "check", "decoding", "diff", "evaluate",
-    "explain", "export", "gate", "init", "load", "predict", "report", "serve", "show", "stream", "train", "tune",
-    "verify",
+    "explain", "export", "gate", "init", "load", "open_onnx", "predict", "report", "serve", "show", "stream", "train",
+    "tune", "verify",
 ]  # fmt: skip
 
 _HOMES = {
@@ -55,6 +56,7 @@ _HOMES = {
     "application": "trueweight.api.served",
     "decoding": "trueweight.nn.decoding",
     "export": "trueweight.api.export",
+    "open_onnx": "trueweight.bundle.onnx_folder",
     "tune": "trueweight.api.tune",
 }
 

@@ -47,7 +47,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def running(bundle: Bundle, slots: int) -> Running:
-    found = bundle.running(slots)
+    found = bundle.writing_together(slots)
     assert found is not None
     return found
 

@@ -1,4 +1,4 @@
-"""``export``: a bundle's network in the layout of another maker."""
+"""``export``: a bundle's network in the layout of another maker, or as ONNX files."""
 
 import hashlib
 import json
@@ -9,12 +9,13 @@ from typing import Any
 
 from torch import Tensor
 
+from trueweight.bundle.bake_off import SECONDS, BakeOff
 from trueweight.bundle.bundle import Bundle, open_bundle
 from trueweight.data.bpe import tokenizer_json
 from trueweight.data.foreign_tokens import FIRST, ForeignTokens
 from trueweight.data.spelling import Spelling
 from trueweight.errors import SpecError
-from trueweight.files import atomic_folder, write_atomic, write_json
+from trueweight.files import atomic_folder, safe_name, write_atomic, write_json
 from trueweight.model.decoders.transformer import TransformerDecoderPart
 from trueweight.model.encoders.transformer import TransformerEncoder
 from trueweight.model.foreign.folder import CONFIG, PREPARATION, WEIGHTS
@@ -42,36 +43,54 @@ class Exported:
     """What of the bundle the folder does not hold."""
     unsaid: tuple[str, ...] = ()
     """What the folder cannot say of how inputs are prepared."""
+    running: BakeOff | None = None
+    """Of ONNX files: how fast they are here, beside other ways."""
 
 
-def export(bundle: Bundle | str | Path, *, to: str = "hf", out: str | Path) -> Exported:
-    """Write the transformer over text, or the ResNet over pictures, of a bundle as a folder that other programs open.
-
-    What was trained around it (heads of other targets, encoders of other columns) stays in the bundle.
+def export(
+    bundle: Bundle | str | Path, *, to: str = "hf", out: str | Path | None = None, bake_off: float = SECONDS
+) -> Exported:
+    """Write the networks of a bundle as files that other programs open.
 
     Args:
         bundle: Or its path.
-        to: ``hf``: the layout of Hugging Face, as BERT, GPT-2, Llama or ResNet, whichever is built like it.
-        out: The folder; must not be there yet.
+        to: ``hf``: the transformer over text, or the ResNet over pictures, that it holds, in the layout of Hugging
+            Face, as BERT, GPT-2, Llama or ResNet, whichever is built like it; what was trained around it stays in the
+            bundle. ``onnx``: the whole model, its networks as ONNX files; :func:`trueweight.open_onnx` answers from
+            them.
+        out: The folder; must not be there yet. By default the bundle's name with ``-hf`` or ``-onnx``.
+        bake_off: With ``onnx``, seconds to measure how fast the files and other ways answer here; 0 for none.
 
     Raises:
-        SpecError: There is no such network, more than one, or none of the four is built like it.
+        SpecError: The model has nothing that could be written so, and why.
         TrainError: ``out`` exists, or cannot be written to.
-        VerifyError: The bundle was changed.
+        VerifyError: The bundle was changed, or the exported networks do not give its answers.
     """
-    if to != "hf":
-        raise SpecError(f"models are not exported to {to!r}", where="--to", hint="choose hf")
+    if to not in ("hf", "onnx"):
+        raise SpecError(f"models are not exported to {to!r}", where="--to", hint="choose hf or onnx")
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(Path(bundle))
-    bodies, readers = (
-        bodies_in(opened.predictor, digest="", origin=opened.manifest.name).parts,
-        readers_in(opened.predictor),
-    )
+    folder = Path(out) if out is not None else Path(f"{safe_name(opened.name)}-{to}")
+    return _onnx(opened, folder, bake_off) if to == "onnx" else _hugging_face(opened, folder)
+
+
+def _onnx(opened: Bundle, out: Path, seconds: float) -> Exported:
+    from trueweight.bundle.onnx_folder import write_onnx_folder
+
+    record = write_onnx_folder(opened, out, seconds=seconds)
+    count = len(record["networks"])
+    place = f"{count} network{'s' * (count != 1)}"
+    return Exported(out, "onnx", place, (), running=BakeOff.from_json(record["bake_off"]))
+
+
+def _hugging_face(opened: Bundle, out: Path) -> Exported:
+    bodies = bodies_in(opened.predictor, digest="", origin=opened.manifest.name).parts
+    readers = readers_in(opened.predictor)
     place = _only([*bodies, *(reader.place for reader in readers)])
     left = tuple(name for name in opened.predictor.signature.columns if name != place.split(".", 1)[1])
     if readers:
-        return _export_pictures(readers[0], Path(out), left)
-    kind = _export_text(place, bodies[place], Path(out))
-    return Exported(Path(out), kind, place, left)
+        return _export_pictures(readers[0], out, left)
+    kind = _export_text(place, bodies[place], out)
+    return Exported(out, kind, place, left)
 
 
 def _export_text(place: str, body: Body, out: Path) -> str:

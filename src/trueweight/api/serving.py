@@ -1,5 +1,6 @@
 """``serve``: bundles over HTTP, with what only this layer can do lent to the server."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from trueweight.api.explained import explain_bundle
 from trueweight.api.reported import METHODS, subject_of
+from trueweight.bundle.bake_off import BakeOff
 from trueweight.bundle.bundle import Bundle, open_bundle
 from trueweight.data.table import Table
 from trueweight.explain.ask import Wish as ExplainWish
@@ -18,20 +20,32 @@ from trueweight.serve.app import Application, Verbs
 from trueweight.serve.keys import KeyStore, default_path
 from trueweight.serve.server import Wish, application, bound, first_key, from_environment, quiet, run
 
+_LOG = logging.getLogger("trueweight.serve")
+
 __all__ = ["make_application", "serve_bundles", "verbs_for"]
 
 
-def verbs_for(allow: tuple[str, ...] = ()) -> Verbs:
+def verbs_for(allow: tuple[str, ...] = (), running: Wish | None = None) -> Verbs:
     """What the server cannot do itself.
 
     Args:
         allow: Distributions whose parts bundles may load.
+        running: Says how networks are run; None: as they were tested.
     """
-    return Verbs(load=partial(_load, allow=allow), explain=_explain, report=_report)
+    return Verbs(load=partial(_load, allow=allow, running=running), explain=_explain, report=_report)
 
 
-def _load(path: Path, *, allow: tuple[str, ...]) -> Bundle:
-    return open_bundle(path, allow=allow)
+def _load(path: Path, *, allow: tuple[str, ...], running: Wish | None) -> Bundle:
+    """A bundle that is verified, run as it was asked for; so is one that is swapped in later."""
+    bundle = open_bundle(path, allow=allow)
+    if running is None:
+        return bundle
+    if (known := running.known.get(bundle.manifest.digest)) is not None:
+        return bundle.run_as_known(BakeOff.from_json(known))
+    found = bundle.run_as(running.runtime, seconds=running.bake_off)
+    for line in found.running.lines() if found.running is not None else ():
+        _LOG.info("%s: %s", bundle.name, line)
+    return found
 
 
 def _report(bundle: Bundle, language: str) -> str:
@@ -77,7 +91,10 @@ def serve_bundles(wish: Wish, keys: Path | None, listening: Callable[[Sequence[s
     with bound(wish) as listener:
         store = None if wish.open else KeyStore(keys or default_path())
         wish = replace(wish, keys=None if store is None else str(store.path))
-        app = application(wish, verbs_for(tuple(wish.allow)), store)
+        app = application(wish, verbs_for(tuple(wish.allow), wish), store)
+        bundles = [hosted.bundle for hosted in app.models.values()]
+        known = {one.manifest.digest: one.running.to_json() for one in bundles if one.running is not None}
+        wish = replace(wish, known=known)
         key = None if store is None else first_key(store, wish.host)
         listening(list(app.models), key, listener.getsockname()[1])
         # Several workers each open the bundles for themselves; that they are good is known by now.
@@ -91,4 +108,6 @@ def make_application() -> Application:
     quiet()
     wish = from_environment()
     torch.set_num_threads(max(1, torch.get_num_threads() // wish.workers))
-    return application(wish, verbs_for(tuple(wish.allow)), None if wish.keys is None else KeyStore(Path(wish.keys)))
+    return application(
+        wish, verbs_for(tuple(wish.allow), wish), None if wish.keys is None else KeyStore(Path(wish.keys))
+    )

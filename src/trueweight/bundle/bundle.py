@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from trueweight.bundle.asked import require_writing, row_table, written_target
+from trueweight.bundle.bake_off import SECONDS, BakeOff, run_as
 from trueweight.bundle.format import Manifest
 from trueweight.bundle.load import Loaded, load_bundle
 from trueweight.bundle.summary import results, value_words, verdicts
@@ -44,10 +45,11 @@ class Bundle:
 
     Args:
         loaded: From :func:`trueweight.bundle.load.load_bundle`; or use :func:`open_bundle`.
+        running: How its networks are run, where that was asked for or measured.
     """
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
+    def __init__(self, loaded: Loaded, running: BakeOff | None = None) -> None:
+        self._loaded, self._running = loaded, running
 
     @property
     def path(self) -> Path:
@@ -98,6 +100,30 @@ class Bundle:
     def card(self) -> str:
         """The model card, as Markdown."""
         return self._loaded.card
+
+    @property
+    def running(self) -> BakeOff | None:
+        """How its networks are run here, and what that was chosen from; None: as they were tested."""
+        return self._running
+
+    def run_as(self, way: str, *, seconds: float = SECONDS) -> "Bundle":
+        """The same bundle, its networks run in another way: the same answers within its tolerance, sooner.
+
+        Args:
+            way: "auto": the fastest of those that answer the golden rows as they should; or one of "eager" (as they
+                were tested), "onnx", "channels_last", "channels_first", "compiled".
+            seconds: That "auto" may take, about.
+
+        Raises:
+            SpecError: There is no such way, or it cannot run this model here.
+            VerifyError: It answers the golden rows differently.
+        """
+        predictor, running = run_as(self.predictor, self._loaded.golden, way, seconds=seconds)
+        return Bundle(replace(self._loaded, predictor=predictor), running)
+
+    def run_as_known(self, known: BakeOff) -> "Bundle":
+        """The same bundle, run as a bake-off of this very bundle on this machine came out."""
+        return Bundle(self.run_as(known.chosen).loaded, known)
 
     @property
     def loaded(self) -> Loaded:
@@ -211,7 +237,7 @@ class Bundle:
             _LOG.warning("%s", words)
         return columns
 
-    def running(self, slots: int) -> Running | None:
+    def writing_together(self, slots: int) -> Running | None:
         """A batch that everybody's texts join, where texts are all that the model answers; else None."""
         return running_of(self.predictor, slots)
 

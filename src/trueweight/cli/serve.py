@@ -30,10 +30,16 @@ __all__ = ["serve"]
 @click.option("--no-audit", is_flag=True, help="Note nowhere who asked.")
 @click.option("--certificate", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="For TLS, as PEM.")
 @click.option("--private-key", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Of it, as PEM.")
+@click.option("--runtime", type=click.Choice(["auto", "eager", "onnx", "channels_last", "channels_first", "compiled"]),
+              default="auto", show_default=True,
+              help="How networks are run; auto: whichever is fastest here and answers alike.")  # fmt: skip
+@click.option("--bake-off", type=click.FloatRange(0), default=8.0, show_default=True, metavar="SECONDS",
+              help="How long auto may measure, for each model; 0 for not at all.")  # fmt: skip
 @click.option("--allow", multiple=True, metavar="PACKAGE", help="Let bundles load parts of this installed package.")
 def serve(
     bundles: tuple[Path, ...], host: str, port: int, workers: int, open_: bool, keys: Path | None, audit: Path | None,
-    no_audit: bool, certificate: Path | None, private_key: Path | None, allow: tuple[str, ...],
+    no_audit: bool, certificate: Path | None, private_key: Path | None, runtime: str, bake_off: float,
+    allow: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Answer over HTTP with BUNDLES until Ctrl-C: the same answers as predict gives, and a page to try them on.
 
@@ -69,5 +75,5 @@ def serve(
 
     api.serve(
         bundles, host=host, port=port, workers=workers, open=open_, keys=keys, audit=audit, certificate=certificate,
-        private_key=private_key, allow=allow, listening=listening,
+        private_key=private_key, allow=allow, runtime=runtime, bake_off=bake_off, listening=listening,
     )  # fmt: skip

@@ -20,7 +20,7 @@ from trueweight.errors import SpecError, TrueweightError
 from trueweight.evaluate.tree_columns import TreeColumns
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction, VectorPrediction
 from trueweight.metrics.truth import Truth
-from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+from trueweight.model.protocols import GREEDY, Decoding, Predictor, State, Way
 from trueweight.seeds import stream_seed
 from trueweight.train.prepare import Prepared
 from trueweight.train.selection import run_truths
@@ -75,7 +75,7 @@ class TreesPredictor:
         matrix_NP, _ = self.columns.matrix(table)
         return {facts.name: _answer(facts, self.models[facts.name], matrix_NP) for facts in self.signature.targets()}
 
-    def with_runtime(self, name: str) -> "TreesPredictor":  # noqa: ARG002  # they run as they do
+    def with_runtime(self, way: Way) -> "TreesPredictor":  # noqa: ARG002  # they run as they do
         """Itself."""
         return self
 

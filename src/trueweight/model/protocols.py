@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORCED", "GREEDY", "Again", "Context", "Decoding", "Encoder", "Enough", "Fusion", "Head", "Predictor", "Runtime",
-    "Solving", "State", "Streaming",
+    "Solving", "State", "Streaming", "Way",
 ]  # fmt: skip
 
 
@@ -103,6 +103,11 @@ class Runtime(Protocol):
     def __call__(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors]) -> Mapping[str, Tensors]: ...
 
 
+Way: TypeAlias = "str | Callable[[Any], Runtime]"
+"""How networks are run: a name of ``model.runtimes``, or what makes a runtime of each network, leaf after leaf in the
+order of the tree."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """A predictor as data: what a bundle stores."""
@@ -129,7 +134,7 @@ class Predictor(Protocol):
         """Answers by target, rows in the table's order. Columns missing from the table are all missing values."""
         ...
 
-    def with_runtime(self, name: str) -> Predictor:
+    def with_runtime(self, way: Way) -> Predictor:
         """The same predictor, its leaves run in another way; see ``model.runtimes``."""
         ...
 

@@ -107,7 +107,8 @@ class Forest(nn.Module):
                 code_RT = value_RT.clamp(0, self.left_CL.shape[1] - 1).long()
                 place_RT = set_RT.clamp_min(0).long() * self.left_CL.shape[1] + code_RT
                 among_RT = _taken(self.left_CL.flatten(), place_RT) & (value_RT == code_RT)
-                left_RT = torch.where(set_RT == NOBODY, left_RT, among_RT)
+                asks_RT = set_RT != NOBODY
+                left_RT = (asks_RT & among_RT) | (~asks_RT & left_RT)
             node_RT = torch.where(left_RT, _taken(self.left_N, node_RT), _taken(self.right_N, node_RT))
         leaf_RT = _taken(self.value_N, node_RT).double()  # hundreds of small numbers
         return leaf_RT.view(x_RP.shape[0], self.rounds, self.scores).sum(1).to(x_RP.dtype)

@@ -130,7 +130,7 @@ class _Steps:
         fits_B1 = self.length_B1 > 2 * reach + 2
         far_BT = (self.number_T >= reach) & (self.number_T < self.length_B1 - reach)
         real_BT = self.number_T < self.length_B1
-        return torch.where(fits_B1, far_BT, real_BT).to(self.dtype).unsqueeze(1)
+        return ((fits_B1 & far_BT) | (~fits_B1 & real_BT)).to(self.dtype).unsqueeze(1)
 
 
 def _choices(channels: int, seed: int, place: int) -> np.ndarray:

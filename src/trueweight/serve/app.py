@@ -102,7 +102,7 @@ class Application:
         return Batcher(answer, self._worker, self.limits, lambda rows: self.counters.batch(name, rows))
 
     def _scribe(self, name: str) -> Scribe | None:
-        running = self.models[name].bundle.running(self.limits.slots)
+        running = self.models[name].bundle.writing_together(self.limits.slots)
         if running is None:
             return None
         return Scribe(running, self._slots, self.limits, lambda rows: self.counters.batch(name, rows))

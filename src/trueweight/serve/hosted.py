@@ -96,13 +96,19 @@ class Hosted:
 
     def facts(self) -> dict[str, Any]:
         """What ``/v1/models`` tells: OpenAI's shape, and more."""
-        manifest, signature = self.bundle.manifest, self.bundle.signature
+        manifest, signature, running = self.bundle.manifest, self.bundle.signature, self.bundle.running
         return {
             "id": self.name, "object": "model", "created": _seconds(manifest.created), "owned_by": "trueweight",
             "digest": manifest.digest, "trueweight": manifest.trueweight,
             "features": {facts.name: facts.type for facts in signature.features()},
             "targets": {facts.name: facts.type for facts in signature.targets()},
+            "runtime": {"name": "eager"} if running is None else {"name": running.chosen, "why": running.why},
         }  # fmt: skip
+
+    def measured(self) -> dict[str, Any] | None:
+        """How fast each way of running it was here; None: nobody looked."""
+        running = self.bundle.running
+        return None if running is None else running.to_json()
 
 
 def _alike(several: Sequence[Rows]) -> list[list[int]]:

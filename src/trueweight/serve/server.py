@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from trueweight.bundle.bake_off import SECONDS, WAYS
 from trueweight.bundle.bundle import Bundle
 from trueweight.errors import SpecError, TrainError, TrueweightError
 from trueweight.files import safe_name
@@ -57,6 +58,12 @@ class Wish:
     """Distributions whose parts bundles may load."""
     limits: Mapping[str, Any] = field(default_factory=dict)
     """Of :class:`~trueweight.serve.limits.Limits`, those that are not the usual ones."""
+    runtime: str = "auto"
+    """How networks are run: "auto" measures what is fastest here, see ``bundle.bake_off``."""
+    bake_off: float = SECONDS
+    """Seconds to measure it for each model; 0: models are run as they were tested."""
+    known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What was measured already, by digest of the bundle: workers need not measure again."""
 
     def checked(self) -> "Wish":
         """Itself.
@@ -76,6 +83,9 @@ class Wish:
                 raise SpecError(f"no file {path!r}", where=name)
         if self.certificate is not None:
             _require_pair(self.certificate, str(self.private_key))
+        if self.runtime not in ("auto", *WAYS):
+            hint = f"choose from auto, {', '.join(WAYS)}"
+            raise SpecError(f"unknown runtime {self.runtime!r}", where="--runtime", hint=hint)
         if self.workers < 1:
             raise SpecError(f"{self.workers} workers answer nothing", where="--workers", hint="give 1 or more")
         return self

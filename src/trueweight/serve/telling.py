@@ -108,9 +108,10 @@ class Telling:
         return json_reply(hosted.facts() | {"row": hosted.row_schema, "answer": hosted.answer_schema})
 
     async def evidence(self, _: Request, __: Guest, name: str, *___: object) -> Reply:
-        """What was measured when it was made."""
+        """What was measured when it was made; and here, when it was opened."""
         hosted = self._app.hosted(name)
-        return json_reply({"model": name, "digest": hosted.bundle.manifest.digest, **hosted.bundle.evidence.to_json()})
+        told = {"model": name, "digest": hosted.bundle.manifest.digest, "runtime": hosted.measured()}
+        return json_reply(told | hosted.bundle.evidence.to_json())
 
     async def report(self, request: Request, _: Guest, name: str, *__: object) -> Reply:
         """As a page; ``?language=zh`` for Chinese."""

@@ -8,7 +8,7 @@ from trueweight.data.table import Table
 from trueweight.errors import TrueweightError
 from trueweight.metrics.prediction import Prediction
 from trueweight.model.foreign.outputs import Output, prediction_of
-from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+from trueweight.model.protocols import GREEDY, Decoding, Predictor, State, Way
 
 __all__ = ["Asks", "ForeignPredictor"]
 
@@ -44,7 +44,7 @@ class ForeignPredictor:
             for facts in self.signature.targets()
         }
 
-    def with_runtime(self, name: str) -> "ForeignPredictor":  # noqa: ARG002  # it runs as it does
+    def with_runtime(self, way: Way) -> "ForeignPredictor":  # noqa: ARG002  # it runs as it does
         """Itself."""
         return self
 

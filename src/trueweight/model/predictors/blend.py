@@ -9,7 +9,7 @@ from trueweight.data.table import Table
 from trueweight.errors import VerifyError
 from trueweight.metrics.prediction import Prediction, blend
 from trueweight.model.predictors.tree import predictor_from_state
-from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+from trueweight.model.protocols import GREEDY, Decoding, Predictor, State, Way
 
 __all__ = ["BlendPredictor"]
 
@@ -52,9 +52,9 @@ class BlendPredictor:
             )
         return found
 
-    def with_runtime(self, name: str) -> "BlendPredictor":
+    def with_runtime(self, way: Way) -> "BlendPredictor":
         """The same blend, its leaves run in another way."""
-        return replace(self, parts=tuple(part.with_runtime(name) for part in self.parts))
+        return replace(self, parts=tuple(part.with_runtime(way) for part in self.parts))
 
     def members(self) -> Sequence[Predictor]:
         """In the order of the weights."""

@@ -11,7 +11,7 @@ from trueweight.errors import VerifyError
 from trueweight.metrics.prediction import ClassPrediction, Prediction, SetPrediction
 from trueweight.metrics.recalibrate import METHODS, Recalibration, recalibrated
 from trueweight.model.predictors.tree import predictor_from_state
-from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+from trueweight.model.protocols import GREEDY, Decoding, Predictor, State, Way
 
 __all__ = ["CalibratedPredictor", "put_through"]
 
@@ -48,9 +48,9 @@ class CalibratedPredictor:
         return {name: put_through(answer, self.maps[name]) if name in self.maps else answer
                 for name, answer in answers.items()}  # fmt: skip
 
-    def with_runtime(self, name: str) -> "CalibratedPredictor":
+    def with_runtime(self, way: Way) -> "CalibratedPredictor":
         """The same node, its leaves run in another way."""
-        return replace(self, inner=self.inner.with_runtime(name))
+        return replace(self, inner=self.inner.with_runtime(way))
 
     def members(self) -> Sequence[Predictor]:
         """The one inside."""

@@ -10,7 +10,7 @@ from trueweight.errors import VerifyError
 from trueweight.metrics.conformal import ClassSets, Radius
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction
 from trueweight.model.predictors.tree import predictor_from_state
-from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+from trueweight.model.protocols import GREEDY, Decoding, Predictor, State, Way
 
 __all__ = ["ConformalPredictor"]
 
@@ -36,9 +36,9 @@ class ConformalPredictor:
         answers = self.inner.predict(table, how=how, seed=seed)
         return {target: self._widen(target, answer) for target, answer in answers.items()}
 
-    def with_runtime(self, name: str) -> "ConformalPredictor":
+    def with_runtime(self, way: Way) -> "ConformalPredictor":
         """The same node, its leaves run in another way."""
-        return replace(self, inner=self.inner.with_runtime(name))
+        return replace(self, inner=self.inner.with_runtime(way))
 
     def members(self) -> Sequence[Predictor]:
         """The one inside."""

@@ -8,7 +8,7 @@ from trueweight.data.reading import column_part
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.metrics.prediction import Prediction
-from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+from trueweight.model.protocols import GREEDY, Decoding, Predictor, State, Way
 from trueweight.model.target import HeadType
 
 __all__ = ["ConstantPredictor"]
@@ -27,7 +27,7 @@ class ConstantPredictor:
             for facts in self.signature.targets()
         }
 
-    def with_runtime(self, name: str) -> "ConstantPredictor":  # noqa: ARG002  # there is nothing to run
+    def with_runtime(self, way: Way) -> "ConstantPredictor":  # noqa: ARG002  # there is nothing to run
         """Itself."""
         return self
 

@@ -13,7 +13,7 @@ from trueweight.errors import VerifyError
 from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.model.predictors.constant import ConstantPredictor
-from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+from trueweight.model.protocols import GREEDY, Decoding, Predictor, State, Way
 
 __all__ = ["CopyPredictor", "answered", "texts_as_target"]
 
@@ -35,7 +35,7 @@ class CopyPredictor:
                 found[facts.name] = answered(texts_as_target(table, facts, self.signature, self.source))
         return found
 
-    def with_runtime(self, name: str) -> "CopyPredictor":  # noqa: ARG002  # there is nothing to run
+    def with_runtime(self, way: Way) -> "CopyPredictor":  # noqa: ARG002  # there is nothing to run
         """Itself."""
         return self
 

@@ -12,7 +12,7 @@ from trueweight.errors import VerifyError
 from trueweight.metrics.prediction import Prediction
 from trueweight.model.predictors.constant import ConstantPredictor
 from trueweight.model.predictors.copied import answered, texts_as_target
-from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+from trueweight.model.protocols import GREEDY, Decoding, Predictor, State, Way
 from trueweight.model.text_index import TextIndex
 
 __all__ = ["NearestPredictor"]
@@ -55,7 +55,7 @@ class NearestPredictor:
             found[name] = answered([usual if place < 0 else texts[place] for place in nearest])
         return found
 
-    def with_runtime(self, name: str) -> "NearestPredictor":  # noqa: ARG002  # there is nothing to run
+    def with_runtime(self, way: Way) -> "NearestPredictor":  # noqa: ARG002  # there is nothing to run
         """Itself."""
         return self
 

@@ -20,7 +20,7 @@ from trueweight.errors import VerifyError
 from trueweight.metrics.prediction import Prediction
 from trueweight.model.predictors.constant import ConstantPredictor
 from trueweight.model.predictors.copied import answered, texts_as_target
-from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+from trueweight.model.protocols import GREEDY, Decoding, Predictor, State, Way
 
 __all__ = ["NearestSoundPredictor"]
 
@@ -77,7 +77,7 @@ class NearestSoundPredictor:
             found_N[row] = int(np.round(away_K, 6).argmin())  # sums differ in their last digits, equals stay equal
         return found_N
 
-    def with_runtime(self, name: str) -> "NearestSoundPredictor":  # noqa: ARG002  # there is nothing to run
+    def with_runtime(self, way: Way) -> "NearestSoundPredictor":  # noqa: ARG002  # there is nothing to run
         """Itself."""
         return self
 

@@ -13,7 +13,7 @@ from trueweight.data.reading import cells_of, column_part, encoded_of
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
-from trueweight.model.protocols import GREEDY, Context, Decoding, Predictor, State
+from trueweight.model.protocols import GREEDY, Context, Decoding, Predictor, State, Way
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 
@@ -66,18 +66,22 @@ class NetworkPredictor:
     """Whether its heads are boosted trees: its answers then have no slope."""
     runtime: str = "eager"
     """Name in ``model.runtimes.RUNTIMES``."""
+    run: Runtime | None = None
+    """What was made ahead and runs the network; None: made of it for each question."""
 
-    def with_runtime(self, name: str) -> NetworkPredictor:
+    def with_runtime(self, way: Way) -> NetworkPredictor:
         """The same leaf, run in another way.
 
         Raises:
             ValueError: No such runtime.
         """
-        from trueweight.model.runtimes import RUNTIMES
+        from trueweight.model.runtimes import KEPT, RUNTIMES
 
-        if name not in RUNTIMES:
-            raise ValueError(f"unknown runtime {name!r}, choose from {', '.join(RUNTIMES)}")
-        return replace(self, runtime=name)
+        if not isinstance(way, str):
+            return replace(self, run=way(self.network.eval()))
+        if way not in RUNTIMES:
+            raise ValueError(f"unknown runtime {way!r}, choose from {', '.join(RUNTIMES)}")
+        return replace(self, runtime=way, run=RUNTIMES[way](self.network.eval()) if way in KEPT else None)
 
     def predict(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
         """Read, encode, answer; some rows at a time where the table is large."""
@@ -219,7 +223,7 @@ class NetworkPredictor:
         training = self.network.training
         self.network.eval()
         try:
-            run: Runtime = RUNTIMES[self.runtime](self.network)
+            run: Runtime = self.run or RUNTIMES[self.runtime](self.network)
             parts: list[Mapping[str, Tensors]] = []
             width = 1 if self.network.sparse else max(1, self.network.form.width)
             size = max(1, min(CHUNK_ROWS // self.network.form.members, CHUNK_PLACES // width))
@@ -266,6 +270,21 @@ class NetworkPredictor:
             SpecError: A part that is not installed.
             VerifyError: Facts, codecs or tensors that do not fit together.
         """
+        leaf = cls.blank(state, signature)
+        try:
+            leaf.network.load_state_dict(dict(state.tensors), strict=True)
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            raise VerifyError(f"the network's facts, codecs and weights do not fit together: {error}") from None
+        return leaf
+
+    @classmethod
+    def blank(cls, state: State, signature: Signature) -> NetworkPredictor:
+        """The leaf without its weights: all but them is known, and something else may run it.
+
+        Raises:
+            SpecError: A part that is not installed.
+            VerifyError: Facts and codecs that do not fit together.
+        """
         from trueweight.model.network import build_network
 
         try:
@@ -276,9 +295,8 @@ class NetworkPredictor:
             known = learnt_targets(signature)
             targets = {name: known[name] for name in state.facts["targets"]}
             network = build_network(encoders, fusion, fields, targets, solving=solving, boosting=boosted, seed=0)
-            network.load_state_dict(dict(state.tensors), strict=True)
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-            raise VerifyError(f"the network's facts, codecs and weights do not fit together: {error}") from None
+            raise VerifyError(f"the network's facts and codecs do not fit together: {error}") from None
         return cls(signature, fields, network.eval(), encoders, fusion, solving, boosted)
 
 

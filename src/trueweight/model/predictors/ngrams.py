@@ -19,7 +19,7 @@ from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.model.kneser_ney import ORDER, KneserNey
 from trueweight.model.predictors.constant import ConstantPredictor
 from trueweight.model.predictors.copied import texts_as_target
-from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+from trueweight.model.protocols import GREEDY, Decoding, Predictor, State, Way
 
 __all__ = ["NgramPredictor"]
 
@@ -59,7 +59,7 @@ class NgramPredictor:
                 found[name] = _written(model, texts_as_target(table, facts, self.signature), how)
         return found
 
-    def with_runtime(self, name: str) -> "NgramPredictor":  # noqa: ARG002  # there is nothing to run
+    def with_runtime(self, way: Way) -> "NgramPredictor":  # noqa: ARG002  # there is nothing to run
         """Itself."""
         return self
 

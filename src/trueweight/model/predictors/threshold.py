@@ -9,7 +9,7 @@ from trueweight.errors import VerifyError
 from trueweight.metrics.prediction import ClassPrediction, Prediction
 from trueweight.metrics.threshold import Threshold
 from trueweight.model.predictors.tree import predictor_from_state
-from trueweight.model.protocols import GREEDY, Decoding, Predictor, State
+from trueweight.model.protocols import GREEDY, Decoding, Predictor, State, Way
 
 __all__ = ["ThresholdPredictor"]
 
@@ -37,9 +37,9 @@ class ThresholdPredictor:
         answers = self.inner.predict(table, how=how, seed=seed)
         return {target: self._decided(target, answer) for target, answer in answers.items()}
 
-    def with_runtime(self, name: str) -> "ThresholdPredictor":
+    def with_runtime(self, way: Way) -> "ThresholdPredictor":
         """The same node, its leaves run in another way."""
-        return replace(self, inner=self.inner.with_runtime(name))
+        return replace(self, inner=self.inner.with_runtime(way))
 
     def members(self) -> Sequence[Predictor]:
         """The one inside."""

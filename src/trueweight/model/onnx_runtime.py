@@ -1,0 +1,139 @@
+"""What runs a network's ONNX file for a leaf, by onnxruntime (``pip install 'trueweight[onnx]'``)."""
+
+from collections.abc import Iterator, Mapping
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trueweight.data.batch import Batch
+from trueweight.errors import SpecError, TrueweightError, VerifyError
+from trueweight.model.network import Network
+from trueweight.model.onnx_file import OnnxFile, unflat, write_onnx
+from trueweight.model.padding import first_batch, with_rows, with_steps
+from trueweight.nn.decoding import GREEDY, Decoding
+from trueweight.nn.encoding import Tensors
+
+__all__ = ["OnnxRuntime", "onnx_session"]
+
+_RELATIVE, _ABSOLUTE = 1e-3, 1e-4
+"""Of outputs for other sizes than the example's: a wrong mask or a size that was taken for a constant is far beyond.
+What answers may differ by at most is judged by golden rows, in their own units."""
+
+
+def onnx_session(content: bytes) -> Any:
+    """An open file.
+
+    Raises:
+        SpecError: onnxruntime is not installed, or cannot run it.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        hint = "pip install 'trueweight[onnx]'"
+        raise SpecError("ONNX files are run by onnxruntime, which is not installed", hint=hint) from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no common ancestor
+        first = str(error).strip().partition("\n")[0][:200]
+        raise SpecError(f"onnxruntime cannot run the network's file: {first}", where="onnx") from error
+
+
+class OnnxRuntime:
+    """Writes the file when it is first asked, unless it is given one.
+
+    Args:
+        network: In evaluation mode; answers where there is not one row, and says what the file must answer.
+        file: Its file. Then the network's weights are never looked at.
+    """
+
+    def __init__(self, network: Network, file: OnnxFile | None = None) -> None:
+        self._network, self._lock = network, Lock()
+        self._file, self._session = file, None if file is None else onnx_session(file.content)
+
+    @property
+    def file(self) -> OnnxFile:
+        """What runs.
+
+        Raises:
+            SpecError: Nothing was asked yet.
+        """
+        if self._file is None:
+            raise SpecError("the network's file is not written yet", where="onnx", hint="ask it something first")
+        return self._file
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a file."""
+        return self._session is not None
+
+    def __call__(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors]) -> Mapping[str, Tensors]:
+        """Answer by onnxruntime."""
+        if not len(batch.rows):
+            with torch.inference_mode():
+                return self._network.answer(batch, how, noise)
+        if self._session is None:
+            with self._lock:
+                if self._session is None:
+                    self._make(batch)
+        return self._run(batch)
+
+    def _make(self, batch: Batch) -> None:
+        file = write_onnx(self._network, _example(batch))
+        self._file, session = file, onnx_session(file.content)
+        for other in _others(batch):
+            self._compare(other, self._run(other, session))
+        self._session = session
+
+    def _run(self, batch: Batch, session: Any = None) -> dict[str, Tensors]:
+        file, session = self.file, session or self._session
+        known = {one.name for one in session.get_inputs()}
+        tensors = (batch.inputs[field][array] for field, array in file.inputs)
+        given = {name: t.numpy() for name, t in zip(file.input_names(), tensors, strict=True) if name in known}
+        values: list[Tensor] = [torch.from_numpy(value) for value in session.run(file.output_names(), given)]
+        return unflat(values, file.outputs)
+
+    def _compare(self, batch: Batch, found: Mapping[str, Tensors]) -> None:
+        try:
+            with torch.inference_mode():
+                wanted = self._network.answer(batch, GREEDY, {})
+        except (RuntimeError, IndexError, TrueweightError):  # rows longer than this network takes
+            return
+        for target, outputs in wanted.items():
+            for output, tensor in outputs.items():
+                ours = found[target][output]
+                if ours.shape != tensor.shape or not torch.allclose(
+                    ours.to(tensor.dtype), tensor, _RELATIVE, _ABSOLUTE
+                ):
+                    rows = f"{len(batch.rows)} row{'s' * (len(batch.rows) > 1)}"
+                    raise VerifyError(
+                        f"the network's ONNX file answers {rows} of another length differently from the network",
+                        where=f"{target}.{output}", hint="this network cannot be exported; run it as it is (eager)",
+                    )  # fmt: skip
+
+
+def _example(batch: Batch) -> Batch:
+    """Two rows or more, and as many steps: of an axis of 1 the exporter may think that it always has 1."""
+    batch = with_rows(batch, 2)
+    return with_steps(batch, steps + 1) if (steps := _steps(batch)) == 1 else batch
+
+
+def _steps(batch: Batch) -> int:
+    ragged = [t[name].shape[1] for t in batch.inputs.values() for name in t if f"{name}.length" in t]
+    return max(ragged, default=0)
+
+
+def _others(batch: Batch) -> Iterator[Batch]:
+    """Other numbers of rows and steps than the example's."""
+    several = with_rows(batch, 3)
+    one = first_batch(several, 1)
+    yield from (one, with_rows(several, len(several.rows) + 2))
+    if steps := _steps(batch):
+        yield with_steps(several, 2 * steps + 1)
+        yield with_steps(one, 1)
