@@ -415,6 +415,7 @@ def serve(
     bundles: "str | Path | Sequence[str | Path]", *, host: str = "127.0.0.1", port: int = 8000, workers: int = 1,
     open: bool = False, keys: str | Path | None = None, audit: str | Path | None = None,
     certificate: str | Path | None = None, private_key: str | Path | None = None, allow: Sequence[str] = (),
+    engine: str = "uvicorn",
     limits: Mapping[str, Any] | None = None,
     listening: "Callable[[Sequence[str], str | None], object]" = lambda _, __: None,
 ) -> None:  # fmt: skip
@@ -431,6 +432,7 @@ def serve(
         certificate: For TLS, a PEM file.
         private_key: Of the certificate.
         allow: Distributions, beside trueweight, whose parts bundles may import.
+        engine: "uvicorn" on this machine, or "ray": as so many replicas (``workers``) of Ray Serve, on a cluster.
         limits: Fields of :class:`trueweight.serve.limits.Limits` that are to differ.
         listening: Called with the names of the models, and the first key if one was made, when all is ready.
 
@@ -444,7 +446,7 @@ def serve(
 
     paths = [bundles] if isinstance(bundles, str | Path) else list(bundles)
     wish = Wish(
-        [str(path) for path in paths], host, port, workers, open, audit=None if audit is None else str(audit),
+        [str(path) for path in paths], host, port, workers, engine, open, audit=None if audit is None else str(audit),
         certificate=None if certificate is None else str(certificate), allow=tuple(allow), limits=dict(limits or {}),
         private_key=None if private_key is None else str(private_key),
     )  # fmt: skip

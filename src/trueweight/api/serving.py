@@ -77,6 +77,12 @@ def serve_bundles(wish: Wish, keys: Path | None, listening: Callable[[Sequence[s
     wish = replace(wish.checked(), keys=None if store is None else str(store.path))
     app = application(wish, verbs_for(tuple(wish.allow)), store)
     listening(list(app.models), None if store is None else first_key(store, wish.host))
+    if wish.engine == "ray":
+        from trueweight.serve.on_ray import run_on_ray
+
+        load = verbs_for(tuple(wish.allow)).load
+        run_on_ray(wish, make_application, lambda: [load(Path(path)) for path in wish.bundles])
+        return
     # Several workers each open the bundles for themselves; that they are good is known by now.
     run(wish, app if wish.workers == 1 else "trueweight.api.serving:make_application")
 

@@ -258,8 +258,8 @@ def require_columns(signature: Signature, table: Table) -> None:
     Raises:
         DataError: There is none of them.
     """
-    names = [facts.name for facts in signature.features()]
-    lost = [name for name in names if name not in table.names]
+    names, there = [facts.name for facts in signature.features()], set(table.names)
+    lost = [name for name in names if name not in there]
     shown = ", ".join(map(repr, lost[:8])) + (", …" if len(lost) > 8 else "")
     if lost and len(lost) == len(names):
         raise DataError(
@@ -289,6 +289,8 @@ _UNREADABLE = (
 def _warn_of_dirt(signature: Signature, table: Table) -> None:
     """Name columns whose cells said something that could not be read: they were answered as missing. And sounds whose
     text ends before they do."""
+    if not _LOG.isEnabledFor(logging.WARNING):
+        return  # nobody listens; a server asks for every few rows
     writes = any(facts.type == "text" for facts in signature.targets())
     for facts in signature.features():
         if facts.name in table.names:

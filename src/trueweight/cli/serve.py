@@ -16,6 +16,8 @@ __all__ = ["serve"]
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port to listen on.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that answer.")
+@click.option("--engine", type=click.Choice(("uvicorn", "ray")), default="uvicorn", show_default=True,
+              help="What carries it: this machine, or Ray Serve on a cluster.")  # fmt: skip
 @click.option("--open", "open_", is_flag=True, help="Ask for no keys; only on this machine's own address.")
 @click.option("--keys", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Where keys are kept; see trueweight keys.")  # fmt: skip
@@ -26,8 +28,8 @@ __all__ = ["serve"]
 @click.option("--private-key", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Of it, as PEM.")
 @click.option("--allow", multiple=True, metavar="PACKAGE", help="Let bundles load parts of this installed package.")
 def serve(
-    bundles: tuple[Path, ...], host: str, port: int, workers: int, open_: bool, keys: Path | None, audit: Path | None,
-    no_audit: bool, certificate: Path | None, private_key: Path | None, allow: tuple[str, ...],
+    bundles: tuple[Path, ...], host: str, port: int, workers: int, engine: str, open_: bool, keys: Path | None,
+    audit: Path | None, no_audit: bool, certificate: Path | None, private_key: Path | None, allow: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Answer over HTTP with BUNDLES until Ctrl-C: the same answers as predict gives, and a page to try them on.
 
@@ -63,5 +65,5 @@ def serve(
 
     api.serve(
         bundles, host=host, port=port, workers=workers, open=open_, keys=keys, audit=audit, certificate=certificate,
-        private_key=private_key, allow=allow, listening=listening,
+        private_key=private_key, allow=allow, engine=engine, listening=listening,
     )  # fmt: skip

@@ -15,14 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from trueweight.bundle.bundle import Bundle
-from trueweight.errors import SpecError, TrainError
+from trueweight.errors import SpecError, TrainError, TrueweightError
 from trueweight.files import safe_name
 from trueweight.serve.app import LOOPBACK_NAMES, Application, Verbs
 from trueweight.serve.audit import AuditLog
 from trueweight.serve.keys import SCOPES, KeyStore
 from trueweight.serve.limits import Limits
+from trueweight.serve.refusals import Refused
 
-__all__ = ["Wish", "application", "first_key", "from_environment", "is_loopback", "named_bundles", "quiet", "run"]
+__all__ = [
+    "ENGINES", "Wish", "application", "bound", "first_key", "from_environment", "is_loopback", "named_bundles", "quiet",
+    "run",
+]  # fmt: skip
+
+_LOG = logging.getLogger("trueweight.serve")
+
+ENGINES = ("uvicorn", "ray")
+
+_READY_SECONDS = 120
+"""That a worker may take to open and check its bundles: one that has not by then is given up, on a swap as well."""
 
 VARIABLE = "TRUEWEIGHT_SERVE"
 """Where workers find what to serve: they are new processes."""
@@ -37,6 +48,8 @@ class Wish:
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
+    engine: str = "uvicorn"
+    """What carries the application: one of :data:`ENGINES`."""
     open: bool = False
     """No keys: for this machine alone."""
     keys: str | None = None
@@ -66,6 +79,9 @@ class Wish:
         for name, path in (("--certificate", self.certificate), ("--private-key", self.private_key)):
             if path is not None and not Path(path).is_file():
                 raise SpecError(f"no file {path!r}", where=name)
+        if self.engine not in ENGINES:
+            hint = f"choose from {', '.join(ENGINES)}"
+            raise SpecError(f"no engine {self.engine!r}", where="--engine", hint=hint)
         if self.workers < 1:
             raise SpecError(f"{self.workers} workers answer nothing", where="--workers", hint="give 1 or more")
         return self
@@ -121,7 +137,10 @@ def application(wish: Wish, verbs: Verbs, store: KeyStore | None) -> Application
         audit = AuditLog(Path(wish.audit) / name)
     hosts = (*LOOPBACK_NAMES, wish.host) if is_loopback(wish.host) else ()
     limits = Limits(**wish.limits)
-    return Application(bundles, verbs, store=store, audit=audit, limits=limits, hosts=hosts, started=_watch_reload)
+    alone = wish.workers == 1 and wish.engine == "uvicorn"
+    return Application(
+        bundles, verbs, store=store, audit=audit, limits=limits, hosts=hosts, alone=alone, started=_watch_reload
+    )
 
 
 def run(wish: Wish, app: Application | str) -> None:
@@ -146,15 +165,16 @@ def run(wish: Wish, app: Application | str) -> None:
         app, factory=isinstance(app, str), host=wish.host, port=wish.port, workers=wish.workers, log_level="warning",
         access_log=False, server_header=False, date_header=False, lifespan="on", ws="none", proxy_headers=False,
         ssl_certfile=wish.certificate, ssl_keyfile=wish.private_key, timeout_keep_alive=30, reset_contextvars=False,
+        timeout_worker_healthcheck=_READY_SECONDS,
     )  # fmt: skip
-    with _bound(wish) as bound, _stopped_quietly():
+    with bound(wish) as listening, _stopped_quietly():
         quiet()
         if isinstance(app, str):
             from uvicorn.supervisors import Multiprocess
 
-            Multiprocess(config, [bound]).run()
+            Multiprocess(config, [listening]).run()
         else:
-            uvicorn.Server(config).run(sockets=[bound])
+            uvicorn.Server(config).run(sockets=[listening])
 
 
 @contextmanager
@@ -169,7 +189,7 @@ def _stopped_quietly() -> Iterator[None]:
             signal.signal(one, handler)
 
 
-def _bound(wish: Wish) -> socket.socket:
+def bound(wish: Wish) -> socket.socket:
     """The socket, so that a taken address is told before anything else."""
     try:
         family, _, _, _, address = socket.getaddrinfo(wish.host, wish.port, type=socket.SOCK_STREAM)[0]
@@ -203,9 +223,15 @@ def _watch_reload(app: Application) -> None:
         return
     tasks: set[asyncio.Task[Any]] = set()
 
+    async def one(name: str) -> None:
+        try:
+            await app.reload(name)
+        except (Refused, TrueweightError) as error:
+            _LOG.error("%s is not swapped, the one before goes on: %s", name, error)
+
     def again() -> None:
         for name in app.models:
-            task = asyncio.ensure_future(app.reload(name))
+            task = asyncio.ensure_future(one(name))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
