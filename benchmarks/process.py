@@ -70,8 +70,7 @@ def _watch(process: subprocess.Popen[bytes], until: float) -> tuple[int, bool]:
     peak, stopped = 0, False
     try:
         while not waiting.poll(_PAUSE_MS):
-            together = sum(_status(child, "VmRSS") for child in _tree(process.pid))
-            peak = max(peak, together, _status(process.pid, "VmHWM"))
+            peak = max(peak, memory_of(process.pid), _status(process.pid, "VmHWM"))
             if time.monotonic() > until:
                 stopped = True
                 break
@@ -81,6 +80,11 @@ def _watch(process: subprocess.Popen[bytes], until: float) -> tuple[int, bool]:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return peak, stopped
+
+
+def memory_of(process: int) -> int:
+    """Bytes that a process and its descendants hold at this moment."""
+    return sum(_status(child, "VmRSS") for child in _tree(process))
 
 
 def _tree(process: int) -> Iterator[int]:

@@ -32,15 +32,15 @@ def free_port() -> int:
 class Server:
     """``trueweight serve`` as a process."""
 
-    def __init__(self, bundle: Path, state: Path, *more: str) -> None:
+    def __init__(self, bundle: Path, state: Path, *more: str, ready: bool = True) -> None:
         self.port = free_port()
         self.words = state / "words.txt"
         command = [sys.executable, "-m", "trueweight", "serve", str(bundle), "--port", str(self.port), *more]
         environment = os.environ | {"TRUEWEIGHT_STATE": str(state)}
         with self.words.open("wb") as words:
             self.process = subprocess.Popen(command, stdout=words, stderr=words, env=environment)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and self.process.poll() is None:
+        deadline = time.monotonic() + 180
+        while ready and time.monotonic() < deadline and self.process.poll() is None:
             try:
                 self.ask("/readyz")
                 break

@@ -96,7 +96,7 @@ def test_whoever_comes_later_need_not_wait_for_all_of_a_large_order(novel: Bundl
 
 
 def test_what_no_batch_can_hold(novel: Bundle, plain: Bundle) -> None:
-    assert plain.running(4) is None
+    assert plain.writing_together(4) is None
     batch = running(novel, 4)
     assert batch.takes(DRAWN)
     assert not batch.takes(decoding(beams=2))

@@ -411,7 +411,7 @@ def serve(
     bundles: "str | Path | Sequence[str | Path]", *, host: str = "127.0.0.1", port: int = 8000, workers: int = 1,
     open: bool = False, keys: str | Path | None = None, audit: str | Path | None = None,
     certificate: str | Path | None = None, private_key: str | Path | None = None, allow: Sequence[str] = (),
-    limits: Mapping[str, Any] | None = None, runtime: str = "auto", bake_off: float = 8.0,
+    engine: str = "uvicorn", limits: Mapping[str, Any] | None = None, runtime: str = "auto", bake_off: float = 8.0,
     listening: "Callable[[Sequence[str], str | None, int], object]" = lambda *_: None,
 ) -> None:  # fmt: skip
     """Answer over HTTP until a signal says to stop, with a page to try the models on.
@@ -427,6 +427,7 @@ def serve(
         certificate: For TLS, a PEM file.
         private_key: Of the certificate.
         allow: Distributions, beside trueweight, whose parts bundles may import.
+        engine: "uvicorn" on this machine, or "ray": as so many replicas (``workers``) of Ray Serve, on a cluster.
         limits: Fields of :class:`trueweight.serve.limits.Limits` that are to differ.
         runtime: How networks are run: "auto" measures on each bundle's golden rows what is fastest here and answers
             alike; or one of "eager" (as they were tested), "onnx", "channels_last", "channels_first", "compiled".
@@ -443,7 +444,7 @@ def serve(
 
     paths = [bundles] if isinstance(bundles, str | Path) else list(bundles)
     wish = Wish(
-        [str(path) for path in paths], host, port, workers, open, audit=None if audit is None else str(audit),
+        [str(path) for path in paths], host, port, workers, engine, open, audit=None if audit is None else str(audit),
         certificate=None if certificate is None else str(certificate), allow=tuple(allow), limits=dict(limits or {}),
         private_key=None if private_key is None else str(private_key), runtime=runtime, bake_off=bake_off,
     )  # fmt: skip

@@ -88,17 +88,35 @@ def serve_bundles(wish: Wish, keys: Path | None, listening: Callable[[Sequence[s
         listening: Called with the models' names, the first key if one was made, and the port, when all is ready.
     """
     wish = wish.checked()
+    if wish.engine == "ray":
+        _serve_on_ray(wish, keys, listening)
+        return
     with bound(wish) as listener:
-        store = None if wish.open else KeyStore(keys or default_path())
-        wish = replace(wish, keys=None if store is None else str(store.path))
-        app = application(wish, verbs_for(tuple(wish.allow), wish), store)
-        bundles = [hosted.bundle for hosted in app.models.values()]
-        known = {one.manifest.digest: one.running.to_json() for one in bundles if one.running is not None}
-        wish = replace(wish, known=known)
-        key = None if store is None else first_key(store, wish.host)
+        wish, app, key = _opened(wish, keys)
         listening(list(app.models), key, listener.getsockname()[1])
         # Several workers each open the bundles for themselves; that they are good is known by now.
         run(wish, app if wish.workers == 1 else "trueweight.api.serving:make_application", listener)
+
+
+def _opened(wish: Wish, keys: Path | None) -> tuple[Wish, Application, str | None]:
+    """The wish with all that other processes have to know, the application, and the first key if one was made."""
+    store = None if wish.open else KeyStore(keys or default_path())
+    wish = replace(wish, keys=None if store is None else str(store.path))
+    app = application(wish, verbs_for(tuple(wish.allow), wish), store)
+    bundles = [hosted.bundle for hosted in app.models.values()]
+    known = {one.manifest.digest: one.running.to_json() for one in bundles if one.running is not None}
+    return replace(wish, known=known), app, None if store is None else first_key(store, wish.host)
+
+
+def _serve_on_ray(
+    wish: Wish, keys: Path | None, listening: Callable[[Sequence[str], str | None, int], object]
+) -> None:  # fmt: skip
+    from trueweight.serve.on_ray import run_on_ray
+
+    wish, app, key = _opened(wish, keys)
+    listening(list(app.models), key, wish.port)
+    load = verbs_for(tuple(wish.allow), wish).load
+    run_on_ray(wish, make_application, lambda: [load(Path(path)) for path in wish.bundles])
 
 
 def make_application() -> Application:

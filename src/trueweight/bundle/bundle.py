@@ -233,8 +233,9 @@ class Bundle:
         columns = self._key(table)
         for target, prediction in answers.items():
             columns |= prediction.columns(target)
-        for words in dirt_words(self.signature, table):
-            _LOG.warning("%s", words)
+        if _LOG.isEnabledFor(logging.WARNING):  # nobody listens in a server, which asks for every few rows
+            for words in dirt_words(self.signature, table):
+                _LOG.warning("%s", words)
         return columns
 
     def writing_together(self, slots: int) -> Running | None:
@@ -305,8 +306,8 @@ def require_columns(signature: Signature, table: Table) -> None:
     Raises:
         DataError: There is none of them.
     """
-    names = [facts.name for facts in signature.features()]
-    lost = [name for name in names if name not in table.names]
+    names, there = [facts.name for facts in signature.features()], set(table.names)
+    lost = [name for name in names if name not in there]
     shown = ", ".join(map(repr, lost[:8])) + (", …" if len(lost) > 8 else "")
     if lost and len(lost) == len(names):
         raise DataError(

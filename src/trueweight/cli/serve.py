@@ -22,6 +22,8 @@ __all__ = ["serve"]
     help="Port to listen on; 0 takes a free one.",
 )
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that answer.")
+@click.option("--engine", type=click.Choice(("uvicorn", "ray")), default="uvicorn", show_default=True,
+              help="What carries it: this machine, or Ray Serve on a cluster.")  # fmt: skip
 @click.option("--open", "open_", is_flag=True, help="Ask for no keys; only on this machine's own address.")
 @click.option("--keys", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Where keys are kept; see trueweight keys.")  # fmt: skip
@@ -37,9 +39,9 @@ __all__ = ["serve"]
               help="How long auto may measure, for each model; 0 for not at all.")  # fmt: skip
 @click.option("--allow", multiple=True, metavar="PACKAGE", help="Let bundles load parts of this installed package.")
 def serve(
-    bundles: tuple[Path, ...], host: str, port: int, workers: int, open_: bool, keys: Path | None, audit: Path | None,
-    no_audit: bool, certificate: Path | None, private_key: Path | None, runtime: str, bake_off: float,
-    allow: tuple[str, ...],
+    bundles: tuple[Path, ...], host: str, port: int, workers: int, engine: str, open_: bool, keys: Path | None,
+    audit: Path | None, no_audit: bool, certificate: Path | None, private_key: Path | None, runtime: str,
+    bake_off: float, allow: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Answer over HTTP with BUNDLES until Ctrl-C: the same answers as predict gives, and a page to try them on.
 
@@ -75,5 +77,5 @@ def serve(
 
     api.serve(
         bundles, host=host, port=port, workers=workers, open=open_, keys=keys, audit=audit, certificate=certificate,
-        private_key=private_key, allow=allow, runtime=runtime, bake_off=bake_off, listening=listening,
+        private_key=private_key, allow=allow, engine=engine, runtime=runtime, bake_off=bake_off, listening=listening,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Layout:
         return self.shapes.get(name, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Field:
     """Feature columns with their codecs, in order. Arrays of one name are joined along axis 1."""
 
@@ -59,7 +60,7 @@ class Field:
             _marks([codec.shapes() for codec in codecs]),
         )
 
-    @property
+    @cached_property
     def sensed(self) -> bool:
         """Whether it holds a column of pictures, sounds, texts or series."""
         return any(codec.senses() for codec in self.codecs.values())

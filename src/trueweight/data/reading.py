@@ -12,7 +12,6 @@ from trueweight.data.field import Field
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.files import digest_compact
-from trueweight.registry import registry
 
 __all__ = [
     "CELLS_BYTES", "cells_between", "cells_of", "column_part", "encoded_of", "forget_many", "lend", "plain_facts",
@@ -21,6 +20,9 @@ __all__ = [
 
 CELLS_BYTES = 2**27
 """Cells of one table's typed numbers that are remembered; others are read again when they are needed."""
+
+_FEW = 1024
+"""Rows of a table whose cells are remembered without being weighed."""
 
 _NUMBER_BYTES = 9
 """A float64 and a missing mark."""
@@ -32,8 +34,7 @@ _ENCODED: WeakKeyDictionary[Table, dict[str, FieldArrays]] = WeakKeyDictionary()
 
 def column_part(facts: ColumnFacts) -> object:
     """The column type that a column was learnt with, rebuilt from its facts."""
-    kind = "head" if facts.role == "target" else "column"
-    return registry(kind)[facts.type].model_validate(dict(facts.spec))  # type: ignore[attr-defined]
+    return facts.part
 
 
 def plain_facts(name: str, type: str, rows: int) -> ColumnFacts:
@@ -43,7 +44,7 @@ def plain_facts(name: str, type: str, rows: int) -> ColumnFacts:
 
 def reading_from(table: Table, options: ReadOptions) -> ReadOptions:
     """The same options, with paths in cells starting where this table's do."""
-    return replace(options, media_dir=table.media_dir)
+    return options if options.media_dir == table.media_dir else replace(options, media_dir=table.media_dir)
 
 
 def cells_of(table: Table, facts: ColumnFacts, options: ReadOptions) -> Cells:
@@ -51,14 +52,16 @@ def cells_of(table: Table, facts: ColumnFacts, options: ReadOptions) -> Cells:
 
     A column that the table lacks is all missing values: models have an answer for those.
     """
-    known = _KNOWN.setdefault(table, _Remembered())
+    known = _KNOWN.get(table)
+    if known is None:
+        known = _KNOWN[table] = _Remembered()
     options = reading_from(table, options)
-    key = (facts.name, repr(sorted(facts.spec.items(), key=lambda item: item[0])), options)
+    key = (facts.name, facts.spelled, options)
     found = known.get(key)
     if found is None:
         found = _read(table, facts, options)
-        # Typed numbers are read again in a moment; texts were parsed, and files looked into.
-        known.keep(key, found, cheap=_is_primitive(table, facts.name))
+        # Typed numbers are read again in a moment; texts were parsed, and files looked into. Few rows fill nothing.
+        known.keep(key, found, cheap=len(table) > _FEW and _is_primitive(table, facts.name))
     return found
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 from trueweight.data.cells import ReadOptions
 from trueweight.errors import VerifyError
 from trueweight.files import require_types, shortened
+from trueweight.registry import registry
 
 __all__ = ["ColumnFacts", "Signature"]
 
@@ -19,7 +21,7 @@ _TYPES = {
 """What may stand in ``signature.json`` of a column; its digests may be forged."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ColumnFacts:
     """One column. ``learnt`` has the keys that the column's type documents, plain JSON values only."""
 
@@ -38,6 +40,17 @@ class ColumnFacts:
     """What the column type's ``learn`` found on training rows."""
     notes: Mapping[str, int] = field(default_factory=dict)
     """Counts of dirt, over all rows."""
+
+    @cached_property
+    def part(self) -> object:
+        """The column type (of a target: the head) that it was learnt with, rebuilt once: a server asks for each row."""
+        kind = "head" if self.role == "target" else "column"
+        return registry(kind)[self.type].model_validate(dict(self.spec))  # type: ignore[attr-defined]
+
+    @cached_property
+    def spelled(self) -> str:
+        """The spec as a text: equal where cells are read in the same way."""
+        return repr(sorted(self.spec.items(), key=lambda item: item[0]))
 
 
 @dataclass(frozen=True, slots=True)

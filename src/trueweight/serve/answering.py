@@ -76,6 +76,7 @@ class Answering:
     ) -> Columns:
         self._app.charge(guest, rows.count)
         asked.rows += rows.count
+        rows.of = hosted
         found: Columns = await self._app.ask(request, hosted.name, rows, seconds)
         return found
 

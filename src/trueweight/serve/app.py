@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from trueweight.serve.keys import KeyStore
 from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused, refused_by
 from trueweight.serve.routes import Route, Routes
+from trueweight.serve.rows import Rows
 from trueweight.serve.streaming import Streaming
 from trueweight.serve.telling import Telling
 from trueweight.serve.writing import Scribe, Wanted
@@ -41,6 +43,9 @@ _LOG = logging.getLogger("trueweight.serve")
 
 _FLUSH = 0.25
 """Seconds between writes of what keys used and who asked."""
+
+_HOSTS = 64
+"""Host headers that are known to be good."""
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -65,6 +70,7 @@ class Application:
         store: Of keys; None: everybody may ask everything.
         audit: Where it is noted who asked; None: nowhere.
         limits: Sizes, times, numbers.
+        alone: Whether no other process answers for the same models: a request to swap one reaches one process only.
         hosts: Names that requests may be sent to; () for any. Against web pages that have their own name lead here.
         started: Called on the event loop before the first request.
     """
@@ -72,15 +78,18 @@ class Application:
     def __init__(
         self, bundles: Mapping[str, Bundle], verbs: Verbs, *, store: KeyStore | None = None,
         audit: AuditLog | None = None, limits: Limits = Limits(), hosts: Sequence[str] = (),  # noqa: B008  # frozen
+        alone: bool = True,
         started: Callable[["Application"], object] = lambda _: None,
     ) -> None:  # fmt: skip
         self.verbs, self.limits, self.hosts = verbs, limits, frozenset(hosts)
         self.models = {name: Hosted(name, bundle, limits) for name, bundle in bundles.items()}
-        self.keyed = store is not None
+        self.keyed, self.alone = store is not None, alone
         self.counters = Counters()
         self.ready = True
         self._started = started
         self._door, self._audit = Doorkeeper(store), audit
+        self._good_hosts: set[bytes] = set()
+        self._start_id, self._lines = secrets.token_hex(4), 0
         self._worker = ThreadPoolExecutor(1, "answers")
         self._slow = ThreadPoolExecutor(1, "slow")
         self._slow_waiting = 0
@@ -95,11 +104,15 @@ class Application:
         self.routes = Routes([route for one in handlers for route in one.routes()])
 
     def _batcher(self, name: str) -> Batcher:
-        # The model is looked up for each batch: one that is swapped answers from the next batch on.
-        def answer(rows: Sequence[Any]) -> Sequence[Any]:
-            return self.models[name].answer(rows)
+        def answer(several: Sequence[Rows]) -> Sequence[Any]:
+            # One model nearly always; just after a swap, those who asked the old one are answered by it.
+            runs = [(hosted, list(rows)) for hosted, rows in groupby(several, key=lambda rows: rows.of)]
+            return [outcome for hosted, rows in runs for outcome in hosted.answer(rows)]
 
-        return Batcher(answer, self._worker, self.limits, lambda rows: self.counters.batch(name, rows))
+        def at_once() -> bool:
+            return self.models[name].plain
+
+        return Batcher(answer, self._worker, self.limits, lambda rows: self.counters.batch(name, rows), at_once)
 
     def _scribe(self, name: str) -> Scribe | None:
         running = self.models[name].bundle.writing_together(self.limits.slots)
@@ -175,7 +188,8 @@ class Application:
             reply = self._refusal(refused, route)
         except TrueweightError as error:
             reply = self._refusal(self._told(error), route)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # under Ray Serve, when the client has gone
+            self._note(request, route, guest, asked, 499, time.perf_counter() - start)
             raise
         except Exception as error:  # whatever it is, it is ours, and must not show our inside
             _LOG.error("%s %s: %s", request.method, route.path if route else "", fault_of(error))  # text may hold cells
@@ -187,12 +201,17 @@ class Application:
 
     def _check_origin(self, request: Request) -> None:
         """A page of another site must not use the reader's place in the network, or what the browser remembers."""
-        host = request.header(b"host").lower()
+        raw = request.headers.get(b"host", b"")
+        if raw in self._good_hosts and b"origin" not in request.headers:
+            return
+        host = raw.decode("latin-1").lower()
         if (
             self.hosts
             and (host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host) not in self.hosts
         ):
             raise Refused(403, "this server does not answer to that name", hint="ask it by the address it listens on")
+        if len(self._good_hosts) < _HOSTS and len(raw) <= _HOSTS:
+            self._good_hosts.add(raw)
         origin = request.header(b"origin").lower()
         if origin and origin.partition("://")[2] != host:
             raise Refused(403, "pages of other sites may not ask")
@@ -333,9 +352,10 @@ class Application:
         self.counters.request(path, status, seconds)
         if self._audit is None or (route is not None and route.scope == "free"):
             return
+        self._lines += 1
         facts: dict[str, Any] = {
-            "at": _now(), "id": secrets.token_hex(8), "key": guest.id, "method": request.method[:10], "route": path,
-            "status": status, "milliseconds": round(1000 * seconds, 2),
+            "at": _now(), "id": f"{self._start_id}{self._lines:08x}", "key": guest.id, "method": request.method[:10],
+            "route": path, "status": status, "milliseconds": round(1000 * seconds, 2),
         }  # fmt: skip
         if asked.model:
             facts |= {"model": asked.model, "digest": asked.digest, "rows": asked.rows}

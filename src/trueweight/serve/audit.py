@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_json
+
 from trueweight.errors import DataError, VerifyError
 from trueweight.files import disk_errors
 
@@ -36,9 +38,9 @@ class AuditLog:
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Add a line; it is written later, see :meth:`take`."""
-        line = json.dumps({**facts, "previous": self.head}, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
-        self.head = hashlib.sha256(line.encode()).hexdigest()
-        self._waiting.append(line.encode())
+        line = to_json(dict(sorted({**facts, "previous": self.head}.items())))
+        self.head = hashlib.sha256(line).hexdigest()
+        self._waiting.append(line)
 
     def take(self) -> list[bytes]:
         """Lines that are not written yet, for :meth:`write`. Belongs to the event loop."""

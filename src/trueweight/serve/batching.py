@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,14 @@ from trueweight.serve.refusals import Refused
 from trueweight.serve.rows import Rows
 
 __all__ = ["Batcher", "Outcome"]
+
+_QUICK = 0.005
+"""Seconds that a batch may keep the event loop from reading and writing."""
+
+_FEW = 128
+"""Rows that are answered there; many take long, whatever few have taken."""
+
+_STOPPING = Refused(503, "the server is stopping")
 
 Outcome = Any
 """What a request gets, or the exception that is raised in its place."""
@@ -40,10 +49,16 @@ class Batcher:
         executor: Of one thread: a model is not asked twice at the same time.
         limits: Rows that wait, rows at once.
         done: Called with the rows of each batch.
+        plain: Whether the model is of a kind that may answer on the event loop, while it is seen to be quick there:
+            going to another thread and back takes longer than such a model.
     """
 
-    def __init__(self, answer: Answer, executor: Executor, limits: Limits, done: Callable[[int], None]) -> None:
+    def __init__(
+        self, answer: Answer, executor: Executor, limits: Limits, done: Callable[[int], None],
+        plain: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
         self._answer, self._executor, self._limits, self._done = answer, executor, limits, done
+        self._plain, self._quick = plain, False
         self._queue: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
         self._batch_seconds = 0.0
@@ -82,16 +97,31 @@ class Batcher:
     async def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         """Until nobody waits."""
         while batch := self._next(loop.time()):
-            start = time.perf_counter()
-            try:
-                outcomes = await loop.run_in_executor(self._executor, self._answer, [one.rows for one in batch])
-            except Exception as error:  # each of them must be told, and the next batch answered
-                outcomes = [error] * len(batch)
+            start, count = time.perf_counter(), sum(one.rows.count for one in batch)
+            at_once, rows = self._quick and count <= _FEW and self._plain(), [one.rows for one in batch]
+            work, outcomes = float("inf"), [_STOPPING] * len(batch)
+            with suppress(RuntimeError):  # the executor lets nobody in once the server has stopped
+                work, outcomes = (
+                    self._worked(rows) if at_once else await loop.run_in_executor(self._executor, self._worked, rows)
+                )
             self._batch_seconds = 0.8 * self._batch_seconds + 0.2 * (time.perf_counter() - start)
+            if count <= _FEW:
+                self._quick = work < _QUICK
             for one, outcome in zip(batch, outcomes, strict=True):
                 if not one.future.done():
                     one.future.set_result(outcome)
-            self._done(sum(one.rows.count for one in batch))
+            self._done(count)
+            if at_once:
+                await asyncio.sleep(0)  # others read, write and tell of their health between two batches
+
+    def _worked(self, rows: Sequence[Rows]) -> tuple[float, list[Outcome]]:
+        """Seconds of the processor, and outcomes. How long it took while others kept the machine busy says nothing."""
+        start = time.thread_time()
+        try:
+            outcomes = list(self._answer(rows))
+        except Exception as error:  # each of them must be told, and the next batch answered
+            return float("inf"), [error] * len(rows)
+        return time.thread_time() - start, outcomes
 
     def _next(self, now: float) -> list[_Waiting]:
         """Those that come next, without whoever has gone or waited too long."""

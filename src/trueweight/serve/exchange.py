@@ -18,6 +18,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON = "application/json"
+_JSON = JSON.encode()
 
 SAFE_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -49,7 +50,8 @@ class Request:
     @property
     def kind(self) -> str:
         """Media type of the body, in small letters, without parameters; "" where none is said."""
-        return self.header(b"content-type").partition(";")[0].strip().lower()
+        said = self.headers.get(b"content-type", b"")
+        return JSON if said == _JSON else said.decode("latin-1").partition(";")[0].strip().lower()
 
     def query(self) -> dict[str, str]:
         """Parameters; of one that is given twice the last counts."""
@@ -67,18 +69,28 @@ class Request:
         Raises:
             Refused: It is longer, packed in an unknown way, broken off, or the client has gone.
         """
-        pieces = [piece async for piece in self.pieces(most)]
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._refuse_long(most)
+        first = await self._receive()
+        whole = first.get("body", b"") if b"content-encoding" not in self.headers else b""
+        if whole and not first.get("more_body", False) and len(whole) <= most:
+            return bytes(whole)  # nearly all there are
+        return b"".join([piece async for piece in self._pieces(first, most)])
 
     async def pieces(self, most: int) -> AsyncIterator[bytes]:
         """The body as it arrives, unpacked; see :meth:`body`."""
-        said = self.header(b"content-length")
-        if said and (not said.isascii() or not said.isdigit() or int(said) > most):
+        self._refuse_long(most)
+        async for piece in self._pieces(await self._receive(), most):
+            yield piece
+
+    def _refuse_long(self, most: int) -> None:
+        said = self.headers.get(b"content-length")
+        if said and (not said.isdigit() or len(said) > 18 or int(said) > most):
             raise _too_long(most)
+
+    async def _pieces(self, message: MutableMapping[str, Any], most: int) -> AsyncIterator[bytes]:
         unpack = _unpacker(self.header(b"content-encoding").strip().lower(), most)
         length = 0
         while True:
-            message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Refused(408, "the connection was closed before the body was complete")
             if piece := unpack(message.get("body", b"")):
@@ -89,6 +101,7 @@ class Request:
             if not message.get("more_body", False):
                 self._whole = True
                 return
+            message = await self._receive()
 
     async def gone(self) -> None:
         """Returns when the client has gone; never while its body is being read, which whoever reads it will notice."""
@@ -154,7 +167,7 @@ async def send_reply(send: Send, reply: Reply, *, bodiless: bool = False) -> Non
     """
     headers = [(b"content-type", reply.kind.encode()), *_headers(reply.headers)]
     if reply.pieces is None:
-        headers.append((b"content-length", str(len(reply.body)).encode()))
+        headers.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if bodiless else reply.body})
         return

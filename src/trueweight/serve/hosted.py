@@ -26,6 +26,8 @@ _LOG = logging.getLogger("trueweight.serve")
 
 Columns = Mapping[str, np.ndarray]
 
+_PLAIN = ("number", "binary", "category", "date")
+
 
 @dataclass(frozen=True)
 class Hosted:
@@ -45,6 +47,12 @@ class Hosted:
     def media(self) -> dict[str, str]:
         """Features that hold files."""
         return media_columns(self.bundle.signature)
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether it reads and answers nothing that takes long, whatever a cell holds: no text, file or series."""
+        columns = [*self.bundle.signature.features(), *self.bundle.signature.targets()]
+        return all(facts.type in _PLAIN for facts in columns)
 
     @cached_property
     def row_schema(self) -> dict[str, Any]:

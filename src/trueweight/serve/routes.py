@@ -11,6 +11,9 @@ __all__ = ["Route", "Routes"]
 
 Handler = Callable[..., Awaitable[Reply]]
 
+_REMEMBERED = 256
+"""Paths that are found by a look; and how long such may be. Whoever asks for made-up ones fills no memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -33,6 +36,7 @@ class Routes:
 
     def __init__(self, routes: list[Route]) -> None:
         self.all = routes
+        self._known: dict[tuple[str, bytes], tuple[Route, str]] = {}
         self._whole: dict[str, dict[str, Route]] = {}
         self._pieces: dict[int, list[tuple[list[str], dict[str, Route]]]] = {}
         for route in routes:
@@ -55,13 +59,21 @@ class Routes:
         Raises:
             Refused: No such path (404), or not with this method (405).
         """
+        if (known := self._known.get((method, raw_path))) is not None:
+            return known
+        found = self._look(method, path, raw_path)
+        if raw_path and len(raw_path) <= _REMEMBERED and len(self._known) < _REMEMBERED:
+            self._known[method, raw_path] = found
+        return found
+
+    def _look(self, method: str, path: str, raw_path: bytes) -> tuple[Route, str]:
         name, methods = "", self._whole.get(path)
         if methods is None:
             # Split as it was sent: a name may hold a slash, as %2F.
             pieces = raw_path.decode("latin-1").partition("?")[0].split("/") if raw_path else path.split("/")
-            for known, found in self._pieces.get(len(pieces), []):
+            for known, those in self._pieces.get(len(pieces), []):
                 if all(k in (p, "{name}") for k, p in zip(known, pieces, strict=True)):
-                    name, methods = unquote(pieces[known.index("{name}")]), found
+                    name, methods = unquote(pieces[known.index("{name}")]), those
                     break
         if methods is None:
             raise Refused(404, "there is nothing here", hint="/docs lists what there is")

@@ -38,6 +38,8 @@ class Rows:
     """Equal for rows whose columns have the same names and types."""
     records: Sequence[Record] = ()
     table: pa.Table | None = None
+    of: Any = None
+    """The model that was served when they were asked: it answers them, whatever is swapped meanwhile."""
 
 
 def read_rows(kind: str, body: bytes, limits: Limits, options: DataSpec, content_type: str = "") -> Rows:
@@ -104,8 +106,11 @@ def table_of(several: Sequence[Rows]) -> Table:
     """One table of the rows of requests whose keys are equal."""
     if several[0].table is None:
         records = [record for rows in several for record in rows.records]
-        names = dict.fromkeys(name for record in records for name in record)
-        columns = {name: _column([record.get(name) for record in records]) for name in names}
+        if isinstance(several[0].key, frozenset):  # all have the same names
+            columns = {name: _column([record[name] for record in records]) for name in records[0]}
+        else:
+            names = dict.fromkeys(name for record in records for name in record)
+            columns = {name: _column([record.get(name) for record in records]) for name in names}
         data = pa.table(columns)
         if any(pa.types.is_struct(field.type) for field in data.schema):
             data = plain_types(data)

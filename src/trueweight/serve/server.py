@@ -28,10 +28,16 @@ from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused
 
 __all__ = [
-    "Wish", "application", "bound", "first_key", "from_environment", "is_loopback", "named_bundles", "quiet", "run",
+    "ENGINES", "Wish", "application", "bound", "first_key", "from_environment", "is_loopback", "named_bundles", "quiet",
+    "run",
 ]  # fmt: skip
 
 _LOG = logging.getLogger("trueweight.serve")
+
+ENGINES = ("uvicorn", "ray")
+
+_READY_SECONDS = 120
+"""That a worker may take to open and check its bundles: one that has not by then is given up, on a swap as well."""
 
 VARIABLE = "TRUEWEIGHT_SERVE"
 """Where workers find what to serve: they are new processes."""
@@ -46,6 +52,8 @@ class Wish:
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
+    engine: str = "uvicorn"
+    """What carries the application: one of :data:`ENGINES`."""
     open: bool = False
     """No keys: for this machine alone."""
     keys: str | None = None
@@ -83,9 +91,11 @@ class Wish:
                 raise SpecError(f"no file {path!r}", where=name)
         if self.certificate is not None:
             _require_pair(self.certificate, str(self.private_key))
-        if self.runtime not in ("auto", *WAYS):
-            hint = f"choose from auto, {', '.join(WAYS)}"
-            raise SpecError(f"unknown runtime {self.runtime!r}", where="--runtime", hint=hint)
+        for asked, known, where in (
+            (self.runtime, ("auto", *WAYS), "--runtime"), (self.engine, ENGINES, "--engine"),
+        ):  # fmt: skip
+            if asked not in known:
+                raise SpecError(f"unknown {where[2:]} {asked!r}", where=where, hint=f"choose from {', '.join(known)}")
         if self.workers < 1:
             raise SpecError(f"{self.workers} workers answer nothing", where="--workers", hint="give 1 or more")
         return self
@@ -163,7 +173,10 @@ def application(wish: Wish, verbs: Verbs, store: KeyStore | None) -> Application
         audit = AuditLog(Path(wish.audit) / name)
     hosts = (*LOOPBACK_NAMES, wish.host) if is_loopback(wish.host) else ()
     limits = Limits.of(wish.limits)
-    return Application(bundles, verbs, store=store, audit=audit, limits=limits, hosts=hosts, started=_watch_reload)
+    alone = wish.workers == 1 and wish.engine == "uvicorn"
+    return Application(
+        bundles, verbs, store=store, audit=audit, limits=limits, hosts=hosts, alone=alone, started=_watch_reload
+    )
 
 
 def run(wish: Wish, app: Application | str, listener: socket.socket) -> None:
@@ -182,6 +195,7 @@ def run(wish: Wish, app: Application | str, listener: socket.socket) -> None:
         app, factory=isinstance(app, str), host=wish.host, port=wish.port, workers=wish.workers, log_level="warning",
         access_log=False, server_header=False, date_header=False, lifespan="on", ws="none", proxy_headers=False,
         ssl_certfile=wish.certificate, ssl_keyfile=wish.private_key, timeout_keep_alive=30, reset_contextvars=False,
+        timeout_worker_healthcheck=_READY_SECONDS,
     )  # fmt: skip
     with _stopped_quietly():
         quiet()

@@ -4,6 +4,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from trueweight.errors import TrueweightError
 from trueweight.report.words import LANGUAGES
 from trueweight.serve.counters import CONTENT_TYPE
 from trueweight.serve.doorkeeper import Guest
@@ -127,7 +128,14 @@ class Telling:
     async def reload(self, _: Request, __: Guest, name: str, asked: "Asked") -> Reply:
         """Answer with what the model's folder holds now."""
         asked.model = name
-        fresh = await self._app.reload(name)
+        if not self._app.alone:
+            hint = "send SIGHUP to trueweight serve: each of them then opens the folders again"
+            raise Refused(409, "several processes answer, and this request has reached one of them", hint=hint)
+        try:
+            fresh = await self._app.reload(name)
+        except TrueweightError as error:  # whoever may swap models need not read our log, but others' answers go on
+            hint = "the model that was there goes on answering; trueweight verify says more"
+            raise Refused(409, f"the folder holds no good bundle now: {error.problem}", hint=hint) from None
         asked.digest = fresh.bundle.manifest.digest
         return json_reply(fresh.facts())
 

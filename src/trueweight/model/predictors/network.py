@@ -221,7 +221,8 @@ class NetworkPredictor:
 
         device = self.network.device
         training = self.network.training
-        self.network.eval()
+        if training:  # walking through all modules takes as long as a small network answers
+            self.network.eval()
         try:
             run: Runtime = self.run or RUNTIMES[self.runtime](self.network)
             parts: list[Mapping[str, Tensors]] = []
@@ -236,7 +237,10 @@ class NetworkPredictor:
                 found = run(to_device(batch, device), how, noise)
                 parts.append({name: _on(torch.device("cpu"), out) for name, out in found.items()})
         finally:
-            self.network.train(training)
+            if training:
+                self.network.train()
+        if len(parts) == 1 and feed.lengths() is None:
+            return dict(parts[0])  # all at once and in their order
         back = torch.argsort(torch.cat(places))  # to the order asked
         return {name: {key: t[back] for key, t in out.items()} for name, out in _joined(parts).items()}
 
