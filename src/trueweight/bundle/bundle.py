@@ -12,12 +12,12 @@ import numpy as np
 from trueweight.bundle.asked import require_writing, row_table, written_target
 from trueweight.bundle.format import Manifest
 from trueweight.bundle.load import Loaded, load_bundle
+from trueweight.bundle.long_cells import warn_of_empty, warn_of_long
 from trueweight.bundle.summary import results, value_words, verdicts
-from trueweight.data.cells import Cells, MediaCells
-from trueweight.data.gist import gist_of
+from trueweight.data.cells import MediaCells
 from trueweight.data.media import OUTSIDE
 from trueweight.data.reading import cells_of
-from trueweight.data.signature import ColumnFacts, Signature
+from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.data.together import unusualness, why_unknown
 from trueweight.errors import DataError, SpecError
@@ -287,26 +287,18 @@ _UNREADABLE = (
 
 
 def _warn_of_dirt(signature: Signature, table: Table) -> None:
-    """Name columns whose cells said something that could not be read: they were answered as missing. And sounds whose
-    text ends before they do."""
+    """Name columns whose cells said something that could not be read: they were answered as missing. And cells of which
+    only the beginning was read."""
     writes = any(facts.type == "text" for facts in signature.targets())
+    empty_N = np.full(len(table), writes and bool(signature.features()))
     for facts in signature.features():
         if facts.name in table.names:
             cells = cells_of(table, facts, signature.options)
-            if writes and facts.type == "audio":
-                _warn_of_long(facts, cells)
+            empty_N &= cells.missing_N
+            warn_of_long(facts, cells, writes=writes)
             for kind in cells.notes if isinstance(cells, MediaCells) else _UNREADABLE:
                 if count := cells.notes.get(kind):
                     more = "; to follow it, name a folder that holds the files (media_dir)" if kind == OUTSIDE else ""
                     rows = f"{counted(count, 'row')}, answered as missing{more}"
                     _LOG.warning("%s: %s in %s", facts.name, kind, rows)
-
-
-def _warn_of_long(facts: ColumnFacts, cells: Cells) -> None:
-    seconds_N, most = gist_of("audio", cells), float(facts.learnt["max_seconds"])
-    if seconds_N is not None and (longer := int((np.nan_to_num(seconds_N) > most).sum())):
-        rows = counted(longer, "row")
-        _LOG.warning(
-            "%s: %s longer than %g seconds, of which only the beginning was read: cut such sounds into pieces where it"
-            " is quiet, and ask for each", facts.name, rows, most,
-        )  # fmt: skip
+    warn_of_empty(int(empty_N.sum()))
