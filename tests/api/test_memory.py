@@ -7,6 +7,7 @@ import pytest
 
 from trueweight import api
 from trueweight.errors import SpecError
+from trueweight.train.starting import networks_in
 
 ROWS = 1000
 
@@ -65,3 +66,24 @@ def test_a_run_in_pieces_ends_where_the_whole_one_does(spec: Path, tmp_path: Pat
 
     # Sums in another order, twenty steps of Adam: far below what any metric would show.
     np.testing.assert_allclose(answers(3), answers(1), atol=2e-3)
+
+
+def test_what_writes_counts_like_what_reads(tmp_path: Path) -> None:
+    words = [" ".join("abc"[(i + k) % 3] * 3 for k in range(5 + i % 4)) for i in range(120)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b", *(f"{word},{word[::-1]}" for word in words)]))
+    path, part = tmp_path / "t.yaml", "{type: transformer, width: 16, heads: 2, layers: %d}"
+    parts = f"features: {{a: {{type: text, encoder: {part % 1}}}}}\ntargets: {{b: {{type: text, decoder: {part}}}}}\n"
+    found = []
+    for layers in (1, 3):
+        path.write_text(f"data: {{source: t.csv}}\n{parts % layers}train: {{batch_size: 16}}\n")
+        (member,) = api.memory(path)
+        found.append(member)
+    # Of a layer: four matrices of attention to itself and four to what is read, and the perceptron of four widths.
+    assert found[1]["parameters"] - found[0]["parameters"] > 2 * (8 + 8) * 16 * 16
+    assert all(
+        found[1][part] > found[0][part] for part in ("weights", "gradients", "optimizer", "activations", "whole")
+    )
+    bundle = api.train(spec=path, settings=["train.budget.steps=2", "evaluate.checks=[]", "evaluate.baselines=[]"],
+                       out=tmp_path / "run")  # fmt: skip
+    (leaf,) = networks_in(bundle.predictor)
+    assert found[1]["parameters"] == sum(p.numel() for p in leaf.network.parameters())

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -252,3 +253,19 @@ def test_encoding_costs_little_more_than_decoding():
             log_mel(sf.read(io.BytesIO(content), dtype="float32")[0], 16000, 64, 400, 160)
         ratios.append(ours / (time.perf_counter() - start))
     assert min(ratios) < 1.3
+
+
+def test_an_hour_needs_its_file_and_little_more(tmp_path):
+    """However long a sound is, only what is kept of it is decoded."""
+    (tmp_path / "hour.wav").write_bytes(file_of(np.zeros(3600 * 1000), 1000))
+    size = (tmp_path / "hour.wav").stat().st_size
+    part = AudioColumn(sample_rate=8000, n_mels=20, max_seconds=2)
+    _, learnt, codec = run(GOOD, part)
+    tracemalloc.start()
+    raw = pa.chunked_array([["hour.wav"]])
+    frames = codec.encode(part.read(raw, ReadOptions(media_dir=tmp_path)))["frame"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(frames.value_MC) == 200 and np.isfinite(frames.value_MC).all()  # silence too has a spectrum
+    assert size > 7e6 and peak < size + 3e6
+    assert learnt["cut"] == 0

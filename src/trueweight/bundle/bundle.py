@@ -13,12 +13,12 @@ from trueweight.bundle.asked import require_writing, row_table, written_target
 from trueweight.bundle.bake_off import SECONDS, BakeOff, run_as
 from trueweight.bundle.format import Manifest
 from trueweight.bundle.load import Loaded, load_bundle
+from trueweight.bundle.long_cells import empty_words, long_words
 from trueweight.bundle.summary import results, value_words, verdicts
-from trueweight.data.cells import Cells, MediaCells
-from trueweight.data.gist import gist_of
+from trueweight.data.cells import MediaCells
 from trueweight.data.media import OUTSIDE
 from trueweight.data.reading import cells_of
-from trueweight.data.signature import ColumnFacts, Signature
+from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.data.together import unusualness, why_unknown
 from trueweight.errors import DataError, SpecError
@@ -335,25 +335,18 @@ _UNREADABLE = (
 
 
 def dirt_words(signature: Signature, table: Table) -> list[str]:
-    """Columns whose cells said something that could not be read: they are answered as missing. And sounds whose text
-    ends before they do."""
-    said = []
+    """Columns whose cells said something that could not be read: they are answered as missing. And cells of which only
+    the beginning is read, or nothing."""
+    said: list[str] = []
     writes = any(facts.type == "text" for facts in signature.targets())
+    empty_N = np.full(len(table), writes and bool(signature.features()))
     for facts in signature.features():
         if facts.name in table.names:
             cells = cells_of(table, facts, signature.options)
-            if writes and facts.type == "audio":
-                said += _long_sounds(facts, cells)
+            empty_N &= cells.missing_N
+            said += long_words(facts, cells, writes=writes)
             for kind in cells.notes if isinstance(cells, MediaCells) else _UNREADABLE:
                 if count := cells.notes.get(kind):
                     more = "; to follow it, name a folder that holds the files (media_dir)" if kind == OUTSIDE else ""
                     said.append(f"{facts.name}: {kind} in {counted(count, 'row')}, answered as missing{more}")
-    return said
-
-
-def _long_sounds(facts: ColumnFacts, cells: Cells) -> list[str]:
-    seconds_N, most = gist_of("audio", cells), float(facts.learnt["max_seconds"])
-    if seconds_N is None or not (longer := int((np.nan_to_num(seconds_N) > most).sum())):
-        return []
-    said = f"{counted(longer, 'row')} longer than {most:g} seconds, of which only the beginning was read"
-    return [f"{facts.name}: {said}: cut such sounds into pieces where it is quiet, and ask for each"]
+    return [*said, *empty_words(int(empty_N.sum()))]

@@ -41,6 +41,7 @@ from trueweight.nn.spelling import spelt
 from trueweight.nn.token_ngrams import counted_ngrams
 from trueweight.recipes.tables import METRICS
 from trueweight.spec.base import Conflict, DecoderPart, PartSpec, of_the_other
+from trueweight.spec.data import MISSING_MARKERS
 
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
@@ -119,7 +120,10 @@ class TextHead(PartSpec):
         yield from of_the_other(raw, {"vocabulary_size": None, "tokens": "bpe"})
 
     def read(self, raw: pa.ChunkedArray, options: ReadOptions) -> Cells:
-        """Interpret raw cells as texts, letters as they are."""
+        """Interpret raw cells as texts, letters as they are. Only an empty cell says nothing: "NA" and "-" are texts,
+        unless the spec has a list of its own of what means no value."""
+        if options.missing_values == MISSING_MARKERS:
+            options = replace(options, missing_values=("",))
         return read_as("text", raw, options, lowercase=False, normalize=False)
 
     def learn(
