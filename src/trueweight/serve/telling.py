@@ -4,6 +4,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from trueweight.errors import TrueweightError
 from trueweight.report.words import LANGUAGES
 from trueweight.serve.counters import CONTENT_TYPE
 from trueweight.serve.doorkeeper import Guest
@@ -126,7 +127,11 @@ class Telling:
     async def reload(self, _: Request, __: Guest, name: str, asked: "Asked") -> Reply:
         """Answer with what the model's folder holds now."""
         asked.model = name
-        fresh = await self._app.reload(name)
+        try:
+            fresh = await self._app.reload(name)
+        except TrueweightError as error:  # told whole: whoever may swap models may know what is in their folder
+            said = f"what lies there now cannot be served, the one that was answers on: {error.problem}"
+            raise Refused(409, said, hint=error.hint) from error
         asked.digest = fresh.bundle.manifest.digest
         return json_reply(fresh.facts())
 
