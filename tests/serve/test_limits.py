@@ -4,11 +4,15 @@ import base64
 import gzip
 import io
 import json
+import shutil
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from trueweight.bundle.bundle import open_bundle
 
 PREDICT = "/v1/models/every/predict"
 
@@ -136,3 +140,20 @@ def test_a_stream_that_breaks_off_says_so(ask: Any) -> None:
     assert first.status == 422
     with pytest.raises(Exception, match="a text is no image"):
         ask("POST", f"{PREDICT}?stream=true", (good * 512 + bad).encode(), "application/x-ndjson")
+
+
+def test_a_bundle_that_is_changed_on_disk(plain: Any, serving: Any, tmp_path: Path) -> None:
+    """Nothing changes until it is opened again, and then it is refused with the reason; the old one answers on."""
+    folder = tmp_path / "plain.bundle"
+    shutil.copytree(plain.path, folder)
+    transport = serving(bundles={"plain": open_bundle(folder)})
+    kind, body = {"content-type": "application/json"}, b'[{"amount": 1.0, "kind": "red"}]'
+    before = transport.send("POST", "/v1/models/plain/predict", kind, body).body
+    (folder / "signature.json").write_text("{}")
+    reply = transport.send("POST", "/v1/models/plain/reload", {}, b"")
+    assert reply.status == 409
+    assert "signature.json" in json.loads(reply.body)["detail"]
+    assert transport.send("POST", "/v1/models/plain/predict", kind, body).body == before
+    shutil.rmtree(folder)
+    assert transport.send("POST", "/v1/models/plain/reload", {}, b"").status == 409
+    assert transport.send("POST", "/v1/models/plain/predict", kind, body).body == before

@@ -133,9 +133,9 @@ class Telling:
             raise Refused(409, "several processes answer, and this request has reached one of them", hint=hint)
         try:
             fresh = await self._app.reload(name)
-        except TrueweightError as error:  # whoever may swap models need not read our log, but others' answers go on
-            hint = "the model that was there goes on answering; trueweight verify says more"
-            raise Refused(409, f"the folder holds no good bundle now: {error.problem}", hint=hint) from None
+        except TrueweightError as error:  # told whole: whoever may swap models may know what is in their folder
+            said = f"what lies there now cannot be served, the one that was answers on: {error.problem}"
+            raise Refused(409, said, hint=error.hint) from error
         asked.digest = fresh.bundle.manifest.digest
         return json_reply(fresh.facts())
 
