@@ -9,6 +9,7 @@ import numpy as np
 from trueweight.data.cells import Cells
 from trueweight.data.column import Codec, FieldArrays, Sense
 from trueweight.data.ragged import Ragged
+from trueweight.files import digest_compact
 
 __all__ = ["Field", "Layout"]
 
@@ -45,6 +46,14 @@ class Field:
     """By column name."""
     types: Mapping[str, str]
     """Column type by column name, for the codec's way back from JSON."""
+    _digest: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def digest(self) -> str:
+        """A name for what it makes of cells. Found once: a text's codec holds tens of thousands of numbers."""
+        if not self._digest:
+            self._digest.append(digest_compact(self.to_json()))
+        return self._digest[0]
 
     def layout(self) -> Layout:
         """Widths of the joined arrays."""
