@@ -10,6 +10,7 @@ import numpy as np
 from trueweight.data.cells import Cells
 from trueweight.data.column import Codec, FieldArrays, Sense
 from trueweight.data.ragged import Ragged
+from trueweight.files import digest_compact
 
 __all__ = ["Field", "Layout"]
 
@@ -46,6 +47,11 @@ class Field:
     """By column name."""
     types: Mapping[str, str]
     """Column type by column name, for the codec's way back from JSON."""
+
+    @cached_property
+    def digest(self) -> str:
+        """A name for what it makes of cells. Found once: a text's codec holds tens of thousands of numbers."""
+        return digest_compact(self.to_json())
 
     def layout(self) -> Layout:
         """Widths of the joined arrays."""

@@ -11,7 +11,6 @@ from trueweight.data.column import FieldArrays
 from trueweight.data.field import Field
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
-from trueweight.files import digest_compact
 
 __all__ = [
     "CELLS_BYTES", "cells_between", "cells_of", "column_part", "encoded_of", "forget_many", "lend", "plain_facts",
@@ -129,7 +128,7 @@ def encoded_of(table: Table, field: Field, signature: Signature) -> FieldArrays:
     cells = {name: cells_of(table, signature.columns[name], signature.options) for name in field.codecs}
     if not field.sensed:
         return field.encode(cells)
-    known, key = _ENCODED.setdefault(table, {}), digest_compact(field.to_json())
+    known, key = _ENCODED.setdefault(table, {}), field.digest
     if key not in known:
         known[key] = field.encode(cells)
     return known[key]
@@ -143,4 +142,4 @@ def lend(table: Table, field: Field, arrays: FieldArrays) -> None:
         field: Of a sense: others are quickly encoded.
         arrays: Its arrays, one row for each of the table's.
     """
-    _ENCODED.setdefault(table, {})[digest_compact(field.to_json())] = arrays
+    _ENCODED.setdefault(table, {})[field.digest] = arrays
