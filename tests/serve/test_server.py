@@ -35,7 +35,8 @@ class Server:
     def __init__(self, bundle: Path, state: Path, *more: str, ready: bool = True) -> None:
         self.port = free_port()
         self.words = state / "words.txt"
-        command = [sys.executable, "-m", "trueweight", "serve", str(bundle), "--port", str(self.port), *more]
+        command = [sys.executable, "-m", "trueweight", "serve", str(bundle), "--port", str(self.port)]
+        command += ["--runtime", "eager", *more]  # unless more says otherwise
         environment = os.environ | {"TRUEWEIGHT_STATE": str(state)}
         with self.words.open("wb") as words:
             self.process = subprocess.Popen(command, stdout=words, stderr=words, env=environment)
@@ -176,3 +177,21 @@ def test_keys_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "desk" in listed
     assert key.split("_", 2)[2] not in listed
     assert run(["keys", "add", "x", "--expires", "soon", "--keys", file]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [["--runtime", "auto", "--bake-off", "3"], ["--runtime", "onnx", "--workers", "2"]])
+def test_networks_are_run_as_asked_in_every_worker(
+    more: list[str], plain: Bundle, state: Path, started: list[Server]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    started.append(server := Server(plain.path, state, *more))
+    wanted = plain.predict([{"amount": 0.4, "kind": "red"}])[0]["won.p[yes]"]
+    told = set()
+    for _ in range(12):  # more than one worker is asked
+        found = server.ask("/v1/models/plain/predict", {"rows": [{"amount": 0.4, "kind": "red"}]})["predictions"][0]
+        assert found["won.p[yes]"] == pytest.approx(wanted, abs=1e-5)
+        told.add(server.ask("/v1/models")["data"][0]["runtime"]["name"])
+    assert len(told) == 1
+    assert "auto" in more or told == {"onnx"}
+    assert server.stop() == 0
