@@ -74,8 +74,7 @@ class Application:
     def __init__(
         self, bundles: Mapping[str, Bundle], verbs: Verbs, *, store: KeyStore | None = None,
         audit: AuditLog | None = None, limits: Limits = Limits(), hosts: Sequence[str] = (),  # noqa: B008  # frozen
-        alone: bool = True,
-        started: Callable[["Application"], object] = lambda _: None,
+        alone: bool = True, started: Callable[["Application"], object] = lambda _: None,
     ) -> None:  # fmt: skip
         self.verbs, self.limits, self.hosts = verbs, limits, frozenset(hosts)
         self.models = {name: Hosted(name, bundle, limits) for name, bundle in bundles.items()}
@@ -139,9 +138,14 @@ class Application:
             self._notes.cancel()
             with suppress(asyncio.CancelledError):
                 await self._notes
-        self._door.write(self._door.take())
+        lines: list[bytes] = []
         if self._audit is not None:
             self._audit.note({"at": _now(), "event": "stop"})
+            lines = self._audit.take()
+        # In the same thread, behind what it may just be writing: lines must be in their order.
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._writer, self._write, self._door.take(), lines)
+        if self._audit is not None:
             self._audit.close()
             _LOG.info("the audit log ends with %s", self._audit.head)
         for pool in (self._worker, self._slow, self._writer, self._texts):
