@@ -156,8 +156,10 @@ class Application:
         while True:
             await asyncio.sleep(_FLUSH)
             spent, lines = self._door.take(), self._audit.take() if self._audit is not None else []
+            # Shielded: whoever stops us while it waits for its turn would have it forgotten.
+            writing = asyncio.shield(loop.run_in_executor(self._writer, self._write, spent, lines))
             try:
-                await loop.run_in_executor(self._writer, self._write, spent, lines)
+                await writing
             except TrueweightError:
                 _LOG.exception("notes could not be written")
 
