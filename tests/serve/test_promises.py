@@ -20,7 +20,7 @@ from trueweight import api
 from trueweight.api.serving import verbs_for
 from trueweight.bundle.bundle import Bundle, open_bundle
 from trueweight.serve.app import Application
-from trueweight.serve.audit import AuditLog
+from trueweight.serve.audit import AuditLog, check_audit
 from trueweight.serve.batching import Batcher
 from trueweight.serve.doorkeeper import Doorkeeper
 from trueweight.serve.keys import SCOPES, KeyStore
@@ -268,7 +268,7 @@ def test_several_processes_swap_on_a_signal(
     swapped(folder, other.path)
     server.process.send_signal(signal.SIGHUP)
     digests: list[str] = []
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180  # each of the new ones loads all there is to load; the old ones answer meanwhile
     while time.monotonic() < end and digests[-10:] != [other.manifest.digest] * 10:
         digests.append(server.ask(PREDICT, ROWS)["digest"])  # each is answered, by the one or the other
         time.sleep(0.05)
@@ -336,6 +336,20 @@ def test_whom_the_engine_cancels_is_noted(plain: Bundle, tmp_path: Path) -> None
     lines = (tmp_path / "log.jsonl").read_text().splitlines()
     (line,) = [line for line in map(json.loads, lines) if "status" in line]
     assert (line["status"], line["rows"]) == (499, 2)
+
+
+def test_the_last_lines_wait_for_those_before(plain: Bundle, tmp_path: Path) -> None:
+    gate = threading.Event()
+
+    async def story(app: Application) -> None:
+        app._writer.submit(gate.wait, 30)  # the disk is slow
+        assert (await Exchange(app, PREDICT, ROWS).answer()).status == 200
+        await asyncio.sleep(0.4)  # what was noted is on its way to it
+        threading.Timer(0.2, gate.set).start()
+
+    with_app(plain, story, audit=AuditLog(tmp_path / "log.jsonl"))
+    lines, _ = check_audit(tmp_path / "log.jsonl")
+    assert lines == 3  # start, the answer, stop
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")

@@ -78,8 +78,7 @@ class Application:
     def __init__(
         self, bundles: Mapping[str, Bundle], verbs: Verbs, *, store: KeyStore | None = None,
         audit: AuditLog | None = None, limits: Limits = Limits(), hosts: Sequence[str] = (),  # noqa: B008  # frozen
-        alone: bool = True,
-        started: Callable[["Application"], object] = lambda _: None,
+        alone: bool = True, started: Callable[["Application"], object] = lambda _: None,
     ) -> None:  # fmt: skip
         self.verbs, self.limits, self.hosts = verbs, limits, frozenset(hosts)
         self.models = {name: Hosted(name, bundle, limits) for name, bundle in bundles.items()}
@@ -152,9 +151,14 @@ class Application:
             self._notes.cancel()
             with suppress(asyncio.CancelledError):
                 await self._notes
-        self._door.write(self._door.take())
+        lines: list[bytes] = []
         if self._audit is not None:
             self._audit.note({"at": _now(), "event": "stop"})
+            lines = self._audit.take()
+        # In the same thread, behind what it may just be writing: lines must be in their order.
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._writer, self._write, self._door.take(), lines)
+        if self._audit is not None:
             self._audit.close()
             _LOG.info("the audit log ends with %s", self._audit.head)
         for pool in (self._worker, self._slow, self._writer, self._texts, self._slots):
@@ -165,8 +169,10 @@ class Application:
         while True:
             await asyncio.sleep(_FLUSH)
             spent, lines = self._door.take(), self._audit.take() if self._audit is not None else []
+            # Shielded: whoever stops us while it waits for its turn would have it forgotten.
+            writing = asyncio.shield(loop.run_in_executor(self._writer, self._write, spent, lines))
             try:
-                await loop.run_in_executor(self._writer, self._write, spent, lines)
+                await writing
             except TrueweightError:
                 _LOG.exception("notes could not be written")
 

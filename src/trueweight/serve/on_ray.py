@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ __all__ = ["Replica", "run_on_ray"]
 _LOG = logging.getLogger("trueweight.serve")
 
 _NAME = "trueweight"
+
+_PATIENCE = 4
+"""Minutes that Ray's proxy may take to start."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -71,7 +74,7 @@ def run_on_ray(wish: Wish, factory: Callable[[], Application], check: Callable[[
             try:
                 _start(serve, wish)
                 _deploy(ray, serve, wish, factory)
-            except (RuntimeError, ray.exceptions.RayError) as error:
+            except (RuntimeError, TimeoutError, ray.exceptions.RayError) as error:
                 hint = "its logs say more: by default below /tmp/ray/session_latest/logs/serve"
                 raise TrainError(f"Ray Serve did not start: {str(error)[:300]}", hint=hint) from error
             _require_listening(wish)
@@ -79,7 +82,7 @@ def run_on_ray(wish: Wish, factory: Callable[[], Application], check: Callable[[
                 try:
                     check()
                     _deploy(ray, serve, wish, factory)
-                except (RuntimeError, TrueweightError, ray.exceptions.RayError):
+                except (RuntimeError, TimeoutError, TrueweightError, ray.exceptions.RayError):
                     _LOG.exception("the models are not swapped")
             serve.delete(_NAME)  # replicas finish what they have
     finally:
@@ -104,7 +107,11 @@ def _start(serve: Any, wish: Wish) -> None:
         bound(wish).close()  # a taken address is told before anything else
     options = {"host": wish.host, "port": wish.port, "keep_alive_timeout_s": 30}
     options |= {"ssl_certfile": wish.certificate, "ssl_keyfile": wish.private_key} if wish.certificate else {}
-    serve.start(proxy_location="HeadOnly", http_options=options, logging_config=_QUIET)
+    for _ in range(_PATIENCE):  # Ray waits a minute each time, and a busy machine takes longer to load its proxy
+        with suppress(TimeoutError):
+            serve.start(proxy_location="HeadOnly", http_options=options, logging_config=_QUIET)
+            return
+    raise TimeoutError(f"its proxy was not ready after {_PATIENCE} minutes")
 
 
 def _runs(serve: Any) -> bool:
