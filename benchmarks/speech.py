@@ -49,14 +49,19 @@ def error_rate(said: list[str], meant: list[str], *, words: bool) -> dict[str, f
     return {"rate": round(float(rate), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
 
 
-def trained(folder: Path, spec: dict[str, Any], target: str, test: pd.DataFrame) -> tuple[list[str], dict[str, Any]]:
+def trained(
+    folder: Path, spec: dict[str, Any], target: str, test: pd.DataFrame
+) -> tuple[list[str], dict[str, Any]]:  # fmt: skip
     """Texts of a model that is trained by a spec for the rows of ``test``, and what that cost."""
     test.drop(columns=target).to_csv(folder / "asked.csv", index=False)
     (folder / "spec.yaml").write_text(json.dumps(spec))  # JSON is YAML
     ours, start = [sys.executable, "-m", "trueweight"], time.perf_counter()
     done = _do([*ours, "train", "spec.yaml", "--out", str(folder / f"run-{time.time_ns()}")], folder)
     spent, bundle = time.perf_counter() - start, done.strip().splitlines()[-1]
-    _do([*ours, "predict", bundle, "asked.csv", "-o", "answers.csv"], folder)
+    media = spec["data"].get("media_dir")  # paths that lead out of the data's folder are followed only where told so
+    _do(
+        [*ours, "predict", bundle, "asked.csv", "-o", "answers.csv", *(["--media-dir", media] if media else [])], folder
+    )
     answers = pd.read_csv(folder / "answers.csv", dtype=str, keep_default_na=False)
     plan = json.loads((Path(bundle).parent / "plan.json").read_text())["members"][-1]
     facts = {"seconds": round(spent, 1), "steps": plan["steps"], "threads": plan["threads"]}
