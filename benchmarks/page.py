@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from benchmarks import novels, race_page, rank_page, speaking, tables
+from benchmarks import novels, race_page, rank_page, speaking, tables, tokens
 from benchmarks.kept import HERE, RESULTS
 
 from trueweight.files import write_atomic
@@ -32,7 +32,7 @@ FOOT = """## More
 * [Time to a given accuracy](benchmarks-race.md): every rival, with range, start-up and memory.
 * [Tables](benchmarks-tables.md): every score, rank and failure.
 * [Texts, pictures, sounds and series](benchmarks-senses.md): what our defaults reach on held-out rows.
-* [Writing](benchmarks-speaking.md): texts made by rule, learnt with all defaults.
+* [Writing](benchmarks-speaking.md): texts made by rule, novels, and how many tokens a second a language model reads.
 * [The training loop](benchmarks-throughput.md) beside one written by hand.
 * [What the evidence costs](benchmarks-evidence.md), [reports of real models](benchmarks-reports.md),
   [planted faults](planted-faults.md).
@@ -69,7 +69,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     title = "# Benchmarks of tables\n\nRendered by `make bench NAME=page`; do not edit.\n"
     ranks = f"## Average ranks\n\n{rank_page.section(ranked)}"
     yield DOCS / "benchmarks-tables.md", "\n".join([title, ranks, tables.render(four)])
-    yield DOCS / "benchmarks-speaking.md", "\n".join([speaking.render(kept("speaking")), novels.render(kept("novels"))])
+    said = [part.render(kept(name)) for name, part in (("speaking", speaking), ("novels", novels), ("tokens", tokens))]
+    yield DOCS / "benchmarks-speaking.md", "\n".join(said)
 
 
 def overview(raced: list[Entry], ranked: list[Entry], four: list[Entry]) -> str:
