@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from benchmarks import novels, race_page, rank_page, soak, speaking, speech, tables, translation
+from benchmarks import novels, race_page, rank_page, soak, speaking, speech, tables, tokens, translation
 from benchmarks.kept import HERE, RESULTS
 
 from trueweight.files import write_atomic
@@ -32,7 +32,8 @@ FOOT = """## More
 * [Time to a given accuracy](benchmarks-race.md): every rival, with range, start-up and memory.
 * [Tables](benchmarks-tables.md): every score, rank and failure.
 * [Texts, pictures, sounds and series](benchmarks-senses.md): what our defaults reach on held-out rows.
-* [Writing](benchmarks-speaking.md): texts made by rule, learnt with all defaults.
+* [Writing](benchmarks-speaking.md): texts made by rule, novels, translation, speech, and how many tokens a second a
+  language model reads.
 * [The server at full load](benchmarks-soak.md) for ten minutes, with swaps, spoilt requests and clients that leave.
 * [The training loop](benchmarks-throughput.md) beside one written by hand.
 * [What the evidence costs](benchmarks-evidence.md), [reports of real models](benchmarks-reports.md),
@@ -71,8 +72,10 @@ def pages() -> Iterator[tuple[Path, str]]:
     ranks = f"## Average ranks\n\n{rank_page.section(ranked)}"
     yield DOCS / "benchmarks-tables.md", "\n".join([title, ranks, tables.render(four)])
     yield DOCS / "benchmarks-soak.md", soak.render(kept("soak"))
-    parts = (speaking, novels, translation, speech)
-    yield DOCS / "benchmarks-speaking.md", "\n".join(part.render(kept(part.__name__.split(".")[-1])) for part in parts)
+    said = {
+        "speaking": speaking, "novels": novels, "translation": translation, "speech": speech, "tokens": tokens,
+    }  # fmt: skip
+    yield DOCS / "benchmarks-speaking.md", "\n".join(part.render(kept(name)) for name, part in said.items())
 
 
 def overview(raced: list[Entry], ranked: list[Entry], four: list[Entry]) -> str:

@@ -1,4 +1,4 @@
-"""Batches by a budget of tokens: every row once an epoch, the budget kept, little padded, the same whenever one begins."""
+"""Batches by a budget of tokens: every row once an epoch, the budget kept, the same whenever one begins."""
 
 from itertools import islice
 
@@ -18,9 +18,8 @@ def feed_of(rows: int, spread: float = 0.7) -> Feed:
     rng = np.random.default_rng(rows)
     read_N = np.exp(rng.normal(3, spread, rows)).astype(int) + 1
     write_N = np.maximum(1, read_N + rng.integers(-3, 4, rows))
-    made = [
-        Packed.of(Ragged.of([rng.integers(2, 9, (n, 1)) for n in lengths], 1, np.int32)) for lengths in (read_N, write_N)
-    ]
+    both = (read_N, write_N)
+    made = [Packed.of(Ragged.of([rng.integers(2, 9, (n, 1)) for n in lengths], 1, np.int32)) for lengths in both]
     return Feed(torch.arange(rows), {"en": {"token": made[0]}}, {"fr": {"token": made[1]}})
 
 

@@ -14,7 +14,8 @@ from trueweight.data.ragged import Ragged
 from trueweight.nn.decoder import DecoderWishes, TransformerDecoder
 from trueweight.nn.decoder_lstm import LstmDecoder
 from trueweight.nn.generate import Choice
-from trueweight.nn.lines import Lines, _Gathered
+from trueweight.nn.lines import Lines, _Gathered, turned, turns_of
+from trueweight.nn.positions import rotated, rotation
 from trueweight.nn.texts import Texts
 
 NOTHING: Any = None
@@ -133,6 +134,16 @@ def test_gathering_has_the_gradient_of_finite_differences() -> None:
     t = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: _Gathered.apply(x, index, back), (t,))
     assert torch.autograd.gradcheck(lambda x: _Gathered.apply(x, index[:2], None), (t,))
+
+
+def test_turning_is_that_of_rotary_places_with_its_gradient() -> None:
+    place = torch.tensor([0, 1, 2, 7, 3])
+    x = torch.randn(5, 3, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    table = rotation(8, 6, x)
+    turns = turns_of(table, place, 3)
+    slow = rotated(x.unsqueeze(2), (table[0][place][:, None, None], table[1][place][:, None, None])).squeeze(2)
+    torch.testing.assert_close(turned(x, turns), slow)
+    assert torch.autograd.gradcheck(lambda t: turned(t, turns), (x,))
 
 
 def test_only_a_language_model_of_attention_packs() -> None:

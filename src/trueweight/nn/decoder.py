@@ -15,7 +15,7 @@ from trueweight.nn.attention import attended
 from trueweight.nn.decoder_steps import FusedSteps, can_be_fused
 from trueweight.nn.dropout import Dropout
 from trueweight.nn.encoding import Encoding, Tensors
-from trueweight.nn.lines import Lines
+from trueweight.nn.lines import Lines, turned, turns_of
 from trueweight.nn.places import Places
 from trueweight.nn.positions import BASE, Learned, rotated, rotation, rotation_at, waves, waves_at
 from trueweight.nn.transformer import FeedForward, norm_of
@@ -89,13 +89,15 @@ class CachedAttention(nn.Module):
         mixed_BHTK = nn.functional.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True)
         return self.out(mixed_BHTK.transpose(1, 2).flatten(2)), k_BGTK, v_BGTK
 
-    def within(self, x_1MD: Tensor, turn: tuple[Tensor, Tensor] | None, lines: Lines) -> Tensor:
-        """Tokens of texts that lie end to end, each text by itself; turns are (M, 1, K / 2)."""
+    def within(self, x_1MD: Tensor, turns: tuple[Tensor, Tensor] | None, lines: Lines) -> Tensor:
+        """Tokens of texts that lie end to end, each text by itself; ``turns`` of ``lines.turns_of``."""
         q_MHK = self.norm_q(self.q(x_1MD)[0].unflatten(1, (self.heads, -1)))
         k_MGK, v_MGK = self.kv(x_1MD)[0].unflatten(1, (2, self.groups, -1)).unbind(1)
         k_MGK = self.norm_k(k_MGK)
-        if turn is not None:
-            q_MHK, k_MGK = rotated(q_MHK, turn), rotated(k_MGK, turn)
+        if turns is not None:
+            cos_MHK, sin_MHK = turns
+            q_MHK = turned(q_MHK, turns)
+            k_MGK = turned(k_MGK, (cos_MHK[:, : self.groups], sin_MHK[:, : self.groups]))
         shared = self.heads // self.groups
         k_MHK, v_MHK = (t if shared == 1 else t.repeat_interleave(shared, 1) for t in (k_MGK, v_MGK))
         mixed_1MD: Tensor = self.out(lines.attend(q_MHK, k_MHK, v_MHK).flatten(1)).unsqueeze(0)
@@ -161,9 +163,9 @@ class DecoderBlock(nn.Module):
         added_BTD, k_BGTK, v_BGTK = self.attention(self.norm_1(x_BTD) if self.pre else x_BTD, turn)
         return self._rest(self._joined(x_BTD, added_BTD, self.norm_1), memory), k_BGTK, v_BGTK
 
-    def within(self, x_1MD: Tensor, turn: tuple[Tensor, Tensor] | None, lines: Lines) -> Tensor:
+    def within(self, x_1MD: Tensor, turns: tuple[Tensor, Tensor] | None, lines: Lines) -> Tensor:
         """Tokens of texts that lie end to end; see :meth:`CachedAttention.within`. Nothing is read."""
-        added_1MD = self.attention.within(self.norm_1(x_1MD) if self.pre else x_1MD, turn, lines)
+        added_1MD = self.attention.within(self.norm_1(x_1MD) if self.pre else x_1MD, turns, lines)
         return self._rest(self._joined(x_1MD, added_1MD, self.norm_1), None)
 
     def step(
@@ -258,10 +260,10 @@ class TransformerDecoder(nn.Module):
                 of a text, whose beginning it does not see.
         """
         lines = Lines.of(count_P)
-        x_1MD, turn = self._placed_among(self.embedding(token_M.unsqueeze(0)), place_M)
+        x_1MD, turns = self._placed_among(self.embedding(token_M.unsqueeze(0)), place_M)
         x_1MD = self.dropout(x_1MD)
         for block in self._layers():
-            x_1MD = block.within(x_1MD, turn, lines)
+            x_1MD = block.within(x_1MD, turns, lines)
         state_MD: Tensor = self.last(x_1MD)[0]
         return state_MD
 
@@ -338,8 +340,7 @@ class TransformerDecoder(nn.Module):
         x_1MD = x_1MD * wishes.width**0.5 if wishes.scaled else x_1MD
         if wishes.positions == "rotary":
             table = rotation(most, wishes.width // wishes.heads, x_1MD, wishes.rotary_base)
-            cos_MK, sin_MK = (t.index_select(0, place_M) for t in table)
-            return x_1MD, (cos_MK.unsqueeze(1), sin_MK.unsqueeze(1))
+            return x_1MD, turns_of(table, place_M, wishes.heads)
         if self.places is not None:
             return self.places.at(x_1MD, place_M), None
         return x_1MD + waves(most, wishes.width, x_1MD).index_select(0, place_M), None

@@ -239,7 +239,7 @@ class TrainSpec(Spec):
     """Null: the summed loss of all targets on validation rows."""
 
     batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    """Rows per optimiser step."""
+    """Rows per optimiser step; of a language model, whose rows lie end to end, on average."""
 
     accumulate: Annotated[int, Field(ge=1)] = 1
     """Pieces that each batch is cut into, so that activations of one piece at a time need memory. Their gradients are

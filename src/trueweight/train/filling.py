@@ -34,7 +34,11 @@ def filling(job: Job, size: int) -> Filling:
     lengths = job.train.lengths()
     if lengths is None or job.spec.batch_size != "auto" or not writes_from_tokens(job.train):
         return Filling()
-    return Filling(max(1, round(size * float(lengths.double().mean()))))
+    tokens = max(1, round(size * float(lengths.double().mean())))
+    for _ in range(2):  # batches are never quite full, and would have too few rows
+        batches = len(Budget(job.train, tokens).starts()) - 1
+        tokens = max(tokens, round(tokens * batches * size / len(job.train)))
+    return Filling(tokens)
 
 
 def writes_from_tokens(feed: Feed) -> bool:
