@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from docs_spec import inside
 from docs_words import fields_of, paragraphs
 
 from trueweight.registry import KINDS, registry
@@ -49,6 +50,8 @@ def _part(kind: str, name: str) -> str:
     pieces = [f"## {name}", paragraphs(part.__doc__)]
     if issubclass(part, PartSpec):
         pieces.append(fields_of(part, parts="", skip=("type",)))
+        held = dict.fromkeys(one for field in part.model_fields.values() for one in inside(field.annotation))
+        pieces += [f"### {one.__name__}\n\n{paragraphs(one.__doc__)}\n\n{fields_of(one, parts='')}" for one in held]
         if part.search_space:
             tried = "; ".join(f"`{key}`: {_values(values)}" for key, values in part.search_space.items())
             pieces.append(f"Worth trying: {tried}.")

@@ -14,7 +14,7 @@ from trueweight.recipes.tables import METRICS, PRESETS
 from trueweight.spec.base import PartSpec, Spec
 from trueweight.spec.run import RunSpec
 
-__all__ = ["spec_page"]
+__all__ = ["inside", "spec_page"]
 
 _HEAD = """# The spec, key by key
 
@@ -60,17 +60,18 @@ def _models(root: type[BaseModel]) -> list[type[BaseModel]]:
             return
         found.append(model)
         for field in model.model_fields.values():
-            for inner in _inside(field.annotation):
+            for inner in inside(field.annotation):
                 visit(inner)
 
     visit(root)
     return found
 
 
-def _inside(kind: Any) -> list[type[BaseModel]]:
+def inside(kind: Any) -> list[type[BaseModel]]:
+    """Specs that a field may hold, parts aside."""
     if isinstance(kind, type) and issubclass(kind, Spec):
         return [] if issubclass(kind, PartSpec) else [kind]
-    return [model for option in get_args(kind) for model in _inside(option)] if kind is not Annotated else []
+    return [model for option in get_args(kind) for model in inside(option)] if kind is not Annotated else []
 
 
 def _presets() -> str:

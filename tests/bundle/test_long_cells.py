@@ -108,3 +108,10 @@ def test_a_list_of_its_own_is_followed() -> None:
     ready = prepare(Table(pa.table({"b": [*WORDS * 5, *["more text"] * 20]})), asked)
     kept = ready.table.column("b").take(pa.array(ready.cases.rows)).to_pylist()
     assert "NA" not in kept and "N/A" in kept
+
+
+def test_what_is_written_piece_by_piece_is_told_of_too(writer: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert isinstance("".join(writer.stream("x " * 400)), str)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("a: 1 row longer than 9 tokens")

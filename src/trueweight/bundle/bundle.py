@@ -189,6 +189,7 @@ class Bundle:
         """The same for every row of a table, one after the other."""
         name = written_target(self.signature, target)
         require_columns(self.signature, table)
+        _warn_of_dirt(self.signature, table)
         return stream_rows(self.predictor, table, name, how, seed)
 
     def _framed(self, table: Table, media_dir: str | Path | None) -> Table:

@@ -114,7 +114,7 @@ def shared_spellings(
         hint = "use an encoder that reads tokens, such as transformer or lstm, or leave like out"
         problem = f"{unread[0]!r} is read as n-grams by {what!r}, and has no tokens to share"
         raise SpecError(problem, where=f"features.{unread[0]}.encoder", hint=hint)
-    found = {}
+    found: dict[str, Spelling] = {}
     for root in dict.fromkeys(roots.values()):
         names = [name for name in roots if roots[name] == root]
         spelling = _learnt(blank, table, train, names, parts[root], min_group)

@@ -8,17 +8,17 @@ from torch import nn
 from trueweight.data.field import Field
 from trueweight.data.text_codec import TextCodec
 from trueweight.errors import SpecError
+from trueweight.model.target import HeadType
 from trueweight.nn.decoder import TransformerDecoder
 from trueweight.nn.decoder_lstm import LstmDecoder
 from trueweight.nn.stems import TokenStem
-from trueweight.spec.base import PartSpec
 
 __all__ = ["tie_tables"]
 
 
 def tie_tables(
     encoders: Mapping[str, nn.Module], fields: Mapping[str, Field], heads: Mapping[str, nn.Module],
-    parts: Mapping[str, PartSpec],
+    parts: Mapping[str, HeadType],
 ) -> None:  # fmt: skip
     """Let columns that are ``like`` each other look tokens up in one table.
 
@@ -48,7 +48,7 @@ def tie_tables(
             _tie(names, written, read)
 
 
-def _likes(fields: Mapping[str, Field], parts: Mapping[str, PartSpec]) -> dict[str, str]:
+def _likes(fields: Mapping[str, Field], parts: Mapping[str, HeadType]) -> dict[str, str]:
     found = {
         column: codec.like for field in fields.values() for column, codec in field.codecs.items()
         if isinstance(codec, TextCodec) and codec.like is not None

@@ -51,7 +51,7 @@ def body_in(folder: Folder) -> Body:
     """The body of a folder that was read."""
     known = _architecture(folder)
     options = known.options(folder.config)
-    tensors = _joined(tensors_of(known.links(options), folder.tensors, known))
+    tensors = _joined(tensors_of(known.links(options), folder.tensors, known, str(folder.path)))
     end, beginning = (_number(folder.config.get(name)) for name in ("eos_token_id", "bos_token_id"))
     tokens = foreign_tokens(folder.path, int(options["tokens"]) - FIRST, end, beginning)
     for name in ("table", "head"):

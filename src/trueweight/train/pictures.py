@@ -38,7 +38,7 @@ def pictures_in(folder: Folder) -> PictureBody:
         VerifyError: Tensors or files are missing, of other shapes, or more.
     """
     options = RESNET.options(folder.config)
-    tensors = tensors_of(RESNET.links(options), folder.tensors, RESNET)
+    tensors = tensors_of(RESNET.links(options), folder.tensors, RESNET, str(folder.path))
     asked = {
         "type": "resnet",
         "layers": options["layers"],

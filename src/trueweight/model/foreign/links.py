@@ -86,8 +86,16 @@ def refuse_unless(config: Mapping[str, Any], usual: Mapping[str, Sequence[Any]],
         raise SpecError(problem, where="config.json", hint=known)
 
 
-def tensors_of(links: Sequence[Link], found: Mapping[str, Tensor], known: Architecture) -> dict[str, Tensor]:
+def tensors_of(
+    links: Sequence[Link], found: Mapping[str, Tensor], known: Architecture, where: str
+) -> dict[str, Tensor]:
     """Theirs by our names.
+
+    Args:
+        links: What there should be.
+        found: What there is.
+        known: How such models are laid out.
+        where: The folder, for messages.
 
     Raises:
         VerifyError: Tensors are missing, of other shapes, or there are more; tells all, with shapes.
@@ -105,9 +113,10 @@ def tensors_of(links: Sequence[Link], found: Mapping[str, Tensor], known: Archit
         if name not in names and not name.startswith(known.beside) and not name.endswith(known.beside)
     ]
     if wrong:
-        problem = f"{len(wrong)} tensor{'s do' if len(wrong) > 1 else ' does'} not fit the config"
+        counted = f"{len(wrong)} tensor{'s do' if len(wrong) > 1 else ' does'}"
+        problem = f"{counted} not fit the config of this {known.name} model"
         hint = "is config.json the one that the weights were saved with?"
-        raise VerifyError("\n  ".join([problem, *wrong]), where=known.name, hint=hint)
+        raise VerifyError("\n  ".join([problem, *wrong]), where=where, hint=hint)
     taken: dict[str, Tensor] = {}
     for link in links:
         if link.theirs in found:

@@ -114,14 +114,16 @@ def _sides(asked: Any) -> tuple[tuple[int, int] | None, int]:
 def _colours(raw: Mapping[str, Any], folder: Path, channels: int) -> tuple[list[float], list[float]]:
     if not raw.get("do_normalize", True):
         return [0.0] * channels, [1.0] * channels
-    found = [
-        [one] * channels if isinstance(one, int | float) else one for one in map(raw.get, ("image_mean", "image_std"))
-    ]
-    for name, values in zip(("image_mean", "image_std"), found, strict=True):
-        if not isinstance(values, list) or len(values) != channels or not all(map(_is_share, values)):
-            problem = f"{name} is {raw.get(name, 'missing')!r}, and the model reads {channels} channels"
-            raise VerifyError(problem, where=_at(folder), hint="one number for each channel, from 0 to 1")
-    return found[0], found[1]
+    return _of_channels(raw, "image_mean", folder, channels), _of_channels(raw, "image_std", folder, channels)
+
+
+def _of_channels(raw: Mapping[str, Any], name: str, folder: Path, channels: int) -> list[float]:
+    found = raw.get(name)
+    values = [found] * channels if isinstance(found, int | float) else found
+    if not isinstance(values, list) or len(values) != channels or not all(map(_is_share, values)):
+        problem = f"{name} is {raw.get(name, 'missing')!r}, and the model reads {channels} channels"
+        raise VerifyError(problem, where=_at(folder), hint="one number for each channel, from 0 to 1")
+    return [float(value) for value in values]
 
 
 def _is_share(value: Any) -> bool:
@@ -140,7 +142,7 @@ def written_preparation(
         asked: None fits pictures whole.
     """
     fit = asked.fit if asked is not None else "whole"
-    numbers = {"do_resize": True, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True}
+    numbers: dict[str, Any] = {"do_resize": True, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True}
     numbers |= {
         "image_mean": list(mean),
         "image_std": list(std),
