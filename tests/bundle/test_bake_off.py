@@ -179,6 +179,8 @@ def test_a_bundle_is_run_as_asked(table: Bundle) -> None:
             found.predict_columns(rows)["won.p[yes]"], wanted.predict_columns(rows)["won.p[yes]"], atol=1e-5
         )
     assert len(other.predict_columns(rows.head(0))["won"]) == 0
+    back = other.run_as("eager").predict_columns(rows)["won.p[yes]"]
+    np.testing.assert_array_equal(back, table.predict_columns(rows)["won.p[yes]"])
     with pytest.raises(SpecError, match="no convolutions"):
         table.run_as("channels_last")
     with pytest.raises(SpecError, match="unknown runtime 'fast'"):

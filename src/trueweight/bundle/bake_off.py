@@ -6,7 +6,7 @@ answer one row, and all golden rows, by turns (A B C A B C …), so that what el
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -101,6 +101,7 @@ def run_as(
         SpecError: There is no such way, or it cannot run this model.
         VerifyError: It answers the golden rows differently.
     """
+    predictor = predictor.with_runtime("eager")  # whatever it was run as before
     if way == "auto":
         return bake_off(predictor, golden, seconds=seconds)
     if way not in WAYS:
@@ -315,16 +316,14 @@ class _Race:
     def timing(self, timing: Timing, chosen: str) -> Timing:
         """With what was measured."""
         runner = self.runners.get(timing.way)
-        if runner is None or not runner.network:
+        if runner is None:
             return timing
+        if not runner.network:
+            return replace(timing, status="not_run", reason="there is nothing to compare it with")
         network, whole = (
             {rows: round(median(ms), 4) for rows, ms in t.items()} for t in (runner.network, runner.whole)
         )
-        reason = "taken" if timing.way == chosen else ""
-        return Timing(
-            way=timing.way, network=network, whole=whole, prepared=timing.prepared, difference=timing.difference,
-            reason=reason,
-        )  # fmt: skip
+        return replace(timing, network=network, whole=whole, reason="taken" if timing.way == chosen else "")
 
 
 def _half(times: Sequence[float], which: int) -> Sequence[float]:

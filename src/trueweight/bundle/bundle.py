@@ -189,7 +189,7 @@ class Bundle:
         """The same for every row of a table, one after the other."""
         name = written_target(self.signature, target)
         require_columns(self.signature, table)
-        _warn_of_dirt(self.signature, table)
+        self._warn(table)
         return stream_rows(self.predictor, table, name, how, seed)
 
     def _framed(self, table: Table, media_dir: str | Path | None) -> Table:
@@ -234,10 +234,14 @@ class Bundle:
         columns = self._key(table)
         for target, prediction in answers.items():
             columns |= prediction.columns(target)
-        if _LOG.isEnabledFor(logging.WARNING):  # nobody listens in a server, which asks for every few rows
+        self._warn(table)
+        return columns
+
+    def _warn(self, table: Table) -> None:
+        """Say what of the table cannot be read. A server, to which nobody listens, asks for every few rows."""
+        if _LOG.isEnabledFor(logging.WARNING):
             for words in dirt_words(self.signature, table):
                 _LOG.warning("%s", words)
-        return columns
 
     def writing_together(self, slots: int) -> Running | None:
         """A batch that everybody's texts join, where texts are all that the model answers; else None."""

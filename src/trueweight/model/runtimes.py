@@ -150,6 +150,8 @@ def why_not(name: str, network: Network) -> str:
     if name == "compiled" and not any(shutil.which(compiler) for compiler in ("g++", "clang++", "c++")):
         return "there is no C++ compiler"
     if name == "onnx":
+        if network.device.type != "cpu":
+            return f"the network is on a {network.device.type} device; its file is run on the CPU"
         missing = [package for package in ("onnx", "onnxruntime") if find_spec(package) is None]
         return f"{' and '.join(missing)} not installed: pip install 'trueweight[onnx]'" if missing else ""
     if name not in RUNTIMES:
