@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from benchmarks import novels, race_page, rank_page, speaking, tables
+from benchmarks import generation, novels, race_page, rank_page, speaking, tables
 from benchmarks.kept import HERE, RESULTS
 
 from trueweight.files import write_atomic
@@ -69,7 +69,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     title = "# Benchmarks of tables\n\nRendered by `make bench NAME=page`; do not edit.\n"
     ranks = f"## Average ranks\n\n{rank_page.section(ranked)}"
     yield DOCS / "benchmarks-tables.md", "\n".join([title, ranks, tables.render(four)])
-    yield DOCS / "benchmarks-speaking.md", "\n".join([speaking.render(kept("speaking")), novels.render(kept("novels"))])
+    written = [speaking.render(kept("speaking")), generation.render(kept("generation")), novels.render(kept("novels"))]
+    yield DOCS / "benchmarks-speaking.md", "\n".join(written)
 
 
 def overview(raced: list[Entry], ranked: list[Entry], four: list[Entry]) -> str:
