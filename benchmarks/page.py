@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from benchmarks import novels, race_page, rank_page, soak, speaking, speech, tables, tokens, translation
+from benchmarks import generation, novels, race_page, rank_page, soak, speaking, speech, tables, tokens, translation
 from benchmarks.kept import HERE, RESULTS
 
 from trueweight.files import write_atomic
@@ -73,7 +73,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "benchmarks-tables.md", "\n".join([title, ranks, tables.render(four)])
     yield DOCS / "benchmarks-soak.md", soak.render(kept("soak"))
     said = {
-        "speaking": speaking, "novels": novels, "translation": translation, "speech": speech, "tokens": tokens,
+        "speaking": speaking, "generation": generation, "novels": novels, "translation": translation,
+        "speech": speech, "tokens": tokens,
     }  # fmt: skip
     yield DOCS / "benchmarks-speaking.md", "\n".join(part.render(kept(name)) for name, part in said.items())
 

@@ -104,17 +104,17 @@ class CachedAttention(nn.Module):
         return mixed_1MD
 
     def step(
-        self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, k_BGSK: Tensor, v_BGSK: Tensor, at: Places
+        self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, k_BGKS: Tensor, v_BGSK: Tensor, at: Places
     ) -> Tensor:
         """One token more, which is written into the cache at its place."""
         q_BH1K, k_BG1K, v_BG1K = self.project(x_B1D, turn)
         rows, place_B = len(x_B1D), at.each(len(x_B1D), x_B1D.device)
         row_B = torch.arange(rows, device=x_B1D.device)
-        k_BGSK[row_B, :, place_B], v_BGSK[row_B, :, place_B] = k_BG1K.squeeze(2), v_BG1K.squeeze(2)
+        k_BGKS[row_B, :, :, place_B], v_BGSK[row_B, :, place_B] = k_BG1K.squeeze(2), v_BG1K.squeeze(2)
         # The queries that share keys stand in the place of several tokens: nothing has to be repeated.
         q_BGQK = q_BH1K if self.groups == self.heads else q_BH1K.reshape(rows, self.groups, -1, q_BH1K.shape[3])
         mixed_BGQK = nn.functional.scaled_dot_product_attention(
-            q_BGQK, k_BGSK[:, :, : at.used], v_BGSK[:, :, : at.used], at.mask(x_B1D)
+            q_BGQK, k_BGKS[..., : at.used].transpose(2, 3), v_BGSK[:, :, : at.used], at.mask(x_B1D)
         )
         mixed_B1D: Tensor = self.out(mixed_BGQK.reshape(rows, 1, -1))
         return mixed_B1D
@@ -170,10 +170,10 @@ class DecoderBlock(nn.Module):
 
     def step(
         self, x_B1D: Tensor, turn: tuple[Tensor, Tensor] | None, memory: tuple[Tensor, Tensor, Tensor] | None,
-        k_BGSK: Tensor, v_BGSK: Tensor, at: Places,
+        k_BGKS: Tensor, v_BGSK: Tensor, at: Places,
     ) -> Tensor:  # fmt: skip
         """One token more."""
-        added_B1D = self.attention.step(self.norm_1(x_B1D) if self.pre else x_B1D, turn, k_BGSK, v_BGSK, at)
+        added_B1D = self.attention.step(self.norm_1(x_B1D) if self.pre else x_B1D, turn, k_BGKS, v_BGSK, at)
         return self._rest(self._joined(x_B1D, added_B1D, self.norm_1), memory)
 
     def _rest(self, x_BTD: Tensor, memory: tuple[Tensor, Tensor, Tensor] | None) -> Tensor:
@@ -272,17 +272,23 @@ class TransformerDecoder(nn.Module):
         return nn.functional.linear(state, self.embedding.weight if self.head is None else self.head.weight)
 
     def cache(self, rows: int, places: int) -> dict[str, Tensor]:
-        """Room for keys and values of so many tokens of each row."""
+        """Room for keys and values of so many tokens of each row. Keys stand side by side, (B, G, K, S): the product
+        of one query with all of them is then quickest."""
         weight, wishes = self.embedding.weight, self.wishes
-        shape = (rows, wishes.key_value_heads, places, wishes.width // wishes.heads)
-        return {f"{name}{number}": weight.new_zeros(shape) for number in range(wishes.layers) for name in "kv"}
+        head_width = wishes.width // wishes.heads
+        shapes = {"k": (head_width, places), "v": (places, head_width)}
+        return {
+            f"{name}{number}": weight.new_zeros(rows, wishes.key_value_heads, *shape)
+            for number in range(wishes.layers)
+            for name, shape in shapes.items()
+        }
 
     def prefill(self, token_BT: Tensor, length_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> None:  # noqa: ARG002 - a recurrent decoder needs it
         """Write the first tokens into the cache. Those behind a row's length are written over as it goes on."""
         if not token_BT.shape[1]:
             return
         for number, (k_BGTK, v_BGTK) in enumerate(self._run(token_BT, memory)[1]):
-            cache[f"k{number}"][:, :, : token_BT.shape[1]] = k_BGTK
+            cache[f"k{number}"][..., : token_BT.shape[1]] = k_BGTK.transpose(2, 3)
             cache[f"v{number}"][:, :, : token_BT.shape[1]] = v_BGTK
 
     def step(self, token_B: Tensor, place_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:

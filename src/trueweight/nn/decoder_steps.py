@@ -140,7 +140,7 @@ class _Layer:
         )  # fmt: skip
 
     def attend(
-        self, x_BD: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, at: Places, turn: tuple[Tensor, Tensor] | None,
+        self, x_BD: Tensor, k_BGKS: Tensor, v_BGSK: Tensor, at: Places, turn: tuple[Tensor, Tensor] | None,
         mask: Tensor | None, row_B: Tensor | None,
     ) -> Tensor:  # fmt: skip
         """Self-attention, with the token's keys and values written into the cache."""
@@ -153,11 +153,11 @@ class _Layer:
             qk_BNK = qk_BNK if turn is None else _turned(qk_BNK, turn)
             q_BHK, k_BGK = qk_BNK.split_with_sizes((heads, groups), 1)
         if row_B is None:
-            k_BGSK.select(2, at.used - 1).copy_(k_BGK)
+            k_BGKS.select(3, at.used - 1).copy_(k_BGK)
             v_BGSK.select(2, at.used - 1).copy_(v_BGK)
         else:
-            k_BGSK[row_B, :, at.place_B], v_BGSK[row_B, :, at.place_B] = k_BGK, v_BGK
-        mixed_BD = _attended(q_BHK, k_BGSK.narrow(2, 0, at.used), v_BGSK.narrow(2, 0, at.used), mask).view(rows, -1)
+            k_BGKS[row_B, :, :, at.place_B], v_BGSK[row_B, :, at.place_B] = k_BGK, v_BGK
+        mixed_BD = _attended(q_BHK, k_BGKS.narrow(3, 0, at.used), v_BGSK.narrow(2, 0, at.used), mask).view(rows, -1)
         return self.after_1(self.out(mixed_BD, x_BD))
 
     def perceive(self, x_BD: Tensor) -> Tensor:
@@ -255,14 +255,14 @@ def _scaled(unit: Function, scale: Tensor) -> Function:
     return lambda x: unit(x) * scale
 
 
-def _attended(q_BHK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, mask_B11S: Tensor | None) -> Tensor:
+def _attended(q_BHK: Tensor, k_BGKS: Tensor, v_BGSK: Tensor, mask_B11S: Tensor | None) -> Tensor:
     """Attention of one token a row, whose queries are scaled already. Two products of many small matrices: of a single
     query they are quicker than the fused kernel, which is made for many."""
-    rows, groups, most, width = k_BGSK.shape
+    rows, groups, width, most = k_BGKS.shape
     # The queries that share keys stand in the place of several tokens: nothing has to be repeated.
     q_NQK = q_BHK.reshape(rows * groups, -1, width)
-    k_NSK, v_NSK = k_BGSK.flatten(0, 1), v_BGSK.flatten(0, 1)
-    link_NQS = torch.bmm(q_NQK, k_NSK.transpose(1, 2))
+    k_NKS, v_NSK = k_BGKS.flatten(0, 1), v_BGSK.flatten(0, 1)
+    link_NQS = torch.bmm(q_NQK, k_NKS)
     if mask_B11S is not None:
         link_NQS.view(rows, groups, -1, most).add_(mask_B11S)
     return torch.bmm(link_NQS.softmax(2), v_NSK)

@@ -117,9 +117,15 @@ def drawn(logit_BV: Tensor, seen_BV: Tensor | None, seed_B: Tensor, step_B: Tens
     """The next token of each slot, (B,)."""
     logit_BV = penalised(logit_BV, seen_BV, how)
     if how.temperature <= 0:
-        return logit_BV.argmax(1)
+        return _likeliest(logit_BV)
     logit_BV = kept(logit_BV.double() / how.temperature, how)
     return (logit_BV + gumbel(seed_B, step_B, logit_BV.shape[1])).argmax(1)
+
+
+def _likeliest(logit_BV: Tensor) -> Tensor:
+    if logit_BV.device.type == "cpu":  # NumPy's is vectorised: an eighth of the time of torch's
+        return torch.from_numpy(logit_BV.detach().numpy().argmax(1))
+    return logit_BV.argmax(1)
 
 
 def kept(logit_BV: Tensor, how: Choice) -> Tensor:

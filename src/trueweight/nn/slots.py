@@ -182,7 +182,7 @@ class Slots:
         return stopped or token == END or self._now >= row.end
 
     def _drawn(self, logit_BV: Tensor, line: _Line) -> Tensor:
-        token_B = torch.empty(len(line.rows), dtype=torch.int64, device=self._device)
+        token_B = line.token_B.clone()
         for group in line.groups:
             place_B = group.place_B
             seen_BV = self._seen.tensors["seen"][: len(line.rows)] if group.how.repetition_penalty != 1 else None

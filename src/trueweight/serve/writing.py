@@ -150,8 +150,6 @@ class Scribe:
     def _leave(self, job: _Job) -> None:
         """Whoever asked has the answer, or does not want it any more."""
         job.gone = True
-        if job.order is not None:
-            job.order.gone = True
         if job in self._jobs:
             self._jobs.discard(job)
             self.rows -= job.rows
@@ -192,7 +190,10 @@ class Scribe:
 
     def _turn(self) -> list[_News]:
         """Take in who has come, and write for a while."""
-        told = [news for news in self._taken_in() if news.outcome is not None]
+        told = self._taken_in()
+        for job in self._written:
+            if job.gone and job.order is not None:
+                job.order.gone = True
         end = time.perf_counter() + _TURN
         complete: set[Order] = set()
         try:
@@ -212,6 +213,7 @@ class Scribe:
         return told
 
     def _taken_in(self) -> list[_News]:
+        """Those who came, put into the batch; gives the news of those who cannot be."""
         told = []
         while self._fresh:
             job = self._fresh.popleft()
@@ -224,8 +226,6 @@ class Scribe:
                 self._written.append(job)
             except Exception as error:  # it takes no other with it
                 told.append(_News(job, outcome=told_of(error)))
-            if job.gone and job.order is not None:  # went in the meantime
-                job.order.gone = True
         return told
 
     def _news_of(self, job: _Job, complete: set[Order]) -> _News | None:
