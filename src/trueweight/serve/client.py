@@ -194,7 +194,7 @@ def _at(name: str) -> str:
 
 
 def _unreachable(error: OSError) -> ServeError:
-    hint = "is trueweight serve running there?"
+    hint = "is trueweight serve running there, and does its address begin so (http or https)?"
     if isinstance(error, ssl.SSLCertVerificationError):
         hint = "name the certificate to trust: Client(…, certificate='server.pem')"
     elif isinstance(error, ssl.SSLError):
