@@ -36,7 +36,7 @@ def test_without_the_extra(plain: Bundle) -> None:
 
 
 def test_an_engine_that_there_is_none_of() -> None:
-    with pytest.raises(SpecError, match="no engine 'steam'"):
+    with pytest.raises(SpecError, match="unknown engine 'steam'"):
         Wish(["a"], engine="steam").checked()
 
 

@@ -139,7 +139,7 @@ def test_what_is_no_good_bundle_is_not_swapped_in(plain: Bundle, serving: Any, t
     weights = next(folder.rglob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     reply = transport.send("POST", "/v1/models/plain/reload", {}, b"")
-    assert (reply.status, "no good bundle" in json.loads(reply.body)["detail"]) == (409, True)
+    assert (reply.status, "cannot be served" in json.loads(reply.body)["detail"]) == (409, True)
     body = json.dumps(ROWS).encode()
     reply = transport.send("POST", PREDICT, {"content-type": "application/json"}, body)
     assert won(json.loads(reply.body)) == pytest.approx([row["won.p[yes]"] for row in plain.predict(ROWS)], abs=1e-5)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from functools import partial
 from typing import Any
 
@@ -302,8 +302,7 @@ def test_what_was_accepted_is_written_when_the_server_is_told_to_stop(novel: Bun
     while not server.started:
         thread.join(0.05)
     wish = {"model": "novel", "prompt": ["the c"] * 60, "max_tokens": 20, "temperature": 1.0, "seed": 1}
-    with ThreadPoolExecutor(1) as pool:
-        link = HttpTransport(f"http://127.0.0.1:{port}", 60)
+    with ThreadPoolExecutor(1) as pool, closing(HttpTransport(f"http://127.0.0.1:{port}", 60)) as link:
         sent = pool.submit(
             link.send, "POST", "/v1/completions", {"content-type": "application/json"}, json.dumps(wish).encode()
         )

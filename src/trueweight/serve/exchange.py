@@ -73,6 +73,7 @@ class Request:
         first = await self._receive()
         whole = first.get("body", b"") if b"content-encoding" not in self.headers else b""
         if whole and not first.get("more_body", False) and len(whole) <= most:
+            self._whole = True
             return bytes(whole)  # nearly all there are
         return b"".join([piece async for piece in self._pieces(first, most)])
 

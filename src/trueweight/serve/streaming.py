@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json
 
+from trueweight.bundle.asked import written_target
 from trueweight.data.table import Table
 from trueweight.errors import TrueweightError
 from trueweight.nn.decoding import Decoding, decoding
@@ -90,11 +91,13 @@ async def pieces_of(
         how: To write.
         seed: Of what is drawn.
     """
+    written_target(hosted.bundle.signature, target)  # refuses what is no text
     scribe = app.scribe(hosted.name, how)
     if scribe is not None:
 
         def wanted() -> Wanted:
             found = table()
+            hosted.bundle.require(found, how)
             return Wanted(found, how, seed, partial(hosted.bundle.told, found))
 
         async with aclosing(scribe.stream(wanted, app.limits.seconds)) as pieces:
