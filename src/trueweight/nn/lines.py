@@ -73,7 +73,7 @@ class Lines:
         """(g, H, t, K) of every group."""
         start = 0
         for texts, most in self.groups:
-            yield t_QHK[start : start + texts * most].unflatten(0, (texts, most)).transpose(1, 2)
+            yield t_QHK[start : start + texts * most].view(texts, most, *t_QHK.shape[1:]).transpose(1, 2)
             start += texts * most
 
 
