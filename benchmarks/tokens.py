@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -137,9 +137,15 @@ def trainer(python: Path, sizes: Sizes, lines: Tensor, threads: int) -> Iterator
             assert told is not None
 
             def measure(steps: int) -> float:
-                asked.write(f"{steps}\n")
-                asked.flush()
-                if not (line := told.readline()):
+                try:
+                    asked.write(f"{steps}\n")
+                    asked.flush()
+                    line = told.readline()
+                except BrokenPipeError:
+                    line = ""
+                if not line:
+                    with suppress(BrokenPipeError):
+                        asked.close()
                     sys.exit("the Trainer's process ended; what it said stands above")
                 return float(json.loads(line))
 

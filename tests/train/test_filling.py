@@ -1,6 +1,7 @@
 """What steps hold where texts are written: a plan of tokens, which is kept, told and followed again."""
 
 import json
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import torch
 from torch import Generator
 
 import trueweight
+from trueweight.errors import TrainError
 from trueweight.train.accumulate import backward_in
 from trueweight.train.filling import filling, steps_of_epoch, writes_from_tokens
-from trueweight.train.job import Job
+from trueweight.train.fitters.gradient import GradientFitter
+from trueweight.train.job import Job, fit_member
 from trueweight.train.loop import batches_from, plain_backward
 from trueweight.train.plan import MemberPlan
 
@@ -84,6 +87,12 @@ def test_who_counts_tokens(more: dict[str, Any], packed: bool, counted: bool) ->
         assert steps == pytest.approx(len(job.train) / 8, rel=0.25)  # as many rows to a step, on average
         rows = torch.cat([b.rows for b in islice(batches_from(job.train, followed, 1), int(np.ceil(steps)))])
         assert set(rows.tolist()) >= set(job.train.rows.tolist())
+
+
+def test_a_plan_for_rows_end_to_end_is_of_no_use_to_others() -> None:
+    job = job_of(**PAIRS)
+    with pytest.raises(TrainError, match="lays rows end to end, which only a language model of attention reads"):
+        fit_member(replace(job, plan=plan(tokens=100, packed=True)), GradientFitter())
 
 
 @pytest.mark.parametrize("weighted", [False, True])

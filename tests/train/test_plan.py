@@ -51,6 +51,8 @@ def test_a_replay_reads_no_clock(member: MemberPlan):
         ({"threads": 0}, "threads 0 in the plan of 'mlp' makes no sense"),
         ({"rate": -1.0}, "rate -1.0"),
         ({"compile": "yes"}, "compile 'yes'"),
+        ({"tokens": -1}, "tokens -1"),
+        ({"packed": True}, "packed True"),
         ({"trials": [{"colour": 1}]}, "incomplete"),
     ],
 )

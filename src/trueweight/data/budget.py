@@ -77,7 +77,8 @@ class Budget:
         return self.feed.rows[order_E[torch.argsort(key_E, descending=True, stable=True)]]
 
     def _lengths(self) -> Tensor:
-        lengths_E = self.feed.lengths()
+        # Of what has one length for all rows a training feed tells none; see ``Feed.lean``.
+        lengths_E = self.feed.lean().lengths()
         return torch.ones(len(self.feed), dtype=torch.int64) if lengths_E is None else lengths_E
 
 

@@ -74,8 +74,8 @@ def _packed_pieces(batch: Batch, count: int) -> Iterator[tuple[Batch, Tensors]]:
     end_P = y["count"].cumsum(0)
     weight_P = y["count"] if batch.weight_B is None else y["count"] * batch.weight_B
     goal = torch.arange(1, count, device=end_P.device) * end_P[-1] // count
-    cuts = sorted(set(torch.searchsorted(end_P, goal, right=True).tolist()))
-    for start, end in pairwise([0, *(cut for cut in cuts if cut), len(end_P)]):
+    cuts: set[int] = {0, len(end_P), *torch.searchsorted(end_P, goal, right=True).tolist()}
+    for start, end in pairwise(sorted(cuts)):
         tokens, texts = slice(int(end_P[start - 1]) if start else 0, int(end_P[end - 1])), slice(start, end)
         of_token = {key: y[key][tokens] for key in ("before", "after", "place")}
         weight_B = None if batch.weight_B is None else batch.weight_B[texts]

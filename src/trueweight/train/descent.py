@@ -20,6 +20,7 @@ from trueweight.errors import TrainError
 from trueweight.files import canonical_json, digest_bytes
 from trueweight.nn.resizing import sized_steps, tell
 from trueweight.train.checkpoint import Checkpoint, Checkpoints
+from trueweight.train.filling import refuse_foreign
 from trueweight.train.foresight import foreseen
 from trueweight.train.groups import told
 from trueweight.train.guard import CHECK_EVERY, MAX_HALVINGS, Guard
@@ -57,6 +58,7 @@ def descend(job: Job) -> Generator[Step, None, FitResult]:
     found = Checkpoints(job.folder, job.name).load() if job.folder else None
     plan = job.plan or (MemberPlan.from_json(found.facts["plan"]) if found else decide_plan(job, watch))
     _warn_of_threads(plan)
+    refuse_foreign(job, plan)
     if found:
         _check_origin(found, job, plan)
     job.on_plan(plan)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from trueweight.data.budget import Budget
 from trueweight.data.feed import Feed
 from trueweight.data.packing import Packing
+from trueweight.errors import TrainError
 from trueweight.model.network import Network
 from trueweight.nn.texts import Texts
 from trueweight.train.job import Job
 from trueweight.train.plan import MemberPlan
 
-__all__ = ["Filling", "filling", "steps_of_epoch", "writes_from_tokens"]
+__all__ = ["Filling", "filling", "refuse_foreign", "steps_of_epoch", "writes_from_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def filling(job: Job, size: int) -> Filling:
         places = Packing(next(iter(job.train.targets)), job.train).places()
         total = int(places.sum())
         return Filling(min(total, max(1, round(size * total / len(places)))), packed=True) if total else Filling()
-    lengths = job.train.lengths()
+    lengths = job.train.lean().lengths()
     if lengths is None or job.spec.batch_size != "auto" or not writes_from_tokens(job.train):
         return Filling()
     tokens = max(1, round(size * float(lengths.double().mean())))
@@ -39,6 +40,17 @@ def filling(job: Job, size: int) -> Filling:
         batches = len(Budget(job.train, tokens).starts()) - 1
         tokens = max(tokens, round(tokens * batches * size / len(job.train)))
     return Filling(tokens)
+
+
+def refuse_foreign(job: Job, plan: MemberPlan) -> None:
+    """Hold a plan that somebody gave against the job.
+
+    Raises:
+        TrainError: It lays rows end to end, and the model cannot read them so.
+    """
+    if plan.packed and not _packs(job):
+        problem = f"the plan of {plan.name} lays rows end to end, which only a language model of attention reads"
+        raise TrainError(problem, where="plan.members", hint="give a plan of this very spec")
 
 
 def writes_from_tokens(feed: Feed) -> bool:
