@@ -72,7 +72,7 @@ class Served:
         groups = [[row] for row in self.rows] + [self.rows[:5], self.rows[5:]]
         for rows in groups:
             if self.name == "writer":
-                yield self._written([row["words"] for row in rows][:4])
+                yield self._written([row["words"][:12] for row in rows][:4])
             else:
                 known = {v.manifest.digest: v.predict(rows) for v in self.versions}
                 body, path = json.dumps({"rows": rows}), f"/v1/models/{self.name}/predict"
@@ -104,7 +104,8 @@ def made_up(name: str, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
         x = rng.normal(size=(600, 6)).round(4)
         columns: dict[str, Any] = {f"x{i}": x[:, i] for i in range(6)}
         columns |= {"kind": rng.choice(["red", "green", "blue"], 600), "y": np.where(x[:, seed] > 0, "yes", "no")}
-        return columns, {"targets": {"y": "binary"}}
+        net = {"type": "mlp", "hidden_sizes": [128, 128], "members": 1}
+        return columns, {"targets": {"y": "binary"}, "model": _one(net, "gradient")}
     if name == "picture":
         label = rng.integers(0, 4, 200)
         shades = (40 * label + 20 * seed)[:, None, None] + 20 * rng.normal(size=(200, 16, 16))
@@ -115,11 +116,18 @@ def made_up(name: str, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     lines = [" ".join(rng.choice(WORDS, 6)) for _ in range(400)]
     if name == "text":
         return {"note": lines, "y": ["yes" if WORDS[seed] in line else "no" for line in lines]}, {
-            "features": {"note": "text"}, "targets": {"y": "binary"},
+            "features": {"note": "text"}, "targets": {"y": "binary"}, "model": _one("linear", "solve"),
         }  # fmt: skip
     decoder = {"type": "transformer", "width": 32, "heads": 2, "layers": 1}
     target = {"type": "text", "tokens": "characters", "decoder": decoder}
-    return {"words": lines}, {"targets": {"words": target}, "train": {"budget": {"steps": 30}, "batch_size": 16}}
+    return {"words": lines}, {
+        "targets": {"words": target}, "model": {"encoder": "mlp"}, "train": {"budget": {"steps": 30}, "batch_size": 16},
+    }  # fmt: skip
+
+
+def _one(encoder: Any, fitter: str) -> dict[str, Any]:
+    """A model of one member: the server is tried here, not what it serves."""
+    return {"members": [{"name": "net", "encoder": encoder, "fusion": "concat", "fitter": fitter}]}
 
 
 def model(name: str, folder: Path) -> Served:
@@ -228,14 +236,14 @@ def watch(
     return found
 
 
-def soak(folder: Path, minutes: float, clients: int, workers: int) -> Entry:
+def soak(folder: Path, names: Sequence[str], minutes: float, clients: int, workers: int) -> Entry:
     """One run: what was asked, how it came out, and how memory went."""
-    models = [model(name, folder) for name in ("table", "picture", "text", "writer")]
+    models = [model(name, folder) for name in names]
     for one in models:
         shutil.copytree(one.versions[0].path, folder / "served" / f"{one.name}.bundle")
     plan = folder / "plan.json"
     plan.write_text(json.dumps([ask for one in models for ask in one.asks()]))
-    with serving(folder, [one.name for one in models], workers) as (process, port, key):
+    with serving(folder, names, workers) as (process, port, key):
         words = [sys.executable, str(HERE / "soak_load.py"), str(port), str(clients), str(60 * minutes), str(plan), key]
         load = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         seen = watch(process, load, models, folder, port, key, workers)
@@ -293,7 +301,9 @@ def render(entries: list[Entry]) -> str:
     """The page: the newest entry for each length, number of clients and of workers."""
     if not entries:
         return f"{TITLE}\n\n{ABOUT}\n\nNot measured yet: `make bench NAME=soak`.\n"
-    newest = {tuple(str(e[name]) for name in ("minutes", "clients", "workers", "machine")): e for e in entries}
+    newest = {
+        tuple(str(e[name]) for name in ("models", "minutes", "clients", "workers", "machine")): e for e in entries
+    }
     lines = []
     for e in newest.values():
         head = (
@@ -309,11 +319,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--results", type=Path, default=RESULTS / "soak.json")
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
-        entry = soak(Path(name), asked.minutes, asked.clients, asked.workers)
-    key = {"minutes": asked.minutes, "clients": asked.clients, "workers": asked.workers, "by": ours()}
+        entry = soak(Path(name), asked.models, asked.minutes, asked.clients, asked.workers)
+    key = {
+        "models": asked.models,
+        "minutes": asked.minutes,
+        "clients": asked.clients,
+        "workers": asked.workers,
+        "by": ours(),
+    }
     Kept(asked.results).add(entry, **key)
     print(line(entry), *entry["examples"], sep="\n")
     if entry["broken"]:

@@ -127,7 +127,7 @@ def test_two_replicas_on_two_nodes(plain: Bundle, cluster: str, tmp_path: Path) 
             except OSError:
                 return False
 
-        waited(answers, 400)
+        waited(answers, 600)
         key = re.search(r"tw_\S+", words.read_text())
         assert key is not None
         _day(port, key[0], plain, server, state)
