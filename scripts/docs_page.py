@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parent.parent
-SHOTS = (
+SHOTS: tuple[tuple[str, Any, Any, str], ...] = (
     ("serve.png", {"width": 1000, "height": 1030}, "light", "en"),
     ("serve-phone-dark-zh.png", {"width": 390, "height": 844}, "dark", "zh"),
 )
