@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -150,5 +151,8 @@ def test_the_real_command_killed_from_outside(place: Path, whole: Path, weights:
             process.wait()
         else:
             break
+    if process.returncode == -signal.SIGKILL:  # a busy machine takes longer than all attempts: now it may end
+        process = subprocess.Popen([*command, "--resume"] if (place / "real").exists() else command, cwd=place)
+        process.wait()
     assert process.returncode == 0
     assert_same(place / "real" / "rows.bundle", whole, weights, facts)

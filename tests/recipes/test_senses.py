@@ -7,7 +7,7 @@ import torch
 
 from trueweight.data.column import Sense
 from trueweight.data.field import Layout
-from trueweight.recipes.senses import SENSES, hurry, with_defaults
+from trueweight.recipes.senses import SENSES, hurry, preset_for, with_defaults
 from trueweight.registry import registry
 from trueweight.spec.run import RunSpec
 
@@ -72,3 +72,11 @@ def test_hurry_is_rows_for_each_second_of_a_clock():
 def test_other_columns_have_no_recipe_of_senses():
     number = registry("column")["number"].model_validate({"type": "number"})
     assert with_defaults(number) is number
+
+
+@pytest.mark.parametrize(
+    ("kind", "optimizer"), [("image", "muon"), ("audio", "muon"), ("timeseries", "muon"), ("text", "adamw")]
+)
+def test_filters_are_moved_by_muon(kind: str, optimizer: str):
+    assert preset_for("standard", [kind]).optimizer["type"] == optimizer
+    assert preset_for("standard", [kind, "number"]).optimizer["type"] == optimizer
