@@ -1,7 +1,6 @@
 """The harness of writing: what it tells of rounds, and that it runs."""
 
 import pytest
-
 from benchmarks.generation import asked, entry, main, render
 
 
