@@ -49,6 +49,7 @@ SETTLED = 120.0
 
 FLAT = 1.05
 SWAP_SECONDS = 5.0
+MODELS = ("table", "picture", "text", "writer")
 ROWS = 16
 """Known rows of each model."""
 
@@ -301,15 +302,12 @@ def render(entries: list[Entry]) -> str:
     """The page: the newest entry for each length, number of clients and of workers."""
     if not entries:
         return f"{TITLE}\n\n{ABOUT}\n\nNot measured yet: `make bench NAME=soak`.\n"
-    newest = {
-        tuple(str(e[name]) for name in ("models", "minutes", "clients", "workers", "machine")): e for e in entries
-    }
+    names = ("models", "minutes", "clients", "workers", "machine")
+    newest = {tuple(str(e[name]) for name in names): e for e in entries}
     lines = []
     for e in newest.values():
-        head = (
-            f"**{e['minutes']:g} minutes, {e['clients']} clients, {e['workers']} workers** ({e['date']}, {e['machine']}"
-        )
-        lines += [f"* {head}, {e['by']}): {line(e)}."]
+        head = f"**{e['minutes']:g} minutes, {e['clients']} clients, {e['workers']} workers**, {', '.join(e['models'])}"
+        lines += [f"* {head} ({e['date']}, {e['machine']}, {e['by']}): {line(e)}."]
     return "\n".join([TITLE, "", ABOUT, "", *lines, "", "`make bench NAME=soak` measures again.", ""])
 
 
@@ -324,14 +322,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         entry = soak(Path(name), asked.models, asked.minutes, asked.clients, asked.workers)
-    key = {
-        "models": asked.models,
-        "minutes": asked.minutes,
-        "clients": asked.clients,
-        "workers": asked.workers,
-        "by": ours(),
-    }
-    Kept(asked.results).add(entry, **key)
+    key = {name: getattr(asked, name) for name in ("models", "minutes", "clients", "workers")}
+    Kept(asked.results).add(entry, **key, by=ours())
     print(line(entry), *entry["examples"], sep="\n")
     if entry["broken"]:
         sys.exit(1)

@@ -86,7 +86,15 @@ def test_bodies_are_spoilt_in_many_ways() -> None:
 def test_the_page() -> None:
     assert "Not measured yet" in soak.render([])
     entry = soak.judged(told(), seen(*[400] * 60), 1.0, ENDED)
-    entry |= {"minutes": 10.0, "clients": 32, "workers": 1, "machine": "2 cores", "date": "2026-01-01", "by": "0.1.0"}
+    entry |= {
+        "minutes": 10.0,
+        "clients": 32,
+        "workers": 1,
+        "models": ["table"],
+        "machine": "2 cores",
+        "date": "2026-01-01",
+        "by": "0.1.0",
+    }
     page = soak.render([entry | {"swaps": 1}, entry])
-    assert page.count("10 minutes, 32 clients, 1 workers") == 1
+    assert page.count("10 minutes, 32 clients, 1 workers**, table") == 1
     assert "3 swaps" in page
