@@ -6,11 +6,14 @@ from typing import Annotated, Any, get_args
 from docs_words import fields_of, paragraphs, table
 from pydantic import BaseModel
 
+from trueweight.metrics.masked_prediction import MaskedPrediction
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, SetPrediction, VectorPrediction
 from trueweight.metrics.registry import metrics_for
+from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.recipes.resolve import ROCKET_ROWS
 from trueweight.recipes.senses import SENSES
-from trueweight.recipes.tables import METRICS, PRESETS
+from trueweight.recipes.speech import SPEECH_METRICS
+from trueweight.recipes.tables import LANGUAGE_METRICS, METRICS, PRESETS
 from trueweight.spec.base import PartSpec, Spec
 from trueweight.spec.run import RunSpec
 
@@ -101,13 +104,19 @@ def _options(options: dict[str, Any]) -> str:
 
 def _metrics() -> str:
     kinds = {"binary": ClassPrediction, "category": ClassPrediction, "number": NumberPrediction,
-             "set": SetPrediction, "vector": VectorPrediction}  # fmt: skip
+             "set": SetPrediction, "vector": VectorPrediction, "text": TextPrediction,
+             "masked": MaskedPrediction}  # fmt: skip
     rows = []
     for target, kind in kinds.items():
         names = [name for name in metrics_for(kind) if not re.search(r"confusion\[", name)]
-        rows.append((f"`{target}`", _listed(METRICS[target]), _listed(names)))
+        usual = _listed(METRICS[target])
+        if target == "text":
+            heard, alone = _listed(SPEECH_METRICS), _listed(LANGUAGE_METRICS)
+            usual = f"read from something: {usual}; from sounds: {heard}; from nothing: {alone}"
+        rows.append((f"`{target}`", usual, _listed(names)))
     text = (
-        "What `evaluate.metrics` may name. Names and definitions are scikit-learn's. `precision`, `recall` and `f1` "
+        "What `evaluate.metrics` may name. Names and definitions are scikit-learn's; those of texts are "
+        "[explained](judging-texts.md). `precision`, `recall` and `f1` "
         "can be asked of one class, `recall[yes]`."
     )
     return f"## Metrics\n\n{text}\n\n{table(['target', 'measured unless asked otherwise', 'all there are'], rows)}\n"

@@ -106,6 +106,7 @@ def _start(serve: Any, wish: Wish) -> None:
     if not _runs(serve):
         bound(wish).close()  # a taken address is told before anything else
     options = {"host": wish.host, "port": wish.port, "keep_alive_timeout_s": 30}
+    wish = _absolute(wish)
     options |= {"ssl_certfile": wish.certificate, "ssl_keyfile": wish.private_key} if wish.certificate else {}
     for _ in range(_PATIENCE):  # Ray waits a minute each time, and a busy machine takes longer to load its proxy
         with suppress(TimeoutError):
@@ -143,7 +144,8 @@ def _absolute(wish: Wish) -> Wish:
         return None if path is None else str(Path(path).absolute())
 
     bundles = [str(Path(path).absolute()) for path in wish.bundles]
-    return replace(wish, bundles=bundles, keys=whole(wish.keys), audit=whole(wish.audit))
+    files = {name: whole(getattr(wish, name)) for name in ("keys", "audit", "certificate", "private_key")}
+    return replace(wish, bundles=bundles, **files)
 
 
 def _require_listening(wish: Wish) -> None:

@@ -96,6 +96,8 @@ class Wish:
         ):  # fmt: skip
             if asked not in known:
                 raise SpecError(f"unknown {where[2:]} {asked!r}", where=where, hint=f"choose from {', '.join(known)}")
+        if self.engine == "ray" and self.port == 0:
+            raise SpecError("Ray takes no free port by itself", where="--port", hint="name one, such as 8000")
         if self.workers < 1:
             raise SpecError(f"{self.workers} workers answer nothing", where="--workers", hint="give 1 or more")
         return self
