@@ -30,7 +30,8 @@ def test_every_dependency_is_pinned_to_a_version_it_allows() -> None:
 
 
 def test_every_extra_is_pinned() -> None:
-    extras = {k: v for k, v in PROJECT["optional-dependencies"].items() if k != "all"}
+    """Ray, which is large and changes often, is no part of the tested set: tests of it are skipped where it is not."""
+    extras = {k: v for k, v in PROJECT["optional-dependencies"].items() if k not in ("all", "ray")}
     for lines in extras.values():
         assert declared(lines).keys() <= pins("test.txt").keys()
     assert PROJECT["optional-dependencies"]["all"] == [f"trueweight[{','.join(extras)}]"]

@@ -226,6 +226,7 @@ def test_train_passes_everything_on(api: FakeApi, tmp_path: Path) -> None:
     assert options == {
         "data": "c.csv", "target": ["a", "b"], "budget": "2m", "out": Path("o"), "seed": 3, "name": "n",
         "resume": True, "plan": plan, "sealed": True, "settings": ["a.b=c", "d=1"],
+        "prepared": importlib.import_module("trueweight.cli.train").prepare_torch,
     }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ def train(
     spec: RunSpec | Mapping[str, Any] | str | Path | None = None, budget: str | float | None = None,
     seed: int | None = None, name: str | None = None, out: str | Path | None = None, resume: bool = False,
     plan: str | Path | None = None, sealed: bool = False, settings: Sequence[str] = (), base: Path | None = None,
+    prepared: Callable[[], object] = lambda: None,
 ) -> "Bundle":  # fmt: skip
     """Train a model and measure it; everything is kept in a bundle.
 
@@ -50,6 +51,7 @@ def train(
         sealed: Do not open the test rows: report validation only.
         settings: Changes to the spec, ``"train.budget.time=2m"``; recorded.
         base: Folder that relative sources in the spec start from; the spec's own by default.
+        prepared: Called once the data is prepared, before torch computes.
 
     Returns:
         The bundle, on disk.
@@ -63,7 +65,7 @@ def train(
 
     return trained(
         data, target=target, spec=spec, budget=budget, seed=seed, name=name, out=out, resume=resume, plan=plan,
-        sealed=sealed, settings=settings, base=base,
+        sealed=sealed, settings=settings, base=base, prepared=prepared,
     )  # fmt: skip
 
 

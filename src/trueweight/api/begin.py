@@ -82,16 +82,16 @@ def trained(
     spec: RunSpec | Mapping[str, Any] | str | Path | None = None, budget: str | float | None = None,
     seed: int | None = None, name: str | None = None, out: str | Path | None = None, resume: bool = False,
     plan: str | Path | None = None, sealed: bool = False, settings: Sequence[str] = (), base: Path | None = None,
-    between: Callable[[], None] = lambda: None,
+    prepared: Callable[[], object] = lambda: None,
 ) -> "Bundle":  # fmt: skip
-    """As :func:`trueweight.api.train`. ``between`` is called once the data is prepared, before torch computes."""
+    """As :func:`trueweight.api.train`."""
     stages = Stages()
     changes = {"train.budget.time": budget, "seed": seed, "name": name}
     request = make_request(data, target, spec, changes, settings, base)
     stages.end("reading")
     folder, replay = (None if p is None else Path(p) for p in (out, plan))
     with begun(request, stages, out=folder, resume=resume, plan=replay) as beginning:
-        between()
+        prepared()
         from trueweight.api.run import finish, opened
 
         stages.end("importing")

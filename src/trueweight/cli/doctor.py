@@ -24,7 +24,7 @@ PACKAGES = (
 )  # fmt: skip
 EXTRAS = {
     "sklearn": "sklearn", "boosting": "lightgbm", "excel": "openpyxl", "onnx": "onnxruntime", "tune": "optuna",
-    "serve": "uvicorn",
+    "serve": "uvicorn", "ray": "ray",
 }  # fmt: skip
 """What ``pip install 'trueweight[NAME]'`` brings, by a module of it."""
 LITTLE_SPACE = 2 * 10**9

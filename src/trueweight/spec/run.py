@@ -135,7 +135,8 @@ class ModelSpec(Spec):
     start_from: str | StartSpec | None = None
     """Bundle, or folder in the layout of Hugging Face, that lends its weights, and with them the vocabulary of its
     texts, to what is built alike: encoders asked for in the same words, transformers over text of the same options,
-    whether they read or write. Relative to the spec's folder. A mapping also says which of these weights go on learning."""
+    whether they read or write. Relative to the spec's folder. A mapping also says which of these weights go on
+    learning."""
 
     boosting: bool = False
     """Add boosted trees to the preset's blend, for tables of plain columns. Growing them takes
