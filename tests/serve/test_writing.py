@@ -103,6 +103,39 @@ def test_what_no_batch_can_hold(novel: Bundle, plain: Bundle) -> None:
     assert not batch.takes(Decoding(forced=True))
 
 
+def test_after_a_failure_the_batch_writes_as_before(novel: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one order: it alone is told. Of the step itself: everybody is let go, and the next ones are written."""
+    batch, asked = running(novel, 2), table(novel, ["the", "a d"])
+    head = novel.predictor.network.texts("words")  # type: ignore[attr-defined]  # a leaf of one network
+    good = type(head).gathered
+
+    def spoilt(self: Any, row_N: Any, token_N: Any, logp_N: Any, rows: int, how: Decoding) -> Any:
+        if how.max_steps == 3:
+            raise RuntimeError("no room")
+        return good(self, row_N, token_N, logp_N, rows, how)
+
+    monkeypatch.setattr(type(head), "gathered", spoilt)
+    bad, fine = batch.order(asked, decoding(max_tokens=3), 0), batch.order(asked, DRAWN, 1)
+    while batch.busy:
+        batch.step()
+    assert isinstance(bad.failed, RuntimeError)
+    assert novel.told(asked, fine.answer or {})["words"].tolist() == list(
+        novel.predict({"words": ["the", "a d"]}, how=DRAWN, seed=1)["words"]
+    )
+    batch.order(asked, DRAWN, 0)
+    batch.step()
+    next(iter(batch._owner)).how = None  # type: ignore[assignment]  # the next line-up fails in the middle
+    batch._slots._line = None
+    with pytest.raises(AttributeError):
+        batch.step()
+    batch.clear()
+    assert not batch.busy
+    again = batch.order(asked, DRAWN, 1)
+    while again.answer is None:
+        batch.step()
+    assert novel.told(asked, again.answer)["words"].tolist() == novel.told(asked, fine.answer or {})["words"].tolist()
+
+
 # --- The scribe ------------------------------------------------------------------------------------------------------
 
 
@@ -262,6 +295,25 @@ def test_beams_are_searched_beside_the_batch(server: MemoryTransport, novel: Bun
         assert "only at the end" in json.loads(reply.body)["error"]["message"]
     finally:
         transport.close()
+
+
+@pytest.mark.parametrize(
+    ("wish", "word"),
+    [
+        ({"max_tokens": 10**12}, "max_tokens"), ({"stop": ["x"] * 17}, "stop"), ({"stop": 5}, "stop"),
+        ({"n": 10**9, "temperature": 1}, "samples"),
+    ],
+)  # fmt: skip
+def test_nobody_may_ask_for_more_than_the_batch_has_room_for(wish: dict[str, Any], word: str, novel: Bundle) -> None:
+    transport = MemoryTransport(Application({"novel": novel}, verbs_for()), 60)
+    kind = {"content-type": "application/json"}
+    body = json.dumps({"model": "novel", "prompt": "the"} | wish).encode()
+    reply = transport.send("POST", "/v1/completions", kind, body)
+    assert (reply.status, word in json.loads(reply.body)["error"]["message"]) == (400, True)
+    if "n" not in wish:
+        body = json.dumps({"rows": [{"words": "the"}]} | wish).encode()
+        assert transport.send("POST", "/v1/models/novel/write", kind, body).status == 422
+    transport.close()
 
 
 def test_a_body_that_is_still_being_read_is_not_listened_to() -> None:

@@ -114,9 +114,12 @@ def _serve_on_ray(
     from trueweight.serve.on_ray import run_on_ray
 
     wish, app, key = _opened(wish, keys)
-    listening(list(app.models), key, wish.port)
+    wish = replace(wish, known={})  # what is fastest here may be missing on another machine
     load = verbs_for(tuple(wish.allow), wish).load
-    run_on_ray(wish, make_application, lambda: [load(Path(path)) for path in wish.bundles])
+    run_on_ray(
+        wish, make_application, lambda: [load(Path(path)) for path in wish.bundles],
+        lambda: listening(list(app.models), key, wish.port),
+    )  # fmt: skip
 
 
 def make_application() -> Application:

@@ -30,7 +30,7 @@ from trueweight.model.predictors.stream import Piece, stream_rows
 from trueweight.model.protocols import GREEDY, Decoding, Predictor
 from trueweight.spec.run import RunSpec
 
-__all__ = ["Bundle", "dirt_words", "open_bundle", "require_columns"]
+__all__ = ["Bundle", "dirt_words", "key_of", "open_bundle", "require_columns"]
 
 _LOG = logging.getLogger("trueweight.bundle")
 
@@ -231,7 +231,7 @@ class Bundle:
 
     def told(self, table: Table, answers: Mapping[str, Prediction]) -> dict[str, np.ndarray]:
         """Answers to a table's rows as named arrays, the key column first."""
-        columns = self._key(table)
+        columns = key_of(self.signature, table)
         for target, prediction in answers.items():
             columns |= prediction.columns(target)
         self._warn(table)
@@ -254,16 +254,6 @@ class Bundle:
             hint = "leave --ood (ood=True) out"
             raise SpecError(f"{self.name!r} cannot say how unusual rows are: {why}", where="ood", hint=hint)
         return found
-
-    def _key(self, table: Table) -> dict[str, np.ndarray]:
-        facts = self.signature.named("key")
-        if facts is None or facts.name not in table.names:
-            return {}
-        raw = table.column(facts.name)
-        if raw.null_count:
-            # As objects: a null among whole numbers would otherwise turn them all into floats.
-            return {facts.name: np.array(raw.to_pylist(), dtype=object)}
-        return {facts.name: np.asarray(raw.to_numpy())}
 
     def evaluate(self, frame: Any, *, media_dir: str | Path | None = None) -> Evidence:
         """Measure the model on other rows, whose targets are known.
@@ -337,6 +327,18 @@ _UNREADABLE = (
     "not a number", "infinite", "not a date", "not a vector", "wrong length", "not a set", "not a series",
 )  # fmt: skip
 """Dirt that makes a value missing; other dirt is read as it was meant. Of files, all dirt does."""
+
+
+def key_of(signature: Signature, table: Table) -> dict[str, np.ndarray]:
+    """The column that names rows, if the model knows one and the table has it."""
+    facts = signature.named("key")
+    if facts is None or facts.name not in table.names:
+        return {}
+    raw = table.column(facts.name)
+    if raw.null_count:
+        # As objects: a null among whole numbers would otherwise turn them all into floats.
+        return {facts.name: np.array(raw.to_pylist(), dtype=object)}
+    return {facts.name: np.asarray(raw.to_numpy())}
 
 
 def dirt_words(signature: Signature, table: Table) -> list[str]:

@@ -12,10 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trueweight.bundle.bake_off import SECONDS, BakeOff, bake_off
-from trueweight.bundle.bundle import Bundle
+from trueweight.bundle.bundle import Bundle, key_of, require_columns
 from trueweight.bundle.format import ANSWERS, PREDICTOR, ROWS, SIGNATURE, is_safe_path
 from trueweight.bundle.golden import Golden, GoldenResult, check_golden
 from trueweight.bundle.integrity import parse_json
@@ -54,12 +52,16 @@ class OnnxModel:
         Args:
             frame: Anything with columns.
             media_dir: Folder that paths of pictures and sounds start from, and stay in.
+
+        Raises:
+            DataError: The frame has none of the columns that the model reads.
         """
         from trueweight.data.frames import from_frame, like_frame
 
         table = frame if isinstance(frame, Table) else from_frame(frame)
         table = table if media_dir is None else replace(table, media_dir=Path(media_dir))
-        columns: dict[str, np.ndarray] = {}
+        require_columns(self.signature, table)
+        columns = key_of(self.signature, table)
         for target, prediction in self.predictor.predict(table).items():
             columns |= prediction.columns(target)
         return Table.of(columns) if isinstance(frame, Table) else like_frame(columns, frame)

@@ -117,7 +117,7 @@ def decoding(
     return Decoding(
         temperature=(1.0 if drawn else 0.0) if temperature is None else temperature, max_steps=max_tokens, top_k=top_k,
         top_p=top_p, repetition_penalty=repetition_penalty, beams=beams, length_penalty=length_penalty,
-        stop=(stop,) if isinstance(stop, str) else tuple(stop), samples=samples,
+        stop=tuple(stop) if isinstance(stop, tuple | list) else (stop,), samples=samples,
     )  # fmt: skip
 
 

@@ -157,6 +157,11 @@ class Slots:
         self._rows[self._rows.index(row)] = None
         self._line = None
 
+    def clear(self) -> None:
+        """Let everybody go, whatever state a failure has left behind."""
+        self._empty()
+        self._line = None
+
     def step(self) -> Said:
         """One token more for every row; there must be one."""
         line = self._line or self._lined_up()

@@ -15,6 +15,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from trueweight.bundle.bundle import Bundle
 from trueweight.data.table import Table
@@ -96,7 +97,10 @@ class Application:
         self._texts = ThreadPoolExecutor(1, "texts")
         self._texts_waiting = 0
         self._slots = ThreadPoolExecutor(1, "slots")
-        self._scribes = {name: scribe for name in self.models if (scribe := self._scribe(name)) is not None}
+        # By the model, not by its name: just after a swap, those who asked the old one are written by it.
+        self._scribes: WeakKeyDictionary[Hosted, Scribe] = WeakKeyDictionary()
+        for hosted in self.models.values():
+            self._have_written(hosted)
         self._batchers = {name: self._batcher(name) for name in self.models}
         self._notes: asyncio.Task[None] | None = None
         handlers = (Answering(self), Streaming(self), Completing(self), Telling(self))
@@ -113,11 +117,12 @@ class Application:
 
         return Batcher(answer, self._worker, self.limits, lambda rows: self.counters.batch(name, rows), at_once)
 
-    def _scribe(self, name: str) -> Scribe | None:
-        running = self.models[name].bundle.writing_together(self.limits.slots)
-        if running is None:
-            return None
-        return Scribe(running, self._slots, self.limits, lambda rows: self.counters.batch(name, rows))
+    def _have_written(self, hosted: Hosted) -> None:
+        """Texts of a model side by side, if it writes and does nothing else."""
+        name, running = hosted.name, hosted.bundle.writing_together(self.limits.slots)
+        if running is not None:
+            done = partial(self.counters.batch, name)
+            self._scribes[hosted] = Scribe(running, self._slots, self.limits, done)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -248,28 +253,26 @@ class Application:
 
     async def ask(self, request: Request, name: str, rows: Any, seconds: float) -> Any:
         """The columns that a model answers, together with whoever else asks it now."""
-        scribe = self._scribes.get(name)
-        if scribe is not None and scribe.takes(GREEDY):
-            return await self.written(
-                request, name, scribe, partial(self.models[name].table, rows), rows.count, seconds
-            )
+        hosted: Hosted = rows.of
+        if (scribe := self.scribe(hosted, GREEDY)) is not None:
+            return await self.written(request, hosted, scribe, partial(hosted.table, rows), rows.count, seconds)
         batcher = self._batchers[name]
         if batcher.idle:
             return await batcher.ask(rows, seconds)
         # Others are before us: whoever has gone when the turn comes is not answered.
         return await _while_there(request, batcher.ask(rows, seconds))
 
-    def scribe(self, name: str, how: Decoding) -> Scribe | None:
+    def scribe(self, hosted: Hosted, how: Decoding) -> Scribe | None:
         """Who writes a model's texts side by side, if they can be written so."""
-        scribe = self._scribes.get(name)
+        scribe = self._scribes.get(hosted)
         return scribe if scribe is not None and scribe.takes(how) else None
 
     async def written(
-        self, request: Request, name: str, scribe: Scribe, table: Callable[[], Table], rows: int, seconds: float,
+        self, request: Request, hosted: Hosted, scribe: Scribe, table: Callable[[], Table], rows: int, seconds: float,
         how: Decoding = GREEDY, seed: int = 0,
     ) -> Any:  # fmt: skip
         """The columns of texts, written side by side with those of everybody else; without whoever goes."""
-        bundle = self.models[name].bundle
+        bundle = hosted.bundle
 
         def wanted() -> Wanted:
             found = table()
@@ -328,9 +331,7 @@ class Application:
         old = self.hosted(name)
         bundle = await self.slowly(self.verbs.load, old.bundle.path)
         self.models[name] = fresh = Hosted(name, bundle, self.limits)
-        self._scribes.pop(name, None)  # the old one finishes what it has taken on
-        if (scribe := self._scribe(name)) is not None:
-            self._scribes[name] = scribe
+        self._have_written(fresh)  # the old one finishes what it has taken on
         if self._audit is not None:
             self._audit.note({"at": _now(), "event": "swap", "model": name, "digest": bundle.manifest.digest})
         return fresh
@@ -343,8 +344,11 @@ class Application:
 
     def queued(self) -> dict[str, int]:
         """Rows that wait, by model."""
-        texts = {name: scribe.waiting for name, scribe in self._scribes.items()}
-        return {name: batcher.rows + texts.get(name, 0) for name, batcher in self._batchers.items()}
+        texts = {name: self._scribes.get(hosted) for name, hosted in self.models.items()}
+        return {
+            name: batcher.rows + (0 if (scribe := texts[name]) is None else scribe.waiting)
+            for name, batcher in self._batchers.items()
+        }
 
     def _refusal(self, refused: Refused, route: Route | None) -> Reply:
         if route is not None and route.theirs:

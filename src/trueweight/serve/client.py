@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Client"]
 
-_AGAIN = (408, 429, 502, 503, 504)
-"""Statuses that may be others a moment later."""
+_AGAIN = (408, 429, 502, 503)
+"""Statuses that may be others a moment later. Not 504: what took too long would take as long, and be counted again."""
 
 _LONGEST_WAIT = 30.0
 
-_ROWS, _BYTES = 5_000, 2**24
+_ROWS, _BYTES = 2_000, 2**24
 """Of one request at most: more rows are sent in several, well within what servers take."""
 
 

@@ -1,6 +1,5 @@
 """Models that write, asked as OpenAI's interface asks: completions, chats, and both as they are written."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -13,14 +12,14 @@ from pydantic_core import from_json, to_json
 from trueweight.bundle.asked import texts_table, written_target
 from trueweight.data.bpe import tokens_of, vocabulary_from
 from trueweight.data.table import Table
-from trueweight.errors import SpecError
+from trueweight.errors import SpecError, TrueweightError
 from trueweight.nn.decoding import Decoding, decoding
 from trueweight.serve.doorkeeper import Guest
 from trueweight.serve.exchange import Reply, Request, json_reply
 from trueweight.serve.hosted import Columns, Hosted
-from trueweight.serve.refusals import Refused
+from trueweight.serve.refusals import Refused, refused_by
 from trueweight.serve.routes import Route
-from trueweight.serve.streaming import pieces_of
+from trueweight.serve.streaming import pieces_of, while_there
 
 if TYPE_CHECKING:
     from trueweight.serve.app import Application, Asked
@@ -122,12 +121,12 @@ class Completing:
 
     async def _texts(self, request: Request, wish: _Wish) -> list[str]:
         """Of all prompts, the candidates of each beside each other."""
-        name, seconds = wish.hosted.name, self._app.limits.seconds
-        scribe = self._app.scribe(name, wish.how)
+        seconds = self._app.limits.seconds
+        scribe = self._app.scribe(wish.hosted, wish.how)
         if scribe is None:
             return wish.texts(await self._app.writing(_searched, wish))
         count = len(wish.prompts)
-        columns = await self._app.written(request, name, scribe, wish.table, count, seconds, wish.how, wish.seed)
+        columns = await self._app.written(request, wish.hosted, scribe, wish.table, count, seconds, wish.how, wish.seed)
         return wish.texts(columns)
 
     def _wish(self, raw: Any, *, chat: bool) -> _Wish:
@@ -138,7 +137,7 @@ class Completing:
             target = written_target(hosted.bundle.signature)
             prompts = (_of_messages(raw.get("messages")),) if chat else _prompts(raw.get("prompt", ""))
             texts_table(hosted.bundle.signature, prompts)
-            how = _how(raw, chat=chat)
+            how = self._app.limits.require(_how(raw, chat=chat))
         except SpecError as error:
             raise Refused(400, error.problem, hint=error.hint) from None
         stream = bool(raw.get("stream", False))
@@ -149,20 +148,21 @@ class Completing:
 
     async def _pieces(self, request: Request, wish: _Wish) -> AsyncIterator[bytes]:
         """Server-sent events, one for each piece; between two of them others are served."""
-        told, said = wish.told(), ""
-        gone = asyncio.ensure_future(request.gone())
+        told, said, begun = wish.told(), "", False
+        texts = pieces_of(self._app, wish.hosted, wish.table, target=wish.target, how=wish.how, seed=wish.seed)
         try:
-            texts = pieces_of(self._app, wish.hosted, wish.table, target=wish.target, how=wish.how, seed=wish.seed)
-            async with aclosing(texts) as pieces:
+            async with aclosing(while_there(request, texts)) as pieces:
                 async for piece in pieces:
-                    if gone.done():
-                        return
+                    begun = True
                     said += piece
                     yield _event(told | {"choices": [wish.choice(0, piece, None)]})
             finish = wish.finish(wish.tokens([said])[0])
             yield _event(told | {"choices": [wish.choice(0, "", finish)]}) + b"data: [DONE]\n\n"
-        finally:
-            gone.cancel()
+        except (Refused, TrueweightError) as error:
+            if not begun:
+                raise
+            refused = error if isinstance(error, Refused) else refused_by(error)
+            yield _event(refused.openai())
 
 
 def _event(told: dict[str, Any]) -> bytes:

@@ -50,7 +50,11 @@ class Hosted:
 
     @cached_property
     def plain(self) -> bool:
-        """Whether it reads and answers nothing that takes long, whatever a cell holds: no text, file or series."""
+        """Whether it reads and answers nothing that takes long, whatever a cell holds: no text, file or series, nor by
+        a compiler, which takes its time for every new number of rows."""
+        running = self.bundle.running
+        if running is not None and running.chosen == "compiled":
+            return False
         columns = [*self.bundle.signature.features(), *self.bundle.signature.targets()]
         return all(facts.type in _PLAIN for facts in columns)
 

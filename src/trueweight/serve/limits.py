@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trueweight.errors import SpecError
+
+if TYPE_CHECKING:
+    from trueweight.nn.decoding import Decoding
 
 __all__ = ["Limits"]
 
@@ -32,12 +35,32 @@ class Limits:
     """That a request may take, its waiting included."""
     explained: int = 5
     """Rows of one request for explanations."""
+    tokens: int = 4_096
+    """Of one text that is written."""
+    stops: int = 16
+    """Texts at which one request may have its text end."""
+    choices: int = 16
+    """Candidates of one text."""
     slots: int = 32
     """Texts of one model that are written side by side."""
     written: int = 64
     """Requests for texts that are searched by beams, one after the other."""
     slow: int = 4
     """Requests for explanations and reports that may wait."""
+
+    def require(self, how: "Decoding") -> "Decoding":
+        """What is asked of a text that is to be written, if one request may ask so much: its tokens take room in
+        everybody's batch.
+
+        Raises:
+            SpecError: It is more; all of it at once.
+        """
+        asked = {"max_tokens": (how.max_steps or 1, self.tokens), "stop": (len(how.stop), self.stops)}
+        asked |= {"samples": (how.samples, self.choices), "beams": (how.beams or 1, self.choices)}
+        wrong = [f"{name} ({count:,}) is more than {most:,}" for name, (count, most) in asked.items() if count > most]
+        if wrong:
+            raise SpecError("; ".join(wrong), where="decoding", hint="ask for less, or raise the server's limits")
+        return how
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Limits":
@@ -46,10 +69,12 @@ class Limits:
         Raises:
             SpecError: An unknown name, or a value that is no number above 0; all of them at once.
         """
-        names = [one.name for one in fields(cls)]
+        names, whole = [one.name for one in fields(cls)], [one.name for one in fields(cls) if one.type is int]
         wrong = [_unknown(name, names) for name in told if name not in names]
         wrong += [
-            f"{name} must be a number above 0, not {v!r}" for name, v in told.items() if name in names and not _fits(v)
+            f"{name} must be a {'whole ' if name in whole else ''}number above 0, not {value!r}"
+            for name, value in told.items()
+            if name in names and not _fits(value, whole=name in whole)
         ]
         if wrong:
             raise SpecError("; ".join(wrong), where="limits", hint=f"there are {', '.join(names)}")
@@ -61,5 +86,5 @@ def _unknown(name: str, names: list[str]) -> str:
     return f"no limit {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
 
 
-def _fits(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+def _fits(value: Any, *, whole: bool) -> bool:
+    return isinstance(value, int if whole else int | float) and not isinstance(value, bool) and value > 0

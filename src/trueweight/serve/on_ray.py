@@ -44,7 +44,9 @@ class Replica:
         os.environ[VARIABLE] = json.dumps(wish)  # where the factory looks, which Ray calls next
 
 
-def run_on_ray(wish: Wish, factory: Callable[[], Application], check: Callable[[], object]) -> None:
+def run_on_ray(
+    wish: Wish, factory: Callable[[], Application], check: Callable[[], object], listening: Callable[[], object]
+) -> None:  # fmt: skip
     """Answer from a Ray cluster until a signal says to stop: the one that RAY_ADDRESS names or that runs here, else one
     of this machine alone, which ends with us.
 
@@ -52,6 +54,7 @@ def run_on_ray(wish: Wish, factory: Callable[[], Application], check: Callable[[
         wish: What and how, checked.
         factory: Makes the application in a replica, from :func:`~trueweight.serve.server.from_environment`.
         check: Opens the bundles and raises if one is not good: asked on SIGHUP, before replicas make way for new ones.
+        listening: Called when all is ready.
 
     Raises:
         SpecError: The extra is not installed.
@@ -73,11 +76,13 @@ def run_on_ray(wish: Wish, factory: Callable[[], Application], check: Callable[[
         with _noted() as noted:
             try:
                 _start(serve, wish)
+                _require_listening(wish)
                 _deploy(ray, serve, wish, factory)
             except (RuntimeError, TimeoutError, ray.exceptions.RayError) as error:
+                serve.delete(_NAME)  # of a cluster that goes on without us
                 hint = "its logs say more: by default below /tmp/ray/session_latest/logs/serve"
                 raise TrainError(f"Ray Serve did not start: {str(error)[:300]}", hint=hint) from error
-            _require_listening(wish)
+            listening()
             while _asked_to_swap(noted):
                 try:
                     check()
@@ -144,8 +149,10 @@ def _absolute(wish: Wish) -> Wish:
         return None if path is None else str(Path(path).absolute())
 
     bundles = [str(Path(path).absolute()) for path in wish.bundles]
-    files = {name: whole(getattr(wish, name)) for name in ("keys", "audit", "certificate", "private_key")}
-    return replace(wish, bundles=bundles, **files)
+    return replace(
+        wish, bundles=bundles, keys=whole(wish.keys), audit=whole(wish.audit), certificate=whole(wish.certificate),
+        private_key=whole(wish.private_key),
+    )  # fmt: skip
 
 
 def _require_listening(wish: Wish) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from trueweight.serve.writing import Wanted
 if TYPE_CHECKING:
     from trueweight.serve.app import Application, Asked
 
-__all__ = ["Streaming", "pieces_of"]
+__all__ = ["Streaming", "pieces_of", "while_there"]
 
 _WISHES = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "max_tokens")
 
@@ -52,6 +52,7 @@ class Streaming:
         if rows.count > 1:
             raise Refused(413, f"{rows.count:,} rows: one is written at a time", hint="predict answers many")
         how, seed, target = _wished(from_json(body))
+        self._app.limits.require(how)
         table = hosted.table(rows)
         self._app.charge(guest, 1)
         asked.rows = 1
@@ -60,12 +61,10 @@ class Streaming:
 
     async def _pieces(self, request: Request, texts: AsyncGenerator[str, None]) -> AsyncIterator[bytes]:
         """The first one is awaited before the status is sent: until then a refusal takes its place."""
-        gone, begun = asyncio.ensure_future(request.gone()), False
+        begun = False
         try:
-            async with aclosing(texts) as pieces:
+            async with aclosing(while_there(request, texts)) as pieces:
                 async for piece in pieces:
-                    if gone.done():
-                        return
                     begun = True
                     yield _event("piece", {"text": piece})
             yield _event("end", {})
@@ -74,8 +73,26 @@ class Streaming:
                 raise
             refused = error if isinstance(error, Refused) else refused_by(error)
             yield _event("error", refused.problem())
-        finally:
-            gone.cancel()
+
+
+async def while_there(request: Request, texts: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    """The pieces of a text until whoever asked goes away: at once, also while it waits for its first piece."""
+    gone = asyncio.ensure_future(request.gone())
+    coming: asyncio.Future[str | None] | None = None
+    try:
+        while True:
+            coming = asyncio.ensure_future(anext(texts, None))
+            await asyncio.wait((coming, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done() or (piece := coming.result()) is None:
+                return
+            yield piece
+    finally:
+        gone.cancel()
+        if coming is not None and not coming.done():
+            coming.cancel()
+            with suppress(asyncio.CancelledError):
+                await coming
+        await texts.aclose()
 
 
 async def pieces_of(
@@ -92,7 +109,7 @@ async def pieces_of(
         seed: Of what is drawn.
     """
     written_target(hosted.bundle.signature, target)  # refuses what is no text
-    scribe = app.scribe(hosted.name, how)
+    scribe = app.scribe(hosted, how)
     if scribe is not None:
 
         def wanted() -> Wanted:

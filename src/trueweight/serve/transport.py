@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from trueweight.errors import SpecError
 
@@ -67,7 +68,7 @@ class HttpTransport:
         self._host, self._below, self._seconds = parts.hostname, parts.path.rstrip("/"), seconds
         self._context = _trusting(certificate) if parts.scheme == "https" else None
         self._own = threading.local()
-        self._all: list[http.client.HTTPConnection] = []
+        self._all: WeakSet[http.client.HTTPConnection] = WeakSet()  # those of threads that are over go with them
 
     def _connected(self) -> http.client.HTTPConnection:
         found: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
@@ -79,7 +80,7 @@ class HttpTransport:
             else:
                 found = http.client.HTTPConnection(self._host, self._port, timeout=self._seconds)
             self._own.connection = found
-            self._all.append(found)
+            self._all.add(found)
         return found
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -96,7 +97,7 @@ class HttpTransport:
 
     def close(self) -> None:
         """See :class:`Transport`."""
-        for connection in self._all:
+        for connection in list(self._all):
             connection.close()
 
 

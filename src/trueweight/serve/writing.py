@@ -235,6 +235,8 @@ class Scribe:
         pieces, order.pieces = order.pieces, []
         if order not in complete:
             return _News(job, pieces) if pieces else None
+        if order.failed is not None:
+            return _News(job, pieces, told_of(order.failed))
         assert order.answer is not None
         try:
             return _News(job, pieces, columns(order.answer))

@@ -122,6 +122,8 @@ def prepare(
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
     spellings = shared_spellings(blank, table, split.train, roles, min_group=min_group) | dict(borrowed)
+    # What shares a vocabulary has one, wherever it comes from.
+    spellings |= {name: spellings[root] for name, root in like_roots(roles).items() if root in spellings}
     signature = learn_signature(blank, table, split.train, min_group=min_group, weight_N=weight_N, spellings=spellings)
     require_features(roles)
     cluster = group_codes(table, resolved.evaluate.interval.cluster, options)

@@ -70,6 +70,8 @@ class Order:
     """What was said since somebody took it."""
     answer: Mapping[str, Prediction] | None = None
     """Once all rows are written."""
+    failed: Exception | None = None
+    """In the place of an answer: what came in between when its texts were put together."""
     waiting: deque[tuple[Row, Begun, int]] = field(default_factory=deque)
     """Rows that were read and are not written yet, with their places in what was read."""
     written: list[list[tuple[int, float]]] = field(default_factory=list)
@@ -139,9 +141,8 @@ class Running:
             return self._told(self._slots.step()) if self._owner else []
 
     def clear(self) -> None:
-        """Let everybody go."""
-        for row in self._owner:
-            self._slots.leave(row)
+        """Let everybody go, also after a failure: nothing is gone through row by row."""
+        self._slots.clear()
         self._orders.clear()
         self._owner.clear()
 
@@ -193,7 +194,12 @@ class Running:
             order = self._owner.pop(row)
             order.left -= 1
             if order.left == 0:
-                self._answer(order)
+                try:
+                    self._answer(order)
+                except Exception as error:  # of this order alone: the others go on
+                    order.failed = error
+                if order in self._orders:
+                    self._orders.remove(order)
                 complete.append(order)
         return complete
 
@@ -209,5 +215,3 @@ class Running:
         order.answer = self._leaf.read({self.target: out}, np.arange(order.rows))
         if order.spelling is not None and (piece := order.spelling.end()):
             order.pieces.append(piece)
-        if order in self._orders:
-            self._orders.remove(order)
