@@ -11,7 +11,19 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from benchmarks import generation, novels, race_page, rank_page, soak, speaking, speech, tables, tokens, translation
+from benchmarks import (
+    generation,
+    novels,
+    race_page,
+    rank_page,
+    serving,
+    soak,
+    speaking,
+    speech,
+    tables,
+    tokens,
+    translation,
+)
 from benchmarks.kept import HERE, RESULTS
 
 from trueweight.files import write_atomic
@@ -34,6 +46,7 @@ FOOT = """## More
 * [Texts, pictures, sounds and series](benchmarks-senses.md): what our defaults reach on held-out rows.
 * [Writing](benchmarks-speaking.md): texts made by rule, novels, translation, speech, and how many tokens a second a
   language model reads.
+* [Serving](benchmarks-serving.md): rows a second beside other servers.
 * [The server at full load](benchmarks-soak.md) for ten minutes, with swaps, spoilt requests and clients that leave.
 * [The training loop](benchmarks-throughput.md) beside one written by hand.
 * [What the evidence costs](benchmarks-evidence.md), [reports of real models](benchmarks-reports.md),
@@ -71,6 +84,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     title = "# Benchmarks of tables\n\nRendered by `make bench NAME=page`; do not edit.\n"
     ranks = f"## Average ranks\n\n{rank_page.section(ranked)}"
     yield DOCS / "benchmarks-tables.md", "\n".join([title, ranks, tables.render(four)])
+    yield DOCS / "benchmarks-serving.md", serving.render(kept("serving"))
     yield DOCS / "benchmarks-soak.md", soak.render(kept("soak"))
     said = {
         "speaking": speaking, "generation": generation, "novels": novels, "translation": translation,

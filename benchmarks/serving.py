@@ -23,10 +23,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
-from benchmarks.kept import HERE, RESULTS, Kept, ours, pins
+from benchmarks.kept import HERE, RESULTS, Entry, Kept, ours, pins
 
 from trueweight import api
 
@@ -127,6 +128,48 @@ def measured(port: int, path: str, key: str, body: Path, seconds: float) -> dict
         found["warm" if "warm" not in found else str(clients)] = json.loads(done.stdout)
     del found["warm"]
     return found
+
+
+TITLE = "# Benchmarks of serving\n\nRendered by `make bench NAME=page`; do not edit."
+ABOUT = """Rows a second, and how long the middle one and the slowest of a hundred wait, with clients and server on the same
+cores. Ours parses by type, calibrates and gives conformal sets; `trueweight` asks for keys and notes who asked,
+`trueweight-open` does neither. The others serve a network of the same shape and nothing else; `bare` is uvicorn saying
+hello. Medians of the rounds; *rate* is that of `trueweight` over the system's: above 1 ours is faster."""
+
+
+def render(entries: Sequence[Entry]) -> str:
+    """The page: for each task and number of clients a line for every system."""
+    if not entries:
+        return f"{TITLE}\n\n{ABOUT}\n\nNot measured yet: `make bench NAME=serving`.\n"
+    lines, newest = [], {(e["task"], e["system"], e["turn"], e["machine"]): e for e in entries}
+    for task in dict.fromkeys(e["task"] for e in newest.values()):
+        mine = [e for e in newest.values() if e["task"] == task]
+        said = {(e["date"], e["machine"]) for e in mine}
+        lines += [f"## One {task} row a request", "", "; ".join(f"{date}, {cores}" for date, cores in sorted(said)), ""]
+        lines += ["| clients | system | rows a second | p50, ms | p99, ms | rate | versions |", "|" + "---|" * 7]
+        systems = dict.fromkeys(e["system"] for e in mine)
+        for clients in map(str, CLIENTS):
+            rates = {name: _middle(mine, name, clients) for name in systems}
+            lines += [_line(clients, name, rates, mine) for name in systems]
+        lines.append("")
+    return "\n".join([TITLE, "", ABOUT, "", *lines, "`make bench NAME=serving` measures again.", ""])
+
+
+def _middle(entries: Sequence[Entry], system: str, clients: str) -> dict[str, float] | None:
+    found = [e["clients"][clients] for e in entries if e["system"] == system and clients in e.get("clients", {})]
+    if not found:
+        return None
+    rate = median(one["requests"] / one["seconds"] for one in found)
+    return {"rate": rate, "p50": median(one["p50"] for one in found), "p99": median(one["p99"] for one in found)}
+
+
+def _line(clients: str, system: str, rates: dict[str, dict[str, float] | None], entries: Sequence[Entry]) -> str:
+    pinned = next(e["pins"] for e in entries if e["system"] == system)
+    one, mine = rates[system], rates.get("trueweight")
+    if one is None:
+        return f"| {clients} | {system} | failed | | | | {pinned} |"
+    ratio = "" if mine is None or system == "trueweight" else f"{mine['rate'] / one['rate']:.2f}"
+    return f"| {clients} | {system} | {one['rate']:,.0f} | {one['p50']:.2f} | {one['p99']:.2f} | {ratio} | {pinned} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
