@@ -131,8 +131,8 @@ def measured(port: int, path: str, key: str, body: Path, seconds: float) -> dict
 
 
 TITLE = "# Benchmarks of serving\n\nRendered by `make bench NAME=page`; do not edit."
-ABOUT = """Rows a second, and how long the middle one and the slowest of a hundred wait, with clients and server on the same
-cores. Ours parses by type, calibrates and gives conformal sets; `trueweight` asks for keys and notes who asked,
+ABOUT = """Rows a second, and how long the middle one and the slowest of a hundred wait, with clients and server on the
+same cores. Ours parses by type, calibrates and gives conformal sets; `trueweight` asks for keys and notes who asked,
 `trueweight-open` does neither. The others serve a network of the same shape and nothing else; `bare` is uvicorn saying
 hello. Medians of the rounds; *rate* is that of `trueweight` over the system's: above 1 ours is faster."""
 
