@@ -272,14 +272,8 @@ class Application:
         how: Decoding = GREEDY, seed: int = 0,
     ) -> Any:  # fmt: skip
         """The columns of texts, written side by side with those of everybody else; without whoever goes."""
-        bundle = hosted.bundle
-
-        def wanted() -> Wanted:
-            found = table()
-            bundle.require(found, how)
-            return Wanted(found, how, seed, partial(bundle.told, found))
-
-        return await _while_there(request, scribe.ask(wanted, rows, seconds))
+        asked = scribe.ask(lambda: Wanted.of(hosted.bundle, table(), how, seed), rows, seconds)
+        return await _while_there(request, asked)
 
     async def read(self, request: Request) -> bytes:
         """The whole body, within its bounds of bytes and time.

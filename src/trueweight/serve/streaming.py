@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json
@@ -111,13 +110,8 @@ async def pieces_of(
     written_target(hosted.bundle.signature, target)  # refuses what is no text
     scribe = app.scribe(hosted, how)
     if scribe is not None:
-
-        def wanted() -> Wanted:
-            found = table()
-            hosted.bundle.require(found, how)
-            return Wanted(found, how, seed, partial(hosted.bundle.told, found))
-
-        async with aclosing(scribe.stream(wanted, app.limits.seconds)) as pieces:
+        texts_of = scribe.stream(lambda: Wanted.of(hosted.bundle, table(), how, seed), app.limits.seconds)
+        async with aclosing(texts_of) as pieces:
             async for piece in pieces:
                 yield piece
         return

@@ -10,8 +10,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
+from trueweight.bundle.bundle import Bundle
 from trueweight.data.table import Table
 from trueweight.metrics.prediction import Prediction
 from trueweight.model.predictors.running import Order, Running
@@ -35,6 +37,16 @@ class Wanted:
     seed: int
     columns: Callable[[Mapping[str, Prediction]], Columns]
     """Makes an answer of what was written."""
+
+    @classmethod
+    def of(cls, bundle: Bundle, table: Table, how: Decoding, seed: int) -> Self:
+        """Rows that a model is to write.
+
+        Raises:
+            TrueweightError: It cannot.
+        """
+        bundle.require(table, how)
+        return cls(table, how, seed, partial(bundle.told, table))
 
 
 @dataclass(eq=False, slots=True)

@@ -105,7 +105,7 @@ def prepare(
     options = read_options_of(spec.data)
     little_time = hurry(spec, len(table))
     roles = assign_roles(table, spec)
-    like_roots(roles)  # what is wrong with them is told before anything is read
+    roots = like_roots(roles)  # what is wrong with them is told before anything is read
     spec, roles, borrowed = (spec, roles, dict[str, Spelling]()) if lent is None else _adopted(spec, roles, lent)
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     spec = with_smoothing(with_text_read_off(spec, features, len(table)), features)
@@ -123,7 +123,7 @@ def prepare(
     min_group = resolved.bundle.min_group
     spellings = shared_spellings(blank, table, split.train, roles, min_group=min_group) | dict(borrowed)
     # What shares a vocabulary has one, wherever it comes from.
-    spellings |= {name: spellings[root] for name, root in like_roots(roles).items() if root in spellings}
+    spellings |= {name: spellings[root] for name, root in roots.items() if root in spellings}
     signature = learn_signature(blank, table, split.train, min_group=min_group, weight_N=weight_N, spellings=spellings)
     require_features(roles)
     cluster = group_codes(table, resolved.evaluate.interval.cluster, options)
