@@ -14,8 +14,8 @@ def main() -> None:
         "__init__", "__main__", "lists", "peers", "faults", "faults_kinds", "worlds", "process", "kept", "rivals",
         "rival_data", "rivals_default", "rivals_expert", "rivals_hand", "race_tasks", "race_times", "race_page",
         "rank_sets", "rank_peers", "rank_page", "throughput_nets", "throughput_keras", "throughput_rivals",
-        "serving_load", "serving_peers", "serving_bento", "serving_litserve", "soak_load", "pairs_made", "novels_plain",
-        "translation_t5", "tokens_rivals", "spoken", "sounds_made",
+        "serving_load", "serving_peers", "serving_bento", "serving_litserve", "serving_tasks", "soak_load",
+        "pairs_made", "novels_plain", "translation_t5", "tokens_rivals", "spoken", "sounds_made",
     )  # fmt: skip
     names = sorted(p.stem for p in HERE.glob("*.py") if p.stem not in parts)
     if len(sys.argv) < 2 or sys.argv[1] not in names:

@@ -5,7 +5,7 @@ from typing import Any
 
 import bentoml
 import torch
-from serving_peers import network, tensor_of
+from serving_peers import answers, network, tensor_of
 
 TASK = os.environ.get("SERVING_TASK", "table")
 
@@ -20,6 +20,4 @@ class Model:
     @bentoml.api(batchable=True, max_batch_size=64, max_latency_ms=1000)
     def predict(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Probabilities."""
-        with torch.inference_mode():
-            found = self.model(torch.cat([tensor_of(TASK, row) for row in rows])).softmax(1)
-        return [{"p": row.tolist()} for row in found]
+        return answers(TASK, self.model, torch.cat([tensor_of(TASK, row) for row in rows]))

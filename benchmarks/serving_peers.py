@@ -1,10 +1,11 @@
-"""Other servers with a model of the same shape, each as its own first page shows it; run in the rivals' environment.
+"""Other servers with the same model, each as its own first page shows it; run in the rivals' environment.
 
     python benchmarks/serving_peers.py SYSTEM PORT TASK
 
 SYSTEM: bare (uvicorn alone, no model), fastapi, litserve, bentoml, ray. TASK: table (a row of eight numbers, two hidden
-layers of 256) or picture (28 by 28 grey pixels as PNG in base64, a small CNN). Weights are random: none of it is judged
-by its answers. Each gets the batching that its documentation recommends, where it has one.
+layers of 256), picture (32 by 32 colours as PNG in base64, six convolutions), text (64 words, two layers of a
+transformer) or writer (32 tokens behind a prompt, by transformers' ``generate``). Weights are random: none of it is
+judged by its answers. Each gets the batching that its documentation recommends, where it has one.
 """
 
 import base64
@@ -13,36 +14,59 @@ import os
 import sys
 from typing import Any
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 TABLE = ["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"]
+PLACES, WRITTEN = 512, 32
 
 
 def network(task: str) -> Any:
     """The model that all serve."""
     import torch
+    from throughput_nets import NETS
     from torch import nn
 
     torch.manual_seed(0)
     if task == "table":
         layers = [nn.Linear(8, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 2)]
-    else:
-        layers = [
-            nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(),
-            nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64 * 49, 128), nn.ReLU(), nn.Linear(128, 10),
-        ]  # fmt: skip
-    return nn.Sequential(*layers).eval()
+        return nn.Sequential(*layers).eval()
+    if task == "writer":
+        from transformers import GPT2Config, GPT2LMHeadModel
+
+        sizes = {"vocab_size": 2048, "n_positions": PLACES, "n_embd": 128, "n_layer": 4, "n_head": 4}
+        return GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=1, eos_token_id=0, pad_token_id=0)).eval()
+    return NETS["cnn" if task == "picture" else "transformer"].build().eval()
 
 
 def tensor_of(task: str, row: dict[str, Any]) -> Any:
-    """One row as the model takes it."""
+    """One row as the model takes it. Words become tokens by what is far simpler than a tokenizer."""
     import torch
 
     if task == "table":
         return torch.tensor([[float(row[name]) for name in TABLE]])
+    if task == "text":
+        return torch.tensor([[ord(letter) for letter in row["x"].split()[:64]]])
+    if task == "writer":
+        return torch.tensor([[ord(letter) for letter in row["prompt"].split()]])
     import numpy as np
     from PIL import Image
 
-    picture = Image.open(io.BytesIO(base64.b64decode(row["image"].partition(",")[2]))).convert("L")
-    return torch.from_numpy(np.asarray(picture, dtype=np.float32)[None, None] / 255)
+    picture = Image.open(io.BytesIO(base64.b64decode(row["x"].partition(",")[2]))).convert("RGB")
+    return torch.from_numpy(np.asarray(picture)).permute(2, 0, 1)[None]
+
+
+def answers(task: str, model: Any, batch: Any) -> list[dict[str, Any]]:
+    """Of all rows of a batch."""
+    import torch
+
+    with torch.inference_mode():
+        if task != "writer":
+            return [{"p": row} for row in model(batch).softmax(1).tolist()]
+        found = model.generate(
+            batch, attention_mask=torch.ones_like(batch), do_sample=False, use_cache=True, min_new_tokens=WRITTEN,
+            max_new_tokens=WRITTEN,
+        )  # fmt: skip
+    return [{"tokens": row} for row in found[:, batch.shape[1] :].tolist()]
 
 
 async def bare(scope: Any, receive: Any, send: Any) -> None:
@@ -58,7 +82,6 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
 
 def fastapi(task: str, port: int) -> None:
     """A plain function, which FastAPI runs in its pool of threads."""
-    import torch
     import uvicorn
     from fastapi import FastAPI
 
@@ -66,8 +89,7 @@ def fastapi(task: str, port: int) -> None:
 
     @app.post("/predict")
     def predict(row: dict[str, Any]) -> dict[str, Any]:
-        with torch.inference_mode():
-            return {"p": model(tensor_of(task, row)).softmax(1)[0].tolist()}
+        return answers(task, model, tensor_of(task, row))[0]
 
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
 
@@ -107,9 +129,7 @@ def ray(task: str, port: int) -> None:
 
         @serve.batch(max_batch_size=64, batch_wait_timeout_s=0.002)
         async def answer(self, rows: list[Any]) -> list[Any]:
-            with torch.inference_mode():
-                found = self.model(torch.cat([tensor_of(task, row) for row in rows])).softmax(1)
-            return [{"p": row.tolist()} for row in found]
+            return answers(task, self.model, torch.cat([tensor_of(task, row) for row in rows]))
 
         async def __call__(self, request: Any) -> Any:
             return await self.answer(await request.json())

@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 from benchmarks.kept import HERE, RESULTS, Entry, Kept, ours
 from benchmarks.process import memory_of
-from benchmarks.serving import free_port, png
+from benchmarks.serving import free_port
+from benchmarks.serving_tasks import png
 
 from trueweight import api, decoding
 from trueweight.bundle.bundle import Bundle

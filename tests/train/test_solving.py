@@ -195,6 +195,20 @@ def test_ctrl_c_in_the_midst_of_the_first_point_waits_for_its_end(solve_job, clo
     assert (result.steps, result.stopped) == (1, "interrupted")
 
 
+class LateHead(RidgeHead):
+    """Ctrl-C is pressed when its last point has been taken."""
+
+    def solve(self, train, validation, enough=None):
+        yield from super().solve(train, validation, enough)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_after_the_last_point_is_not_lost(solve_job):
+    with pytest.raises(KeyboardInterrupt):
+        fit_member(solve_job(SolvableNetwork(y=LateHead())), SolveFitter())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_points_that_cost_nothing_are_taken_late_too(solve_job, clock):
     network = SolvableNetwork(y=SlowHead(clock, 0.05))
     clock[0] = 20.0  # reading alone took longer than the budget

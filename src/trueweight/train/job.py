@@ -167,7 +167,7 @@ def fit_member(job: Job, fitter: FitterPart) -> FitResult:
 
     Raises:
         TrainError: Training diverged, does not fit the memory, or its checkpoints are broken.
-        KeyboardInterrupt: Pressed twice, or before there was anything to keep.
+        KeyboardInterrupt: Pressed twice, before there was anything to keep, or after the last step.
     """
     with interrupts() as heard:
         job = replace(job, interrupted=lambda: heard.count > 0)
@@ -181,7 +181,7 @@ def fit_member(job: Job, fitter: FitterPart) -> FitResult:
                 first = watch.seconds() if first is None else first
         except StopIteration as end:
             result: FitResult = replace(end.value, first_step=first or 0.0)
-    if heard.count > 1:
+    if heard.count > 1 or (heard.count and result.stopped == "finished"):  # a press is never lost: what follows ends
         raise KeyboardInterrupt
     if result.stopped == "interrupted":
         text = "%s: stopped at step %d, keeping the best so far (step %d)"
