@@ -20,7 +20,8 @@ from trueweight.serve.rows import Rows
 __all__ = ["Batcher", "Outcome"]
 
 _QUICK = 0.005
-"""Seconds that a batch may keep the event loop from reading and writing."""
+"""Seconds that a batch may keep the event loop from reading and writing. Of the processor's time: the kernel reads its
+clock, which takes as long as several rows of a table."""
 
 _FEW = 128
 """Rows that are answered there; many take long, whatever few have taken."""
@@ -115,13 +116,17 @@ class Batcher:
                 await asyncio.sleep(0)  # others read, write and tell of their health between two batches
 
     def _worked(self, rows: Sequence[Rows]) -> tuple[float, list[Outcome]]:
-        """Seconds of the processor, and outcomes. How long it took while others kept the machine busy says nothing."""
-        start = time.thread_time()
+        """Seconds of the processor, and outcomes. How long it took while others kept the machine busy says nothing, but
+        that it took long is reason enough to look: of quick batches the processor's time is not asked for otherwise."""
+        timed, wall = not self._quick, time.perf_counter()
+        start = time.thread_time() if timed else 0.0
         try:
             outcomes = list(self._answer(rows))
         except Exception as error:  # each of them must be told, and the next batch answered
             return float("inf"), [error] * len(rows)
-        return time.thread_time() - start, outcomes
+        if timed:
+            return time.thread_time() - start, outcomes
+        return float("inf") if time.perf_counter() - wall > _QUICK else 0.0, outcomes
 
     def _next(self, now: float) -> list[_Waiting]:
         """Those that come next, without whoever has gone or waited too long."""
