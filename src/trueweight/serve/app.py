@@ -207,6 +207,7 @@ class Application:
         except Exception as error:  # whatever it is, it is ours, and must not show our inside
             _LOG.error("%s %s: %s", request.method, route.path if route else "", fault_of(error))  # text may hold cells
             reply = self._refusal(Refused(500, "something went wrong here; the server's log says where"), route)
+        reply.digest = asked.digest
         try:
             await send_reply(send, reply, bodiless=request.method == "HEAD")
         finally:
