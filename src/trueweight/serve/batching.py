@@ -9,10 +9,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from trueweight.serve.lanes import in_thread
 from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused
 from trueweight.serve.rows import Rows
@@ -25,8 +25,6 @@ clock, which takes as long as several rows of a table."""
 
 _FEW = 128
 """Rows that are answered there; many take long, whatever few have taken."""
-
-_STOPPING = Refused(503, "the server is stopping")
 
 Outcome = Any
 """What a request gets, or the exception that is raised in its place."""
@@ -100,11 +98,10 @@ class Batcher:
         while batch := self._next(loop.time()):
             start, count = time.perf_counter(), sum(one.rows.count for one in batch)
             at_once, rows = self._quick and count <= _FEW and self._plain(), [one.rows for one in batch]
-            work, outcomes = float("inf"), [_STOPPING] * len(batch)
-            with suppress(RuntimeError):  # the executor lets nobody in once the server has stopped
-                work, outcomes = (
-                    self._worked(rows) if at_once else await loop.run_in_executor(self._executor, self._worked, rows)
-                )
+            try:
+                work, outcomes = self._worked(rows) if at_once else await in_thread(self._executor, self._worked, rows)
+            except Refused as stopping:
+                work, outcomes = float("inf"), [stopping] * len(batch)
             self._batch_seconds = 0.8 * self._batch_seconds + 0.2 * (time.perf_counter() - start)
             if count <= _FEW:
                 self._quick = work < _QUICK
