@@ -9,7 +9,7 @@ from benchmarks.pretrained import from_folder_against_scratch, parted
 FOLDER = Path(__file__).parents[1] / "fixtures" / "foreign" / "bert"
 
 
-def test_both_ways_are_judged_on_the_same_rows(tmp_path: Path):
+def test_all_ways_are_judged_on_the_same_rows(tmp_path: Path):
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(["the", "cat", "sat", "mat", "line"], 6)) + f" {i}" for i in range(160)]
     table = pa.table({"text": texts, "good": [str(int("cat" in text)) for text in texts]})
@@ -17,6 +17,7 @@ def test_both_ways_are_judged_on_the_same_rows(tmp_path: Path):
     assert [some["part"].to_pylist().count(part) for part in ("train", "validation", "test")] == [80, 20, 60]
     quick = {"budget": {"steps": 4}, "step_plan": "off"}
     found = from_folder_against_scratch(some, FOLDER, train=quick, out=tmp_path / "runs")
-    told = found["folder minus scratch"]
-    assert told["rows"] == found["folder"]["rows"] == found["scratch"]["rows"] == 60
-    assert abs(told["value"] - (found["folder"]["roc_auc"] - found["scratch"]["roc_auc"])) < 1e-6
+    for other in ("scratch", "defaults"):
+        told = found[f"folder minus {other}"]
+        assert told["rows"] == found["folder"]["rows"] == found[other]["rows"] == 60
+        assert abs(told["value"] - (found["folder"]["roc_auc"] - found[other]["roc_auc"])) < 1e-6
