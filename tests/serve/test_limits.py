@@ -22,6 +22,22 @@ def test_gzip_is_unpacked(ask: Any) -> None:
     assert ask("POST", PREDICT, body, content_encoding="gzip").status == 200
 
 
+def test_gzip_that_was_joined_is_read_to_its_end_and_what_was_cut_is_refused(ask: Any) -> None:
+    """Rows that are lost without a word would be worse than no answer."""
+    rows = [json.dumps({"amount": n}).encode() + b"\n" for n in range(3)]
+    head = {"kind": "application/x-ndjson", "content_encoding": "gzip", "accept": "application/x-ndjson"}
+    joined = gzip.compress(rows[0]) + gzip.compress(b"") + gzip.compress(rows[1] + rows[2]) + b"\0" * 9
+    for path in (PREDICT, f"{PREDICT}?stream=true"):
+        assert len(ask("POST", path, joined, **head).body.splitlines()) == 3
+        for cut in (gzip.compress(b"".join(rows))[:-1], joined[:-12], gzip.compress(rows[0])[:12], b""):
+            refused = ask("POST", path, cut, **head)
+            assert (refused.status, "breaks off" in json.loads(refused.body)["detail"]) == (400, True)
+        refused = ask("POST", path, gzip.compress(rows[0]) + b"no more gzip", **head)
+        assert (refused.status, "not gzip" in json.loads(refused.body)["detail"]) == (400, True)
+        refused = ask("POST", path, gzip.compress(rows[0]) + gzip.compress(b"") * 200, **head)
+        assert (refused.status, "too many little pieces" in json.loads(refused.body)["detail"]) == (400, True)
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "status", "said"),
     [
@@ -103,6 +119,24 @@ def test_paths_are_not_followed(ask: Any, path: str) -> None:
         reply = ask("POST", PREDICT, [{"amount": 1, "photo": cell}])
         assert reply.status == 422
         assert "root:" not in reply.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        ({"method": ["shapley"]}, "did you mean 'methods'?"),
+        ({"methods": "shapley", "target": 3}, "methods must be a list of names; target must be the name of a column"),
+        ({"keep": [1]}, "keep must be a list of names"),
+    ],
+)
+def test_wishes_that_there_are_none_of_are_not_passed_over(ask: Any, wishes: dict[str, Any], said: str) -> None:
+    reply = ask("POST", "/v1/models/every/explain", {"rows": [{"amount": 1}], **wishes})
+    assert reply.status == 422
+    assert said in json.loads(reply.body)["detail"]
+
+
+def test_a_row_without_columns_is_told_so(ask: Any) -> None:
+    assert json.loads(ask("POST", PREDICT, {"rows": [{}]}).body)["hint"] == "there is no column at all"
 
 
 def test_one_bad_request_spoils_nobody_elses(every: Any) -> None:
