@@ -14,6 +14,8 @@ from typing import Any
 from benchmarks import (
     generation,
     novels,
+    pretrained,
+    pretraining,
     race_page,
     rank_page,
     serving,
@@ -87,8 +89,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "benchmarks-serving.md", serving.render(kept("serving"))
     yield DOCS / "benchmarks-soak.md", soak.render(kept("soak"))
     said = {
-        "speaking": speaking, "generation": generation, "novels": novels, "translation": translation,
-        "speech": speech, "tokens": tokens,
+        "speaking": speaking, "generation": generation, "novels": novels, "pretraining": pretraining,
+        "pretrained": pretrained, "translation": translation, "speech": speech, "tokens": tokens,
     }  # fmt: skip
     yield DOCS / "benchmarks-speaking.md", "\n".join(part.render(kept(name)) for name, part in said.items())
 

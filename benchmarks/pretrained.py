@@ -10,26 +10,24 @@ and our defaults. The difference is told with a paired interval.
 import argparse
 import json
 import os
-import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from benchmarks.kept import RESULTS, Entry, Kept, ours
 from pyarrow import csv
 
 import trueweight
 from trueweight.data.frames import from_frame
 from trueweight.evaluate.judging import answers_of
-from trueweight.files import write_atomic
 from trueweight.metrics.compare import paired
 from trueweight.metrics.registry import metric
 from trueweight.train.selection import run_truths
 
-RESULTS = Path(__file__).parent / "results" / "pretrained.json"
 LABELLED, JUDGED = 500, 2000
 METRIC = "roc_auc"
 
@@ -83,6 +81,38 @@ def from_folder_against_scratch(
     return {"start": how, **facts, "folder minus scratch": told}
 
 
+def render(entries: Sequence[Entry]) -> str:
+    """A section of the page about writing."""
+    head = f"""
+## A sentence encoder of another maker
+
+Clothing reviews: is the article recommended? From {LABELLED} labelled rows, beginning with the folder of
+all-MiniLM-L6-v2, and with nothing but our defaults; judged by {METRIC} on {JUDGED:,} other rows. The difference is
+paired by row, with a 95 % interval.
+"""
+    if not entries:
+        return f"{head}\nNot measured yet: `make bench NAME=pretrained DATA=folder ARGS='--folder MODEL'`.\n"
+    titles = [
+        "trained",
+        "minutes for each",
+        "from the folder",
+        "from scratch",
+        "folder minus scratch",
+        "threads",
+        "date",
+        "machine",
+        "version",
+    ]
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    for one in entries:
+        gain = one["folder minus scratch"]
+        values = [f"{one[name][METRIC]:.3f}" for name in ("folder", "scratch")]
+        told = f"{gain['value']:+.3f} ({gain['interval'][0]:+.3f} … {gain['interval'][1]:+.3f})"
+        shown = [one["start"], f"{one['minutes']:g}", *values, told, one["threads"], one["date"]]
+        lines.append("| " + " | ".join(map(str, [*shown, one["machine"], one["by"]])) + " |")
+    return head + "\n" + "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Run it, print it, and keep it with the date and the machine."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -104,10 +134,8 @@ def main() -> None:
     out = asked.out / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
     budget = {"budget": {"time": 60 * asked.minutes}}
     found = from_folder_against_scratch(some, asked.folder, train=budget, out=out, how=asked.how)
-    found |= {"date": datetime.now(UTC).date().isoformat(), "machine": platform.processor() or platform.machine()}
-    text = json.dumps({**found, "threads": asked.threads, "torch": torch.__version__}, indent=2)
-    print(text)
-    write_atomic(RESULTS, f"{text}\n".encode())
+    print(json.dumps(found, indent=2))
+    Kept(RESULTS / "pretrained.json").add(found, minutes=asked.minutes, threads=asked.threads, by=ours())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ five novels cost is told beside it: it is time that the other model did not have
 import argparse
 import json
 import os
-import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,16 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from benchmarks.kept import RESULTS, Entry, Kept, ours
 
 import trueweight
 from trueweight.data.frames import from_frame
 from trueweight.evaluate.judging import answers_of
-from trueweight.files import write_atomic
 from trueweight.metrics.compare import paired
 from trueweight.metrics.registry import metric
 from trueweight.train.selection import run_truths
 
-RESULTS = Path(__file__).parent / "results" / "pretraining.json"
 NOVEL = "persuasion"
 TEST, VALIDATION = 0.9, 0.85
 """Where the parts of a novel begin."""
@@ -116,6 +114,39 @@ def pretrained_against_alone(
     return {"novel": sixth, "decoder": dict(decoder), "five": five, **facts, "after five minus alone": difference}
 
 
+def render(entries: Sequence[Entry]) -> str:
+    """A section of the page about writing."""
+    head = """
+## Pre-training
+
+Bits per byte of the last tenth of one novel: of a model that first read the five other novels of its author, and of one
+that read only the first nine tenths of this one, for the same minutes. The difference is paired by paragraph, with a
+95 % interval; below 0, reading the others first helps.
+"""
+    if not entries:
+        return f"{head}\nNot measured yet: `make bench NAME=pretraining DATA=folder`.\n"
+    titles = [
+        "novel",
+        "minutes for five",
+        "minutes for it",
+        "after five",
+        "alone",
+        "after five minus alone",
+        "threads",
+        "date",
+        "machine",
+        "version",
+    ]
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    for one in entries:
+        gain = one["after five minus alone"]
+        values = [f"{one[name]['bits_per_byte']:.3f}" for name in ("after five", "alone")]
+        told = f"{gain['value']:+.3f} ({gain['interval'][0]:+.3f} … {gain['interval'][1]:+.3f})"
+        shown = [one["novel"], f"{one['first']:g}", f"{one['minutes']:g}", *values, told, one["threads"], one["date"]]
+        lines.append("| " + " | ".join(map(str, [*shown, one["machine"], one["by"]])) + " |")
+    return head + "\n" + "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Run it, print it, and keep it with the date and the machine."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -139,11 +170,9 @@ def main() -> None:
     found = pretrained_against_alone(
         novels, asked.novel, first={"time": 60 * asked.first}, then={"time": 60 * asked.minutes}, out=out
     )
-    found |= {"date": datetime.now(UTC).date().isoformat(), "machine": platform.processor() or platform.machine()}
-    found |= {"threads": asked.threads, "torch": torch.__version__}
-    text = json.dumps(found, indent=2)
-    print(text)
-    write_atomic(RESULTS, f"{text}\n".encode())
+    print(json.dumps(found, indent=2))
+    key = {"first": asked.first, "minutes": asked.minutes, "threads": asked.threads, "by": ours()}
+    Kept(RESULTS / "pretraining.json").add(found, **key)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ process. {{versions}}.
 The target of a task was fixed before ours ran: a number, or what the named example ends with on the held-out rows,
 median over the seeds. Every run is a fresh process whose seconds hold its start-up, reading, decoding and training;
 scoring is taken off. *Start-up* is the part of them before the first optimiser step was done (for scikit-learn, before
-`fit`), imports, reading and compilation included. Ours runs with budgets of 1, 2, 4, … s until one reaches the target;
+`fit`), imports, reading and compilation included. Ours runs with budgets of 1, 1.5, 2, … s until one gets there;
 *warm* is the same once more on data that it has seen. *default* is a framework's documented first example, *expert*
 what a good engineer makes of it in five minutes, *by hand* a plain loop in PyTorch. Every rival is run once, and
 stopped at ten times our time (`>`); the fastest run with the other seeds too. *Times ours* is how many times as long as

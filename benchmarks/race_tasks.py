@@ -44,7 +44,7 @@ class Task:
     targets: Sequence[float] = ()
     """Instead: accuracies fixed beforehand, the last of which is the target; the others are told on the way."""
     promises: Sequence[Promise] = ()
-    ladder: Sequence[float] = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+    ladder: Sequence[float] = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256)
     """Our budgets in seconds, smallest first."""
     settings: Sequence[str] = ()
     ending: str = "parquet"

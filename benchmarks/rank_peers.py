@@ -297,7 +297,8 @@ def autogluon(asked: Asked) -> np.ndarray:
 
     measured = "root_mean_squared_error" if asked.numbers else "roc_auc" if len(asked.classes) == 2 else "log_loss"
     rows = asked.train.assign(**{asked.target: asked.y})
-    predictor = TabularPredictor(asked.target, eval_metric=measured, path="models", verbosity=0)
+    kind = "regression" if asked.numbers else "binary" if len(asked.classes) == 2 else "multiclass"
+    predictor = TabularPredictor(asked.target, problem_type=kind, eval_metric=measured, path="models", verbosity=0)
     predictor.fit(rows, presets="medium_quality", time_limit=0.7 * asked.seconds, num_cpus=asked.threads, num_gpus=0)
     if asked.numbers:
         return np.asarray(predictor.predict(asked.test))
@@ -310,7 +311,8 @@ def autogluon_expert(asked: Asked) -> np.ndarray:
 
     measured = "root_mean_squared_error" if asked.numbers else "roc_auc" if len(asked.classes) == 2 else "log_loss"
     rows = asked.train.assign(**{asked.target: asked.y})
-    predictor = TabularPredictor(asked.target, eval_metric=measured, path="models", verbosity=0)
+    kind = "regression" if asked.numbers else "binary" if len(asked.classes) == 2 else "multiclass"
+    predictor = TabularPredictor(asked.target, problem_type=kind, eval_metric=measured, path="models", verbosity=0)
     predictor.fit(rows, presets="best_quality", time_limit=0.7 * asked.seconds, num_cpus=asked.threads, num_gpus=0)
     if asked.numbers:
         return np.asarray(predictor.predict(asked.test))

@@ -13,6 +13,7 @@ from PIL import Image
 from trueweight.data.cells import ReadOptions
 from trueweight.data.columns.image import ImageColumn
 from trueweight.data.media import in_threads
+from trueweight.data.pictures import tiny
 from trueweight.data.sample import BottomK
 
 
@@ -36,6 +37,17 @@ def test_as_many_are_decoded_at_once_as_there_are_cores(cores: int, monkeypatch:
 def test_one_core_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     assert set(in_threads(lambda _: threading.current_thread(), range(3))) == {threading.current_thread()}
+
+
+def test_nor_do_tiny_pictures_which_threads_would_only_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    here = threading.current_thread()
+    assert set(in_threads(lambda _: threading.current_thread(), range(3), tiny=True)) == {here}
+    found = {}
+    for side in (28, 96):
+        cells = ImageColumn().read(pa.chunked_array([[photo(0, side), None, photo(1, side)]]), ReadOptions())
+        found[side] = tiny(cells, np.array([0, 2]))
+    assert found == {28: True, 96: False}
 
 
 @pytest.mark.parametrize("side", [32, 96])

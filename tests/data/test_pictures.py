@@ -217,6 +217,14 @@ def test_odd_shapes_fit(shape):
         assert (np.abs(fitted(value, (8, 6), channels).astype(int) - 77) <= 1).all()
 
 
+@pytest.mark.parametrize(("shape", "channels"), [((28, 28, 1), 3), ((40, 20, 3), 1), ((9, 31, 3), 3), ((16, 16, 3), 3)])
+def test_several_are_fitted_as_each_alone(shape, channels):
+    several = np.random.default_rng(0).integers(0, 256, (5, *shape), dtype=np.uint8)
+    together = fitted(several, (16, 16), channels)
+    assert together.shape == (5, 16, 16, channels)
+    assert (together == np.stack([fitted(one, (16, 16), channels) for one in several])).all()
+
+
 def test_grey_is_weighed_as_pillow_does():
     ours = fitted(COLOUR, (6, 9), 1)[:, :, 0].astype(int)
     assert np.abs(ours - np.asarray(Image.fromarray(COLOUR).convert("L"))).max() <= 1

@@ -52,3 +52,13 @@ def test_meddling_is_found(harm: str, log: Path, capsys: pytest.CaptureFixture[s
 def test_no_log(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         check_audit(tmp_path / "none")
+
+
+def test_where_nobody_asked_no_file_is_left(tmp_path: Path) -> None:
+    AuditLog(tmp_path / "log.jsonl").close()
+    assert not (tmp_path / "log.jsonl").exists()
+    one = AuditLog(tmp_path / "log.jsonl")
+    one.note({"event": "start"})
+    one.close()
+    AuditLog(tmp_path / "log.jsonl").close()
+    assert check_audit(tmp_path / "log.jsonl")[0] == 1

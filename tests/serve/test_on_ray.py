@@ -128,6 +128,7 @@ def test_two_replicas_on_two_nodes(plain: Bundle, cluster: str, tmp_path: Path) 
                 return False
 
         waited(answers, 600)
+        waited(lambda: "tw_" in words.read_text(), 60)  # it is told once Ray says so, a moment after replicas answer
         key = re.search(r"tw_\S+", words.read_text())
         assert key is not None
         _day(port, key[0], plain, server, state)

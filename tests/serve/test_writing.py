@@ -153,7 +153,7 @@ def tell(bundle: Bundle, story: Any, **limits: int) -> None:
     async def all_of_it() -> None:
         bounds = Limits(**limits)
         with ThreadPoolExecutor(1) as pool:
-            await story(Scribe(running(bundle, bounds.slots), pool, bounds, lambda _: None))
+            await story(Scribe(running(bundle, bounds.slots), pool, pool, bounds, lambda _: None))
 
     asyncio.run(all_of_it())
 

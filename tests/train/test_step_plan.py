@@ -16,7 +16,8 @@ from trueweight.train.job import fit_member
 from trueweight.train.pace import Pace
 from trueweight.train.plan import MemberPlan, Trial
 from trueweight.train.probe import decide_plan
-from trueweight.train.step_plan import StepChoice, candidates, choose
+from trueweight.train.step_plan import StepChoice, choose
+from trueweight.train.step_ways import candidates
 from trueweight.train.watch import Stopwatch
 
 PACE = Pace(batch_size=32, memory_bytes=1000, seconds_per_step=0.02, seconds_per_look=0.01)
@@ -210,6 +211,19 @@ def test_batches_grow_as_long_as_rows_become_cheaper(make_job, plain: MemberPlan
     assert [name for name in found if name.startswith("batch")] == ["batch 64", "batch 128", "batch 256"]
     assert [found[f"batch {rows}"].chosen for rows in (64, 128, 256)] == [False, True, False]
     assert "50 steps" in found["batch 256"].reason
+
+
+def test_a_short_run_keeps_steps_enough_whatever_a_longer_one_chose(
+    make_job, plain: MemberPlan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def chosen(seconds: int) -> StepChoice:
+        job = make_job(train={"budget": {"time": seconds}}, pace=tmp_path / "pace.json")
+        return choose(priced(job, monkeypatch, lambda _: 0.02), plain, PACE, 0.0)
+
+    assert chosen(120).changes["batch_size"] == 128
+    choice = chosen(16)  # 800 steps of 0.02 s, whatever number the plan would allow
+    assert choice.changes == {}
+    assert "500 steps" in named(choice)["batch 64"].reason
 
 
 @pytest.mark.parametrize(("share", "taken"), [(0.88, True), (0.92, False)])

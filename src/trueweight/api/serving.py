@@ -1,6 +1,7 @@
 """``serve``: bundles over HTTP, with what only this layer can do lent to the server."""
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from trueweight.errors import TrueweightError
 from trueweight.explain.ask import Wish as ExplainWish
 from trueweight.report.page import html_report
 from trueweight.serve.app import Application, Verbs
+from trueweight.serve.audit import AuditLog
 from trueweight.serve.keys import KeyStore, default_path
 from trueweight.serve.server import Wish, application, bound, first_key, from_environment, opened, quiet, run
 
@@ -103,7 +105,10 @@ def _opened(wish: Wish, keys: Path | None) -> tuple[Wish, Application, str | Non
     """The wish with all that other processes have to know, the application, and the first key if one was made."""
     store = None if wish.open else KeyStore(keys or default_path())
     wish = replace(wish, keys=None if store is None else str(store.path))
-    app = application(wish, verbs_for(tuple(wish.allow), wish), store)
+    others = wish.workers > 1 or wish.engine == "ray"
+    if others and wish.audit is not None:  # they keep logs of their own; that none can be kept is told now
+        AuditLog(Path(wish.audit) / f"{os.getpid()}.jsonl").close()
+    app = application(replace(wish, audit=None) if others else wish, verbs_for(tuple(wish.allow), wish), store)
     bundles = [hosted.bundle for hosted in app.models.values()]
     known = {one.manifest.digest: one.running.to_json() for one in bundles if one.running is not None}
     key = None if store is None else first_key(store, wish.host)

@@ -215,6 +215,7 @@ class Bundle:
         self.require(table, how)
         unusual_N = self._unusual(table) if ood else None
         columns = self.told(table, self.predictor.predict(table, how=how, seed=seed))
+        self._warn(table)
         if unusual_N is not None:
             columns["ood_" if "ood" in columns else "ood"] = unusual_N
         return columns
@@ -234,7 +235,6 @@ class Bundle:
         columns = key_of(self.signature, table)
         for target, prediction in answers.items():
             columns |= prediction.columns(target)
-        self._warn(table)
         return columns
 
     def _warn(self, table: Table) -> None:

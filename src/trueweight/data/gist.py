@@ -53,7 +53,7 @@ def gist_of(kind: str, cells: Cells, rows: np.ndarray | None = None) -> np.ndarr
 
 def _brightness(cells: MediaCells, rows: np.ndarray) -> np.ndarray:
     """Mean of all pixels and channels, 0 to 255."""
-    from trueweight.data.pictures import calm, decoded, fitted
+    from trueweight.data.pictures import calm, decoded, fitted, tiny
 
     size, found = (_SIDE, _SIDE), np.full(len(cells), np.nan)
     seen = BottomK.of(rows[~cells.missing_N[rows]], k=_PICTURES).rows
@@ -65,5 +65,5 @@ def _brightness(cells: MediaCells, rows: np.ndarray) -> np.ndarray:
             return np.nan
 
     with calm():
-        found[seen] = list(in_threads(one, map(int, seen), at_once=8))
+        found[seen] = list(in_threads(one, map(int, seen), at_once=8, tiny=tiny(cells, seen)))
     return found

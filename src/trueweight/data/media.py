@@ -155,16 +155,18 @@ def undecodable(column: str, count: int, kind: str) -> str:
     return f"{column}: {counted(count, kind)} cannot be decoded and {counts} as missing"
 
 
-def in_threads(job: Callable[[S], T], things: Iterable[S], *, at_once: int = 1) -> Iterator[T]:
+def in_threads(job: Callable[[S], T], things: Iterable[S], *, at_once: int = 1, tiny: bool = False) -> Iterator[T]:
     """``map``, on as many threads as this process has cores: what decodes files lets go of the interpreter.
 
     Args:
         job: What is done with each.
         things: Any number.
         at_once: Of them that a thread takes: to hand over a single small file costs more than to look at it.
+        tiny: The job is so short that threads would wait for the interpreter longer than they work without it; then
+            there are none.
     """
     count = min(len(os.sched_getaffinity(0)), 16)
-    if count == 1:
+    if count == 1 or tiny:
         yield from map(job, things)
         return
     rest = iter(things)

@@ -10,7 +10,7 @@ import numpy as np
 
 from trueweight.data.cells import MediaCells
 from trueweight.data.media import UnusableError, content_of, in_threads
-from trueweight.data.pictures import calm, decoded, fitted
+from trueweight.data.pictures import calm, decoded, fitted, tiny
 from trueweight.data.sample import BottomK
 
 __all__ = ["LARGEST", "PATCH", "learn_pictures", "pictures_of", "shared_size"]
@@ -94,7 +94,7 @@ def pictures_of(cells: MediaCells, rows: np.ndarray, size: tuple[int, int]) -> t
             return None
 
     with calm():
-        found = list(in_threads(one, map(int, rows), at_once=8))
+        found = list(in_threads(one, map(int, rows), at_once=8, tiny=tiny(cells, rows)))
     whole = [pixels for pixels in found if pixels is not None]
     kept = rows[np.array([pixels is not None for pixels in found], bool)]
     return kept, np.stack(whole) if whole else np.zeros((0, *size, 3), np.uint8)

@@ -6,11 +6,13 @@ Shape suffixes:
     N  pictures    S  side of a thumbnail    F  pixels of a thumbnail
 """
 
+from contextlib import suppress
+
 import numpy as np
 
 from trueweight.data.cells import MediaCells
 from trueweight.data.media import UnusableError, content_of, in_threads
-from trueweight.data.pictures import calm, decoded, fitted
+from trueweight.data.pictures import calm, decoded, fitted, tiny
 
 __all__ = ["apart", "hashes_of", "mirrored", "nearest", "thumbnails", "unit", "without_edge"]
 
@@ -32,16 +34,20 @@ def thumbnails(cells: MediaCells, rows: np.ndarray) -> tuple[np.ndarray, np.ndar
     value_NF = np.zeros((len(rows), SIDE * SIDE), np.float32)
 
     def several(places: np.ndarray) -> None:
-        for place in places:
-            try:
-                pixels = decoded(content_of(cells, int(rows[place])), (SIDE, SIDE))
-                value_NF[place] = fitted(pixels, (SIDE, SIDE), 1).reshape(-1)
-            except UnusableError:
-                continue
+        alike: dict[tuple[int, ...], tuple[list[int], list[np.ndarray]]] = {}
+        for place in places.tolist():
+            with suppress(UnusableError):
+                pixels_HWC = decoded(content_of(cells, int(rows[place])), (SIDE, SIDE))
+                at, held = alike.setdefault(pixels_HWC.shape, ([], []))
+                at.append(place)
+                held.append(pixels_HWC)
+        for at, held in alike.values():  # to fit small pictures one by one takes as long as to decode them
+            value_NF[at] = fitted(np.stack(held), (SIDE, SIDE), 1).reshape(len(at), -1)
 
     given = np.flatnonzero(~cells.missing_N[rows])
+    runs = np.array_split(given, -(-len(given) // _RUN) or 1)
     with calm():
-        for _ in in_threads(several, np.array_split(given, -(-len(given) // _RUN) or 1)):
+        for _ in in_threads(several, runs, tiny=tiny(cells, rows[given])):
             pass
     return value_NF, value_NF.std(1) >= FLAT
 

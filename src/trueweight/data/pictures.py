@@ -13,14 +13,20 @@ from typing import Any
 
 import numpy as np
 
+from trueweight.data.cells import MediaCells
 from trueweight.data.media import UnusableError
 
-__all__ = ["FORMATS", "MOST_PIXELS", "calm", "decoded", "fitted", "in_channels", "made_up_picture", "picture_head"]
+__all__ = [
+    "FORMATS", "MOST_PIXELS", "calm", "decoded", "fitted", "in_channels", "made_up_picture", "picture_head", "tiny",
+]  # fmt: skip
 
 MOST_PIXELS = 89_478_485
 """Pillow's own limit (a quarter of a GiB at three bytes each): a file that claims more is taken for a bomb."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
+
+_TINY = 36 * 36
+"""Pixels. Of 28 by 28, two threads take one and a half times as long as one; of 48 by 48, two thirds of it."""
 
 _MAY_TURN = {"exif", "xmp"}
 """What Pillow calls the parts of a file that may say how the camera was held."""
@@ -198,23 +204,24 @@ def _eight_bits(value: np.ndarray) -> np.ndarray:
 def _resized(pixels_HWC: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     import torch
 
-    value_1CHW = torch.from_numpy(np.array(pixels_HWC)).movedim(2, 0).unsqueeze(0)
+    *several, high, wide, channels = pixels_HWC.shape
+    value_NCHW = torch.from_numpy(np.array(pixels_HWC)).view(-1, high, wide, channels).movedim(3, 1)
     resize = torch.nn.functional.interpolate
-    small_1CHW = resize(value_1CHW, size, mode="bilinear", antialias=True, align_corners=False)
-    return np.ascontiguousarray(small_1CHW[0].movedim(0, 2).numpy())
+    small_NCHW = resize(value_NCHW, size, mode="bilinear", antialias=True, align_corners=False)
+    return np.ascontiguousarray(small_NCHW.movedim(1, 3).numpy()).reshape(*several, *size, channels)
 
 
 def fitted(
     pixels_HWC: np.ndarray, size: tuple[int, int], channels: int,
     resized: Callable[[np.ndarray, tuple[int, int]], np.ndarray] = _resized,
 ) -> np.ndarray:  # fmt: skip
-    """The whole picture within this size and with this many channels, (H, W, C) uint8.
+    """The whole picture within this size and with this many channels, (H, W, C) uint8; or several, (N, H, W, C).
 
     Its sides keep their proportion, so that nothing looks longer than it is, and nothing is cut off, since what tells
     a picture may be at its edge. What is left over gets the mean colour of the picture's own edge. Resized by torch's
     bilinear filter with antialiasing, unless by another.
     """
-    high, wide = pixels_HWC.shape[:2]
+    *several, high, wide, _ = pixels_HWC.shape
     share = min(size[0] / high, size[1] / wide)
     inner = (max(1, min(size[0], round(high * share))), max(1, min(size[1], round(wide * share))))
     if (high, wide) != inner:
@@ -222,23 +229,30 @@ def fitted(
     pixels_HWC = in_channels(pixels_HWC, channels)
     if inner == size:
         return pixels_HWC
-    edge = np.concatenate([pixels_HWC[[0, -1]].reshape(-1, channels), pixels_HWC[:, [0, -1]].reshape(-1, channels)])
-    padded = np.empty((*size, channels), np.uint8)
-    padded[:] = edge.mean(0).round().astype(np.uint8)
+    sides = pixels_HWC[..., [0, -1], :, :], pixels_HWC[..., :, [0, -1], :]
+    edge = np.concatenate([side.reshape(*several, -1, channels) for side in sides], axis=-2)
+    padded = np.empty((*several, *size, channels), np.uint8)
+    padded[:] = edge.mean(-2).round().astype(np.uint8)[..., None, None, :]
     top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    padded[top : top + inner[0], left : left + inner[1]] = pixels_HWC
+    padded[..., top : top + inner[0], left : left + inner[1], :] = pixels_HWC
     return padded
 
 
 def in_channels(pixels_HWC: np.ndarray, channels: int) -> np.ndarray:
-    """Grey or in colour, (H, W, C) uint8."""
-    have = pixels_HWC.shape[2]
+    """Grey or in colour, (H, W, C) uint8, or (N, H, W, C)."""
+    have = pixels_HWC.shape[-1]
     if have == channels:
         return pixels_HWC
     if have == 1:
-        return np.repeat(pixels_HWC, channels, axis=2)
+        return np.repeat(pixels_HWC, channels, axis=-1)
     grey_HW = pixels_HWC @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow weighs them
-    return (grey_HW + 0.5).astype(np.uint8)[:, :, None]
+    return (grey_HW + 0.5).astype(np.uint8)[..., None]
+
+
+def tiny(cells: MediaCells, rows: np.ndarray) -> bool:
+    """Whether pictures are so small that threads which decode them wait for each other more than they help."""
+    pixels = cells.head_NF[rows, 0] * cells.head_NF[rows, 1]
+    return bool(len(rows)) and float(np.median(pixels)) <= _TINY
 
 
 def made_up_picture(size: tuple[int, int], mean: np.ndarray, std: np.ndarray, rng: np.random.Generator) -> bytes:

@@ -84,12 +84,16 @@ class Table:
 
     def row(self, number: int) -> "Table":
         """One of them."""
-        return replace(self, data=self.data.slice(number, 1))
+        return self.part(number, 1)
+
+    def part(self, start: int, rows: int) -> "Table":
+        """So many of them, fewer at the end."""
+        return replace(self, data=self.data.slice(start, rows))
 
     def slices(self, rows: int) -> Iterator["Table"]:
         """All rows, so many at a time; one empty table where there are none."""
         for start in range(0, max(1, len(self)), rows):
-            yield replace(self, data=self.data.slice(start, rows))
+            yield self.part(start, rows)
 
     @classmethod
     def of(cls, columns: Mapping[str, object]) -> "Table":

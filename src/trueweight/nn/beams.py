@@ -14,6 +14,7 @@ from torch import Tensor
 from trueweight.nn.encoding import Tensors
 from trueweight.nn.generate import BEGIN, END, Choice, Writer, penalised
 from trueweight.nn.places import Places
+from trueweight.nn.threads import SHORT, one_thread, work_of
 
 __all__ = ["LANES", "Written", "beam_search"]
 
@@ -155,6 +156,7 @@ class _Running:
     def __init__(self, writer: Writer, how: Choice, device: torch.device) -> None:
         self.rows: list[_Search] = []
         self._writer, self._steps, self._how, self._device = writer, writer.steps(), how, device
+        self._work = work_of(writer)
         self._memory: dict[str, Tensor] = {}
         self._cache: dict[str, Tensor] = {}
         self._places = 0
@@ -188,7 +190,8 @@ class _Running:
         rows, beams = len(self.rows), self._how.beams
         at = Places.of(self._place_B)
         self._fit(at.used)
-        logit_BV = self._steps(self._token_B, at, self._memory, self._cache).double()
+        with one_thread(when=self._work * len(self._token_B) < SHORT):
+            logit_BV = self._steps(self._token_B, at, self._memory, self._cache).double()
         sum_RMV = self._logp_RM.unsqueeze(2) + logit_BV.log_softmax(1).view(rows, beams, -1)
         rank_RMV = self._rank_RM.unsqueeze(2) + self._likeliness(logit_BV).view(rows, beams, -1)
         ends = rank_RMV[:, :, END].tolist(), sum_RMV[:, :, END].tolist()

@@ -6,11 +6,10 @@ Shape suffixes in this file:
     R  rows    P  columns    D  columns stored densely    S  columns stored sparsely    N  stored numbers    O  outputs
 """
 
-import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from trueweight.nn.entries import Entries
+from trueweight.nn.threads import one_thread
 
 __all__ = ["Columns", "Rows", "few_threads"]
 
@@ -282,38 +282,10 @@ def _order(place_N: Tensor) -> Tensor:
     return torch.from_numpy(order)
 
 
-@dataclass(slots=True)
-class _Narrowed:
-    """Who computes on one thread at the moment, and what to return to."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    callers: int = 0
-    before: int = 1
-
-
-_NARROWED = _Narrowed()
-
-
-@contextmanager
-def few_threads(x: Rows) -> Iterator[None]:
+def few_threads(x: Rows) -> AbstractContextManager[None]:
     """One thread while rows like these are multiplied, if some of their columns are sparse: such products are so short
     that threads wait for each other longer than they compute."""
-    if not x.sparse:
-        yield
-        return
-    # torch keeps one number for the process and one for each thread that has begun to compute. So every caller sets
-    # its own back, to what there was before the first of those that overlap: a later one may have met a 1.
-    with _NARROWED.lock:
-        if not _NARROWED.callers:
-            _NARROWED.before = torch.get_num_threads()
-        _NARROWED.callers += 1
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        with _NARROWED.lock:
-            _NARROWED.callers -= 1
-            torch.set_num_threads(_NARROWED.before)
+    return one_thread(when=bool(x.sparse))
 
 
 def _csr(start: Tensor, place: Tensor, value: Tensor, shape: Sequence[int]) -> Tensor:

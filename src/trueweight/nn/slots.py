@@ -19,6 +19,7 @@ from trueweight.nn.encoding import Tensors
 from trueweight.nn.generate import BEGIN, END, Choice, Writer, drawn
 from trueweight.nn.places import Places
 from trueweight.nn.stores import Store
+from trueweight.nn.threads import SHORT, one_thread, work_of
 
 __all__ = ["SLOTS", "Row", "Said", "Slots", "write"]
 
@@ -109,6 +110,7 @@ class Slots:
     def __init__(self, writer: Writer, count: int) -> None:
         self.count = count
         self._writer, self._steps = writer, writer.steps()
+        self._work = work_of(writer)
         self._device = next(iter(writer.cache(0, 0).values())).device
         self._rows: list[Row | None] = []  # None: has left; its slot is free
         self._last: list[int] = []
@@ -170,9 +172,10 @@ class Slots:
             self._make_room(2 * used)
             line.cache = self._cache.first(len(line.rows))
         at = Places(used, None if line.offset_B is None else line.offset_B + self._now)
-        logit_BV = self._steps(line.token_B, at, line.memory, line.cache)
-        token_B = self._drawn(logit_BV, line)
-        logp_B = logit_BV.log_softmax(1).gather(1, token_B.unsqueeze(1)).squeeze(1)
+        with one_thread(when=self._work * len(line.rows) < SHORT):
+            logit_BV = self._steps(line.token_B, at, line.memory, line.cache)
+            token_B = self._drawn(logit_BV, line)
+            logp_B = logit_BV.log_softmax(1).gather(1, token_B.unsqueeze(1)).squeeze(1)
         tokens, ended = token_B.tolist(), list[Row]()
         self._now += 1
         self._last, line.token_B = tokens, token_B

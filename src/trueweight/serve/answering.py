@@ -63,7 +63,7 @@ class Answering:
         columns = await self._ask(request, guest, hosted, rows, seconds, asked)
         if noted:  # what could not be read, of these rows alone: it takes another look at them
             return json_reply(
-                _told(hosted, columns, rows.count) | {"notes": await self._app.slowly(_notes, hosted, rows)}
+                _told(hosted, columns, rows.count) | {"notes": await self._app.slow.run(_notes, hosted, rows)}
             )
         return _answered(request.header(b"accept"), hosted, columns, rows.count)
 
@@ -118,7 +118,7 @@ class Answering:
         self._app.charge(guest, rows.count)
         asked.rows = rows.count
         table = hosted.table(rows)
-        return json_reply(await self._app.slowly(self._app.verbs.explain, hosted.bundle, table, wishes))
+        return json_reply(await self._app.slow.run(self._app.verbs.explain, hosted.bundle, table, wishes))
 
     async def infer(self, request: Request, guest: Guest, name: str, asked: "Asked") -> Reply:
         """The Open Inference Protocol."""

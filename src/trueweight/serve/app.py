@@ -30,6 +30,7 @@ from trueweight.serve.doorkeeper import Doorkeeper, Guest
 from trueweight.serve.exchange import Receive, Reply, Request, Scope, Send, json_reply, send_reply
 from trueweight.serve.hosted import Hosted
 from trueweight.serve.keys import KeyStore
+from trueweight.serve.lanes import Lane
 from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused, refused_by
 from trueweight.serve.routes import Route, Routes
@@ -91,12 +92,11 @@ class Application:
         self._good_hosts: set[bytes] = set()
         self._start_id, self._lines = secrets.token_hex(4), 0
         self._worker = ThreadPoolExecutor(1, "answers")
-        self._slow = ThreadPoolExecutor(1, "slow")
-        self._slow_waiting = 0
         self._writer = ThreadPoolExecutor(1, "notes")
-        self._texts = ThreadPoolExecutor(1, "texts")
-        self._texts_waiting = 0
+        self.slow = Lane("slow", limits.slow, "other explanations and reports are being made", 5)
+        self.texts = Lane("texts", limits.written, "other texts are being written", 1)
         self._slots = ThreadPoolExecutor(1, "slots")
+        self._heads = ThreadPoolExecutor(1, "heads")
         # By the model, not by its name: just after a swap, those who asked the old one are written by it.
         self._scribes: WeakKeyDictionary[Hosted, Scribe] = WeakKeyDictionary()
         for hosted in self.models.values():
@@ -122,7 +122,7 @@ class Application:
         name, running = hosted.name, hosted.bundle.writing_together(self.limits.slots)
         if running is not None:
             done = partial(self.counters.batch, name)
-            self._scribes[hosted] = Scribe(running, self._slots, self.limits, done)
+            self._scribes[hosted] = Scribe(running, self._slots, self._heads, self.limits, done)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -166,7 +166,9 @@ class Application:
         if self._audit is not None:
             self._audit.close()
             _LOG.info("the audit log ends with %s", self._audit.head)
-        for pool in (self._worker, self._slow, self._writer, self._texts, self._slots):
+        for lane in (self.slow, self.texts):
+            lane.stop()
+        for pool in (self._worker, self._writer, self._slots, self._heads):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _keep_notes(self) -> None:
@@ -205,6 +207,7 @@ class Application:
         except Exception as error:  # whatever it is, it is ours, and must not show our inside
             _LOG.error("%s %s: %s", request.method, route.path if route else "", fault_of(error))  # text may hold cells
             reply = self._refusal(Refused(500, "something went wrong here; the server's log says where"), route)
+        reply.digest = asked.digest
         try:
             await send_reply(send, reply, bodiless=request.method == "HEAD")
         finally:
@@ -287,34 +290,6 @@ class Application:
         except TimeoutError:
             raise Refused(408, "the body did not arrive in time") from None
 
-    async def writing(self, job: Callable[..., Any], *arguments: Any) -> Any:
-        """Texts that are searched as a whole, in a thread of their own: they keep nobody else's answers waiting.
-
-        Raises:
-            Refused: Too much of it waits.
-        """
-        if self._texts_waiting >= self.limits.written:
-            raise Refused(429, "other texts are being written", headers={"retry-after": "1"})
-        self._texts_waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._texts, job, *arguments)
-        finally:
-            self._texts_waiting -= 1
-
-    async def slowly(self, job: Callable[..., Any], *arguments: Any) -> Any:
-        """Work that takes seconds, beside the answers, one after the other.
-
-        Raises:
-            Refused: Too much of it waits.
-        """
-        if self._slow_waiting >= self.limits.slow:
-            raise Refused(429, "other explanations and reports are being made", headers={"retry-after": "5"})
-        self._slow_waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._slow, job, *arguments)
-        finally:
-            self._slow_waiting -= 1
-
     async def reload(self, name: str) -> Hosted:
         """Open a model's folder again, check it, and answer with it from then on. Until it is found good, the old one
         answers; no request is lost.
@@ -323,7 +298,7 @@ class Application:
             VerifyError: What is there now is no good bundle.
         """
         old = self.hosted(name)
-        bundle = await self.slowly(self.verbs.load, old.bundle.path)
+        bundle = await self.slow.run(self.verbs.load, old.bundle.path)
         self.models[name] = fresh = Hosted(name, bundle, self.limits)
         self._have_written(fresh)  # the old one finishes what it has taken on
         if self._audit is not None:

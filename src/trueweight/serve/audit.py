@@ -56,10 +56,12 @@ class AuditLog:
                     rest = rest[os.write(self._file, rest) :]
 
     def close(self) -> None:
-        """Write what waits, and let go."""
+        """Write what waits, and let go. Where nobody ever asked, no file is left."""
         self.write(self.take())
         os.fsync(self._file)
         os.close(self._file)
+        if self.head == _START:
+            self.path.unlink(missing_ok=True)
 
 
 def check_audit(path: Path) -> tuple[int, str]:

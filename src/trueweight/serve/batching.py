@@ -9,10 +9,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from trueweight.serve.lanes import in_thread
 from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused
 from trueweight.serve.rows import Rows
@@ -20,12 +20,11 @@ from trueweight.serve.rows import Rows
 __all__ = ["Batcher", "Outcome"]
 
 _QUICK = 0.005
-"""Seconds that a batch may keep the event loop from reading and writing."""
+"""Seconds that a batch may keep the event loop from reading and writing. Of the processor's time: the kernel reads its
+clock, which takes as long as several rows of a table."""
 
 _FEW = 128
 """Rows that are answered there; many take long, whatever few have taken."""
-
-_STOPPING = Refused(503, "the server is stopping")
 
 Outcome = Any
 """What a request gets, or the exception that is raised in its place."""
@@ -99,11 +98,10 @@ class Batcher:
         while batch := self._next(loop.time()):
             start, count = time.perf_counter(), sum(one.rows.count for one in batch)
             at_once, rows = self._quick and count <= _FEW and self._plain(), [one.rows for one in batch]
-            work, outcomes = float("inf"), [_STOPPING] * len(batch)
-            with suppress(RuntimeError):  # the executor lets nobody in once the server has stopped
-                work, outcomes = (
-                    self._worked(rows) if at_once else await loop.run_in_executor(self._executor, self._worked, rows)
-                )
+            try:
+                work, outcomes = self._worked(rows) if at_once else await in_thread(self._executor, self._worked, rows)
+            except Refused as stopping:
+                work, outcomes = float("inf"), [stopping] * len(batch)
             self._batch_seconds = 0.8 * self._batch_seconds + 0.2 * (time.perf_counter() - start)
             if count <= _FEW:
                 self._quick = work < _QUICK
@@ -115,13 +113,17 @@ class Batcher:
                 await asyncio.sleep(0)  # others read, write and tell of their health between two batches
 
     def _worked(self, rows: Sequence[Rows]) -> tuple[float, list[Outcome]]:
-        """Seconds of the processor, and outcomes. How long it took while others kept the machine busy says nothing."""
-        start = time.thread_time()
+        """Seconds of the processor, and outcomes. How long it took while others kept the machine busy says nothing, but
+        that it took long is reason enough to look: of quick batches the processor's time is not asked for otherwise."""
+        timed, wall = not self._quick, time.perf_counter()
+        start = time.thread_time() if timed else 0.0
         try:
             outcomes = list(self._answer(rows))
         except Exception as error:  # each of them must be told, and the next batch answered
             return float("inf"), [error] * len(rows)
-        return time.thread_time() - start, outcomes
+        if timed:
+            return time.thread_time() - start, outcomes
+        return float("inf") if time.perf_counter() - wall > _QUICK else 0.0, outcomes
 
     def _next(self, now: float) -> list[_Waiting]:
         """Those that come next, without whoever has gone or waited too long."""

@@ -6,11 +6,13 @@ import json
 import random
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -19,6 +21,7 @@ import pyarrow as pa
 from trueweight.data.frames import from_frame, like_frame
 from trueweight.data.media import UnusableError, file_bytes, media_array
 from trueweight.errors import DataError, ServeError, SpecError
+from trueweight.serve.exchange import DIGEST
 from trueweight.serve.rows import ARROW, arrow_bytes
 from trueweight.serve.transport import Answer, HttpTransport, MemoryTransport, Transport
 
@@ -34,6 +37,20 @@ _LONGEST_WAIT = 30.0
 
 _ROWS, _BYTES = 2_000, 2**24
 """Of one request at most: more rows are sent in several, well within what servers take."""
+
+_TRIES = 4
+"""Times that rows are sent because another model has taken the place of the one that was asked."""
+
+_Answers = TypeVar("_Answers")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a client knows of a model, until another one answers in its place."""
+
+    digest: str
+    media: tuple[str, ...]
+    """Features that hold files."""
 
 
 class Client:
@@ -61,7 +78,7 @@ class Client:
             HttpTransport(server, seconds, certificate) if isinstance(server, str) else MemoryTransport(server, seconds)
         )
         self._key, self._retries, self._seconds = key.strip(), retries, seconds
-        self._facts: dict[str, dict[str, Any]] = {}
+        self._facts: dict[str, _Known] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +102,8 @@ class Client:
 
         Args:
             rows: A frame, or a list of dicts. Pictures and sounds may be bytes, or paths of this machine: their files
-                are sent. Any number of rows: many are sent in several requests.
+                are sent. Any number of rows: many are sent in several requests, and all are answered by one model: if
+                it is swapped meanwhile, they are sent again.
             model: Needed where several are served.
             media_dir: Folder that such paths start from, and stay in; by default the one we are in.
 
@@ -97,19 +115,24 @@ class Client:
             SpecError: There is no such model, or the key does not allow it.
             ServeError: The server cannot be reached, is too busy, or failed.
         """
-        name = self._named(model)
-        if (body := _plain_body(rows)) is not None and not self._media(name):
-            answer = self._send("POST", f"{_at(name)}/predict", {"content-type": "application/json"}, body)
-            found: list[dict[str, Any]] = json.loads(answer.body)["predictions"]
-            return found
-        table = self._with_files(name, from_frame(rows).data, None if media_dir is None else Path(media_dir))
-        answers = [self._answered(name, piece) for piece in _pieces(table)]
-        columns = {c: np.concatenate([one[c] for one in answers]) for c in answers[0]}
-        return like_frame(columns, rows)
+        name, folder = self._named(model), None if media_dir is None else Path(media_dir)
+        body, table = _plain_body(rows), cache(lambda: from_frame(rows).data)
 
-    def _answered(self, name: str, table: pa.Table) -> dict[str, np.ndarray]:
+        def ask(media: Sequence[str], seen: set[str]) -> Any:
+            if body is not None and not media:
+                answer = self._send("POST", f"{_at(name)}/predict", {"content-type": "application/json"}, body, seen)
+                return json.loads(answer.body)["predictions"]
+            answers = [self._answered(name, piece, seen) for piece in _pieces(_with_files(table(), media, folder))]
+            if len(seen) > 1:
+                return None  # of two models, which may answer with other columns
+            columns = {c: np.concatenate([one[c] for one in answers]) for c in answers[0]}
+            return like_frame(columns, rows)
+
+        return self._of_one_model(name, ask)
+
+    def _answered(self, name: str, table: pa.Table, seen: set[str]) -> dict[str, np.ndarray]:
         headers = {"content-type": ARROW, "accept": ARROW}
-        answer = self._send("POST", f"{_at(name)}/predict", headers, arrow_bytes(table))
+        answer = self._send("POST", f"{_at(name)}/predict", headers, arrow_bytes(table), seen)
         with pa.ipc.open_stream(io.BytesIO(answer.body)) as reader:
             return {c: v.to_numpy() for c, v in zip(reader.schema.names, reader.read_all().columns, strict=True)}
 
@@ -124,12 +147,17 @@ class Client:
             media_dir: As for :meth:`predict`.
             wishes: ``methods``, ``target``, ``keep`` as for :func:`trueweight.explain`.
         """
-        name = self._named(model)
-        table = self._with_files(name, from_frame(rows).data, None if media_dir is None else Path(media_dir))
-        body = json.dumps({"rows": table.to_pylist(), **wishes}, allow_nan=False, default=_as_json).encode()
-        answer = self._send("POST", f"{_at(name)}/explain", {"content-type": "application/json"}, body)
-        found: dict[str, Any] = json.loads(answer.body)
-        return found
+        name, folder = self._named(model), None if media_dir is None else Path(media_dir)
+        data = from_frame(rows).data
+
+        def ask(media: Sequence[str], seen: set[str]) -> dict[str, Any]:
+            table = _with_files(data, media, folder)
+            body = json.dumps({"rows": table.to_pylist(), **wishes}, allow_nan=False, default=_as_json).encode()
+            answer = self._send("POST", f"{_at(name)}/explain", {"content-type": "application/json"}, body, seen)
+            found: dict[str, Any] = json.loads(answer.body)
+            return found
+
+        return self._of_one_model(name, ask)
 
     def evidence(self, model: str = "") -> dict[str, Any]:
         """What was measured of a model."""
@@ -149,25 +177,45 @@ class Client:
             raise SpecError(f"{len(names)} models are served", where="model", hint=f"name one of {', '.join(names)}")
         return str(names[0])
 
-    def _media(self, name: str) -> list[str]:
-        """Features that hold files."""
-        if name not in self._facts:
-            self._facts[name] = self._json("GET", _at(name))
-        return [column for column, kind in self._facts[name]["features"].items() if kind in ("image", "audio")]
+    def _known(self, name: str, *, anew: bool = False) -> _Known:
+        found = self._facts.get(name)
+        if found is None or anew:
+            told = self._json("GET", _at(name))
+            media = (column for column, kind in told["features"].items() if kind in ("image", "audio"))
+            self._facts[name] = found = _Known(told["digest"], tuple(media))
+        return found
 
-    def _with_files(self, name: str, table: pa.Table, folder: Path | None) -> pa.Table:
-        """Paths in columns of pictures and sounds as the files they name: a server follows none."""
-        for column in self._media(name):
-            array = media_array(table.column(column)) if column in table.column_names else None
-            if array is not None:
-                cells = [None if cell is None else _content(cell, folder, column) for cell in array.to_pylist()]
-                table = table.set_column(table.column_names.index(column), column, pa.array(cells, pa.binary()))
-        return table
+    def _of_one_model(self, name: str, ask: Callable[[Sequence[str], set[str]], _Answers]) -> _Answers:
+        """What is answered to rows that were made for the model that answered them: once it is seen that another one
+        has taken its place, what is known of it is asked for anew.
+
+        Args:
+            name: Of the model.
+            ask: Given the features that hold files, and where to note the digests of those who answered.
+        """
+        for _ in range(_TRIES):
+            known, seen = self._known(name), set[str]()
+            refused: DataError | None = None
+            try:
+                found = ask(known.media, seen)
+            except DataError as error:
+                refused = error  # perhaps only because of what was known
+            good = seen <= {known.digest} and (refused is None or bool(seen))
+            if not good:
+                good = self._known(name, anew=True).media == known.media and len(seen) < 2
+            if good and refused is not None:
+                raise refused
+            if good:
+                return found
+        hint = "ask again when one of them stays"
+        raise ServeError(f"{name!r} was swapped for another model each time it was asked", hint=hint)
 
     def _json(self, method: str, path: str) -> Any:
         return json.loads(self._send(method, path, {}, b"").body)
 
-    def _send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, seen: set[str] | None = None
+    ) -> Answer:  # fmt: skip
         head = dict(headers) | ({"authorization": f"Bearer {self._key}"} if self._key else {})
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
@@ -181,9 +229,11 @@ class Client:
                     raise _unreachable(error) from error
                 _wait(attempt, "")
                 continue
-            if answer.status < 400:
-                return answer
-            if answer.status not in _AGAIN or last:
+            if last or answer.status not in _AGAIN:
+                if seen is not None and (digest := answer.headers.get(DIGEST)):
+                    seen.add(digest)
+                if answer.status < 400:
+                    return answer
                 raise _error_of(answer)
             _wait(attempt, answer.headers.get("retry-after", ""))
         raise AssertionError("unreachable")
@@ -230,6 +280,16 @@ def _wait(attempt: int, said: str) -> None:
     """As long as the server says, else twice as long each time, and not all clients at the same moment."""
     seconds = float(said) if said.isdigit() else 0.1 * 2**attempt
     time.sleep(min(_LONGEST_WAIT, seconds) * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
+
+
+def _with_files(table: pa.Table, media: Sequence[str], folder: Path | None) -> pa.Table:
+    """Paths in columns of pictures and sounds as the files they name: a server follows none."""
+    for column in media:
+        array = media_array(table.column(column)) if column in table.column_names else None
+        if array is not None:
+            cells = [None if cell is None else _content(cell, folder, column) for cell in array.to_pylist()]
+            table = table.set_column(table.column_names.index(column), column, pa.array(cells, pa.binary()))
+    return table
 
 
 def _content(cell: bytes | str, folder: Path | None, column: str) -> bytes | None:

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,14 @@ from pydantic_core import from_json, to_json
 from trueweight.bundle.asked import texts_table, written_target
 from trueweight.data.bpe import tokens_of, vocabulary_from
 from trueweight.data.table import Table
-from trueweight.errors import SpecError, TrueweightError
+from trueweight.errors import SpecError
 from trueweight.nn.decoding import Decoding, decoding
 from trueweight.serve.doorkeeper import Guest
 from trueweight.serve.exchange import Reply, Request, json_reply
 from trueweight.serve.hosted import Columns, Hosted
-from trueweight.serve.refusals import Refused, refused_by
+from trueweight.serve.refusals import Refused
 from trueweight.serve.routes import Route
-from trueweight.serve.streaming import pieces_of, while_there
+from trueweight.serve.streaming import broken_off, pieces_of, while_there
 
 if TYPE_CHECKING:
     from trueweight.serve.app import Application, Asked
@@ -116,7 +116,8 @@ class Completing:
         self._app.charge(guest, len(wish.prompts))
         asked.model, asked.digest, asked.rows = wish.hosted.name, wish.hosted.bundle.manifest.digest, len(wish.prompts)
         if wish.stream:
-            return Reply(kind="text/event-stream", pieces=self._pieces(request, wish))
+            events = broken_off(self._pieces(request, wish), lambda refused: _event(refused.openai()))
+            return Reply(kind="text/event-stream", pieces=events)
         return json_reply(_whole(wish, await self._texts(request, wish)))
 
     async def _texts(self, request: Request, wish: _Wish) -> list[str]:
@@ -124,7 +125,7 @@ class Completing:
         seconds = self._app.limits.seconds
         scribe = self._app.scribe(wish.hosted, wish.how)
         if scribe is None:
-            return wish.texts(await self._app.writing(_searched, wish))
+            return wish.texts(await self._app.texts.run(_searched, wish))
         count = len(wish.prompts)
         columns = await self._app.written(request, wish.hosted, scribe, wish.table, count, seconds, wish.how, wish.seed)
         return wish.texts(columns)
@@ -146,26 +147,19 @@ class Completing:
         seed = raw.get("seed")
         return _Wish(hosted, target, prompts, how, seed if isinstance(seed, int) else 0, stream, chat)
 
-    async def _pieces(self, request: Request, wish: _Wish) -> AsyncIterator[bytes]:
+    async def _pieces(self, request: Request, wish: _Wish) -> AsyncGenerator[bytes, None]:
         """Server-sent events, one for each piece; between two of them others are served."""
-        told, said, begun = wish.told(), "", False
+        told, said = wish.told(), ""
         texts = pieces_of(self._app, wish.hosted, wish.table, target=wish.target, how=wish.how, seed=wish.seed)
-        try:
-            async with aclosing(while_there(request, texts)) as pieces:
-                async for piece in pieces:
-                    begun = True
-                    said += piece
-                    yield _event(told | {"choices": [wish.choice(0, piece, None)]})
-            finish = wish.finish(wish.tokens([said])[0])
-            yield _event(told | {"choices": [wish.choice(0, "", finish)]}) + b"data: [DONE]\n\n"
-        except (Refused, TrueweightError) as error:
-            if not begun:
-                raise
-            refused = error if isinstance(error, Refused) else refused_by(error)
-            yield _event(refused.openai())
+        async with aclosing(while_there(request, texts)) as pieces:
+            async for piece in pieces:
+                said += piece
+                yield _event(told | {"choices": [wish.choice(0, piece, None)]})
+        finish = wish.finish(wish.tokens([said])[0])
+        yield _event(told | {"choices": [wish.choice(0, "", finish)]}) + b"data: [DONE]\n\n"
 
 
-def _event(told: dict[str, Any]) -> bytes:
+def _event(told: Mapping[str, Any]) -> bytes:
     return b"data: " + to_json(told) + b"\n\n"
 
 

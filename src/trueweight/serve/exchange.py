@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from trueweight.serve.refusals import Refused
 
-__all__ = ["Receive", "Reply", "Request", "Scope", "Send", "json_reply", "send_reply"]
+__all__ = ["DIGEST", "Receive", "Reply", "Request", "Scope", "Send", "json_reply", "send_reply"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,6 +19,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON = "application/json"
 _JSON = JSON.encode()
+
+DIGEST = "trueweight-digest"
+"""Header of answers: which model gave them. Not every form of a body can say so."""
 
 SAFE_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -30,6 +33,8 @@ SAFE_HEADERS = {
 
 _STREAMS = 64
 """Of gzip in one body, and one more for every 512 bytes that they hold."""
+
+_DIGEST = DIGEST.encode()
 
 _SAFE = [(name.encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
 
@@ -186,6 +191,8 @@ class Reply:
     kind: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     pieces: AsyncIterator[bytes] | None = None
+    digest: str = ""
+    """Of the model that was asked."""
 
     async def begun(self) -> "Reply":
         """With its first piece made: until then, a refusal can still take its place."""
@@ -208,6 +215,8 @@ async def send_reply(send: Send, reply: Reply, *, bodiless: bool = False) -> Non
         bodiless: Send the head alone, as HEAD asks for.
     """
     headers = [(b"content-type", reply.kind.encode()), *_headers(reply.headers)]
+    if reply.digest:
+        headers.append((_DIGEST, reply.digest.encode()))
     if reply.pieces is None:
         headers.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})

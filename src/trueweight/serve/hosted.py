@@ -153,7 +153,7 @@ def _alike(several: Sequence[Rows]) -> list[list[int]]:
     return [places for _, places in groups]
 
 
-def told_of(error: Exception) -> Exception:
+def told_of(error: Exception) -> Refused:
     """What whoever asked is told of an error."""
     if isinstance(error, Refused):
         return error

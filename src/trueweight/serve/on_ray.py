@@ -27,6 +27,9 @@ _LOG = logging.getLogger("trueweight.serve")
 
 _NAME = "trueweight"
 
+_EVERYBODY = {"RAY_SERVE_PROXY_PREFER_LOCAL_NODE_ROUTING": "0"}
+"""For Ray's proxy, which would otherwise ask replicas of its own machine alone, until they are full."""
+
 _PATIENCE = 4
 """Minutes that Ray's proxy may take to start."""
 
@@ -96,7 +99,8 @@ def run_on_ray(
 
 
 def _connect(ray: Any) -> None:
-    said = {"configure_logging": False, "log_to_driver": False}
+    said: dict[str, Any] = {"configure_logging": False, "log_to_driver": False}
+    said |= {"runtime_env": {"env_vars": _EVERYBODY}}
     if os.environ.get("RAY_ADDRESS"):
         ray.init(**said)
         return

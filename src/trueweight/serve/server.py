@@ -209,12 +209,14 @@ def run(wish: Wish, app: Application | str, listener: socket.socket) -> None:
     """
     import uvicorn
 
+    from trueweight.serve.one_write import OneWriteProtocol
+
     os.environ[VARIABLE] = json.dumps(asdict(wish))
     config = uvicorn.Config(
         app, factory=isinstance(app, str), host=wish.host, port=wish.port, workers=wish.workers, log_level="warning",
         access_log=False, server_header=False, date_header=False, lifespan="on", ws="none", proxy_headers=False,
         ssl_certfile=wish.certificate, ssl_keyfile=wish.private_key, timeout_keep_alive=30, reset_contextvars=False,
-        timeout_worker_healthcheck=_READY_SECONDS,
+        timeout_worker_healthcheck=_READY_SECONDS, http=OneWriteProtocol,
     )  # fmt: skip
     with _stopped_quietly():
         quiet()

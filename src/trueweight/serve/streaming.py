@@ -1,7 +1,7 @@
 """A text as it is written: its pieces, and for a row of any columns a route that tells them as server-sent events."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +9,11 @@ from pydantic_core import from_json, to_json
 
 from trueweight.bundle.asked import written_target
 from trueweight.data.table import Table
-from trueweight.errors import TrueweightError
 from trueweight.nn.decoding import Decoding, decoding
 from trueweight.serve.doorkeeper import Guest
 from trueweight.serve.exchange import JSON, Reply, Request
-from trueweight.serve.hosted import Hosted
-from trueweight.serve.refusals import Refused, refused_by
+from trueweight.serve.hosted import Hosted, told_of
+from trueweight.serve.refusals import Refused
 from trueweight.serve.routes import Route
 from trueweight.serve.rows import read_rows
 from trueweight.serve.writing import Wanted
@@ -22,7 +21,7 @@ from trueweight.serve.writing import Wanted
 if TYPE_CHECKING:
     from trueweight.serve.app import Application, Asked
 
-__all__ = ["Streaming", "pieces_of", "while_there"]
+__all__ = ["Streaming", "broken_off", "pieces_of", "while_there"]
 
 _WISHES = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "max_tokens")
 
@@ -56,22 +55,36 @@ class Streaming:
         self._app.charge(guest, 1)
         asked.rows = 1
         texts = pieces_of(self._app, hosted, lambda: table, target=target, how=how, seed=seed)
-        return Reply(kind="text/event-stream", pieces=self._pieces(request, texts))
+        events = broken_off(self._pieces(request, texts), lambda refused: _event("error", refused.problem()))
+        return Reply(kind="text/event-stream", pieces=events)
 
-    async def _pieces(self, request: Request, texts: AsyncGenerator[str, None]) -> AsyncIterator[bytes]:
-        """The first one is awaited before the status is sent: until then a refusal takes its place."""
-        begun = False
-        try:
-            async with aclosing(while_there(request, texts)) as pieces:
-                async for piece in pieces:
-                    begun = True
-                    yield _event("piece", {"text": piece})
-            yield _event("end", {})
-        except (Refused, TrueweightError) as error:
-            if not begun:
-                raise
-            refused = error if isinstance(error, Refused) else refused_by(error)
-            yield _event("error", refused.problem())
+    async def _pieces(self, request: Request, texts: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:
+        async with aclosing(while_there(request, texts)) as pieces:
+            async for piece in pieces:
+                yield _event("piece", {"text": piece})
+        yield _event("end", {})
+
+
+async def broken_off(
+    events: AsyncGenerator[bytes, None], last: Callable[[Refused], bytes]
+) -> AsyncGenerator[bytes, None]:  # fmt: skip
+    """Events of an answer. What goes wrong before the first of them is raised, and takes the answer's place; once its
+    status is sent, a last event says why it breaks off.
+
+    Args:
+        events: Of one answer.
+        last: Makes that event, in the form that the answer's readers know.
+    """
+    begun = False
+    try:
+        async with aclosing(events):
+            async for event in events:
+                begun = True
+                yield event
+    except Exception as error:
+        if not begun:
+            raise
+        yield last(told_of(error))
 
 
 async def while_there(request: Request, texts: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
@@ -115,8 +128,9 @@ async def pieces_of(
             async for piece in pieces:
                 yield piece
         return
-    texts = hosted.bundle.stream_table(table(), target=target, how=how, seed=seed)
-    while (text := await app.writing(_next, texts)) is not None:
+    texts, begun = hosted.bundle.stream_table(table(), target=target, how=how, seed=seed), False
+    while (text := await app.texts.run(_next, texts, begun=begun)) is not None:
+        begun = True
         yield text
 
 

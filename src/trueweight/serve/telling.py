@@ -123,7 +123,7 @@ class Telling:
         if key not in self._reports:
             now = {one.bundle.manifest.digest for one in self._app.models.values()}
             self._reports = {known: page for known, page in self._reports.items() if known[0] in now}
-            self._reports[key] = await self._app.slowly(self._app.verbs.report, hosted.bundle, language)
+            self._reports[key] = await self._app.slow.run(self._app.verbs.report, hosted.bundle, language)
         headers = {"content-security-policy": _REPORT_POLICY}
         return Reply(self._reports[key].encode(), kind=_HTML, headers=headers)
 

@@ -121,16 +121,23 @@ class MemoryTransport:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        self._asked: set[asyncio.Task[Answer]] = set()
         asyncio.run_coroutine_threadsafe(app.start(), self._loop).result()
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """See :class:`Transport`."""
-        asked = asyncio.run_coroutine_threadsafe(self._exchange(method, path, headers, body), self._loop)
+        asked = asyncio.run_coroutine_threadsafe(self._noted(method, path, headers, body), self._loop)
         try:
             return asked.result(self._seconds)
         except TimeoutError:
             asked.cancel()
             raise
+
+    async def _noted(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        task = asyncio.create_task(self._exchange(method, path, headers, body))
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
+        return await task
 
     async def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         plain, _, query = path.partition("?")
@@ -160,7 +167,13 @@ class MemoryTransport:
         """See :class:`Transport`."""
         if self._loop.is_closed():
             return
-        asyncio.run_coroutine_threadsafe(self._app.stop(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _stop(self) -> None:
+        """Other threads may be waiting for answers: they are told that there will be none."""
+        await self._app.stop()
+        if self._asked:
+            await asyncio.wait(self._asked, timeout=self._seconds)

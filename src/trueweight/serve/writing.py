@@ -19,6 +19,7 @@ from trueweight.metrics.prediction import Prediction
 from trueweight.model.predictors.running import Order, Running
 from trueweight.model.protocols import Decoding
 from trueweight.serve.hosted import Columns, told_of
+from trueweight.serve.lanes import in_thread
 from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused
 
@@ -26,6 +27,9 @@ __all__ = ["Scribe", "Wanted"]
 
 _TURN = 0.005
 """Seconds of steps between two looks at who has come or gone."""
+
+_FEW = 32
+"""Rows of one request that are looked at in the thread that writes; more of them elsewhere, before it is their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +86,19 @@ class Scribe:
 
     Args:
         running: Its running batch; nobody else may use it.
-        executor: Of one thread.
+        executor: Of one thread, which writes.
+        aside: Of one thread, where the files of large requests are looked at before that.
         limits: Rows that wait.
         done: Called with the rows of each request that is answered.
     """
 
-    def __init__(self, running: Running, executor: Executor, limits: Limits, done: Callable[[int], None]) -> None:
-        self._running, self._executor, self._limits, self._done = running, executor, limits, done
+    def __init__(
+        self, running: Running, executor: Executor, aside: Executor, limits: Limits, done: Callable[[int], None]
+    ) -> None:
+        self._running, self._executor, self._aside, self._limits, self._done = running, executor, aside, limits, done
+        self._counted: set[_Job] = set()
         self._jobs: set[_Job] = set()
+        """Those of them whose turn has come, or comes."""
         self._fresh: deque[_Job] = deque()
         self._written: list[_Job] = []  # belongs to the thread
         self._task: asyncio.Task[None] | None = None
@@ -111,15 +120,19 @@ class Scribe:
         """The columns of some rows' texts.
 
         Args:
-            wanted: Makes what is to be written; called in the thread.
+            wanted: Makes what is to be written; called in a thread.
             rows: Of the request.
             seconds: That may pass until the answer.
 
         Raises:
             Refused: Too many rows wait (429), or the time is over (504).
         """
-        job = self._begin(wanted, rows, seconds, streamed=False)
+        job = self._counted_in(wanted, rows, seconds, streamed=False)
         try:
+            if rows > _FEW:
+                made = await in_thread(self._aside, wanted)
+                job.wanted = lambda: made
+            self._begin(job)
             found: Columns | BaseException = await job.told.get()
         finally:
             self._leave(job)
@@ -137,8 +150,9 @@ class Scribe:
         Raises:
             Refused: As for :meth:`ask`.
         """
-        job = self._begin(wanted, 1, seconds, streamed=True)
+        job = self._counted_in(wanted, 1, seconds, streamed=True)
         try:
+            self._begin(job)
             while isinstance(found := await job.told.get(), str):
                 yield found
         finally:
@@ -146,24 +160,29 @@ class Scribe:
         if isinstance(found, BaseException):
             raise found
 
-    def _begin(self, wanted: Callable[[], Wanted], rows: int, seconds: float, *, streamed: bool) -> _Job:
+    def _counted_in(self, wanted: Callable[[], Wanted], rows: int, seconds: float, *, streamed: bool) -> _Job:
         if self.rows and self.rows + rows > self._limits.queued:
             wait = max(1, round(self.rows * self._seconds + 0.5))
             raise Refused(429, f"{self.rows:,} texts wait already", headers={"retry-after": str(wait)})
         loop = asyncio.get_running_loop()
         job = _Job(wanted, rows, loop.time() + seconds, streamed, asyncio.Queue())
-        self._jobs.add(job)
+        self._counted.add(job)
         self.rows += rows
+        return job
+
+    def _begin(self, job: _Job) -> None:
+        self._jobs.add(job)
         self._fresh.append(job)
         if self._task is None or self._task.done():
+            loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._work(loop))
-        return job
 
     def _leave(self, job: _Job) -> None:
         """Whoever asked has the answer, or does not want it any more."""
         job.gone = True
-        if job in self._jobs:
-            self._jobs.discard(job)
+        self._jobs.discard(job)
+        if job in self._counted:
+            self._counted.discard(job)
             self.rows -= job.rows
 
     async def _work(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -172,8 +191,8 @@ class Scribe:
             self._give_up(loop.time())
             start, before = time.perf_counter(), self.rows
             try:
-                told = await loop.run_in_executor(self._executor, self._turn)
-            except Exception as error:  # each of them must be told, and the next ones answered
+                told = await in_thread(self._executor, self._turn)
+            except Exception as error:  # each of them must be told, also that the server stops
                 told = [_News(job, outcome=told_of(error)) for job in self._jobs]
             answered = sum(self._tell(news) for news in told)
             if answered:

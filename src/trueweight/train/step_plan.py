@@ -8,8 +8,7 @@ networks of pictures into a tenth.
 
 import copy
 import math
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,19 +18,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from trueweight.data.feed import padding_share
 from trueweight.errors import SpecError, VerifyError
 from trueweight.files import read_json, write_json
 from trueweight.train.foresight import foreseen
-from trueweight.train.fused import Fused
 from trueweight.train.job import Job
 from trueweight.train.loop import GradientRule, Streams, batches_from, clip_to, quiet, train_steps
-from trueweight.train.memory import needed
 from trueweight.train.pace import Pace, usual
 from trueweight.train.plan import MemberPlan, Trial
+from trueweight.train.step_ways import Candidate, candidates, of_rows, pictured, why_no_batch
 from trueweight.train.stepping import fewer_threads, optimizer_for, stepping
 
-__all__ = ["Runner", "StepChoice", "candidates", "choose", "seconds_to_look"]
+__all__ = ["Runner", "StepChoice", "choose", "seconds_to_look"]
 
 SHARE, PICTURED = 0.05, 0.1
 """Of the run, at most, for all of the step plan, the probe of its pace included: a way that is faster by less would not
@@ -44,9 +41,6 @@ TOLERANCE = {"float32": 1e-3, "bfloat16": 2e-2, "float16": 2e-2}
 whatever the gradient, so that one of almost nothing may change its sign."""
 COMPILING = 45.0
 """Seconds that compiling a network is assumed to take, before it was tried."""
-LEAST_STEPS, LEAST_AN_EPOCH = 500, 50
-"""Steps that a larger batch must leave to a run, and to an epoch."""
-
 _LEAST = 0.2
 """Seconds below which nothing is tried."""
 _COMPARED = 6
@@ -59,21 +53,6 @@ _HOPELESS, _HOPELESS_SECOND, _HOPELESS_FIRST = 1.5, 4.0, 12.0
 and in its first, in which kernels are prepared."""
 _CHEAP = 0.1
 """Seconds of a step that may be spent on any way."""
-_PADDING = 0.05
-_SENSES = {"pixel", "frame", "token"}
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A way to take a step."""
-
-    axis: str
-    """What is chosen: of one axis one candidate is taken at most."""
-    name: str
-    changes: Mapping[str, Any]
-    """Fields of a ``MemberPlan``."""
-    refused: str = ""
-    """Why it makes no sense here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +153,7 @@ def choose(job: Job, plain: MemberPlan, pace: Pace, spent: float) -> StepChoice:
 
     Args:
         job: What is to be fitted.
-        plain: The plan as it would be otherwise; its ``steps`` are the most that the run may take.
+        plain: The plan as it would be otherwise; its ``steps`` are the most that it may take, whatever the time.
         pace: Of the plain way.
         spent: Seconds of the budget that are gone.
     """
@@ -182,10 +161,11 @@ def choose(job: Job, plain: MemberPlan, pace: Pace, spent: float) -> StepChoice:
         return _untried(reason)
     assert job.limit is not None  # or there would be a reason
     run = min(job.limit - spent, plain.steps * pace.seconds_per_step)
-    share, gone = (PICTURED, 0.0) if _pictured(job) else (SHARE, spent)
+    plain = replace(plain, steps=max(1, int(run / pace.seconds_per_step)))  # larger batches must leave enough of these
+    share, gone = (PICTURED, 0.0) if pictured(job) else (SHARE, spent)
     allowed = min(share * job.limit - gone, share * run)
     known = StepChoice.recalled(job.pace, plain)
-    if known is not None and not known.outgrown(allowed):
+    if known is not None and not known.outgrown(allowed) and not _too_large(job, plain, known):
         return known
     if allowed < _LEAST or allowed < 2 * _COMPARED * pace.seconds_per_step:
         return _untried(f"the run is too short: {share:.0%} of about {run:.1f} s, of which {gone:.1f} s are gone")
@@ -197,6 +177,12 @@ def choose(job: Job, plain: MemberPlan, pace: Pace, spent: float) -> StepChoice:
     return found
 
 
+def _too_large(job: Job, plain: MemberPlan, known: StepChoice) -> bool:
+    """Whether a longer run has chosen batches that leave too few steps to this one."""
+    size = known.changes.get("batch_size", 0)
+    return size > plain.batch_size and bool(why_no_batch(job, plain, size))
+
+
 def _why_not(job: Job) -> str:
     if job.spec.step_plan == "off":
         return "train.step_plan is off"
@@ -205,73 +191,6 @@ def _why_not(job: Job) -> str:
 
 def _untried(reason: str) -> StepChoice:
     return StepChoice(trials=(Trial(name="all", status="not_run", reason=reason),))
-
-
-def _pictured(job: Job) -> bool:
-    return any(isinstance(module, nn.Conv2d) for module in job.network.modules())
-
-
-def candidates(job: Job, plain: MemberPlan) -> Iterator[Candidate]:
-    """Ways to take a step, those that promise most first."""
-    yield Candidate("dtype", "bfloat16", {"dtype": "bfloat16"})
-    pictures = _pictured(job)
-    for layout in ("channels_last", "channels_first"):
-        why = "" if pictures else "there are no convolutions of pictures"
-        yield Candidate("layout", layout.replace("_", " "), {"layout": layout}, why)
-    for size in (2 * plain.batch_size, plain.batch_size // 2):
-        yield _of_rows(job, plain, size)
-    count = plain.threads
-    if plain.device == "cpu" and count == 1:
-        yield Candidate("threads", "fewer threads", {}, "there is one thread")
-    while plain.device == "cpu" and count > 1:
-        count //= 2
-        yield Candidate("threads", f"{count} thread{'s' * (count > 1)}", {"threads": count})
-    yield Candidate("optimizer", "foreach", {"optimizer": "foreach"}, _why_no_foreach(job, plain))
-    yield Candidate("dtype", "float16", {"dtype": "float16"})
-    yield Candidate("compile", "compiled", {"compile": True}, _why_not_compiled(job, plain))
-
-
-def _of_rows(job: Job, plain: MemberPlan, size: int) -> Candidate:
-    changes: dict[str, Any] = {"batch_size": size, "rate": math.sqrt(size / plain.batch_size)}
-    changes |= {"tokens": round(plain.tokens * size / plain.batch_size)} if plain.tokens else {}
-    return Candidate("batch", f"batch {size}", changes, _why_no_batch(job, plain, size))
-
-
-def _why_no_foreach(job: Job, plain: MemberPlan) -> str:
-    built = optimizer_for(job.spec, job.network, plain)
-    several = isinstance(built, Fused) and "foreach" in built.kernels
-    return "" if several else "this optimiser has one way to go through the weights"
-
-
-def _why_not_compiled(job: Job, plain: MemberPlan) -> str:
-    lengths = job.train.lengths()
-    if lengths is not None and lengths.min() < lengths.max():
-        return "rows differ in length, and each length would be compiled anew"
-    if plain.device == "cpu" and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
-        return "there is no C++ compiler"
-    return ""
-
-
-def _why_no_batch(job: Job, plain: MemberPlan, size: int) -> str:
-    """Calibration chose the sizes for plain columns, where more steps were better than cheaper rows."""
-    if job.spec.batch_size != "auto":
-        return "train.batch_size was asked for"
-    if not any(_SENSES & stored.keys() for stored in job.train.inputs.values()):
-        return "for plain columns the size follows the rows"
-    if size < 8:
-        return "too few rows for a batch"
-    if size < plain.batch_size:
-        return ""
-    if len(job.train) // size < LEAST_AN_EPOCH:
-        return f"fewer than {LEAST_AN_EPOCH} steps would be left to an epoch"
-    if plain.steps * plain.batch_size // size < LEAST_STEPS:
-        return f"fewer than {LEAST_STEPS} steps would be left"
-    lengths, limit = job.train.lengths(), job.spec.budget.memory
-    if lengths is not None and padding_share(lengths, size) > _PADDING:
-        return f"more than {_PADDING:.0%} of the steps in rows would be padding"
-    if limit is not None and needed(job, size).whole > limit:
-        return "it would not fit into train.budget.memory"
-    return ""
 
 
 class _Search:
@@ -307,7 +226,7 @@ class _Search:
             size = candidate.changes.get("batch_size", 0)
             if size > self.plain.batch_size and self.taken.get("batch") == candidate.name:  # and still larger ones?
                 others = (other for other in self.todo if other.axis != "batch")
-                self.todo = [_of_rows(self.job, self.plain, 2 * size), *others]
+                self.todo = [of_rows(self.job, self.plain, 2 * size), *others]
         chosen = set(self.taken.values()) or {"plain"}
         plan, plain = self.best.plan, self.plain
         ours, theirs = asdict(plan), asdict(plain)

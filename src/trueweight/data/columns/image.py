@@ -16,7 +16,7 @@ from trueweight.data.column import FieldArrays, Sense
 from trueweight.data.gist import gist_of
 from trueweight.data.media import UnusableError, content_of, in_threads, read_media, undecodable
 from trueweight.data.picture_facts import learn_pictures
-from trueweight.data.pictures import calm, made_up_picture, picture_head
+from trueweight.data.pictures import calm, made_up_picture, picture_head, tiny
 from trueweight.data.preparation import PreparationSpec, picture_of
 from trueweight.data.quantiles import tellable
 from trueweight.data.sample import BottomK
@@ -88,7 +88,7 @@ class ImageCodec:
                     missing_N[row] = True
 
         with calm():
-            for _ in in_threads(several, np.array_split(given, -(-len(given) // _RUN) or 1)):
+            for _ in in_threads(several, np.array_split(given, -(-len(given) // _RUN) or 1), tiny=tiny(cells, given)):
                 pass
         # Only now: to fill all rows in advance takes half as long as to decode them.
         pixel_NHWC[missing_N] = np.round(np.asarray(self.mean) * 255).astype(np.uint8)

@@ -160,31 +160,33 @@ class NetworkPredictor:
                 return
 
     def begin(
-        self, table: Table, target: str, *, how: Decoding, seed: int, rows: int
+        self, table: Table, target: str, *, how: Decoding, seed: int, before: int
     ) -> Iterator[tuple[Sequence[int], Begun]]:
-        """A table's rows as they can be written, some at a time as they are asked for; for ``running.Running``.
+        """A few rows as they can be written, in one batch or more; for ``running.Running``.
 
         Args:
-            table: Rows.
+            table: The rows: all of them are decoded at once.
             target: The column that is written.
             how: See ``predict``; without beams.
             seed: See ``predict``.
-            rows: Most at a time.
+            before: Rows that stand before them in a larger table.
 
         Yields:
-            Their places in the table, and what was read for them.
+            Their places in that table, and what was read for them.
         """
         import torch
 
         from trueweight.data.batch import to_device
 
-        device, chunks = self.network.eval().device, self.reading(self.feed(table)).chunks(rows, CHUNK_ITEMS)
+        device = self.network.eval().device
+        chunks = self.reading(self.feed(table)).chunks(max(1, len(table)), CHUNK_ITEMS)
         while (found := next(chunks, None)) is not None:
             place, batch = found
             with torch.inference_mode():  # not while somebody else's code runs in between
-                noise = {name: _on(device, some) for name, some in self.network.noise(batch.rows, seed).items()}
+                drawn = self.network.noise(batch.rows + before, seed)
+                noise = {name: _on(device, some) for name, some in drawn.items()}
                 begun = self.network.begin(to_device(batch, device), how, noise, target)
-            yield place.tolist(), begun
+            yield (place + before).tolist(), begun
 
     def reading(self, feed: Feed, augmentations: Mapping[str, Sequence[PartSpec]] | None = None) -> Feed:
         """The feed with only those arrays that this leaf's network reads.

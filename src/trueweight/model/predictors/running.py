@@ -1,11 +1,13 @@
 """One running batch for everybody who wants texts of a model: they join and leave between any two tokens.
 
 What a row is answered does not depend on who else is there: rows are read by the leaf's own codecs and network, chosen
-by their own noise, and read back as ``predict`` reads them.
+by their own noise, and read back as ``predict`` reads them. Rows are read when there is a slot for them, a few at once,
+so that a large order fills neither the memory nor everybody's time.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
     from trueweight.nn.texts import Begun
 
 __all__ = ["Order", "Running", "leaf_of", "running_of"]
+
+_READING = 0.01
+"""Seconds of reading between two tokens of those who are written, about."""
+
+_FIRST = 4
+"""Rows of an order that are read at once, until it is seen how long that takes."""
 
 
 def leaf_of(predictor: Predictor, target: str) -> Predictor:
@@ -59,9 +67,9 @@ def running_of(predictor: Predictor, slots: int) -> Running | None:
 class Order:
     """Rows of a table that somebody wants written."""
 
-    rows: int
+    table: Table
     how: Decoding
-    chunks: Iterator[tuple[Sequence[int], Begun]]
+    seed: int
     spelling: Spelling | None
     """Of a single row that is told as it is written."""
     gone: bool = False
@@ -71,7 +79,13 @@ class Order:
     answer: Mapping[str, Prediction] | None = None
     """Once all rows are written."""
     failed: Exception | None = None
-    """In the place of an answer: what came in between when its texts were put together."""
+    """In the place of an answer: what came in between when rows were read or texts were put together."""
+    read: int = 0
+    """Rows that were read, or are in ``chunks``."""
+    pace: int = _FIRST
+    """Rows that are read at once."""
+    chunks: Iterator[tuple[Sequence[int], Begun]] = field(default_factory=lambda: iter(()))
+    """Rows that are decoded and not all encoded yet."""
     waiting: deque[tuple[Row, Begun, int]] = field(default_factory=deque)
     """Rows that were read and are not written yet, with their places in what was read."""
     written: list[list[tuple[int, float]]] = field(default_factory=list)
@@ -119,26 +133,23 @@ class Running:
             seed: Of whatever is drawn.
             pieces: Tell the text as it is written.
 
-        Raises:
-            DataError: The rows cannot be read.
+        Rows that cannot be read fail the order, once it is their turn.
         """
-        chunks = self._leaf.begin(table, self.target, how=how, seed=seed, rows=self._most)
         spelling = self._leaf.network.texts(self.target).spelling(how) if pieces else None
-        order = Order(len(table), how, chunks, spelling)
+        order = Order(table, how, seed, spelling)
         order.written = [[] for _ in range(len(table) * how.samples)]
         order.left = len(order.written)
-        self._next_of(order)  # what cannot be read is told now, to whoever asks
         self._orders.append(order)
         return order
 
     def step(self) -> list[Order]:
-        """One token more for everybody; gives the orders that are complete."""
+        """One token more for everybody; gives the orders that are complete or have failed."""
         import torch
 
         with torch.inference_mode():
             self._let_go()
-            self._take_in()
-            return self._told(self._slots.step()) if self._owner else []
+            failed = self._take_in()
+            return failed + (self._told(self._slots.step()) if self._owner else [])
 
     def clear(self) -> None:
         """Let everybody go, also after a failure: nothing is gone through row by row."""
@@ -153,34 +164,62 @@ class Running:
         if any(order.gone for order in self._orders):
             self._orders = deque(order for order in self._orders if not order.gone)
 
-    def _take_in(self) -> None:
-        """Slots that are free to those who wait, by turns: nobody waits for all rows of somebody else."""
+    def _take_in(self) -> list[Order]:
+        """Slots that are free to those who wait, by turns: nobody waits for all rows of somebody else, and between two
+        tokens not for more than a little reading. Gives the orders whose rows could not be read."""
+        failed, later, start, has_read = list[Order](), list[Order](), time.perf_counter(), False
         while self._orders and (free := self._slots.free):
             order = self._orders.popleft()
-            if not (order.waiting or self._next_of(order)):
-                continue
-            waiting = order.waiting
-            begun = waiting[0][1]
-            fresh: list[tuple[Row, Begun, int]] = []
-            share = max(1, free // (len(self._orders) + 1))
-            while waiting and waiting[0][1] is begun and len(fresh) < share:
-                fresh.append(waiting.popleft())
-            places = [place for _, _, place in fresh]
-            some = slice(places[0], places[-1] + 1)  # those of one chunk wait in their order
-            self._slots.join([row for row, _, _ in fresh], {name: t[some] for name, t in begun.memory.items()})
-            self._owner |= {row: order for row, _, _ in fresh}
+            if not order.waiting:
+                if has_read and time.perf_counter() - start > _READING:
+                    later.append(order)
+                    continue
+                has_read = True
+                try:
+                    if not self._next_of(order):
+                        continue
+                except Exception as error:  # of this order alone: the others go on
+                    order.failed, order.gone = error, True
+                    failed.append(order)
+                    continue
+            self._join(order, max(1, free // (len(self._orders) + len(later) + 1)))
             self._orders.append(order)
+        self._orders.extendleft(reversed(later))  # they come first next time
+        if failed:
+            self._let_go()
+        return failed
+
+    def _join(self, order: Order, most: int) -> None:
+        """Give slots to some rows of an order that were read together."""
+        waiting, begun = order.waiting, order.waiting[0][1]
+        fresh: list[tuple[Row, Begun, int]] = []
+        while waiting and waiting[0][1] is begun and len(fresh) < most:
+            fresh.append(waiting.popleft())
+        places = [place for _, _, place in fresh]
+        some = slice(places[0], places[-1] + 1)  # those of one chunk wait in their order
+        self._slots.join([row for row, _, _ in fresh], {name: t[some] for name, t in begun.memory.items()})
+        self._owner |= {row: order for row, _, _ in fresh}
 
     def _next_of(self, order: Order) -> bool:
         """Read some more of its rows; whether there were any."""
+        start, samples = time.perf_counter(), order.how.samples
         found = next(order.chunks, None)
         if found is None:
-            return False
+            some = order.table.part(order.read, max(1, min(order.pace, self._most // samples)))
+            if not len(some):
+                return False
+            order.chunks = self._leaf.begin(some, self.target, how=order.how, seed=order.seed, before=order.read)
+            order.read += len(some)
+            found = next(order.chunks)
         places, begun = found
-        samples = order.how.samples
         for number, row in enumerate(begun.rows()):
             row.name = places[number // samples] * samples + number % samples
             order.waiting.append((row, begun, number))
+        seconds = time.perf_counter() - start
+        if seconds < _READING / 2:
+            order.pace = min(2 * order.pace, self._most)
+        elif seconds > _READING:
+            order.pace = max(1, order.pace // 2)
         return True
 
     def _told(self, said: Said) -> list[Order]:
@@ -212,6 +251,6 @@ class Running:
         logp_N = torch.tensor([logp for tokens in written for _, logp in tokens], dtype=torch.float64)
         head = self._leaf.network.texts(self.target)
         out = head.gathered(row_N, token_N, logp_N, len(written), order.how)
-        order.answer = self._leaf.read({self.target: out}, np.arange(order.rows))
+        order.answer = self._leaf.read({self.target: out}, np.arange(len(order.table)))
         if order.spelling is not None and (piece := order.spelling.end()):
             order.pieces.append(piece)

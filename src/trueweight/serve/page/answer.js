@@ -42,7 +42,7 @@ function busy(on) {
 }
 async function predicted(row, signal) {
   const told = await (await call(modelPath("/predict?notes=true"), post(JSON.stringify({ rows: [row] }), signal))).json();
-  if (told.notes.length) notice(`${word("notes")} ${told.notes.join("; ")}`);
+  if (told.notes.length) notice(word("notes"), told.notes.join("; "));
   return told.predictions[0];
 }
 

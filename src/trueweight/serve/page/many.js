@@ -17,7 +17,7 @@ async function answerMany() {
     pieces = await sentThrough(asked, stop.signal);
   } catch (error) {
     if (error.name === "AbortError") at("many-said").textContent += ` · ${word("stopped")}`;
-    else complain(error instanceof Refusal ? error : new Refusal(`${word("broken")} ${error.message}`, 0));
+    else complain(error instanceof Refusal ? error : new Refusal(word("broken"), 0, error.message));
     pieces = asked.pieces;
   }
   if (state.many === stop) state.many = null;
@@ -84,8 +84,8 @@ async function sentThrough(asked, signal) {
 function offer(text, asked) {
   const broken = asked.lines ? text.trimEnd().split("\n").pop() : "";
   if (broken.startsWith('{"error":')) {
-    const { error } = JSON.parse(broken);
-    notice(`${word("broken")} ${error.detail}`);
+    const { error } = JSON.parse(broken), refused = refusalOf(error, error.status);
+    notice(`${word("broken")} ${refused.message}`, refused.own);
     text = text.slice(0, text.lastIndexOf(broken));
   }
   if (asked.names) text = named(text, asked.names);

@@ -34,7 +34,8 @@ const said = (value) => value === null || value === undefined ? "–" : Array.is
 
 /* Asking */
 class Refusal extends Error {
-  constructor(text, status) { super(text); this.status = status; }
+  /* Said by the page in its language; behind it, where they are not that already, the server's own words. */
+  constructor(text, status, own) { super(text); this.status = status; this.own = own || ""; }
 }
 function headers(more) {
   const key = at("key").value.trim();
@@ -53,18 +54,23 @@ async function call(path, options) {
 }
 function refusalOf(told, status, wait) {
   /* The server's own words are English; what kind of refusal it is, the page says in its language. */
-  const detail = told.detail || (told.error && told.error.message) || "", hint = told.hint || "";
-  const lines = [(state.words.statuses || {})[status] || "", [detail, hint].filter(Boolean).join(": ")].filter(Boolean);
+  const detail = told.detail || (told.error && told.error.message) || "", own = [detail, told.hint].filter(Boolean).join(": ");
+  const kinds = state.words.statuses, kind = kinds[status] || kinds[`${String(status)[0]}xx`];
+  const lines = [kind || own || String(status)];
   if (status === 401) lines.push(word("needKey"));
   if (wait) lines.push(word("comeAgain", wait));
-  return new Refusal(lines.join(" · ") || `${status}`, status);
+  return new Refusal(lines.join(" · "), status, kind ? own : "");
 }
 const post = (body, signal, kind) => ({ method: "POST", headers: headers({ "Content-Type": kind || "application/json" }), body, signal });
 const modelPath = (rest) => `/v1/models/${encodeURIComponent(state.model)}${rest}`;
 function complain(error) {
-  if (error.name !== "AbortError") notice(error instanceof Refusal ? error.message : String(error));
+  if (error.name !== "AbortError") notice(error instanceof Refusal ? error.message : String(error), error.own);
 }
-function notice(text) { at("notice").textContent = text; at("notice").hidden = !text; }
+function notice(text, own) {
+  const ours = state.words === WORDS.en, behind = own && !ours ? [el("small", {}, `${word("own")} `, el("span", { lang: "en" }, own))] : [];
+  at("notice").replaceChildren(own && ours ? `${text} ${own}` : text, ...behind);
+  at("notice").hidden = !text;
+}
 
 /* Models */
 async function loadModels() {

@@ -1,0 +1,121 @@
+"""What goes out is what uvicorn itself would send, byte by byte; whole answers go out in one write."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from trueweight.serve import one_write
+from trueweight.serve.one_write import OneWriteProtocol
+
+PLAIN = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
+
+
+def start(headers: list[tuple[bytes, bytes]], status: int = 200) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def body(content: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+ANSWERS: dict[str, list[dict[str, Any]]] = {
+    "whole": [start(PLAIN), body(b"hello")],
+    "refused": [start(PLAIN, 422), body(b"hello")],
+    "empty": [start([(b"content-length", b"0")], 200), body(b"")],
+    "in pieces": [start([(b"content-type", b"text/plain")]), body(b"hel", more=True), body(b"lo")],
+    "pieces of known length": [start(PLAIN), body(b"hel", more=True), body(b"lo")],
+    "no length": [start([(b"content-type", b"text/plain")]), body(b"hello")],
+    "no content": [start([], 204), body(b"")],
+    "last one": [start([*PLAIN, (b"connection", b"close")]), body(b"hello")],
+    "too short": [start(PLAIN), body(b"hell")],
+    "too long": [start(PLAIN), body(b"hello you")],
+    "two lines in a header": [start([*PLAIN, (b"x-name", b"a\r\nset-cookie: b")]), body(b"hello")],
+    "nothing": [],
+    "a body first": [body(b"hello")],
+}
+REQUESTS = {
+    "get": b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+    "head": b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n",
+    "post": b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\nab",
+    "last": b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    "old": b"GET / HTTP/1.0\r\nhost: x\r\n\r\n",
+    "three at once": b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 3,
+}
+
+
+class Line(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        assert not self.closed, "written after it was closed"
+        self.writes.append(bytes(data))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ARG002
+        return default
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+async def said(kind: type[HttpToolsProtocol], request: bytes, answer: list[dict[str, Any]]) -> Line:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        for message in answer:
+            await send(message)
+
+    config = Config(app, server_header=False, date_header=False, access_log=False, log_level="critical", lifespan="off")
+    config.load()
+    state, line = ServerState(), Line()
+    state.default_headers = [(b"x-usual", b"1")]
+    protocol = kind(config=config, server_state=state, app_state={})
+    protocol.connection_made(line)
+    protocol.data_received(request)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    return line
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_the_same_bytes(request_: str, answer: str) -> None:
+    one, other = (
+        asyncio.run(said(kind, REQUESTS[request_], ANSWERS[answer])) for kind in (HttpToolsProtocol, OneWriteProtocol)
+    )
+    assert b"".join(one.writes) == b"".join(other.writes)
+    assert one.closed == other.closed
+
+
+def test_a_whole_answer_is_one_write() -> None:
+    line = asyncio.run(said(OneWriteProtocol, REQUESTS["get"], ANSWERS["whole"]))
+    assert line.writes == [
+        b"HTTP/1.1 200 OK\r\nx-usual: 1\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello"
+    ]
+
+
+def test_a_head_without_a_body_is_a_fault_of_ours() -> None:
+    line = asyncio.run(said(OneWriteProtocol, REQUESTS["get"], [start(PLAIN)]))
+    assert b"".join(line.writes).startswith(b"HTTP/1.1 500 ")
+    assert line.closed
+
+
+def test_another_uvicorn_goes_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_write, "_KNOWN", {"something_else"})
+    line = asyncio.run(said(OneWriteProtocol, REQUESTS["get"], ANSWERS["whole"]))
+    assert len(line.writes) == 2
