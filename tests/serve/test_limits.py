@@ -135,6 +135,16 @@ def test_wishes_that_there_are_none_of_are_not_passed_over(ask: Any, wishes: dic
     assert said in json.loads(reply.body)["detail"]
 
 
+def test_what_may_be_asked_beside_rows_is_told(ask: Any) -> None:
+    told = json.loads(ask("GET", "/openapi.json").body)["paths"]
+    wished = told["/v1/models/every/explain"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert set(wished["properties"]) == {"rows", "methods", "target", "keep"}
+    beside = (
+        told["/v1/models/every/predict"]["post"]["parameters"] + told["/v1/models/every/report"]["get"]["parameters"]
+    )
+    assert [one["name"] for one in beside] == ["stream", "notes", "timeout", "language"]
+
+
 def test_a_row_without_columns_is_told_so(ask: Any) -> None:
     assert json.loads(ask("POST", PREDICT, {"rows": [{}]}).body)["hint"] == "there is no column at all"
 
