@@ -1,5 +1,6 @@
 """What is too much, or not what it says it is, is refused before anything is made of it."""
 
+import asyncio
 import base64
 import gzip
 import io
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from trueweight.bundle.bundle import open_bundle
+from trueweight.serve.exchange import Request
 
 PREDICT = "/v1/models/every/predict"
 
@@ -36,6 +38,19 @@ def test_gzip_that_was_joined_is_read_to_its_end_and_what_was_cut_is_refused(ask
         assert (refused.status, "not gzip" in json.loads(refused.body)["detail"]) == (400, True)
         refused = ask("POST", path, gzip.compress(rows[0]) + gzip.compress(b"") * 200, **head)
         assert (refused.status, "too many little pieces" in json.loads(refused.body)["detail"]) == (400, True)
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_it_does_not_matter_where_a_packed_body_is_cut_on_its_way(step: int) -> None:
+    body = gzip.compress(b"one,") + b"\0" * 5 + gzip.compress(b"two") + b"\0" * 9
+    pieces = [body[place : place + step] for place in range(0, len(body), step)]
+    messages = iter([{"type": "http.request", "body": one, "more_body": True} for one in pieces])
+
+    async def receive() -> Any:
+        return next(messages, {"type": "http.request", "body": b"", "more_body": False})
+
+    scope = {"method": "POST", "path": "/", "headers": [(b"content-encoding", b"gzip")]}
+    assert asyncio.run(Request(scope, receive).body(100)) == b"one,two"
 
 
 @pytest.mark.parametrize(

@@ -148,11 +148,14 @@ class _Gzip:
         try:
             while piece:
                 if self._inflate.eof:
+                    piece = piece.lstrip(b"\0")  # some fill up to a whole block
+                    if not piece:
+                        break
                     self._inflate = self._next_stream()
                 found += self._inflate.decompress(piece, self._most + 1 - len(found))
                 if self._inflate.unconsumed_tail:
                     raise _too_long(self._most)
-                piece = self._inflate.unused_data.lstrip(b"\0")  # some fill up to a whole block
+                piece = self._inflate.unused_data
         except zlib.error:
             raise Refused(400, "the body is not gzip, whatever Content-Encoding says") from None
         self._unpacked += len(found)
