@@ -1,5 +1,6 @@
 """What is too much, or not what it says it is, is refused before anything is made of it."""
 
+import asyncio
 import base64
 import gzip
 import io
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from trueweight.bundle.bundle import open_bundle
+from trueweight.serve.exchange import Request
 
 PREDICT = "/v1/models/every/predict"
 
@@ -20,6 +22,35 @@ PREDICT = "/v1/models/every/predict"
 def test_gzip_is_unpacked(ask: Any) -> None:
     body = gzip.compress(json.dumps([{"amount": 1}]).encode())
     assert ask("POST", PREDICT, body, content_encoding="gzip").status == 200
+
+
+def test_gzip_that_was_joined_is_read_to_its_end_and_what_was_cut_is_refused(ask: Any) -> None:
+    """Rows that are lost without a word would be worse than no answer."""
+    rows = [json.dumps({"amount": n}).encode() + b"\n" for n in range(3)]
+    head = {"kind": "application/x-ndjson", "content_encoding": "gzip", "accept": "application/x-ndjson"}
+    joined = gzip.compress(rows[0]) + gzip.compress(b"") + gzip.compress(rows[1] + rows[2]) + b"\0" * 9
+    for path in (PREDICT, f"{PREDICT}?stream=true"):
+        assert len(ask("POST", path, joined, **head).body.splitlines()) == 3
+        for cut in (gzip.compress(b"".join(rows))[:-1], joined[:-12], gzip.compress(rows[0])[:12], b""):
+            refused = ask("POST", path, cut, **head)
+            assert (refused.status, "breaks off" in json.loads(refused.body)["detail"]) == (400, True)
+        refused = ask("POST", path, gzip.compress(rows[0]) + b"no more gzip", **head)
+        assert (refused.status, "not gzip" in json.loads(refused.body)["detail"]) == (400, True)
+        refused = ask("POST", path, gzip.compress(rows[0]) + gzip.compress(b"") * 200, **head)
+        assert (refused.status, "too many little pieces" in json.loads(refused.body)["detail"]) == (400, True)
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_it_does_not_matter_where_a_packed_body_is_cut_on_its_way(step: int) -> None:
+    body = gzip.compress(b"one,") + b"\0" * 5 + gzip.compress(b"two") + b"\0" * 9
+    pieces = [body[place : place + step] for place in range(0, len(body), step)]
+    messages = iter([{"type": "http.request", "body": one, "more_body": True} for one in pieces])
+
+    async def receive() -> Any:
+        return next(messages, {"type": "http.request", "body": b"", "more_body": False})
+
+    scope = {"method": "POST", "path": "/", "headers": [(b"content-encoding", b"gzip")]}
+    assert asyncio.run(Request(scope, receive).body(100)) == b"one,two"
 
 
 @pytest.mark.parametrize(
@@ -103,6 +134,34 @@ def test_paths_are_not_followed(ask: Any, path: str) -> None:
         reply = ask("POST", PREDICT, [{"amount": 1, "photo": cell}])
         assert reply.status == 422
         assert "root:" not in reply.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        ({"method": ["shapley"]}, "did you mean 'methods'?"),
+        ({"methods": "shapley", "target": 3}, "methods must be a list of names; target must be the name of a column"),
+        ({"keep": [1]}, "keep must be a list of names"),
+    ],
+)
+def test_wishes_that_there_are_none_of_are_not_passed_over(ask: Any, wishes: dict[str, Any], said: str) -> None:
+    reply = ask("POST", "/v1/models/every/explain", {"rows": [{"amount": 1}], **wishes})
+    assert reply.status == 422
+    assert said in json.loads(reply.body)["detail"]
+
+
+def test_what_may_be_asked_beside_rows_is_told(ask: Any) -> None:
+    told = json.loads(ask("GET", "/openapi.json").body)["paths"]
+    wished = told["/v1/models/every/explain"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert set(wished["properties"]) == {"rows", "methods", "target", "keep"}
+    beside = (
+        told["/v1/models/every/predict"]["post"]["parameters"] + told["/v1/models/every/report"]["get"]["parameters"]
+    )
+    assert [one["name"] for one in beside] == ["stream", "notes", "timeout", "language"]
+
+
+def test_a_row_without_columns_is_told_so(ask: Any) -> None:
+    assert json.loads(ask("POST", PREDICT, {"rows": [{}]}).body)["hint"] == "there is no column at all"
 
 
 def test_one_bad_request_spoils_nobody_elses(every: Any) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from tests.serve.conftest import SPEC, made_up
 from tests.serve.test_server import Server, started, state
 
 from trueweight import api
-from trueweight.api.serving import verbs_for
+from trueweight.api.serving import make_worker, verbs_for
 from trueweight.bundle.bundle import Bundle, open_bundle
+from trueweight.errors import VerifyError
 from trueweight.serve.app import Application
 from trueweight.serve.audit import AuditLog, check_audit
 from trueweight.serve.batching import Batcher
@@ -27,6 +29,7 @@ from trueweight.serve.keys import SCOPES, KeyStore
 from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused
 from trueweight.serve.rows import Rows
+from trueweight.serve.server import VARIABLE, Wish, opened
 from trueweight.serve.transport import Answer
 
 __all__ = ["started", "state"]  # fixtures
@@ -143,6 +146,36 @@ def test_what_is_no_good_bundle_is_not_swapped_in(plain: Bundle, serving: Any, t
     body = json.dumps(ROWS).encode()
     reply = transport.send("POST", PREDICT, {"content-type": "application/json"}, body)
     assert won(json.loads(reply.body)) == pytest.approx([row["won.p[yes]"] for row in plain.predict(ROWS)], abs=1e-5)
+
+
+def test_a_model_of_another_name_is_not_swapped_in(plain: Bundle, every: Bundle, serving: Any, tmp_path: Path) -> None:
+    """Whoever asks for the one must not be answered by the other, nor lose it with the next start."""
+    folder = tmp_path / "plain.bundle"
+    shutil.copytree(plain.path, folder)
+    transport = serving(bundles={"plain": open_bundle(folder)})
+    swapped(folder, every.path)
+    reply = transport.send("POST", "/v1/models/plain/reload", {}, b"")
+    assert (reply.status, "'every' and not 'plain'" in json.loads(reply.body)["detail"]) == (409, True)
+    (model,) = json.loads(transport.send("GET", "/v1/models", {}, b"").body)["data"]
+    assert model["digest"] == plain.manifest.digest
+    wish = Wish([str(folder)], names=("plain",))  # as a worker or a replica that is to take another one's place
+    with pytest.raises(VerifyError, match="plain would become every"):
+        opened(wish, verbs_for())
+
+
+def test_a_worker_tells_what_it_cannot_serve_in_a_line(
+    plain: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "plain.bundle"
+    shutil.copytree(plain.path, folder)
+    weights = next(folder.rglob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    monkeypatch.setenv(VARIABLE, json.dumps(asdict(Wish([str(folder)], names=("plain",)))))
+    with pytest.raises(SystemExit) as left:
+        make_worker()
+    assert left.value.code == 1
+    assert "not swapped" in caplog.text
+    assert "was changed" in caplog.text
 
 
 def test_one_of_several_processes_swaps_nothing_alone(plain: Bundle, serving: Any) -> None:

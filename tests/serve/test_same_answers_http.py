@@ -123,6 +123,9 @@ def test_the_open_inference_protocol(ask: Any, asked: list[dict[str, Any]], expe
     assert outputs["won"] == [row["won"] for row in ours["predictions"]]
     told = json.loads(ask("GET", "/v2/models/every").body)
     assert {one["name"] for one in told["outputs"]} == set(outputs)
+    (version,) = told["versions"]
+    digest = json.loads(ask("GET", "/v1/models/every").body)["digest"]
+    assert reply["model_version"] == version == digest.removeprefix("sha256:")[:12]
     assert len(expected) == 6
 
 

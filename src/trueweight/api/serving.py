@@ -15,16 +15,17 @@ from trueweight.api.reported import METHODS, subject_of
 from trueweight.bundle.bake_off import BakeOff
 from trueweight.bundle.bundle import Bundle, open_bundle
 from trueweight.data.table import Table
+from trueweight.errors import TrueweightError
 from trueweight.explain.ask import Wish as ExplainWish
 from trueweight.report.page import html_report
 from trueweight.serve.app import Application, Verbs
 from trueweight.serve.audit import AuditLog
 from trueweight.serve.keys import KeyStore, default_path
-from trueweight.serve.server import Wish, application, bound, first_key, from_environment, quiet, run
+from trueweight.serve.server import Wish, application, bound, first_key, from_environment, opened, quiet, run
 
 _LOG = logging.getLogger("trueweight.serve")
 
-__all__ = ["make_application", "serve_bundles", "verbs_for"]
+__all__ = ["make_application", "make_worker", "serve_bundles", "verbs_for"]
 
 
 def verbs_for(allow: tuple[str, ...] = (), running: Wish | None = None) -> Verbs:
@@ -97,7 +98,7 @@ def serve_bundles(wish: Wish, keys: Path | None, listening: Callable[[Sequence[s
         wish, app, key = _opened(wish, keys)
         listening(list(app.models), key, listener.getsockname()[1])
         # Several workers each open the bundles for themselves; that they are good is known by now.
-        run(wish, app if wish.workers == 1 else "trueweight.api.serving:make_application", listener)
+        run(wish, app if wish.workers == 1 else "trueweight.api.serving:make_worker", listener)
 
 
 def _opened(wish: Wish, keys: Path | None) -> tuple[Wish, Application, str | None]:
@@ -110,7 +111,8 @@ def _opened(wish: Wish, keys: Path | None) -> tuple[Wish, Application, str | Non
     app = application(replace(wish, audit=None) if others else wish, verbs_for(tuple(wish.allow), wish), store)
     bundles = [hosted.bundle for hosted in app.models.values()]
     known = {one.manifest.digest: one.running.to_json() for one in bundles if one.running is not None}
-    return replace(wish, known=known), app, None if store is None else first_key(store, wish.host)
+    key = None if store is None else first_key(store, wish.host)
+    return replace(wish, known=known, names=tuple(app.models)), app, key
 
 
 def _serve_on_ray(
@@ -120,15 +122,25 @@ def _serve_on_ray(
 
     wish, app, key = _opened(wish, keys)
     wish = replace(wish, known={})  # what is fastest here may be missing on another machine
-    load = verbs_for(tuple(wish.allow), wish).load
+    verbs = verbs_for(tuple(wish.allow), wish)
     run_on_ray(
-        wish, make_application, lambda: [load(Path(path)) for path in wish.bundles],
+        wish, make_application, lambda: opened(wish, verbs),
         lambda: listening(list(app.models), key, wish.port),
     )  # fmt: skip
 
 
+def make_worker() -> Application:
+    """:func:`make_application` in a process of its own. What cannot be served is told in a line, and the process that
+    it was to take the place of answers on."""
+    try:
+        return make_application()
+    except TrueweightError as error:
+        _LOG.error("the models are not swapped, those that were answer on: %s", error)
+        raise SystemExit(1) from None
+
+
 def make_application() -> Application:
-    """In each worker: what was asked for, from the environment."""
+    """In each worker or replica: what was asked for, from the environment."""
     import torch
 
     quiet()

@@ -305,10 +305,11 @@ def require_columns(signature: Signature, table: Table) -> None:
     lost = [name for name in names if name not in there]
     shown = ", ".join(map(repr, lost[:8])) + (", …" if len(lost) > 8 else "")
     if lost and len(lost) == len(names):
+        found = f"there is {', '.join(map(repr, table.names[:8]))}: is the header right?"
         raise DataError(
             f"none of the columns that the model reads is there: {shown}",
             where=table.label,
-            hint=f"there is {', '.join(map(repr, table.names[:8]))}: is the header right?",
+            hint=found if table.names else "there is no column at all",
         )
     if lost:
         _LOG.warning("%s lacks %s: missing in every row", table.label, shown)

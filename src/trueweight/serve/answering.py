@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import AsyncIterator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -136,10 +137,28 @@ class Answering:
 
 
 def _wishes(asked: Any) -> dict[str, Any]:
-    if not isinstance(asked, dict):
-        return {}
-    found = {name: asked[name] for name in ("methods", "keep") if isinstance(asked.get(name), list)}
-    return found | ({"target": asked["target"]} if isinstance(asked.get("target"), str) else {})
+    """What is said beside the rows.
+
+    Raises:
+        Refused: A wish that there is none of, or of the wrong kind; all of them at once.
+    """
+    if not isinstance(asked, dict) or not isinstance(asked.get("rows"), list):
+        return {}  # the row itself
+    wishes = {name: value for name, value in asked.items() if name != "rows" and value is not None}
+    wrong = [said for name, value in wishes.items() if (said := _wrong_wish(name, value))]
+    if wrong:
+        raise Refused(422, "; ".join(wrong), hint="beside rows there may be methods and keep (lists), and target")
+    return wishes
+
+
+def _wrong_wish(name: str, value: Any) -> str:
+    if name == "target":
+        return "" if isinstance(value, str) else "target must be the name of a column"
+    if name not in ("methods", "keep"):
+        near = get_close_matches(name, ("methods", "keep", "target", "rows"), n=1)
+        return f"nothing is called {name[:40]!r} here" + (f"; did you mean {near[0]!r}?" if near else "")
+    listed = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return "" if listed else f"{name} must be a list of names"
 
 
 def _seconds(said: str | None, most: float) -> float:

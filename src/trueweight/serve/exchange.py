@@ -31,6 +31,9 @@ SAFE_HEADERS = {
 }
 """On every answer that does not say otherwise: nothing is kept, framed, run or guessed."""
 
+_STREAMS = 64
+"""Of gzip in one body, and one more for every 512 bytes that they hold."""
+
 _DIGEST = DIGEST.encode()
 
 _SAFE = [(name.encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
@@ -94,18 +97,19 @@ class Request:
             raise _too_long(most)
 
     async def _pieces(self, message: MutableMapping[str, Any], most: int) -> AsyncIterator[bytes]:
-        unpack = _unpacker(self.header(b"content-encoding").strip().lower(), most)
+        packed = _unpacker(self.header(b"content-encoding").strip().lower(), most)
         length = 0
         while True:
             if message["type"] == "http.disconnect":
                 raise Refused(408, "the connection was closed before the body was complete")
-            if piece := unpack(message.get("body", b"")):
+            if piece := packed.unpack(message.get("body", b"")):
                 length += len(piece)
                 if length > most:
                     raise _too_long(most)
                 yield piece
             if not message.get("more_body", False):
                 self._whole = True
+                packed.finish()
                 return
             message = await self._receive()
 
@@ -121,24 +125,64 @@ def _too_long(most: int) -> Refused:
     return Refused(413, f"the body is longer than {most:,} bytes", hint="send fewer rows at a time")
 
 
-def _unpacker(encoding: str, most: int) -> Callable[[bytes], bytes]:
-    if encoding in ("", "identity"):
-        return lambda piece: piece
-    if encoding != "gzip":
-        raise Refused(415, f"Content-Encoding {encoding[:40]!r} is not read", hint="send it plain, or as gzip")
-    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+class _Plain:
+    """A body that is not packed."""
 
-    def unpack(piece: bytes) -> bytes:
-        # What small bytes unpack to may be a thousand times as long: no more than may be kept is ever made.
+    def unpack(self, piece: bytes) -> bytes:
+        return piece
+
+    def finish(self) -> None:
+        """Whether it is complete, HTTP says."""
+
+
+class _Gzip:
+    """Unpacks a body, of which no more than may be kept is ever made: small bytes may unpack to a thousand times as
+    many. Files that were joined, or packed by several cores, are several streams, one behind the other."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._streams, self._unpacked = most, 0, 0
+        self._inflate = _inflate()
+
+    def unpack(self, piece: bytes) -> bytes:
+        found = b""
         try:
-            found = inflate.decompress(piece, most + 1)
+            while piece:
+                if self._inflate.eof:
+                    piece = piece.lstrip(b"\0")  # some fill up to a whole block
+                    if not piece:
+                        break
+                    self._inflate = self._next_stream()
+                found += self._inflate.decompress(piece, self._most + 1 - len(found))
+                if self._inflate.unconsumed_tail:
+                    raise _too_long(self._most)
+                piece = self._inflate.unused_data
         except zlib.error:
             raise Refused(400, "the body is not gzip, whatever Content-Encoding says") from None
-        if inflate.unconsumed_tail:
-            raise _too_long(most)
+        self._unpacked += len(found)
         return found
 
-    return unpack
+    def _next_stream(self) -> "zlib._Decompress":
+        self._streams += 1
+        if self._streams > _STREAMS + self._unpacked // 512:  # each takes time, whatever it holds
+            raise Refused(400, "the body is gzip in too many little pieces", hint="pack it as a whole")
+        return _inflate()
+
+    def finish(self) -> None:
+        """Raises if it was cut off: what is missing may be rows."""
+        if not self._inflate.eof:
+            raise Refused(400, "the body breaks off: its gzip is not complete")
+
+
+def _inflate() -> "zlib._Decompress":
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+
+
+def _unpacker(encoding: str, most: int) -> _Plain | _Gzip:
+    if encoding in ("", "identity"):
+        return _Plain()
+    if encoding != "gzip":
+        raise Refused(415, f"Content-Encoding {encoding[:40]!r} is not read", hint="send it plain, or as gzip")
+    return _Gzip(most)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from trueweight.bundle.bundle import Bundle
 from trueweight.data.table import Table
-from trueweight.errors import TrueweightError, fault_of
+from trueweight.errors import TrueweightError, VerifyError, fault_of
 from trueweight.serve.limits import Limits
 from trueweight.serve.media_guard import guard_media, media_columns
 from trueweight.serve.refusals import Refused, refused_by
@@ -31,11 +31,22 @@ _PLAIN = ("number", "binary", "category", "date")
 
 @dataclass(frozen=True)
 class Hosted:
-    """One model as it is served at this moment. Swapping it makes another one."""
+    """One model as it is served at this moment. Swapping it makes another one.
+
+    Raises:
+        VerifyError: The bundle is of another name: whoever asks for this one would be answered by another model, and
+            after the next start there would be none.
+    """
 
     name: str
     bundle: Bundle
     limits: Limits
+
+    def __post_init__(self) -> None:
+        if self.bundle.name != self.name:
+            hint = f"train it with --name {self.name}, or start a server with it"
+            said = f"the bundle is of another model, {self.bundle.name!r} and not {self.name!r}"
+            raise VerifyError(said, where=str(self.bundle.path), hint=hint)
 
     @cached_property
     def reading(self) -> DataSpec:

@@ -71,8 +71,13 @@ def _flat(data: Any) -> list[Any]:
 def answers_v2(hosted: Hosted, columns: Columns, number: Any) -> dict[str, Any]:
     """The inference response."""
     outputs = [_output(name, values) for name, values in columns.items()]
-    told = {"model_name": hosted.name, "model_version": hosted.bundle.manifest.digest[:12], "outputs": outputs}
+    told = {"model_name": hosted.name, "model_version": _version(hosted), "outputs": outputs}
     return told | ({"id": number} if isinstance(number, str) else {})
+
+
+def _version(hosted: Hosted) -> str:
+    """The bundle's digest, as much of it as tells two bundles apart."""
+    return hosted.bundle.manifest.digest.removeprefix("sha256:")[:12]
 
 
 def _output(name: str, values: np.ndarray) -> dict[str, Any]:
@@ -98,6 +103,6 @@ def metadata_v2(hosted: Hosted) -> dict[str, Any]:
         for name, field in fields.items()
     ]
     return {
-        "name": hosted.name, "versions": [hosted.bundle.manifest.digest[:12]], "platform": "trueweight",
+        "name": hosted.name, "versions": [_version(hosted)], "platform": "trueweight",
         "inputs": inputs, "outputs": outputs,
     }  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from trueweight.report.words import LANGUAGES
 from trueweight.serve.hosted import Hosted
 
 __all__ = ["docs_page", "openapi"]
@@ -77,6 +78,26 @@ def _answers(*more: str) -> dict[str, Any]:
     return {"200": {"description": "OK"}} | {s: {"description": "Refused", "content": problem} for s in statuses}
 
 
+def _parameter(name: str, schema: Mapping[str, Any], about: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema, "description": about}
+
+
+_PREDICT = [
+    _parameter("stream", {"type": "boolean"}, "CSV or JSON Lines of any length, answered as they arrive."),
+    _parameter("notes", {"type": "boolean"}, "Also say which cells could not be read."),
+    _parameter("timeout", {"type": "number", "exclusiveMinimum": 0}, "Seconds that an answer is of use."),
+]
+_REPORT = [_parameter("language", {"type": "string", "enum": list(LANGUAGES)}, "Of the page.")]
+
+
+def _with_wishes(rows: Mapping[str, Any], example: Mapping[str, Any]) -> dict[str, Any]:
+    """What explain reads: rows, and beside them, in JSON, what is wished."""
+    names = {"type": "array", "items": {"type": "string"}}
+    wishes = {"methods": names, "target": {"type": "string"}, "keep": names}
+    schema = {**rows, "properties": {**rows["properties"], **wishes}, "additionalProperties": False}
+    return {"required": True, "content": {"application/json": {"schema": schema, "example": example}, **_BODIES}}
+
+
 def _paths(name: str, hosted: Hosted) -> dict[str, Any]:
     from urllib.parse import quote
 
@@ -94,12 +115,17 @@ def _paths(name: str, hosted: Hosted) -> dict[str, Any]:
     predict = _answers()
     predict["200"] = {"description": "One answer for each row", "content": {"application/json": {"schema": answers}}}
     asked = {"tags": [name], "requestBody": body}
+    explained = {"tags": [name], "requestBody": _with_wishes(rows, example)}
     return (_writes(at, name, body) if "text" in hosted.facts()["targets"].values() else {}) | {
         at: {"get": _plain("What the model is", name)},
-        f"{at}/predict": {"post": {"summary": "Answer rows", **asked, "responses": predict}},
-        f"{at}/explain": {"post": {"summary": "Say why rows are answered so", **asked, "responses": _answers()}},
+        f"{at}/predict": {
+            "post": {"summary": "Answer rows", **asked, "parameters": _PREDICT, "responses": predict}
+        },
+        f"{at}/explain": {
+            "post": {"summary": "Say why rows are answered so", **explained, "responses": _answers()}
+        },
         f"{at}/evidence": {"get": _plain("What was measured of the model", name)},
-        f"{at}/report": {"get": _plain("The same as a page", name)},
+        f"{at}/report": {"get": _plain("The same as a page", name) | {"parameters": _REPORT}},
         f"/v2/models/{quote(name, safe='')}/infer": {
             "post": {
                 "summary": "Answer rows, by the Open Inference Protocol", "tags": [name],

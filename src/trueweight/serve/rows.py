@@ -58,7 +58,8 @@ def read_rows(kind: str, body: bytes, limits: Limits, options: DataSpec, content
     reader = _READERS.get(kind or "application/json")
     if reader is None:
         known = ", ".join(sorted({*_READERS, "multipart/form-data"}))
-        raise Refused(415, f"bodies of kind {kind[:60]!r} are not read", hint=f"send one of {known}")
+        hint = f"Content-Type says which of these it is: {known}"
+        raise Refused(415, f"bodies of kind {kind[:60]!r} are not read", hint=hint)
     rows = reader(body, options, content_type)
     if rows.count == 0:
         raise Refused(422, "there is no row in the body")

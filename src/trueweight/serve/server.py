@@ -19,7 +19,7 @@ from typing import Any
 
 from trueweight.bundle.bake_off import SECONDS, WAYS
 from trueweight.bundle.bundle import Bundle
-from trueweight.errors import SpecError, TrainError, TrueweightError
+from trueweight.errors import SpecError, TrainError, TrueweightError, VerifyError
 from trueweight.files import safe_name
 from trueweight.serve.app import LOOPBACK_NAMES, Application, Verbs
 from trueweight.serve.audit import AuditLog
@@ -28,8 +28,8 @@ from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused
 
 __all__ = [
-    "ENGINES", "Wish", "application", "bound", "first_key", "from_environment", "is_loopback", "named_bundles", "quiet",
-    "run",
+    "ENGINES", "Wish", "application", "bound", "first_key", "from_environment", "is_loopback", "named_bundles",
+    "opened", "quiet", "run",
 ]  # fmt: skip
 
 _LOG = logging.getLogger("trueweight.serve")
@@ -72,6 +72,8 @@ class Wish:
     """Seconds to measure it for each model; 0: models are run as they were tested."""
     known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What was measured already, by digest of the bundle: workers need not measure again."""
+    names: Sequence[str] = ()
+    """That the models had when the server started; (): it has not opened them yet. They stay, whatever is swapped."""
 
     def checked(self) -> "Wish":
         """Itself.
@@ -150,6 +152,21 @@ def named_bundles(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
     return found
 
 
+def opened(wish: Wish, verbs: Verbs) -> dict[str, Bundle]:
+    """What is to be served, opened and checked, by name.
+
+    Raises:
+        SpecError: Two have the same name.
+        VerifyError: One is changed, answers its golden rows differently, or is of another name than before.
+    """
+    found = named_bundles([verbs.load(Path(path)) for path in wish.bundles])
+    if wish.names and set(wish.names) != set(found):
+        hint = "train it with --name, under the old one's name, or start the server anew"
+        said = f"{', '.join(wish.names)} would become {', '.join(found)}: a bundle is of another model"
+        raise VerifyError(said, where=", ".join(wish.bundles), hint=hint)
+    return found
+
+
 def first_key(store: KeyStore, host: str) -> str | None:
     """A key for everything, where there is none yet and only this machine can reach us; told this once."""
     if store.all() or not is_loopback(host):
@@ -166,9 +183,9 @@ def application(wish: Wish, verbs: Verbs, store: KeyStore | None) -> Application
         store: Of keys; None: everybody may ask.
 
     Raises:
-        VerifyError: A bundle is changed, or answers its golden rows differently.
+        VerifyError: A bundle is changed, answers its golden rows differently, or is of another name than before.
     """
-    bundles = named_bundles([verbs.load(Path(path)) for path in wish.bundles])
+    bundles = opened(wish, verbs)
     audit = None
     if wish.audit is not None:
         name = f"{safe_name('-'.join(bundles))[:60]}-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
