@@ -96,9 +96,10 @@ class Answering:
                     rows = read_rows(request.kind, run, self._app.limits, reading)
                     columns = await self._ask(request, guest, hosted, rows, self._app.limits.seconds, asked)
                 except Refused as refused:
-                    if not first and not csv:  # the status is sent: a last line says why the answer breaks off
-                        yield to_json({"error": refused.problem()}) + b"\n"
-                    raise
+                    if first or csv:  # of CSV, whose rows have no room for it, the connection breaks off
+                        raise
+                    yield to_json({"error": refused.problem()}) + b"\n"  # the status is sent: a last line says why
+                    return
                 written = _written(columns, "csv" if csv else "jsonl")
                 yield written if first or not csv else written.partition(b"\n")[2]
                 first = False
