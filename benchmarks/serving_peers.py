@@ -122,7 +122,7 @@ def ray(task: str, port: int) -> None:
     import torch
     from ray import serve
 
-    @serve.deployment
+    @serve.deployment(max_ongoing_requests=128)  # its page on batching: at least as many as a batch holds
     class Model:
         def __init__(self) -> None:
             self.model = network(task)
