@@ -7,34 +7,11 @@ from typing import Any
 
 import pytest
 
-from trueweight import api, decoding
+from trueweight import decoding
 from trueweight.api.serving import verbs_for
 from trueweight.bundle.bundle import Bundle
 from trueweight.serve.app import Application
 from trueweight.serve.transport import MemoryTransport
-
-WORDS = ["the cat sat on the mat", "a dog ran to the door", "the bird sang a song", "a fish swam in the sea"]
-
-
-def _model(name: str, spec: dict[str, Any], columns: dict[str, Any], folder: Any) -> Bundle:
-    decoder = {"type": "transformer", "width": 16, "heads": 2, "layers": 1}
-    whole = {
-        "name": name, "targets": {"words": {"type": "text", "tokens": "characters", "decoder": decoder}},
-        "model": {"encoder": "mlp"}, "train": {"budget": {"steps": 20}, "batch_size": 16},
-        "evaluate": {"checks": [], "baselines": [], "interval": {"n_resamples": 100}},
-    } | spec  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRUEWEIGHT_CACHE", str(folder / "cache"))
-        patch.setenv("TRUEWEIGHT_STATE", str(folder / "state"))
-        return api.train(columns, spec=whole, out=folder / name)
-
-
-@pytest.fixture(scope="module")
-def novel(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A language model that has learnt next to nothing."""
-    return _model(
-        "novel", {}, {"words": [f"{line} {n}" for line in WORDS for n in range(15)]}, tmp_path_factory.mktemp("n")
-    )
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.serve.conftest import wav
-from tests.serve.test_completing import _model
+from tests.serve.conftest import taught, wav
 from tests.serve.test_promises import Exchange
 
 from trueweight import decoding
@@ -43,7 +42,7 @@ def hears(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         "voice": [row["voice"] for row in rows],
         "words": [f"{'low' if n % 2 else 'high'} {n % 5}" for n in range(40)],
     }
-    return _model("hears", spec, columns, tmp_path_factory.mktemp("hears"))
+    return taught("hears", spec, columns, tmp_path_factory.mktemp("hears"))
 
 
 @pytest.fixture

@@ -116,6 +116,7 @@ def test_a_head_without_a_body_is_a_fault_of_ours() -> None:
 
 
 def test_another_uvicorn_goes_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one_write, "_KNOWN", {"something_else"})
+    assert one_write._FITS
+    monkeypatch.setattr(one_write, "_FITS", False)
     line = asyncio.run(said(OneWriteProtocol, REQUESTS["get"], ANSWERS["whole"]))
     assert len(line.writes) == 2

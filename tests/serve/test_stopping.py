@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.serve.test_completing import WORDS, _model
+from tests.serve.conftest import WORDS, taught
 from tests.serve.test_promises import Exchange
 
 from trueweight import application, decoding
@@ -24,13 +24,6 @@ SAID = "the server is stopping"
 
 
 @pytest.fixture(scope="module")
-def novel(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A language model."""
-    lines = [f"{line} {n}" for line in WORDS for n in range(15)]
-    return _model("novel", {}, {"words": lines}, tmp_path_factory.mktemp("novel"))
-
-
-@pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Writes a text and answers something else: in no running batch."""
     lines = [f"{line} {n}" for line in WORDS for n in range(15)]
@@ -38,7 +31,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         "words": {"type": "text", "tokens": "characters", "decoder": {"type": "lstm", "width": 16}}, "sea": "binary",
     }}  # fmt: skip
     columns = {"kind": [line[0] for line in lines], "words": lines, "sea": ["fish" in line for line in lines]}
-    return _model("both", spec, columns, tmp_path_factory.mktemp("both"))
+    return taught("both", spec, columns, tmp_path_factory.mktemp("both"))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.serve.test_completing import WORDS, _model
+from tests.serve.conftest import WORDS, taught
 
 from trueweight import decoding
 from trueweight.api.serving import verbs_for
@@ -32,18 +32,11 @@ DRAWN = decoding(temperature=1.3, max_tokens=14)
 
 
 @pytest.fixture(scope="module")
-def novel(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A language model."""
-    lines = [f"{line} {n}" for line in WORDS for n in range(15)]
-    return _model("novel", {}, {"words": lines}, tmp_path_factory.mktemp("novel"))
-
-
-@pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """One that reads a text to write another."""
     lines = [f"{line} {n}" for line in WORDS for n in range(15)]
     columns = {"line": lines, "words": [line[::-1] for line in lines]}
-    return _model("reader", READING, columns, tmp_path_factory.mktemp("reader"))
+    return taught("reader", READING, columns, tmp_path_factory.mktemp("reader"))
 
 
 def running(bundle: Bundle, slots: int) -> Running:
@@ -282,7 +275,7 @@ def test_all_routes_share_the_batch_while_models_are_swapped(
 def test_beams_are_searched_beside_the_batch(server: MemoryTransport, novel: Bundle, tmp_path: Any) -> None:
     decoder = {"type": "transformer", "width": 16, "heads": 2, "layers": 1}
     spec = {"targets": {"words": {"type": "text", "tokens": "characters", "decoder": decoder, "beams": 3}}}
-    wide = _model("wide", spec, {"words": [f"{line} {n}" for line in WORDS for n in range(15)]}, tmp_path)
+    wide = taught("wide", spec, {"words": [f"{line} {n}" for line in WORDS for n in range(15)]}, tmp_path)
     transport = MemoryTransport(Application({"wide": wide}, verbs_for()))
     try:
         wish = {"model": "wide", "prompt": ["the", "a"], "temperature": 0, "max_tokens": 8}

@@ -98,17 +98,18 @@ def serve_bundles(wish: Wish, keys: Path | None, listening: Callable[[Sequence[s
         wish, app, key = _opened(wish, keys)
         listening(list(app.models), key, listener.getsockname()[1])
         # Several workers each open the bundles for themselves; that they are good is known by now.
-        run(wish, app if wish.workers == 1 else "trueweight.api.serving:make_worker", listener)
+        run(wish, app if wish.alone else "trueweight.api.serving:make_worker", listener)
 
 
 def _opened(wish: Wish, keys: Path | None) -> tuple[Wish, Application, str | None]:
     """The wish with all that other processes have to know, the application, and the first key if one was made."""
     store = None if wish.open else KeyStore(keys or default_path())
     wish = replace(wish, keys=None if store is None else str(store.path))
-    others = wish.workers > 1 or wish.engine == "ray"
-    if others and wish.audit is not None:  # they keep logs of their own; that none can be kept is told now
+    if (
+        not wish.alone and wish.audit is not None
+    ):  # others keep logs of their own; that none can be is told now
         AuditLog(Path(wish.audit) / f"{os.getpid()}.jsonl").close()
-    app = application(replace(wish, audit=None) if others else wish, verbs_for(tuple(wish.allow), wish), store)
+    app = application(wish if wish.alone else replace(wish, audit=None), verbs_for(tuple(wish.allow), wish), store)
     bundles = [hosted.bundle for hosted in app.models.values()]
     known = {one.manifest.digest: one.running.to_json() for one in bundles if one.running is not None}
     key = None if store is None else first_key(store, wish.host)

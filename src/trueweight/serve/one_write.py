@@ -10,12 +10,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 __all__ = ["OneWriteProtocol"]
 
-_KNOWN = {
+_FITS = set(RequestResponseCycle.__init__.__code__.co_names) >= {
     "scope", "transport", "flow", "message_event", "on_response", "access_log", "default_headers", "disconnected",
     "keep_alive", "waiting_for_100_continue", "response_started", "response_complete", "chunked_encoding",
     "expected_content_length",
 }  # fmt: skip
-"""What is read and written here of uvicorn's own."""
+"""Whether this uvicorn has all that is read and written here of its own."""
 
 
 class _Cycle(RequestResponseCycle):
@@ -59,6 +59,6 @@ class OneWriteProtocol(HttpToolsProtocol):
     """Of a connection."""
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        if type(cycle) is RequestResponseCycle and set(RequestResponseCycle.__init__.__code__.co_names) >= _KNOWN:
+        if _FITS and type(cycle) is RequestResponseCycle:
             cycle.__class__ = _Cycle
         super()._start_asgi_task(cycle, app)

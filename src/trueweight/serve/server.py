@@ -75,6 +75,11 @@ class Wish:
     names: Sequence[str] = ()
     """That the models had when the server started; (): it has not opened them yet. They stay, whatever is swapped."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether the process that is asked to serve answers itself, and no other does."""
+        return self.workers == 1 and self.engine == "uvicorn"
+
     def checked(self) -> "Wish":
         """Itself.
 
@@ -192,9 +197,8 @@ def application(wish: Wish, verbs: Verbs, store: KeyStore | None) -> Application
         audit = AuditLog(Path(wish.audit) / name)
     hosts = (*LOOPBACK_NAMES, wish.host) if is_loopback(wish.host) else ()
     limits = Limits.of(wish.limits)
-    alone = wish.workers == 1 and wish.engine == "uvicorn"
     return Application(
-        bundles, verbs, store=store, audit=audit, limits=limits, hosts=hosts, alone=alone, started=_watch_reload
+        bundles, verbs, store=store, audit=audit, limits=limits, hosts=hosts, alone=wish.alone, started=_watch_reload
     )
 
 
