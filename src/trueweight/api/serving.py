@@ -105,9 +105,7 @@ def _opened(wish: Wish, keys: Path | None) -> tuple[Wish, Application, str | Non
     """The wish with all that other processes have to know, the application, and the first key if one was made."""
     store = None if wish.open else KeyStore(keys or default_path())
     wish = replace(wish, keys=None if store is None else str(store.path))
-    if (
-        not wish.alone and wish.audit is not None
-    ):  # others keep logs of their own; that none can be is told now
+    if not wish.alone and wish.audit is not None:  # others keep logs of their own; that none can be is told now
         AuditLog(Path(wish.audit) / f"{os.getpid()}.jsonl").close()
     app = application(wish if wish.alone else replace(wish, audit=None), verbs_for(tuple(wish.allow), wish), store)
     bundles = [hosted.bundle for hosted in app.models.values()]
