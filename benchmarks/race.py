@@ -42,6 +42,9 @@ PYTHON = Path(os.environ.get("RIVALS", HERE.parent / ".venv-rivals")) / "bin" / 
 LONGEST = 1800
 """Seconds after which any run is stopped."""
 
+_SHORT = 300
+"""Seconds of a budget up to which it is run again, warm: of longer runs what is kept spares nothing that one sees."""
+
 RIVALS: dict[Variant, str] = {"default": "rivals_default.py", "expert": "rivals_expert.py", "hand": "rivals_hand.py"}
 
 PACKAGES = {
@@ -131,7 +134,11 @@ class Course:
         return self.kept.add(found, **key)
 
     def ours(self, seed: int, target: float) -> float:
-        """Budgets from the ladder until the target is reached, then once more, warm. Seconds of the last cold run."""
+        """Budgets from the ladder until the target is reached, then a short one once more, warm.
+
+        Returns:
+            Seconds of the last cold run.
+        """
         for budget in self.task.ladder:
             with tempfile.TemporaryDirectory() as place:
                 folder = Path(place)
@@ -139,7 +146,8 @@ class Course:
                 if cold["reason"]:
                     break
                 if cold["accuracy"] >= target:
-                    self._own(folder, seed, budget, cold=False)
+                    if budget <= _SHORT:
+                        self._own(folder, seed, budget, cold=False)
                     break
         return float(cold["seconds"])
 

@@ -80,3 +80,15 @@ def test_other_columns_have_no_recipe_of_senses():
 def test_filters_are_moved_by_muon(kind: str, optimizer: str):
     assert preset_for("standard", [kind]).optimizer["type"] == optimizer
     assert preset_for("standard", [kind, "number"]).optimizer["type"] == optimizer
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "wide"),
+    [(50_000, 500, True), (50_000, 300, False), (10_000, 500, False), (50_000, None, False)],
+)
+def test_much_time_for_each_of_many_pictures_makes_networks_wider(rows, seconds, wide):
+    """Few are learnt by heart, and where no clock ends the run nobody knows how much time there is."""
+    column = registry("column")["image"].model_validate({"type": "image"})
+    little_time = hurry(spec(time=seconds) if seconds else spec(epochs=3), rows)
+    encoder = with_defaults(column, "standard", little_time, rows).encoder
+    assert (encoder.channels == [64, 256, 256]) == wide

@@ -37,6 +37,13 @@ class SenseRecipe:
     """The encoder where the budget is short: smaller, so that it takes enough steps; () for the same."""
     hurried: float = float("inf")
     """Rows for each second of the budget from which on ``quick`` is taken."""
+    patient: Sequence[Raw] = ()
+    """The encoder where there is much time for each of many rows: wider, since it has not learnt them by heart when the
+    time is over; () for the same."""
+    patience: float = 0.0
+    """Rows for each second of the budget up to which ``patient`` is taken."""
+    many: int = 0
+    """Rows from which on it is."""
     climbs: bool = False
     """Whether solved models are so good on such columns that a network is begun only where it promises
     something: see ``model.members.climbs``."""
@@ -52,6 +59,16 @@ class SenseRecipe:
     optimizer: Raw | None = None
     """Who moves the weights; None: who moves those of tables."""
 
-    def encoder_of(self, preset: str, hurry: float) -> Sequence[Raw]:
-        """The encoder of a preset, where there are so many rows for each second of the budget."""
-        return self.quick if self.quick and hurry >= self.hurried else self.presets.get(preset, self.encoder)
+    def encoder_of(self, preset: str, hurry: float, rows: int) -> Sequence[Raw]:
+        """The encoder of a preset.
+
+        Args:
+            preset: "fast", "standard" or "best".
+            hurry: Rows for each second of the budget; 0 where no clock ends the run.
+            rows: Of the table.
+        """
+        if self.quick and hurry >= self.hurried:
+            return self.quick
+        if self.patient and 0 < hurry <= self.patience and rows >= self.many:
+            return self.patient
+        return self.presets.get(preset, self.encoder)

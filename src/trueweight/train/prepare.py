@@ -110,7 +110,7 @@ def prepare(
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     spec = with_smoothing(with_text_read_off(spec, features, len(table)), features)
     spec = with_small_decoder(spec, features, little_time) if lent is None else spec
-    roles = [_sensed(role, spec, little_time) for role in roles]
+    roles = [_sensed(role, spec, little_time, len(table)) for role in roles]
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
     refuse_broken(blank, table, spec.data.max_bad_rows)
@@ -143,7 +143,7 @@ def _adopted(
     return spec, changed, spellings_of(changed, lent)
 
 
-def _sensed(role: Role, spec: RunSpec, little_time: float) -> Role:
+def _sensed(role: Role, spec: RunSpec, little_time: float, rows: int) -> Role:
     """With the recipe's encoder, where the column needs one of its own and names none; targets as the spec has them."""
     if role.role == "target":
         return replace(role, part=spec.targets[role.name])
@@ -151,12 +151,12 @@ def _sensed(role: Role, spec: RunSpec, little_time: float) -> Role:
         return role
     kind = role.part.type
     if any(is_speech({role.name: kind}, part.type) for part in spec.targets.values()):
-        part = with_defaults(kept_whole(role.part), spec.model.preset, little_time, recipe=SPEECH)
+        part = with_defaults(kept_whole(role.part), spec.model.preset, little_time, rows, recipe=SPEECH)
         return replace(role, part=part)
     decoders = {part.model_dump()["decoder"]["type"] for part in spec.targets.values() if part.type == "text"}
     recipe = for_writing(kind, {name: part.type for name, part in spec.targets.items()}, decoders)
     own = role.part if recipe is None else with_letters(role.part)
-    return replace(role, part=with_defaults(own, spec.model.preset, little_time, recipe=recipe))
+    return replace(role, part=with_defaults(own, spec.model.preset, little_time, rows, recipe=recipe))
 
 
 def _require_readable(blank: Signature, table: Table) -> None:

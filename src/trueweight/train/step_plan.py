@@ -39,6 +39,8 @@ smaller one is kept while it gives 90 % of the rows a second."""
 TOLERANCE = {"float32": 1e-3, "bfloat16": 2e-2, "float16": 2e-2}
 """Largest relative difference of the first losses. Optimisers multiply rounding: Adam's first steps have one size
 whatever the gradient, so that one of almost nothing may change its sign."""
+_GENTLY = 0.1
+"""Of the rates: where a run does not begin at its highest rates either, steps of them would multiply rounding."""
 COMPILING = 45.0
 """Seconds that compiling a network is assumed to take, before it was tried."""
 _LEAST = 0.2
@@ -116,12 +118,12 @@ class Runner:
         self._stack = ExitStack()
         taken = self._stack.enter_context(stepping(self.network, plan, job.backward))
         optimizer = optimizer_for(job.spec, self.network, plan, job.train)
-        peaks = [group["lr"] for group in optimizer.param_groups]
+        rates = [_GENTLY * group["lr"] for group in optimizer.param_groups]
         rules: list[GradientRule] = [clip_to(job.spec.max_grad_norm)] if job.spec.max_grad_norm else []
         rows = foreseen(self.network, job.train, plan)
         self._steps = train_steps(
             taken.module, optimizer, batches_from(rows, plan, job.member_seed), Streams(job.member_seed, device),
-            lambda _: peaks, backward=taken.backward, rules=rules,
+            lambda _: rates, backward=taken.backward, rules=rules,
         )  # fmt: skip
 
     def block(self, count: int) -> list[float]:
