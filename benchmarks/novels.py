@@ -35,6 +35,8 @@ from trueweight.model.kneser_ney import KneserNey
 SYSTEMS = ("ours", "plain", "kneser-ney")
 GAIN = 0.9
 """Of the plain loop's bits per byte, at most: the goal."""
+SAMPLED, GIVEN, WRITTEN = 3, 8, 60
+"""Samples: so many of the last tenth's passages begin them, with so many words; so many tokens are drawn after each."""
 LONGEST = 1000
 """Characters of a passage; longer ones are cut between sentences, so that nothing has to be cut off."""
 
@@ -89,7 +91,16 @@ def _ours(table: pa.Table, seconds: float, seed: int) -> dict[str, Any]:
         cut = bundle.signature.targets()[0].learnt["cut"]
         value = bundle.evidence.find("quality/text/bits_per_byte/test").value
         steps = bundle.evidence.find("fit/0/steps").value
-    return {"bits_per_byte": value, "steps": steps, "cut": cut}
+        samples = _samples(bundle, _texts(table, ("test",)), seed)
+    return {"bits_per_byte": value, "steps": steps, "cut": cut, "samples": samples}
+
+
+def _samples(bundle: trueweight.Bundle, texts: Sequence[str], seed: int) -> list[tuple[str, str]]:
+    """(beginning, how it goes on) of passages spread over all novels, drawn at temperature 0.8; none is picked."""
+    chosen = [texts[len(texts) * place // SAMPLED] for place in range(SAMPLED)]
+    begun = [" ".join(text.split()[:GIVEN]) for text in chosen]
+    how = trueweight.decoding(temperature=0.8, max_tokens=WRITTEN)
+    return list(zip(begun, bundle.predict({"text": begun}, how=how, seed=seed)["text"], strict=True))
 
 
 def _texts(table: pa.Table, parts: Sequence[str]) -> list[str]:
@@ -122,7 +133,22 @@ def render(entries: Sequence[Entry]) -> str:
         value = "failed" if entry.get("reason") else f"{entry['bits_per_byte']:.3f}"
         shown = [entry["system"], f"{entry['budget']:g}", entry["seed"], value, entry.get("steps", ""), entry["date"]]
         lines.append("| " + " | ".join(map(str, [*shown, entry["machine"], entry["by"]])) + " |")
+    written = [entry for entry in newest.values() if entry.get("samples")]
+    if written:
+        lines += ["", *_shown(written[-1])]
     return "\n".join([*head, *lines, "", "`make bench NAME=novels DATA=folder` measures again.", ""])
+
+
+def _shown(entry: Entry) -> list[str]:
+    head = f"What ours writes after {entry['budget']:g} seconds at temperature 0.8, given the words in bold."
+    told = f"{head} Nothing is picked:"
+    return [told, *(f"\n> **{begun}**{_marked(written)}" for begun, written in entry["samples"])]
+
+
+def _marked(text: str) -> str:
+    """On one line, with what Markdown would take for marks as it is."""
+    plain = re.sub(r"([\\*_`<>\[\]])", r"\\\1", " ".join(text.split()))
+    return f" {plain}" if text[:1].isspace() else plain
 
 
 def main() -> None:

@@ -46,3 +46,14 @@ def test_what_is_told():
     page = render([ENTRY, ENTRY | {"bits_per_byte": 2.25}, ENTRY | {"seed": 1, "reason": "a\nb"}])
     assert "2.250" in page and "2.500" not in page and "| failed |" in page
     assert "Not measured yet" in render([])
+
+
+def test_what_was_written_is_shown_as_it_is():
+    page = render([ENTRY | {"samples": [["It is a", " truth *universally*\nknown"], ["She walk", "ed."]]}])
+    assert "> **It is a** truth \\*universally\\* known" in page and "> **She walk**ed." in page
+
+
+def test_ours_tells_what_it_wrote():
+    table = parted({"a": [f"number {n} of all the happy families that there are" for n in range(60)]})
+    found = measured("ours", table, 3.0, 0)
+    assert len(found["samples"]) == 3 and all(begun.startswith("number") for begun, _ in found["samples"])
