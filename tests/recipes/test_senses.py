@@ -83,12 +83,16 @@ def test_filters_are_moved_by_muon(kind: str, optimizer: str):
 
 
 @pytest.mark.parametrize(
-    ("rows", "seconds", "wide"),
-    [(50_000, 500, True), (50_000, 300, False), (10_000, 500, False), (50_000, None, False)],
-)
-def test_much_time_for_each_of_many_pictures_makes_networks_wider(rows, seconds, wide):
+    ("rows", "seconds", "side", "wide"),
+    [
+        (50_000, 500, 32, True), (50_000, 300, 32, False), (50_000, 500, 64, False), (50_000, 2_000, 64, True),
+        (10_000, 500, 32, False), (50_000, None, 32, False),
+    ],
+)  # fmt: skip
+def test_much_time_for_each_of_many_pictures_makes_networks_wider(rows, seconds, side, wide):
     """Few are learnt by heart, and where no clock ends the run nobody knows how much time there is."""
     column = registry("column")["image"].model_validate({"type": "image"})
     little_time = hurry(spec(time=seconds) if seconds else spec(epochs=3), rows)
-    encoder = with_defaults(column, "standard", little_time, rows).encoder
+    patient = SENSES["image"].patient_with(rows, little_time, side * side)
+    encoder = with_defaults(column, "standard", little_time, patient=patient).encoder
     assert (encoder.channels == [64, 256, 256]) == wide

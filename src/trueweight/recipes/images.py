@@ -26,7 +26,7 @@ IMAGE = SenseRecipe(
     # 0.835, at the rates of then, see below); this width (without residuals, at a rate of 0.15) had 0.840 after 200
     # seconds and fell to the end. Fewer rows than 20,000 were not compared.
     patient=[{"type": "cnn", "channels": [64, 256, 256], "residual": True}],
-    patience=125,
+    patience=125 * 32 * 32,
     many=20_000,
     # Two pixels of 32 and mirrored pictures are airbench's (Jordan 2024, arXiv:2404.00498). Grey pictures are not
     # mirrored: they are digits, letters and scans too often, of which the mirror image is something else. Nor are

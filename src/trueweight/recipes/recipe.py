@@ -41,7 +41,7 @@ class SenseRecipe:
     """The encoder where there is much time for each of many rows: wider, since it has not learnt them by heart when the
     time is over; () for the same."""
     patience: float = 0.0
-    """Rows for each second of the budget up to which ``patient`` is taken."""
+    """Pixels for each second of the budget up to which ``patient`` is taken: larger pictures take more time."""
     many: int = 0
     """Rows from which on it is."""
     climbs: bool = False
@@ -59,16 +59,18 @@ class SenseRecipe:
     optimizer: Raw | None = None
     """Who moves the weights; None: who moves those of tables."""
 
-    def encoder_of(self, preset: str, hurry: float, rows: int) -> Sequence[Raw]:
-        """The encoder of a preset.
+    def patient_with(self, rows: int, hurry: float, pixels: float) -> bool:
+        """Whether there is much time for each of many rows.
 
         Args:
-            preset: "fast", "standard" or "best".
-            hurry: Rows for each second of the budget; 0 where no clock ends the run.
             rows: Of the table.
+            hurry: Rows for each second of the budget; 0 where no clock ends the run.
+            pixels: Of a row.
         """
+        return bool(self.patient) and rows >= self.many and 0 < hurry * pixels <= self.patience
+
+    def encoder_of(self, preset: str, hurry: float, *, patient: bool = False) -> Sequence[Raw]:
+        """The encoder of a preset, where there are so many rows for each second, or much time for each."""
         if self.quick and hurry >= self.hurried:
             return self.quick
-        if self.patient and 0 < hurry <= self.patience and rows >= self.many:
-            return self.patient
-        return self.presets.get(preset, self.encoder)
+        return self.patient if patient else self.presets.get(preset, self.encoder)

@@ -78,15 +78,20 @@ def preset_for(name: str, types: Iterable[str]) -> Preset:
 
 
 def with_defaults(
-    part: PartSpec, preset: str = "standard", hurry: float = 0.0, rows: int = 0, *, recipe: SenseRecipe | None = None
+    part: PartSpec,
+    preset: str = "standard",
+    hurry: float = 0.0,
+    *,
+    patient: bool = False,
+    recipe: SenseRecipe | None = None,
 ) -> PartSpec:
     """The same column type, with an encoder of its own and augmentations where it is one of the senses.
 
     Args:
         part: Of kind column. Not changed.
         preset: How much time quality may cost: "fast", "standard" or "best".
-        hurry: See :func:`hurry`: short budgets get smaller networks, long ones wider ones.
-        rows: Of the table.
+        hurry: See :func:`hurry`: short budgets get smaller networks.
+        patient: Whether there is much time for each of many rows: wider ones.
         recipe: Other than that of the sense.
     """
     chosen = recipe or SENSES.get(part.type)
@@ -97,7 +102,7 @@ def with_defaults(
     options = chosen.options.get(preset, {}) if left_open else {}
     changes: dict[str, Any] = {name: value for name, value in options.items() if asked[name] is None}
     if left_open:
-        parts = [_part("encoder", raw) for raw in chosen.encoder_of(preset, hurry, rows)]
+        parts = [_part("encoder", raw) for raw in chosen.encoder_of(preset, hurry, patient=patient)]
         changes["encoder"] = parts[0] if len(parts) == 1 else _part("encoder", {"type": "chain", "parts": parts})
     if asked["augment"] is None:
         changes["augment"] = [_part("augmentation", raw) for raw in chosen.augment]

@@ -39,6 +39,7 @@ from trueweight.recipes.writing import for_writing, with_letters, with_small_dec
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 from trueweight.train.broken import refuse_broken, without_any_file
+from trueweight.train.patience import much_time
 from trueweight.train.whole_sounds import with_whole_sounds
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def prepare(
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     spec = with_smoothing(with_text_read_off(spec, features, len(table)), features)
     spec = with_small_decoder(spec, features, little_time) if lent is None else spec
-    roles = [_sensed(role, spec, little_time, len(table)) for role in roles]
+    roles = [_sensed(role, spec, little_time, patient=much_time(role, table, options, little_time)) for role in roles]
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
     refuse_broken(blank, table, spec.data.max_bad_rows)
@@ -143,7 +144,7 @@ def _adopted(
     return spec, changed, spellings_of(changed, lent)
 
 
-def _sensed(role: Role, spec: RunSpec, little_time: float, rows: int) -> Role:
+def _sensed(role: Role, spec: RunSpec, little_time: float, *, patient: bool) -> Role:
     """With the recipe's encoder, where the column needs one of its own and names none; targets as the spec has them."""
     if role.role == "target":
         return replace(role, part=spec.targets[role.name])
@@ -151,12 +152,12 @@ def _sensed(role: Role, spec: RunSpec, little_time: float, rows: int) -> Role:
         return role
     kind = role.part.type
     if any(is_speech({role.name: kind}, part.type) for part in spec.targets.values()):
-        part = with_defaults(kept_whole(role.part), spec.model.preset, little_time, rows, recipe=SPEECH)
+        part = with_defaults(kept_whole(role.part), spec.model.preset, little_time, recipe=SPEECH)
         return replace(role, part=part)
     decoders = {part.model_dump()["decoder"]["type"] for part in spec.targets.values() if part.type == "text"}
     recipe = for_writing(kind, {name: part.type for name, part in spec.targets.items()}, decoders)
     own = role.part if recipe is None else with_letters(role.part)
-    return replace(role, part=with_defaults(own, spec.model.preset, little_time, rows, recipe=recipe))
+    return replace(role, part=with_defaults(own, spec.model.preset, little_time, patient=patient, recipe=recipe))
 
 
 def _require_readable(blank: Signature, table: Table) -> None:
