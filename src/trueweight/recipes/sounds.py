@@ -16,9 +16,9 @@ SOUND = SenseRecipe(
     # Three layers of 128 that look at 5 steps, each halving them: one step then sees a third of a second.
     encoder=[{"type": "cnn", "channels": [128, 128, 128], "kernel_sizes": [5]}],
     augment=[{"type": "spec_augment"}],
-    # Muon on filters by their cost, AdamW elsewhere, at the rates of pictures. On made-up commands, voices never heard,
-    # the network alone, AdamW second, seeds 0 to 2: log loss after 80 steps 0.685 and 0.746, 1.176 and 1.212, 0.556 and
-    # 0.633, after 200 steps 0.150 and 0.301, 0.524 and 0.644, 0.163 and 0.246; accuracy after 200 steps 0.995 and
-    # 0.943, 0.865 and 0.859, 0.958 and 0.938. A fit took 5 % more processor time (-8 to 15 %).
+    # Muon on filters by their cost, AdamW elsewhere, at rates that pictures had once. On made-up commands, voices never
+    # heard, the network alone, AdamW second, seeds 0 to 2: log loss after 80 steps 0.685 and 0.746, 1.176 and 1.212,
+    # 0.556 and 0.633, after 200 steps 0.150 and 0.301, 0.524 and 0.644, 0.163 and 0.246; accuracy after 200 steps 0.995
+    # and 0.943, 0.865 and 0.859, 0.958 and 0.938. A fit took 5 % more processor time (-8 to 15 %).
     optimizer={"type": "muon", "learning_rate": 0.02, "other_learning_rate": 3e-3},
 )
