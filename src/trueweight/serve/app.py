@@ -284,6 +284,8 @@ class Application:
         Raises:
             Refused: It is longer, or did not arrive in time.
         """
+        if request.arrived:
+            return await request.body(self.limits.body)
         try:
             async with asyncio.timeout(self.limits.seconds):
                 return await request.body(self.limits.body)
