@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["PLAIN", "Told"]
+__all__ = ["EXACT", "PLAIN", "Told"]
 
 PLAIN = frozenset((float, int, str, bool, type(None)))
 """Types of values that are one cell each, whatever stands beside them."""
 
-_EXACT = 2**53
+EXACT = 2**53
 """Whole numbers from here on are no longer all float64s; Arrow has its own ways with them."""
 
 
@@ -51,6 +51,6 @@ class Told:
             elif kind is not float:
                 return None
             found.append(values)
-        if whole and not all(-_EXACT < v < _EXACT for values in found if type(values[0]) is int for v in values):
+        if whole and not all(-EXACT < v < EXACT for values in found if type(values[0]) is int for v in values):
             return None
         return np.array(found, np.float64).reshape(len(found), self.count).T

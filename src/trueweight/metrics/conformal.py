@@ -183,7 +183,7 @@ class ClassSets:
 def _bounds(least: tuple[float, ...], groups: tuple[int, ...]) -> Array:
     """Of each class, (C,)."""
     # Rounding must not push out a row that ties with the one that set the bound.
-    return np.array(least)[np.array(groups)] - 1e-9
+    return np.asarray(np.array(least)[np.array(groups)] - 1e-9)
 
 
 def conformal_sets(

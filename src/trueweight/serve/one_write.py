@@ -31,7 +31,7 @@ class _Cycle(RequestResponseCycle):
         """As uvicorn's own; a body that is there already need not be asked for, nor be waited for with a clock."""
         waits = self.more_body or self.waiting_for_100_continue or self.disconnected
         if not waits and len(self.body) <= _SMALL:
-            self.scope[ARRIVED] = bytes(self.body)  # type: ignore[typeddict-unknown-key]  # ours alone reads it
+            self.scope[ARRIVED] = bytes(self.body)  # type: ignore[literal-required]  # only we read it
         await super().run_asgi(app)
 
     async def send(self, message: Any) -> None:
