@@ -156,3 +156,13 @@ def test_a_told_table_is_a_table_like_others() -> None:
     assert len(table.part(1, 9)) == 2
     with pytest.raises(AttributeError, match="no attribute 'dta'"):
         _ = table.dta  # type: ignore[attr-defined]
+
+
+def test_many_rows_of_levels_are_left_to_arrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trueweight.data.direct._FEW", 2)
+    for field, alone in ((LEVELS, False), (NUMBERS, True)):
+        direct = field.direct
+        assert direct is not None
+        many, few = (Told({"plain": [1.0] * rows}, rows, arrow) for rows in (3, 2))
+        assert (direct.encode(many, SIGNATURE) is not None) == alone
+        assert direct.encode(few, SIGNATURE) is not None

@@ -25,6 +25,9 @@ __all__ = ["Direct"]
 _REMEMBERED, _LONG = 4096, 100
 """Values of a column that are remembered, and the longest of them: nobody's made-up levels fill the memory."""
 
+_FEW = 512
+"""Rows whose levels are looked up one by one; Arrow reads many of them sooner."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Numbers:
@@ -79,33 +82,34 @@ class _Levels:
     name: str
     codec: CategoryCodec | BinaryCodec
     known: dict[type, dict[Any, Arrays]] = field(default_factory=dict)
-    """Arrays of one row by a value and its type: 1, 1.0 and true are three levels."""
+    """Arrays of one row by a value and its type: 1, 1.0 and true are one key of a dict."""
 
     def encode(self, told: Told, signature: Signature) -> Arrays | None:
         """As the codec, of the column's cells; None for numbers that Arrow has its own ways with."""
         values = told.columns.get(self.name) or (None,) * told.count
         kind = type(values[0])
-        known = self.known.setdefault(kind, {})
+        known, found = self.known.setdefault(kind, {}), dict[Any, Arrays]()
         if fresh := [value for value in dict.fromkeys(values) if value not in known]:
             if kind is int and not all(-EXACT < value < EXACT for value in fresh):
                 return None
-            known = self._learnt(fresh, known, told, signature)
-        if told.count == 1:
-            return known[values[0]]
-        rows = [known[value] for value in values]
+            found = self._learnt(fresh, known, told, signature)
+        rows = [known[value] if value in known else found[value] for value in values]
+        if len(rows) == 1:
+            return rows[0]
         return {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}
 
     def _learnt(
         self, fresh: Sequence[Any], known: dict[Any, Arrays], told: Told, signature: Signature
-    ) -> Mapping[Any, Arrays]:
+    ) -> dict[Any, Arrays]:
         part: Any = signature.columns[self.name].part
         arrays = self.codec.encode(part.read(told.made({self.name: fresh}).column(self.name), signature.options))
-        found = {v: {key: array[i : i + 1] for key, array in arrays.items()} for i, v in enumerate(fresh)}
-        whole = known | found
+        found: dict[Any, Arrays] = {
+            v: {key: array[i : i + 1] for key, array in arrays.items()} for i, v in enumerate(fresh)
+        }
         kept = {v: row for v, row in found.items() if not isinstance(v, str) or len(v) <= _LONG}
         if len(known) + len(kept) <= _REMEMBERED:
-            known |= kept
-        return whole
+            known.update(kept)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ class Direct:
 
     def encode(self, told: Told, signature: Signature) -> FieldArrays | None:
         """As ``Field.encode`` of the cells; None where a column holds something that has to be read first."""
+        if self.levels and told.count > _FEW:
+            return None
         found: dict[str, np.ndarray] = {}
         if self.numbers is not None:
             value_NC = told.numbers(self.numbers.names)
