@@ -1,6 +1,7 @@
 """What goes out is what uvicorn itself would send, byte by byte; whole answers go out in one write."""
 
 import asyncio
+import gzip
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from trueweight.serve import one_write
+from trueweight.serve.exchange import ARRIVED, Request
 from trueweight.serve.one_write import OneWriteProtocol
+from trueweight.serve.refusals import Refused
 
 PLAIN = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
 
@@ -120,3 +123,70 @@ def test_another_uvicorn_goes_its_own_way(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(one_write, "_FITS", False)
     line = asyncio.run(said(OneWriteProtocol, REQUESTS["get"], ANSWERS["whole"]))
     assert len(line.writes) == 2
+
+
+async def seen(*sent: bytes, gone: bool = False) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What an application finds in the scope, and what it is told, when bytes arrive before it begins."""
+    scopes: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(dict(scope))
+        messages.append(await receive())
+        for message in ANSWERS["whole"]:
+            await send(message)
+
+    config = Config(app, access_log=False, log_level="critical", lifespan="off")
+    config.load()
+    protocol = OneWriteProtocol(config=config, server_state=ServerState(), app_state={})
+    protocol.connection_made(Line())
+    for data in sent:
+        protocol.data_received(data)
+    if gone:
+        protocol.connection_lost(None)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    if not gone:
+        protocol.connection_lost(None)
+    return scopes[0], messages
+
+
+def posted(length: int, body: bytes, *headers: bytes) -> bytes:
+    return b"\r\n".join([b"POST / HTTP/1.1", b"host: x", b"content-length: %d" % length, *headers, b"", body])
+
+
+def test_a_body_that_is_there_is_told_at_once() -> None:
+    for sent in ([posted(2, b"ab")], [posted(2, b""), b"a", b"b"]):
+        scope, messages = asyncio.run(seen(*sent))
+        assert scope[ARRIVED] == b"ab"
+        assert messages[0] == {"type": "http.request", "body": b"ab", "more_body": False}  # to others as ever
+
+
+def test_one_that_is_not_is_waited_for() -> None:
+    for sent in (posted(3, b"ab"), posted(2, b"ab", b"expect: 100-continue"), posted(70_000, b"a" * 70_000)):
+        assert ARRIVED not in asyncio.run(seen(sent))[0]
+    scope, messages = asyncio.run(seen(posted(2, b"ab"), gone=True))  # nobody waits for the answer
+    assert ARRIVED not in scope
+    assert messages == [{"type": "http.disconnect"}]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_body_that_is_there_is_read_without_asking(packed: bool) -> None:
+    async def never() -> Any:
+        raise AssertionError("asked for what is there")
+
+    def request() -> Request:
+        headers = [(b"content-encoding", b"gzip")] if packed else []
+        scope = {"method": "POST", "path": "/", "headers": headers, ARRIVED: gzip.compress(b"ab") if packed else b"ab"}
+        return Request(scope, never)
+
+    async def read_twice() -> None:
+        one, other = request(), request()
+        assert one.arrived
+        assert await one.body(100) == b"ab"
+        assert not one.arrived
+        assert b"".join([piece async for piece in other.pieces(100)]) == b"ab"
+        with pytest.raises(Refused, match="longer than 1 byte"):
+            await request().body(1)
+
+    asyncio.run(read_twice())

@@ -8,7 +8,7 @@ import pyarrow as pa
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
 from trueweight.errors import SpecError
-from trueweight.nn.decoding import Decoding
+from trueweight.nn.decoding import GREEDY, Decoding
 
 __all__ = ["require_writing", "row_table", "texts_table", "written_target"]
 
@@ -73,7 +73,7 @@ def require_writing(signature: Signature, how: Decoding) -> None:
     Raises:
         SpecError: All targets are of other types.
     """
-    if how != Decoding() and all(facts.type in _DECIDED for facts in signature.targets()):
+    if how is not GREEDY and how != GREEDY and all(facts.type in _DECIDED for facts in signature.targets()):
         names = ", ".join(f"{facts.name!r} is a {facts.type}" for facts in signature.targets())
         hint = "leave the options of writing out (beams, temperature, stop and the like)"
         raise SpecError(f"the model writes no text: {names}", where="decoding", hint=hint)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 import torch
@@ -43,6 +44,8 @@ class Feed:
     """By target; first axes as above, ``present`` among them. Empty for prediction."""
     weight_N: Tensor | None = None
     """Of all cases."""
+    entire: bool = False
+    """Whether these are all cases there are, in their order, and nobody else looks at their tensors."""
 
     def __len__(self) -> int:
         return int(self.rows.shape[0])
@@ -97,6 +100,9 @@ class Feed:
         lengths, fixed = self.lengths(), self._fixed_items()
         if lengths is None:
             size = max(1, min(most_rows, most_items // max(fixed, 1)))
+            if self.entire and 0 < len(self) <= size:
+                yield self.rows, self._whole()
+                return
             for place in torch.split(torch.arange(len(self)), size):
                 yield place, self.batch(place)
             return
@@ -111,10 +117,18 @@ class Feed:
             yield order[start:end], self.batch(order[start:end])
             start = end
 
+    def _whole(self) -> Batch:
+        """All cases as they lie, where there is nothing to gather; without anything packed."""
+        inputs, targets = (
+            {name: {key: t for key, t in tensors.items() if isinstance(t, Tensor)} for name, tensors in group.items()}
+            for group in (self.inputs, self.targets)
+        )
+        return Batch(self.rows, inputs, targets, self.weight_N)
+
     def _fixed_items(self) -> int:
         """Numbers of one row in arrays of one length."""
         tensors = [t for group in self.inputs.values() for t in group.values() if isinstance(t, Tensor)]
-        return sum(int(np.prod(t.shape[1:])) for t in tensors)
+        return sum(prod(t.shape[1:]) for t in tensors)
 
     def _width(self) -> int:
         """Numbers of one item of the widest ragged array."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from trueweight.data.cells import Cells
 from trueweight.data.column import Codec, FieldArrays, Sense
+from trueweight.data.direct import Direct
 from trueweight.data.ragged import Ragged
 from trueweight.files import digest_compact
 
@@ -70,6 +71,11 @@ class Field:
     def sensed(self) -> bool:
         """Whether it holds a column of pictures, sounds, texts or series."""
         return any(codec.senses() for codec in self.codecs.values())
+
+    @cached_property
+    def direct(self) -> Direct | None:
+        """What encodes plain values without cells, if there is such a way."""
+        return Direct.of(self.codecs)
 
     def encode(self, cells: Mapping[str, Cells]) -> FieldArrays:
         """Arrays of all rows: ``{"number": (N, C) float32, …}``, C-contiguous. Those of the senses are not joined:

@@ -125,6 +125,10 @@ class _Remembered:
 def encoded_of(table: Table, field: Field, signature: Signature) -> FieldArrays:
     """The arrays of one field. Those of pictures, sounds, texts and series are remembered for as long as the table
     lives: members of a blend, and baselines, read the same ones."""
+    if table.told is not None and field.direct is not None:
+        found = field.direct.encode(table.told, signature)
+        if found is not None:
+            return found
     cells = {name: cells_of(table, signature.columns[name], signature.options) for name in field.codecs}
     if not field.sensed:
         return field.encode(cells)

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from trueweight.data.told import Told
 from trueweight.errors import DataError
 
 __all__ = ["Provenance", "Table"]
@@ -42,14 +44,27 @@ class Table:
     provenance: Provenance = field(default_factory=Provenance)
     media_dir: Path | None = None
     """Folder that paths in cells start from; None: the working directory."""
+    told: Told | None = field(default=None, init=False, repr=False)
+    """The same rows as plain values, where they came as such; ``data`` is then made when somebody asks for it. Tables
+    made of this one have their own ``data``, and nothing told."""
+
+    if not TYPE_CHECKING:  # or any name would pass for an attribute
+
+        def __getattr__(self, name: str) -> pa.Table:
+            """Of what is not there: Arrow of what was told."""
+            if name != "data":
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            made = self.told.arrow()
+            object.__setattr__(self, "data", made)
+            return made
 
     def __len__(self) -> int:
-        return int(self.data.num_rows)
+        return int(self.data.num_rows) if self.told is None else self.told.count
 
     @property
     def names(self) -> list[str]:
         """Column names, in file order, unique."""
-        return list(self.data.column_names)
+        return list(self.data.column_names if self.told is None else self.told.columns)
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Raw cells of one column.
@@ -94,6 +109,14 @@ class Table:
         """All rows, so many at a time; one empty table where there are none."""
         for start in range(0, max(1, len(self)), rows):
             yield self.part(start, rows)
+
+    @classmethod
+    def of_told(cls, told: Told, provenance: Provenance) -> "Table":
+        """A few rows that came as plain values."""
+        table = cls.__new__(cls)
+        for name, value in (("provenance", provenance), ("media_dir", None), ("told", told)):
+            object.__setattr__(table, name, value)
+        return table
 
     @classmethod
     def of(cls, columns: Mapping[str, object]) -> "Table":

@@ -6,6 +6,7 @@ Shape suffixes:
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -175,9 +176,14 @@ class ClassSets:
 
     def set_NC(self, probability_NC: Array) -> Array:  # noqa: N802 - the shape, as everywhere
         """Which classes belong to each row's set, (N, C) bool. A set may be empty: no class is probable enough."""
-        # Rounding must not push out a row that ties with the one that set the bound.
-        bound_C = np.array(self.least)[np.array(self.groups)] - 1e-9
-        return np.asarray(probability_NC >= bound_C)
+        return np.asarray(probability_NC >= _bounds(self.least, self.groups))
+
+
+@lru_cache(maxsize=64)
+def _bounds(least: tuple[float, ...], groups: tuple[int, ...]) -> Array:
+    """Of each class, (C,)."""
+    # Rounding must not push out a row that ties with the one that set the bound.
+    return np.asarray(np.array(least)[np.array(groups)] - 1e-9)
 
 
 def conformal_sets(

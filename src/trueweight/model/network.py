@@ -7,7 +7,6 @@ Shape suffixes:
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -61,6 +60,8 @@ class Network(nn.Module):
         self.augments = nn.ModuleDict()
         self.augmented = False
         self._resting: tuple[nn.Module, ...] = ()
+        self._first: tuple[Mapping[str, Tensor | None], str] | None = None
+        """Where the first of its weights is, by what holds it: looking for it takes as long as a small layer."""
 
     @property
     def form(self) -> Form:
@@ -70,8 +71,12 @@ class Network(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where its weights are; the CPU if it has none."""
-        first = next(chain(self.parameters(), self.buffers()), None)
-        return torch.device("cpu") if first is None else first.device
+        if self._first is None or self._first[0].get(self._first[1]) is None:
+            held = [store for module in self.modules() for store in (module._parameters, module._buffers)]
+            self._first = next(((s, n) for s in held[::2] + held[1::2] for n, t in s.items() if t is not None), None)
+        if self._first is None:
+            return torch.device("cpu")
+        return cast(Tensor, self._first[0][self._first[1]]).device
 
     @property
     def sparse(self) -> bool:
@@ -266,7 +271,8 @@ class Network(nn.Module):
 
     def noise(self, rows_R: Tensor, seed: int) -> Mapping[str, Tensors]:
         """What heads that draw samples need for these rows, by target."""
-        return {name: self.head(name).noise(rows_R, seed) for name in self.targets}
+        heads = zip(self.targets, self.heads.values(), strict=True)
+        return {name: cast(Head, head).noise(rows_R, seed) for name, head in heads}
 
 
 def _body(encoder: PartSpec, layout: Layout, field: Field) -> nn.Module:

@@ -49,6 +49,8 @@ _FLUSH = 0.25
 _HOSTS = 64
 """Host headers that are known to be good."""
 
+_EVERYBODY = Guest(None)
+
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -190,7 +192,7 @@ class Application:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = time.perf_counter()
-        request, route, guest, asked = Request(scope, receive), None, Guest(None), Asked()
+        request, route, guest, asked = Request(scope, receive), None, _EVERYBODY, Asked()
         try:
             self._check_origin(request)
             route, name = self.routes.find(request.method, request.path, scope.get("raw_path", b""))
@@ -231,6 +233,8 @@ class Application:
             raise Refused(403, "pages of other sites may not ask")
 
     def _admit(self, request: Request, route: Route) -> Guest:
+        if not self.keyed:
+            return _EVERYBODY
         given = _given_key(request)
         try:
             return self._door.admit(given, route.scope)
@@ -284,6 +288,8 @@ class Application:
         Raises:
             Refused: It is longer, or did not arrive in time.
         """
+        if request.arrived:
+            return await request.body(self.limits.body)
         try:
             async with asyncio.timeout(self.limits.seconds):
                 return await request.body(self.limits.body)

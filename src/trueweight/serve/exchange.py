@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from trueweight.serve.refusals import Refused
 
-__all__ = ["DIGEST", "Receive", "Reply", "Request", "Scope", "Send", "json_reply", "send_reply"]
+__all__ = ["ARRIVED", "DIGEST", "Receive", "Reply", "Request", "Scope", "Send", "json_reply", "send_reply"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -22,6 +22,10 @@ _JSON = JSON.encode()
 
 DIGEST = "trueweight-digest"
 """Header of answers: which model gave them. Not every form of a body can say so."""
+
+ARRIVED = "trueweight.arrived"
+"""In the scope of a request, by servers that know us: its whole body, where that had arrived when it was begun.
+``receive`` tells it too, for all others."""
 
 SAFE_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -78,7 +82,7 @@ class Request:
             Refused: It is longer, packed in an unknown way, broken off, or the client has gone.
         """
         self._refuse_long(most)
-        first = await self._receive()
+        first = await self._first()
         whole = first.get("body", b"") if b"content-encoding" not in self.headers else b""
         if whole and not first.get("more_body", False) and len(whole) <= most:
             self._whole = True
@@ -88,8 +92,18 @@ class Request:
     async def pieces(self, most: int) -> AsyncIterator[bytes]:
         """The body as it arrives, unpacked; see :meth:`body`."""
         self._refuse_long(most)
-        async for piece in self._pieces(await self._receive(), most):
+        async for piece in self._pieces(await self._first(), most):
             yield piece
+
+    @property
+    def arrived(self) -> bool:
+        """Whether reading the body will not wait for anything."""
+        return ARRIVED in self.scope
+
+    async def _first(self) -> MutableMapping[str, Any]:
+        if (body := self.scope.pop(ARRIVED, None)) is None:
+            return await self._receive()
+        return {"type": "http.request", "body": body, "more_body": False}
 
     def _refuse_long(self, most: int) -> None:
         said = self.headers.get(b"content-length")

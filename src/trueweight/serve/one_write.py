@@ -8,12 +8,17 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from trueweight.serve.exchange import ARRIVED
+
 __all__ = ["OneWriteProtocol"]
+
+_SMALL = 65_536
+"""Bytes of a body that may be kept twice for a moment."""
 
 _FITS = set(RequestResponseCycle.__init__.__code__.co_names) >= {
     "scope", "transport", "flow", "message_event", "on_response", "access_log", "default_headers", "disconnected",
     "keep_alive", "waiting_for_100_continue", "response_started", "response_complete", "chunked_encoding",
-    "expected_content_length",
+    "expected_content_length", "body", "more_body",
 }  # fmt: skip
 """Whether this uvicorn has all that is read and written here of its own."""
 
@@ -21,6 +26,13 @@ _FITS = set(RequestResponseCycle.__init__.__code__.co_names) >= {
 class _Cycle(RequestResponseCycle):
     held: Any = None
     """The head, until it is seen whether the body follows whole."""
+
+    async def run_asgi(self, app: Any) -> None:
+        """As uvicorn's own; a body that is there already need not be asked for, nor be waited for with a clock."""
+        waits = self.more_body or self.waiting_for_100_continue or self.disconnected
+        if not waits and len(self.body) <= _SMALL:
+            self.scope[ARRIVED] = bytes(self.body)  # type: ignore[literal-required]  # only we read it
+        await super().run_asgi(app)
 
     async def send(self, message: Any) -> None:
         """As uvicorn's own: what goes out is the same, byte by byte."""

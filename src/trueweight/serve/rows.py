@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from trueweight.data.frames import arrow_array
 from trueweight.data.plain import named, plain_types
 from trueweight.data.table import Provenance, Table
+from trueweight.data.told import PLAIN, Told
 from trueweight.errors import DataError
 from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused
@@ -25,6 +26,7 @@ __all__ = ["ARROW", "Rows", "arrow_bytes", "read_rows", "rows_of_records", "tabl
 Record = dict[str, Any]
 
 _ASKED = "the request"
+_ORIGIN = Provenance((_ASKED,))
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -38,6 +40,8 @@ class Rows:
     """Equal for rows whose columns have the same names and types."""
     records: Sequence[Record] = ()
     table: pa.Table | None = None
+    plain: bool = False
+    """Whether all cells are plain values, of one type in each column."""
     of: Any = None
     """The model that was served when they were asked: it answers them, whatever is swapped meanwhile."""
 
@@ -82,8 +86,13 @@ def rows_of_records(records: Any) -> Rows:
         raise Refused(422, "rows must be a list of objects", hint=hint)
     if len(records) == 1:
         (record,) = records
+        kinds = [type(value) for value in record.values()]
+        if record and PLAIN.issuperset(kinds):
+            return Rows(1, frozenset(zip(record, kinds, strict=True)), records, plain=True)
         return Rows(1, frozenset([(name, _type_of(value)) for name, value in record.items()]), records)
-    return Rows(len(records), _key_of(records), records)
+    key = _key_of(records)
+    plain = isinstance(key, frozenset) and bool(key) and all(kind in PLAIN for _, kind in key)
+    return Rows(len(records), key, records, plain=plain)
 
 
 def _key_of(records: Sequence[Record]) -> object:
@@ -108,17 +117,23 @@ def table_of(several: Sequence[Rows]) -> Table:
     if several[0].table is None:
         records = [record for rows in several for record in rows.records]
         if isinstance(several[0].key, frozenset):  # all have the same names
-            columns = {name: _column([record[name] for record in records]) for name in records[0]}
+            columns = {name: [record[name] for record in records] for name in records[0]}
+            if several[0].plain:
+                return Table.of_told(Told(columns, len(records), _arrow_of), _ORIGIN)
         else:
             names = dict.fromkeys(name for record in records for name in record)
-            columns = {name: _column([record.get(name) for record in records]) for name in names}
-        data = pa.table(columns)
+            columns = {name: [record.get(name) for record in records] for name in names}
+        data = _arrow_of(columns)
         if any(pa.types.is_struct(field.type) for field in data.schema):
             data = plain_types(data)
     else:
         tables = [rows.table for rows in several if rows.table is not None]
         data = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
-    return Table(data, Provenance((_ASKED,)))
+    return Table(data, _ORIGIN)
+
+
+def _arrow_of(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+    return pa.table({name: _column(list(values)) for name, values in columns.items()})
 
 
 def _column(values: list[Any]) -> pa.Array:

@@ -15,7 +15,7 @@ from trueweight.data.quantiles import draw_quantiles, scale_facts, scale_of, tel
 from trueweight.data.sample import BottomK
 from trueweight.spec.base import EncoderPart, PartSpec
 
-__all__ = ["NumberCodec", "NumberColumn"]
+__all__ = ["NumberCodec", "NumberColumn", "Transform", "scaled", "transformed"]
 
 _LIMIT = 1e6
 """Encoded values stay within this, so that no cell, however wild, becomes infinite in float32."""
@@ -35,6 +35,13 @@ def transformed(value_N: np.ndarray, transform: Transform) -> np.ndarray:
             return np.asarray(np.log1p(np.maximum(value_N, 0.0)))
         case "signed_log1p":
             return np.asarray(np.sign(value_N) * np.log1p(np.abs(value_N)))
+
+
+def scaled(value: np.ndarray, center: float | np.ndarray, scale: float | np.ndarray) -> np.ndarray:
+    """Transformed values on the common scale, within its limits; of one column, or of several side by side."""
+    with np.errstate(over="ignore"):  # clipped at once
+        # np.clip is the same, at three times the price of what it calls for a single row.
+        return np.minimum(np.maximum((value - center) / scale, -_LIMIT), _LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +85,11 @@ class NumberCodec:
         arrays: dict[str, np.ndarray] = {}
         if self.scale:
             filled_N = np.where(cells.missing_N, self.fill, cells.value_N)
-            arrays["number"] = self._scaled(transformed(filled_N, self.transform)).astype(np.float32)[:, None]
+            number_N = scaled(transformed(filled_N, self.transform), self.center, self.scale)
+            arrays["number"] = number_N.astype(np.float32)[:, None]
         if self.flags:
             arrays["flag"] = cells.missing_N.astype(np.float32)[:, None]
         return arrays
-
-    def _scaled(self, value_N: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):  # clipped at once
-            return np.clip((value_N - self.center) / self.scale, -_LIMIT, _LIMIT)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"inner": list(self.inner)}
@@ -159,7 +163,8 @@ class NumberColumn(PartSpec):
         plain = NumberCodec(name, self.transform, learnt["fill"], learnt["center"], learnt["scale"], flags)
         if not learnt["scale"]:
             return plain
-        knots = plain._scaled(transformed(np.asarray(learnt["knots"], np.float64), self.transform))
+        values = transformed(np.asarray(learnt["knots"], np.float64), self.transform)
+        knots = scaled(values, learnt["center"], learnt["scale"])
         inner = tuple(float(x) for x in np.unique(knots.astype(np.float32)))
         return NumberCodec(name, self.transform, learnt["fill"], learnt["center"], learnt["scale"], flags, inner)
 

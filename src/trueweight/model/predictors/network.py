@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from trueweight.spec.base import PartSpec
 if TYPE_CHECKING:
     import torch
 
+    from trueweight.data.batch import Batch
     from trueweight.data.column import FieldArrays
     from trueweight.data.feed import Feed
     from trueweight.metrics.prediction import Prediction
@@ -85,14 +87,15 @@ class NetworkPredictor:
 
     def predict(self, table: Table, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
         """Read, encode, answer; some rows at a time where the table is large."""
+        found = self._answers(table, how, seed)
+        if not how.times:
+            return found
         from trueweight.model.word_times import in_seconds
 
-        found = self._answers(table, how, seed)
-        return in_seconds(self, found) if how.times else found
+        return in_seconds(self, found)
 
     def _answers(self, table: Table, how: Decoding, seed: int) -> Mapping[str, Prediction]:
-        sensed = any(field.sensed for field in self.fields.values())
-        rows = SLICE_MEDIA if sensed else max(1024, SLICE_CELLS // max(1, len(self.signature.columns)))
+        rows = SLICE_MEDIA if self._sensed else max(1024, SLICE_CELLS // max(1, len(self.signature.columns)))
         if len(table) <= rows:
             return self.predict_feed(self.feed(table, forced=how.forced), how=how, seed=seed)
         parts, start = [], 0
@@ -100,6 +103,25 @@ class NetworkPredictor:
             parts.append(self._outputs(self.reading(self.feed(some, forced=how.forced)), how, seed, start))
             start += len(some)
         return self.read(_joined(parts), np.arange(len(table)))
+
+    @cached_property
+    def _sensed(self) -> tuple[str, ...]:
+        """Fields that hold pictures, sounds, texts or series."""
+        return tuple(name for name, field in self.fields.items() if field.sensed)
+
+    @cached_property
+    def _asking(self) -> Mapping[str, ColumnFacts]:
+        """Targets whose heads look at them to say how probable they are."""
+        return {facts.name: facts for facts in self.signature.targets() if self.network.asks_targets(facts.name)}
+
+    @cached_property
+    def _continuing(self) -> Mapping[str, ColumnFacts]:
+        """Targets whose heads go on from what they hold."""
+        return {facts.name: facts for facts in self.signature.targets() if self.network.continues(facts.name)}
+
+    @cached_property
+    def _learnt(self) -> Mapping[str, Mapping[str, Any]]:
+        return {facts.name: facts.learnt for facts in self.signature.targets()}
 
     def feed(self, table: Table, *, forced: bool = False) -> Feed:
         """The table's rows as this leaf's network takes them, without targets but those that heads ask for.
@@ -115,12 +137,11 @@ class NetworkPredictor:
         inputs: dict[str, Stored] = {}
         for name in self.network.fields:
             inputs[name] = stored(encoded_of(table, self.fields[name], self.signature))
-        asks = self.network.asks_targets if forced else self.network.continues
-        asked = {facts.name: facts for facts in self.signature.targets() if asks(facts.name)}
+        asked = self._asking if forced else self._continuing
         given = {
             name: stored(self._target(table, facts, forced)) for name, facts in asked.items() if name in table.names
         }
-        return Feed(torch.arange(len(table)), inputs, given)
+        return Feed(torch.arange(len(table)), inputs, given, entire=not self._sensed)
 
     def _target(self, table: Table, facts: ColumnFacts, forced: bool) -> FieldArrays:
         head: Any = column_part(facts)
@@ -195,10 +216,12 @@ class NetworkPredictor:
             feed: Encoded rows.
             augmentations: What changes training examples, by field.
         """
+        if not self._sensed:
+            return feed
         from trueweight.model.senses import unread_by
 
         before = augmentations or {}
-        sensed = {name: part for name, part in self.encoders.items() if self.fields[name].sensed}
+        sensed = {name: part for name, part in self.encoders.items() if name in self._sensed}
         return feed.without(
             {name: unread_by(part, self.fields[name].layout(), before.get(name, ())) for name, part in sensed.items()}
         )
@@ -228,16 +251,14 @@ class NetworkPredictor:
         try:
             run: Runtime = self.run or RUNTIMES[self.runtime](self.network)
             parts: list[Mapping[str, Tensors]] = []
-            width = 1 if self.network.sparse else max(1, self.network.form.width)
-            size = max(1, min(CHUNK_ROWS // self.network.form.members, CHUNK_PLACES // width))
-            nobody = torch.arange(0)
+            cpu = torch.device("cpu")
             places: list[torch.Tensor] = []
-            for place, batch in feed.chunks(size, CHUNK_ITEMS) if len(feed) else [(nobody, feed.batch(nobody))]:
+            for place, batch in feed.chunks(self._rows_at_once(), CHUNK_ITEMS) if len(feed) else _nothing(feed):
                 places.append(place)
-                drawn = self.network.noise(batch.rows + before, seed)
+                drawn = self.network.noise(batch.rows + before if before else batch.rows, seed)
                 noise = {name: _on(device, tensors) for name, tensors in drawn.items()}
-                found = run(to_device(batch, device), how, noise)
-                parts.append({name: _on(torch.device("cpu"), out) for name, out in found.items()})
+                found = run(batch if device == cpu else to_device(batch, device), how, noise)
+                parts.append(found if device == cpu else {name: _on(cpu, out) for name, out in found.items()})
         finally:
             if training:
                 self.network.train()
@@ -246,11 +267,15 @@ class NetworkPredictor:
         back = torch.argsort(torch.cat(places))  # to the order asked
         return {name: {key: t[back] for key, t in out.items()} for name, out in _joined(parts).items()}
 
+    def _rows_at_once(self) -> int:
+        form = self.network.form
+        width = 1 if self.network.sparse else max(1, form.width)
+        return max(1, min(CHUNK_ROWS // form.members, CHUNK_PLACES // width))
+
     def read(self, outputs: Mapping[str, Tensors], rows: np.ndarray) -> Mapping[str, Prediction]:
         """What the heads gave, in the targets' own units; ``rows`` are the cases' numbers."""
-        learnt = {facts.name: facts.learnt for facts in self.signature.targets()}
         context = Context(rows)
-        return {name: self.network.head(name).read(out, learnt[name], context) for name, out in outputs.items()}
+        return {name: self.network.head(name).read(out, self._learnt[name], context) for name, out in outputs.items()}
 
     def members(self) -> Sequence[Predictor]:
         """None: a leaf."""
@@ -304,6 +329,12 @@ class NetworkPredictor:
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise VerifyError(f"the network's facts and codecs do not fit together: {error}") from None
         return cls(signature, fields, network.eval(), encoders, fusion, solving, boosted)
+
+
+def _nothing(feed: Feed) -> Iterator[tuple[torch.Tensor, Batch]]:
+    """The batch of no rows, of which heads tell what they would answer."""
+    nobody = feed.rows[:0]
+    yield nobody, feed.batch(nobody)
 
 
 def _joined(parts: Sequence[Mapping[str, Tensors]]) -> dict[str, Tensors]:
