@@ -49,6 +49,7 @@ class Doorkeeper:
         self._read_at = float("-inf")
         self._buckets: dict[str, _Bucket] = {}
         self._spent: dict[str, int] = {}
+        self._writing = False
 
     def admit(self, given: str, scope: str) -> Guest:
         """Who this is, if the key may be used for that.
@@ -63,7 +64,7 @@ class Doorkeeper:
         if self._store is None:
             return Guest(None)
         now = self._clock()
-        if now - self._read_at > _FRESH:
+        if now - self._read_at > _FRESH and not self._writing:  # what is being written would be missing
             self._keys, self._read_at = {key.id: key for key in self._store.all()}, now
         parts = split_key(given)
         key = self._keys.get(parts[0]) if parts else None
@@ -83,9 +84,9 @@ class Doorkeeper:
         Raises:
             Refused: More than its pace (429, with the seconds to wait), or than is left to it (403).
         """
-        key = guest.key
-        if key is None:
+        if guest.key is None:
             return
+        key = self._keys.get(guest.key.id, guest.key)  # of a stream it may be long since it was admitted
         spent = self._spent.get(key.id, 0)
         if key.budget is not None and key.used + spent + rows > key.budget:
             left = max(0, key.budget - key.used - spent)
@@ -109,6 +110,7 @@ class Doorkeeper:
     def take(self) -> dict[str, int]:
         """What was used since the last time, to be written down with :meth:`write`. Belongs to the event loop."""
         spent, self._spent = self._spent, {}
+        self._writing = bool(spent)
         # Until keys are read again, what is about to be written must still count.
         for name, rows in spent.items():
             if (key := self._keys.get(name)) is not None:
@@ -117,5 +119,8 @@ class Doorkeeper:
 
     def write(self, spent: dict[str, int]) -> None:
         """Write it down; may run in any thread."""
-        if self._store is not None and spent:
-            self._store.spend(spent)
+        try:
+            if self._store is not None and spent:
+                self._store.spend(spent)
+        finally:
+            self._writing = False
