@@ -63,7 +63,8 @@ class Answering:
             seconds = self._app.limits.seconds
         body = await self._app.read(request)
         kind = request.kind
-        rows = read_rows(kind, body, self._app.limits, hosted.reading, request.header(b"content-type"))
+        said = request.header(b"content-type")
+        rows = read_rows(kind, body, self._app.limits, hosted.reading, said, empty=True)
         columns = await self._ask(request, guest, hosted, rows, seconds, asked)
         if noted:  # what could not be read, of these rows alone: it takes another look at them
             return json_reply(

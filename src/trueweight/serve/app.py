@@ -272,7 +272,7 @@ class Application:
     async def ask(self, request: Request, name: str, rows: Any, seconds: float) -> Any:
         """The columns that a model answers, together with whoever else asks it now."""
         hosted: Hosted = rows.of
-        if (scribe := self.scribe(hosted, GREEDY)) is not None:
+        if rows.count and (scribe := self.scribe(hosted, GREEDY)) is not None:
             return await self.written(request, hosted, scribe, partial(hosted.table, rows), rows.count, seconds)
         batcher = self._batchers[name]
         if batcher.idle:
