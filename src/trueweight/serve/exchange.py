@@ -50,10 +50,11 @@ class BrokenOff(Exception):  # noqa: N818  # what happened, not that it is wrong
 class Request:
     """What was asked. Headers by small letters; the body is read when it is asked for."""
 
-    __slots__ = ("_receive", "_whole", "headers", "method", "path", "raw_query", "scope")
+    __slots__ = ("_arrived", "_receive", "_whole", "headers", "method", "path", "raw_query", "scope")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.scope, self._receive, self._whole = scope, receive, False
+        self.scope, self._receive = scope, receive
+        self._arrived = self._whole = False  # the last piece of the body; and whoever reads it has taken it
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.raw_query: bytes = scope.get("query_string", b"")
@@ -117,13 +118,14 @@ class Request:
         while True:
             if message["type"] == "http.disconnect":
                 raise Refused(408, "the connection was closed before the body was complete")
-            self._whole = not message.get("more_body", False)
+            self._arrived = not message.get("more_body", False)
             if piece := packed.unpack(message.get("body", b"")):
                 length += len(piece)
                 if length > most:
                     raise _too_long(most)
                 yield piece
-            if self._whole:
+            if self._arrived:
+                self._whole = True
                 packed.finish()
                 return
             message = await self._receive()
@@ -133,9 +135,9 @@ class Request:
         what was answered before could be lost on its way."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not self._whole:
+                while not self._arrived:
                     message = await self._receive()
-                    self._whole = message["type"] == "http.disconnect" or not message.get("more_body", False)
+                    self._arrived = message["type"] == "http.disconnect" or not message.get("more_body", False)
 
     async def gone(self) -> None:
         """Returns when the client has gone; never while its body is being read, which whoever reads it will notice."""
