@@ -245,3 +245,27 @@ def test_schemathesis_finds_no_mistake_of_ours(
     finally:
         server.process.kill()
         server.process.wait()
+
+
+TENSOR = {"name": "place", "datatype": "FP64", "data": []}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v1/models/plain/predict?" + "a=1&" * 70, {"rows": [{"amount": 1}]}, 400),
+        ("/v1/models/novel/predict", {}, 422),
+        ("/v1/models/novel/write", {"rows": [{}]}, 422),
+        ("/v2/models/every/infer", {"inputs": [TENSOR | {"shape": [3, 0, 2**40]}]}, 422),
+        ("/v2/models/every/infer", {"inputs": [TENSOR | {"shape": [2**32, 2**32]}]}, 422),
+        ("/v2/models/every/infer", {"inputs": [TENSOR | {"shape": [1] * 3000, "data": [1.0]}]}, 422),
+        ("/v1/models/plain/predict", {"rows": [{"amount": 10**400}, {"amount": 1.5}]}, 200),
+        ("/v1/completions", {"model": "novel", "prompt": "t", "temperature": 10**25}, 200),
+        ("/v1/completions", {"model": "novel", "prompt": "t", "temperature": 10**400}, 400),
+        ("/v1/completions", {"model": "novel", "prompt": "t", "n": 10**4000}, 400),
+        ("/v1/models/novel/write", {"rows": [{"words": "t"}], "repetition_penalty": 10**25}, 200),
+    ],
+)
+def test_what_once_failed(path: str, body: Any, status: int, served: Served) -> None:
+    answer = served().send("POST", path, {"content-type": JSON}, json.dumps(body).encode())
+    assert (answer.status, unanswered(answer)) == (status, False), answer.body
