@@ -257,6 +257,7 @@ TENSOR = {"name": "place", "datatype": "FP64", "data": []}
         ("/v1/models/novel/predict", {}, 422),
         ("/v1/models/novel/write", {"rows": [{}]}, 422),
         ("/v2/models/every/infer", {"inputs": [TENSOR | {"shape": [3, 0, 2**40]}]}, 422),
+        ("/v2/models/every/infer", {"inputs": [TENSOR | {"shape": [0, 2**40]}]}, 422),
         ("/v2/models/every/infer", {"inputs": [TENSOR | {"shape": [2**32, 2**32]}]}, 422),
         ("/v2/models/every/infer", {"inputs": [TENSOR | {"shape": [1] * 3000, "data": [1.0]}]}, 422),
         ("/v1/models/plain/predict", {"rows": [{"amount": 10**400}, {"amount": 1.5}]}, 200),

@@ -55,10 +55,10 @@ def _column(one: Any) -> tuple[str, pa.Array]:
             raise Refused(422, f"input {name[:60]!r}: {len(flat):,} values do not fill the shape {str(shape)[:80]}")
     except (KeyError, TypeError, ValueError, OverflowError, pa.ArrowException):
         raise Refused(422, "each input needs name, shape, datatype, and data of that type") from None
+    if 0 in shape:  # with any other sides, which may be more than a type can say
+        raise Refused(422, f"input {name[:60]!r}: an axis of length 0")
     if shape[1:] in ([], [1]):
         return name, flat
-    if 0 in shape[1:]:
-        raise Refused(422, f"input {name[:60]!r}: an axis of length 0")
     for side in reversed(shape[1:]):
         flat = pa.FixedSizeListArray.from_arrays(flat, side)
     return name, flat.cast(_lists(_TYPES[kind], len(shape) - 1))
