@@ -231,6 +231,9 @@ def test_schemathesis_finds_no_mistake_of_ours(
         pytest.skip("schemathesis is not installed")
     state = tmp_path / "state"
     state.mkdir(mode=0o700)
+    # 504 is what ?timeout= asks for: an answer that comes later is of no use.
+    asked = '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "4xx", "504"]\n'
+    (tmp_path / "schemathesis.toml").write_text(asked)
     first, *others = (request.getfixturevalue(name).path for name in names)
     server = Server(first, state, *map(str, others))
     try:
@@ -241,7 +244,7 @@ def test_schemathesis_finds_no_mistake_of_ours(
             "--request-timeout", "60",  # a busy machine answers late, which is no mistake
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=900)
-        assert done.returncode == 0, done.stdout[-5000:]
+        assert done.returncode == 0, done.stdout[-30_000:]
     finally:
         server.process.kill()
         server.process.wait()

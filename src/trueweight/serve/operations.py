@@ -60,7 +60,7 @@ _READ = ("400", "404", "408", "413", "415", "422", "429", "503")
 """Of routes with a body: any of them may be too long, too slow, or nothing that can be read."""
 
 _HTML = {"text/html": {"schema": {"type": "string"}}}
-_EVENTS = {"text/event-stream": {"schema": {"type": "string"}}}
+_EVENTS = {"text/event-stream": {"schema": {"description": "Server-sent events; their data is JSON."}}}
 
 _ROWS: Content = {
     "application/x-ndjson": {"schema": {"type": "string", "description": "One JSON object a line."}},
