@@ -49,7 +49,8 @@ class Doorkeeper:
         self._read_at = float("-inf")
         self._buckets: dict[str, _Bucket] = {}
         self._spent: dict[str, int] = {}
-        self._writing = False
+        self._written: dict[str, int] = {}
+        """What is just being written: whether it is in the store already nobody knows."""
 
     def admit(self, given: str, scope: str) -> Guest:
         """Who this is, if the key may be used for that.
@@ -64,8 +65,9 @@ class Doorkeeper:
         if self._store is None:
             return Guest(None)
         now = self._clock()
-        if now - self._read_at > _FRESH and not self._writing:  # what is being written would be missing
-            self._keys, self._read_at = {key.id: key for key in self._store.all()}, now
+        if now - self._read_at > _FRESH:
+            found = [replace(key, used=key.used + self._written.get(key.id, 0)) for key in self._store.all()]
+            self._keys, self._read_at = {key.id: key for key in found}, now
         parts = split_key(given)
         key = self._keys.get(parts[0]) if parts else None
         if parts is None or key is None or not key.opens(parts[1]):
@@ -110,7 +112,7 @@ class Doorkeeper:
     def take(self) -> dict[str, int]:
         """What was used since the last time, to be written down with :meth:`write`. Belongs to the event loop."""
         spent, self._spent = self._spent, {}
-        self._writing = bool(spent)
+        self._written = spent
         # Until keys are read again, what is about to be written must still count.
         for name, rows in spent.items():
             if (key := self._keys.get(name)) is not None:
@@ -123,4 +125,4 @@ class Doorkeeper:
             if self._store is not None and spent:
                 self._store.spend(spent)
         finally:
-            self._writing = False
+            self._written = {}
