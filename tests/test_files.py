@@ -1,13 +1,16 @@
 """Our JSON, against the standard library's."""
 
 import json
+import logging
 import random
+import stat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from trueweight.files import canonical_json
+from trueweight.files import canonical_json, private_dir, state_dir
 
 
 def made(rng: random.Random, depth: int) -> Any:
@@ -40,3 +43,29 @@ NAN = float("nan")
 def test_what_json_has_no_word_for_is_refused(value):
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical_json(value)
+
+
+def test_folders_of_ours_are_private_and_others_are_left_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    made = private_dir(tmp_path / "a" / "b c")
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert caplog.messages == []
+    found = tmp_path / "found 1"
+    found.mkdir()
+    for mode, said in ((0o755, "can be read by others: chmod 700 '"), (0o770, None), (0o700, None)):
+        found.chmod(mode)
+        assert private_dir(found) == found
+        assert stat.S_IMODE(found.stat().st_mode) == mode
+        assert ([said in one for one in caplog.messages] == [True]) if said else not caplog.messages  # once
+        caplog.clear()
+    # Names in the folder of folders may be read by others, but nothing put in another's place.
+    for mode, said in ((0o755, None), (0o1777, None), (0o775, "can be changed by its group: chmod go-w ")):
+        state = tmp_path / f"state{mode}"
+        monkeypatch.setenv("TRUEWEIGHT_STATE", str(state))
+        state.mkdir()
+        state.chmod(mode)
+        assert state_dir() == state
+        assert stat.S_IMODE(state.stat().st_mode) == mode
+        assert ([f"{said}{state}" in one for one in caplog.messages] == [True]) if said else not caplog.messages

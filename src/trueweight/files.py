@@ -4,10 +4,13 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import secrets
+import shlex
 import shutil
+import stat
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,9 +21,11 @@ from trueweight.errors import TrainError, VerifyError
 
 __all__ = [
     "atomic_folder", "cache_dir", "canonical_json", "digest_bytes", "digest_compact", "digest_file",
-    "drop_folder", "free_name", "locked", "private_dir", "read_json", "require_types", "safe_name", "state_dir",
-    "write_atomic", "write_json", "write_pieces",
+    "drop_folder", "free_name", "locked", "open_to_others", "own_dir", "private_dir", "read_json",
+    "require_types", "safe_name", "state_dir", "write_atomic", "write_json", "write_pieces",
 ]  # fmt: skip
+
+_LOG = logging.getLogger("trueweight.files")
 
 _CHUNK = 1 << 20
 
@@ -307,22 +312,68 @@ def locked(folder: Path, *, purpose: str, wait: bool = False) -> Iterator[IO[str
 
 
 def private_dir(path: Path) -> Path:
-    """Make a folder that only its owner can read (mode 0700), and return it."""
+    """A folder that only its owner can read, and its path: made with mode 0700. One that is there already is left as it
+    is, since it may be so on purpose; if others can look into it, that is said once."""
     with disk_errors(path):
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if path.stat().st_uid == os.getuid():
-            path.chmod(0o700)
+        _say_if_open(path, 0o077, "chmod 700")
+    return path
+
+
+def own_dir(path: Path) -> Path:
+    """The same for a folder in which everything is private itself: others may read the names, but must not be able to
+    put anything in another's place.
+
+    Raises:
+        OSError: It cannot be made; see :func:`disk_errors`.
+    """
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _say_if_open(path, 0o022, "chmod go-w")
     return path
 
 
 def cache_dir() -> Path:
     """Where encoded data is kept: ``$TRUEWEIGHT_CACHE``, else ``$XDG_CACHE_HOME/trueweight``."""
-    return private_dir(_own_folder("TRUEWEIGHT_CACHE", "XDG_CACHE_HOME", ".cache"))
+    return _root("TRUEWEIGHT_CACHE", "XDG_CACHE_HOME", ".cache")
 
 
 def state_dir() -> Path:
     """Where small lasting facts are kept: ``$TRUEWEIGHT_STATE``, else ``$XDG_STATE_HOME/trueweight``."""
-    return private_dir(_own_folder("TRUEWEIGHT_STATE", "XDG_STATE_HOME", ".local/state"))
+    return _root("TRUEWEIGHT_STATE", "XDG_STATE_HOME", ".local/state")
+
+
+def _root(ours: str, xdg: str, below_home: str) -> Path:
+    path = _own_folder(ours, xdg, below_home)
+    with disk_errors(path):
+        return own_dir(path)
+
+
+def _say_if_open(path: Path, bits: int, mend: str) -> None:
+    if (said := open_to_others(path, bits)) and path not in _SAID:
+        _SAID.add(path)
+        _LOG.warning("%s %s: %s %s", path, said, mend, shlex.quote(str(path)))
+
+
+_SAID: set[Path] = set()
+"""Folders of which it was said that they are open: once in a process is enough."""
+
+
+def open_to_others(path: Path, bits: int = 0o077) -> str:
+    """What others than a file's or a folder's owner may do with it: "can be read by others"; "" for nothing.
+
+    Args:
+        path: There is one.
+        bits: Permissions that count. A group's do not where the owner is another user: then it is theirs to say who
+            belongs to it; nor does writing into a folder in which, as in ``/tmp``, everybody can move their own alone.
+    """
+    facts = path.stat()
+    found = facts.st_mode & bits & (0o077 if facts.st_uid == os.getuid() else 0o007)
+    if stat.S_ISDIR(facts.st_mode) and facts.st_mode & stat.S_ISVTX:
+        found &= ~0o022
+    if not found:
+        return ""
+    who = "others" if found & 0o007 else "its group"
+    return f"can be {'changed' if found & 0o022 else 'read'} by {who}"
 
 
 def _own_folder(ours: str, xdg: str, below_home: str) -> Path:

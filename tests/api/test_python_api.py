@@ -279,3 +279,22 @@ def test_a_name_that_had_to_be_changed_is_told(
         caplog.clear()
         assert make_request(path, "won", None, {"name": "shop"}, [], None).spec.name == "shop"
         assert not caplog.text
+
+
+def test_a_spec_without_a_name_is_called_as_its_file(make_table: Any, make_csv: Any, tmp_path: Path) -> None:
+    """Else as the data's; so that two models of one folder have two names."""
+    frame = make_table(60)
+    data = make_csv(tmp_path / "claims.csv", frame)
+    path, plain = tmp_path / "who won?.yaml", {"targets": {"won": "binary"}}
+    path.write_text("version: 1\ndata: {source: claims.csv}\ntargets: {won: binary}\n")
+
+    def called(*asked: Any, **changes: Any) -> str:
+        return make_request(*asked, changes, [], None).spec.name
+
+    assert called(None, None, path) == "who-won"
+    assert called(frame, None, path) == "who-won"
+    assert called(data, None, plain) == "claims"
+    assert called(None, None, plain | {"data": {"source": str(data)}}) == "claims"
+    assert called(frame, None, plain) == "model"
+    assert called(data, None, plain | {"name": "model"}) == "model"  # as it was asked for
+    assert called(None, None, path, name="shop") == "shop"

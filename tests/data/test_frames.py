@@ -1,5 +1,6 @@
 """Frames of every maker in, and the same kind out."""
 
+import math
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -198,6 +199,7 @@ def test_numpy():
         (np.array(["2020-01-01T05", "NaT"], "datetime64[h]"), "timestamp[s]"),
         (np.array([1, "a"], object), "string"),
         (["a", 1, None], "string"),
+        ([10**400, 1.5, -(10**400)], "double"),
         ([{"a"}, None], "list<item: string>"),
         ([[1], ["a"]], "list<item: string>"),
         (np.array([datetime(2020, 1, 1, tzinfo=UTC)]), "timestamp[us, tz=UTC]"),
@@ -208,6 +210,10 @@ def test_columns_of_odd_types(values: object, kind: str):
     array = arrow_array(values)
     assert str(array.type) == kind
     assert len(array) == len(values)  # type: ignore[arg-type]
+
+
+def test_whole_numbers_beyond_all_floats_are_infinite():
+    assert arrow_array([10**400, 1.5, None, -(10**400)]).to_pylist() == [math.inf, 1.5, None, -math.inf]
 
 
 REFUSED = {

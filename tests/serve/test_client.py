@@ -72,6 +72,32 @@ def test_many_rows_are_sent_in_several_requests(client: Client, monkeypatch: pyt
     assert list(frame.index) == list(range(5, 16))
 
 
+def test_no_rows_are_answered_by_no_rows(client: Client, every: Bundle, teller: Bundle, plain: Bundle) -> None:
+    """As by the bundle's own predict: the answer's columns are those of any other frame."""
+    import polars as pl
+
+    frames = {
+        every: pd.DataFrame({"key": [1], "amount": [1.5], "photo": [None], "note": ["late"]}),
+        teller: pd.DataFrame({"kind": ["red"]}),
+        plain: pd.DataFrame({"amount": [1.5], "kind": ["red"]}),
+    }
+    with Client(Application({one.name: one for one in frames}, verbs_for())) as several:
+        for bundle, frame in frames.items():
+            columns = list(bundle.predict(frame))
+            for empty in (frame[:0], pl.from_pandas(frame[:0]), {name: [] for name in frame}):
+                found, own = several.predict(empty, model=bundle.name), bundle.predict(empty)
+                assert type(found) is type(own)
+                assert len(found[columns[0]]) == len(own[columns[0]]) == 0
+            found, own = several.predict(frame[:0], model=bundle.name), bundle.predict(frame[:0])
+            assert list(found) == list(own) == columns
+            assert dict(found.dtypes) == dict(own.dtypes)
+        for nothing in ([], {}, pd.DataFrame(), pd.DataFrame({"unknown": []})):
+            with pytest.raises(DataError):
+                several.predict(nothing, model="plain")
+            with pytest.raises(DataError):
+                plain.predict(nothing)
+
+
 def test_without_a_server(plain: Bundle) -> None:
     rows = [{"amount": 1.0, "kind": "red"}]
     with Client(application(plain.path)) as client:

@@ -101,13 +101,22 @@ def test_budget_and_pace(store: KeyStore) -> None:
 
 
 def test_what_was_taken_counts_before_it_is_written(store: KeyStore) -> None:
+    """Also of a stream, which is admitted once, and when it is time to read the keys anew."""
+    now = [1000.0]
     text, _ = store.add("few", ["predict"], budget=10)
-    door = Doorkeeper(store, clock=lambda: 1000.0)
-    door.charge(door.admit(text, "predict"), 8)
+    door = Doorkeeper(store, clock=lambda: now[0])
+    stream = door.admit(text, "predict")
+    door.charge(stream, 8)
     spent = door.take()
-    with pytest.raises(Refused, match="2 left"):
-        door.charge(door.admit(text, "predict"), 3)
+    now[0] += 2
+    for guest in (door.admit(text, "predict"), stream):
+        with pytest.raises(Refused, match="2 left"):
+            door.charge(guest, 3)
     door.write(spent)
+    now[0] += 2
+    for guest in (door.admit(text, "predict"), stream):
+        with pytest.raises(Refused, match="2 left"):
+            door.charge(guest, 3)
     assert [key.used for key in store.all()] == [8]
 
 
@@ -131,6 +140,25 @@ def test_mistakes_with_keys(store: KeyStore, tmp_path: Path) -> None:
     (tmp_path / "no.sqlite").write_text("this is no database, but it is long enough to be taken for one" * 20)
     with pytest.raises(SpecError, match="cannot be read"):
         KeyStore(tmp_path / "no.sqlite")
+
+
+def test_keys_that_others_could_change(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "keys"
+    path = folder / "keys.sqlite"
+    KeyStore(path).add("me", SCOPES)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert caplog.messages == []
+    for one, mode, mend in ((folder, 0o777, f"chmod go-w {folder}"), (path, 0o606, f"chmod 600 {path}")):
+        before = one.stat().st_mode
+        one.chmod(mode)
+        with pytest.raises(SpecError, match="everybody on this machine can change") as refused:
+            KeyStore(path)
+        assert refused.value.hint == f"{mend}, or name another file with --keys"
+        assert one.stat().st_mode & 0o777 == mode  # theirs to decide
+        one.chmod(before)
+    path.chmod(0o640)
+    KeyStore(path)
+    assert caplog.messages[-1] == f"{path}, which holds keys, can be read by its group: chmod 600 {path}"
 
 
 def test_answers_name_no_key(serving: Any, store: KeyStore, tmp_path: Path) -> None:

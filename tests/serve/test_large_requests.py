@@ -1,8 +1,10 @@
 """A request of many rows to a model that writes is read a few at a time: nobody else's text stands still for it."""
 
 import asyncio
+import base64
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from trueweight.model.predictors import running as running_module
 from trueweight.model.predictors.network import NetworkPredictor
 from trueweight.serve.app import Application
 from trueweight.serve.limits import Limits
+from trueweight.serve.transport import Answer, MemoryTransport
 
 PREDICT = "/v1/models/hears/predict"
 HOW = decoding(temperature=1.2, max_tokens=6, samples=2)
@@ -162,3 +165,23 @@ def test_the_files_of_a_large_request_are_looked_at_elsewhere(hears: Bundle) -> 
         await app.stop()
 
     asyncio.run(story())
+
+
+def test_a_prompt_is_no_way_to_a_file_either(
+    hears: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Of OpenAI's interface: what the model reads is a sound, and a text would be its path."""
+    monkeypatch.chdir(tmp_path)
+    (row,) = sounds(1, 8)
+    (tmp_path / "a.wav").write_bytes(base64.b64decode(row["voice"].partition(",")[2]))
+    transport = MemoryTransport(Application({"hears": hears}, verbs_for()))
+
+    def asked(prompt: str, **more: Any) -> Answer:
+        body = json.dumps({"model": "hears", "prompt": prompt, "temperature": 0, **more}).encode()
+        return transport.send("POST", "/v1/completions", {"content-type": "application/json"}, body)
+
+    for more in ({}, {"stream": True}):
+        refused = asked("a.wav", **more)
+        assert (refused.status, "a text is no audio" in json.loads(refused.body)["error"]["message"]) == (422, True)
+    assert asked(row["voice"]).status == 200
+    transport.close()

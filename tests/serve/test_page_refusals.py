@@ -129,15 +129,15 @@ def test_refusals_that_the_page_has_no_button_for(chinese: Any, asked: str, star
 
 def test_a_stream_that_breaks_off(chinese: Any, server: Server, state: Path, tmp_path: Path) -> None:
     """Behind the first rows, when the answer has begun and its status is sent."""
-    use(chinese, state, server, "predict", per_minute=600)
+    use(chinese, state, server, "predict", budget=600)
     (tmp_path / "many.jsonl").write_text(json.dumps({"amount": 1.0, "kind": "red"}) + "\n" + '{"amount": 2}\n' * 1200)
     chinese.click("#tab-many")
     chinese.set_input_files("#many-file", str(tmp_path / "many.jsonl"))
     chinese.click("#many-go")
     chinese.wait_for_selector("#many-download a")
     words, own = said(chinese)
-    assert words.startswith("回答中断。 请求太多")
-    assert own == "this key may ask for 600 rows a minute"
+    assert words.startswith("回答中断。 不允许")
+    assert own.endswith("left to this key")
 
 
 def test_every_kind_of_refusal_has_its_chinese(page: Any) -> None:

@@ -154,6 +154,17 @@ def test_what_it_refuses(
     assert said in capsys.readouterr().err
 
 
+def test_two_models_of_one_name(plain: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.bundle"
+    shutil.copytree(plain.path, other)
+    assert run(["serve", str(plain.path), str(other), "--open", "--no-audit", "--port", "0"]) == 2
+    told = capsys.readouterr().err
+    assert "two models are called 'plain'" in told
+    assert f"both {plain.path} and {other} are called so: serve them by two servers (--port)" in " ".join(told.split())
+    assert run(["serve", str(other), str(other), "--open", "--no-audit", "--port", "0"]) == 2
+    assert "named twice: name it once" in capsys.readouterr().err
+
+
 def test_a_changed_bundle_is_not_served(plain: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "plain.bundle"
     shutil.copytree(plain.path, folder)

@@ -66,7 +66,8 @@ def make_request(
         asked = asked_spec(spec, applied)
         folder = base or (Path(spec).parent if isinstance(spec, str | Path) else None)
         table, labels = read_source(asked, data, folder)
-        return Request(asked, table, labels, list(applied), folder)
+        named = _named(asked, spec, data, table)
+        return Request(named, table, labels, list(applied), folder)
     targets = [target] if isinstance(target, str) else list(dict.fromkeys(target or ()))
     if data is None or not targets:
         raise SpecError("nothing to train for", hint="give a spec file, or data and the name of a target column")
@@ -122,6 +123,17 @@ def _guessed(data: Any, table: Table, targets: Sequence[str], settings: Sequence
     if not asked and (split := given_split(table, targets)):
         raw["split"] = split
     return parse_spec(raw, settings=settings)
+
+
+def _named(asked: RunSpec, spec: object, data: Any, table: Table) -> RunSpec:
+    """A spec that says no name, with one: as its own file is called, else as the data's."""
+    if "name" in asked.model_fields_set:
+        return asked
+    if isinstance(spec, str | Path):
+        found = safe_name(Path(spec).stem)
+    else:
+        found = name_of(asked.data.source if data is None else data, table)
+    return asked.model_copy(update={"name": found})
 
 
 def given_split(table: Table, targets: Sequence[str]) -> dict[str, Any] | None:

@@ -307,6 +307,8 @@ def _trained(
 ) -> Bundle:  # fmt: skip
     """The tuned spec, trained as any other, beside the search's folder; what a kill cut short is taken up again."""
     spec = load_spec(path)
+    if "name" not in spec.model_fields_set:
+        spec = spec.model_copy(update={"name": request.spec.name})
     known = study.facts()["run"]
     folder = free_name(study.folder.parent, safe_name(spec.name)) if known is None else Path(known)
     study.note(run=str(folder))

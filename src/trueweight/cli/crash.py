@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from trueweight.cli.console import complain, debugging
-from trueweight.files import state_dir
+from trueweight.files import private_dir, state_dir
 
 __all__ = ["EXIT_BUG", "report_crash"]
 
@@ -36,8 +36,7 @@ def report_crash(error: Exception) -> int:
 def _kept(details: str) -> str:
     heading = f"trueweight {_version()}, Python {platform.python_version()}, {platform.platform()}\n"
     try:
-        folder = state_dir() / "crashes"
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder = private_dir(state_dir() / "crashes")
         file = folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.txt"
         file.write_text(heading + details, encoding="utf-8")
     except Exception:  # a full disk must not hide the first fault

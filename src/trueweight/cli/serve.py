@@ -58,9 +58,9 @@ def serve(
     if audit is not None and no_audit:
         raise click.UsageError("--audit and --no-audit contradict each other")
     if audit is None and not no_audit:
-        from trueweight.files import state_dir
+        from trueweight.files import private_dir, state_dir
 
-        audit = state_dir() / "audit"
+        audit = private_dir(state_dir() / "audit")
     prepare_torch()
     leave_pandas_out()
     scheme = "https" if certificate else "http"

@@ -262,8 +262,15 @@ def _mixed(values: Sequence[Any]) -> pa.Array:
             return pa.array([None if items is None else [_text(item) for item in items] for items in lists])
     kinds = {type(value) for value in known}
     if kinds and kinds <= _NUMBERS and kinds & {float, np.float64, np.float32}:  # Python's and NumPy's together
-        return pa.array([None if value is None else float(value) for value in values], from_pandas=True)
+        return pa.array([None if value is None else _float(value) for value in values], from_pandas=True)
     return pa.array([None if _absent(value) else _text(value) for value in values], pa.string())
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond all floats, as its digits are read: infinite
+        return math.inf if value > 0 else -math.inf
 
 
 def _listed(value: Any) -> list[Any]:

@@ -48,6 +48,9 @@ class Decoding:
         if wrong:
             hint = "options of writing are explained in docs/text-targets.md"
             raise SpecError("; ".join(wrong), where="decoding", hint=hint)
+        for name in ("temperature", "top_p", "repetition_penalty", "length_penalty"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, float(value))  # tensors divide by no whole number of any size
 
     def _wrong_values(self) -> Iterator[str]:
         whole = {"max_tokens": (self.max_steps, 1), "top_k": (self.top_k, 0), "beams": (self.beams, 1)}
@@ -85,7 +88,10 @@ def _is_whole(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and isfinite(value)
+    try:
+        return isinstance(value, int | float | np.number) and not isinstance(value, bool) and isfinite(value)
+    except OverflowError:  # a whole number that is larger than any float
+        return False
 
 
 def decoding(

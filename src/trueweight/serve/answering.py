@@ -1,9 +1,10 @@
 """Routes that answer rows: ours, the Open Inference Protocol's, and bulk that streams in and out."""
 
+import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 from pydantic_core import from_json, to_json
@@ -19,6 +20,7 @@ from trueweight.serve.kserve import answers_v2, rows_v2
 from trueweight.serve.refusals import Refused
 from trueweight.serve.routes import Route
 from trueweight.serve.rows import ARROW, Rows, arrow_bytes, read_rows
+from trueweight.serve.streaming import broken_off
 
 if TYPE_CHECKING:
     from trueweight.serve.app import Application, Asked
@@ -29,6 +31,8 @@ _STREAM_ROWS = 512
 _STREAM_BYTES = 2**18
 
 _TRUE = ("1", "true", "yes")
+
+_Found = TypeVar("_Found")
 
 
 class Answering:
@@ -59,7 +63,8 @@ class Answering:
             seconds = self._app.limits.seconds
         body = await self._app.read(request)
         kind = request.kind
-        rows = read_rows(kind, body, self._app.limits, hosted.reading, request.header(b"content-type"))
+        said = request.header(b"content-type")
+        rows = read_rows(kind, body, self._app.limits, hosted.reading, said, empty=True)
         columns = await self._ask(request, guest, hosted, rows, seconds, asked)
         if noted:  # what could not be read, of these rows alone: it takes another look at them
             return json_reply(
@@ -81,32 +86,51 @@ class Answering:
         found: Columns = await self._app.ask(request, hosted.name, rows, seconds)
         return found
 
+    async def _ask_on(self, request: Request, guest: Guest, hosted: Hosted, rows: Rows, asked: "Asked") -> Columns:
+        """The same for rows of a stream that has begun. Whoever sends it cannot come again later: they wait where
+        others would be told to, and the rest of the stream with them."""
+
+        async def charged() -> None:
+            self._app.charge(guest, rows.count)
+
+        async def answered() -> Columns:
+            found: Columns = await self._app.ask(request, hosted.name, rows, self._app.limits.seconds)
+            return found
+
+        await _in_turn(charged)
+        asked.rows += rows.count
+        rows.of = hosted
+        return await _in_turn(answered)
+
     def _streamed(self, request: Request, guest: Guest, hosted: Hosted, asked: "Asked") -> Reply:
-        cut = {"text/csv": _csv_runs, "application/x-ndjson": _line_runs, "application/jsonl": _line_runs}
-        if request.kind not in cut:
-            raise Refused(415, "only CSV and JSON Lines are read as a stream", hint=f"send one of {', '.join(cut)}")
+        """Answers as rows arrive. Once the first are sent, JSON Lines end with an object that says what went wrong; CSV
+        has no room for it and breaks off."""
+        if request.kind not in _RUNS:
+            raise Refused(415, "only CSV and JSON Lines are read as a stream", hint=f"send one of {', '.join(_RUNS)}")
         csv = request.kind == "text/csv"
+        pieces = self._pieces(request, guest, hosted, asked, csv=csv)
+        if csv:
+            return Reply(kind="text/csv; charset=utf-8", pieces=pieces)
+        return Reply(kind="application/x-ndjson", pieces=broken_off(pieces, _last_line))
 
-        async def pieces() -> AsyncIterator[bytes]:
-            reading, first = hosted.reading, True
-            async for run in cut[request.kind](request.pieces(self._app.limits.stream)):
-                if csv and first:  # the first rows say what parts cells, in all of them
-                    reading = reading.model_copy(update={"delimiter": layout_of("the request", run, None).delimiter})
-                try:
-                    rows = read_rows(request.kind, run, self._app.limits, reading)
-                    columns = await self._ask(request, guest, hosted, rows, self._app.limits.seconds, asked)
-                except Refused as refused:
-                    if first or csv:  # of CSV, whose rows have no room for it, the connection breaks off
-                        raise
-                    yield to_json({"error": refused.problem()}) + b"\n"  # the status is sent: a last line says why
-                    return
-                written = _written(columns, "csv" if csv else "jsonl")
-                yield written if first or not csv else written.partition(b"\n")[2]
-                first = False
+    async def _pieces(
+        self, request: Request, guest: Guest, hosted: Hosted, asked: "Asked", *, csv: bool
+    ) -> AsyncGenerator[bytes, None]:
+        """Answers to a stream, some rows at a time."""
+        reading, first = hosted.reading, True
+        async for run in _RUNS[request.kind](request.pieces(self._app.limits.stream)):
+            if csv and first:  # the first rows say what parts cells, in all of them
+                reading = reading.model_copy(update={"delimiter": layout_of("the request", run, None).delimiter})
+            rows = read_rows(request.kind, run, self._app.limits, reading)
             if first:
-                raise Refused(422, "there is no row in the body")
-
-        return Reply(kind="text/csv; charset=utf-8" if csv else "application/x-ndjson", pieces=pieces())
+                columns = await self._ask(request, guest, hosted, rows, self._app.limits.seconds, asked)
+            else:
+                columns = await self._ask_on(request, guest, hosted, rows, asked)
+            written = _written(columns, "csv" if csv else "jsonl")
+            yield written if first or not csv else written.partition(b"\n")[2]
+            first = False
+        if first:
+            raise Refused(422, "there is no row in the body")
 
     async def explain(self, request: Request, guest: Guest, name: str, asked: "Asked") -> Reply:
         """Why rows are answered so: ``{"rows": [...], "methods": [...], "target": ..., "keep": [...]}``."""
@@ -135,6 +159,22 @@ class Answering:
             )
         columns = await self._ask(request, guest, hosted, rows, self._app.limits.seconds, asked)
         return json_reply(answers_v2(hosted, columns, wish.get("id")))
+
+
+def _last_line(refused: Refused) -> bytes:
+    return to_json({"error": refused.problem()}) + b"\n"
+
+
+async def _in_turn(step: Callable[[], Awaitable[_Found]]) -> _Found:
+    """What a step gives, once it is not too much any more."""
+    while True:
+        try:
+            return await step()
+        except Refused as refused:
+            again = refused.headers.get("retry-after", "")
+            if refused.status != 429 or not again.isdigit():
+                raise
+        await asyncio.sleep(int(again))
 
 
 def _wishes(asked: Any) -> dict[str, Any]:
@@ -251,3 +291,9 @@ def _row_end(text: bytes, rows: int) -> int:
         if quotes % 2 == 0:
             found, rows = end, rows - 1
     return found
+
+
+_RUNS: Mapping[str, Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]] = {
+    "text/csv": _csv_runs, "application/x-ndjson": _line_runs, "application/jsonl": _line_runs,
+}  # fmt: skip
+"""How a stream is cut into rows, by its kind."""

@@ -27,7 +27,7 @@ from trueweight.serve.batching import Batcher
 from trueweight.serve.completing import Completing
 from trueweight.serve.counters import Counters
 from trueweight.serve.doorkeeper import Doorkeeper, Guest
-from trueweight.serve.exchange import Receive, Reply, Request, Scope, Send, json_reply, send_reply
+from trueweight.serve.exchange import BrokenOff, Receive, Reply, Request, Scope, Send, json_reply, send_reply
 from trueweight.serve.hosted import Hosted
 from trueweight.serve.keys import KeyStore
 from trueweight.serve.lanes import Lane
@@ -45,6 +45,9 @@ _LOG = logging.getLogger("trueweight.serve")
 
 _FLUSH = 0.25
 """Seconds between writes of what keys used and who asked."""
+
+_LINGER = 5.0
+"""Seconds for which the rest of a request is read whose answer broke off."""
 
 _HOSTS = 64
 """Host headers that are known to be good."""
@@ -199,21 +202,33 @@ class Application:
             if route.scope != "free":
                 guest = self._admit(request, route)
             reply = await (await route.handler(request, guest, name, asked)).begun()
-        except Refused as refused:
-            reply = self._refusal(refused, route)
-        except TrueweightError as error:
-            reply = self._refusal(self._told(error), route)
         except asyncio.CancelledError:  # under Ray Serve, when the client has gone
             self._note(request, route, guest, asked, 499, time.perf_counter() - start)
             raise
-        except Exception as error:  # whatever it is, it is ours, and must not show our inside
-            _LOG.error("%s %s: %s", request.method, route.path if route else "", fault_of(error))  # text may hold cells
-            reply = self._refusal(Refused(500, "something went wrong here; the server's log says where"), route)
-        reply.digest = asked.digest
+        except Exception as error:
+            reply = self._refusal(self._refused(error, request, route), route)
+        reply.digest, status = asked.digest, reply.status
         try:
             await send_reply(send, reply, bodiless=request.method == "HEAD")
+        except Exception as error:
+            status = self._refused(error, request, route).status
+            _LOG.warning("an answer of %s broke off: %d", route.path if route else "", status)
+            await request.drained(_LINGER)
+            raise BrokenOff from None
         finally:
-            self._note(request, route, guest, asked, reply.status, time.perf_counter() - start)
+            self._note(request, route, guest, asked, status, time.perf_counter() - start)
+
+    def _refused(self, error: Exception, request: Request, route: Route | None) -> Refused:
+        """What is said of an error; what is our own affair goes into the log."""
+        if isinstance(error, Refused):
+            return error
+        if isinstance(error, TrueweightError):
+            if (refused := refused_by(error)).status >= 500:
+                _LOG.error("%s", error)
+            return refused
+        # Whatever it is, it is ours, and must not show our inside. Its text may hold cells.
+        _LOG.error("%s %s: %s", request.method, route.path if route else "", fault_of(error))
+        return Refused(500, "something went wrong here; the server's log says where")
 
     def _check_origin(self, request: Request) -> None:
         """A page of another site must not use the reader's place in the network, or what the browser remembers."""
@@ -261,7 +276,7 @@ class Application:
     async def ask(self, request: Request, name: str, rows: Any, seconds: float) -> Any:
         """The columns that a model answers, together with whoever else asks it now."""
         hosted: Hosted = rows.of
-        if (scribe := self.scribe(hosted, GREEDY)) is not None:
+        if rows.count and (scribe := self.scribe(hosted, GREEDY)) is not None:
             return await self.written(request, hosted, scribe, partial(hosted.table, rows), rows.count, seconds)
         batcher = self._batchers[name]
         if batcher.idle:
@@ -310,12 +325,6 @@ class Application:
         if self._audit is not None:
             self._audit.note({"at": _now(), "event": "swap", "model": name, "digest": bundle.manifest.digest})
         return fresh
-
-    def _told(self, error: TrueweightError) -> Refused:
-        """As an answer; what is our own affair goes into the log."""
-        if (refused := refused_by(error)).status >= 500:
-            _LOG.error("%s", error)
-        return refused
 
     def queued(self) -> dict[str, int]:
         """Rows that wait, by model."""

@@ -17,6 +17,7 @@ from trueweight.nn.decoding import Decoding, decoding
 from trueweight.serve.doorkeeper import Guest
 from trueweight.serve.exchange import Reply, Request, json_reply
 from trueweight.serve.hosted import Columns, Hosted
+from trueweight.serve.media_guard import guard_media
 from trueweight.serve.refusals import Refused
 from trueweight.serve.routes import Route
 from trueweight.serve.streaming import broken_off, pieces_of, while_there
@@ -24,9 +25,11 @@ from trueweight.serve.streaming import broken_off, pieces_of, while_there
 if TYPE_CHECKING:
     from trueweight.serve.app import Application, Asked
 
-__all__ = ["Completing"]
+__all__ = ["MOST_PROMPTS", "Completing"]
 
-_MOST_PROMPTS = 64
+MOST_PROMPTS = 64
+"""Of one request."""
+
 _USUAL_TOKENS = 16
 """Of a completion, if nobody says; theirs."""
 
@@ -72,8 +75,14 @@ class _Wish:
         return lengths
 
     def table(self) -> Table:
-        """What the model is asked."""
-        return texts_table(self.hosted.bundle.signature, self.prompts)
+        """What the model is asked.
+
+        Raises:
+            Refused: It reads files, and a prompt names one.
+        """
+        table = texts_table(self.hosted.bundle.signature, self.prompts)
+        guard_media(table, self.hosted.media, self.hosted.limits)
+        return table
 
     def texts(self, columns: Columns) -> list[str]:
         """What was answered, the candidates of each prompt beside each other."""
@@ -179,8 +188,8 @@ def _prompts(raw: Any) -> tuple[str, ...]:
     found = [raw] if isinstance(raw, str) else raw
     if not isinstance(found, list) or not found or not all(isinstance(one, str) for one in found):
         raise Refused(400, "prompt must be a text or a list of texts")
-    if len(found) > _MOST_PROMPTS:
-        raise Refused(413, f"{len(found):,} prompts are more than {_MOST_PROMPTS}")
+    if len(found) > MOST_PROMPTS:
+        raise Refused(413, f"{len(found):,} prompts are more than {MOST_PROMPTS}")
     return tuple(found)
 
 

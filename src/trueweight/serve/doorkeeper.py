@@ -49,6 +49,8 @@ class Doorkeeper:
         self._read_at = float("-inf")
         self._buckets: dict[str, _Bucket] = {}
         self._spent: dict[str, int] = {}
+        self._written: dict[str, int] = {}
+        """What is just being written: whether it is in the store already nobody knows."""
 
     def admit(self, given: str, scope: str) -> Guest:
         """Who this is, if the key may be used for that.
@@ -64,7 +66,8 @@ class Doorkeeper:
             return Guest(None)
         now = self._clock()
         if now - self._read_at > _FRESH:
-            self._keys, self._read_at = {key.id: key for key in self._store.all()}, now
+            found = [replace(key, used=key.used + self._written.get(key.id, 0)) for key in self._store.all()]
+            self._keys, self._read_at = {key.id: key for key in found}, now
         parts = split_key(given)
         key = self._keys.get(parts[0]) if parts else None
         if parts is None or key is None or not key.opens(parts[1]):
@@ -83,9 +86,9 @@ class Doorkeeper:
         Raises:
             Refused: More than its pace (429, with the seconds to wait), or than is left to it (403).
         """
-        key = guest.key
-        if key is None:
+        if guest.key is None:
             return
+        key = self._keys.get(guest.key.id, guest.key)  # of a stream it may be long since it was admitted
         spent = self._spent.get(key.id, 0)
         if key.budget is not None and key.used + spent + rows > key.budget:
             left = max(0, key.budget - key.used - spent)
@@ -109,6 +112,7 @@ class Doorkeeper:
     def take(self) -> dict[str, int]:
         """What was used since the last time, to be written down with :meth:`write`. Belongs to the event loop."""
         spent, self._spent = self._spent, {}
+        self._written = spent
         # Until keys are read again, what is about to be written must still count.
         for name, rows in spent.items():
             if (key := self._keys.get(name)) is not None:
@@ -117,5 +121,8 @@ class Doorkeeper:
 
     def write(self, spent: dict[str, int]) -> None:
         """Write it down; may run in any thread."""
-        if self._store is not None and spent:
-            self._store.spend(spent)
+        try:
+            if self._store is not None and spent:
+                self._store.spend(spent)
+        finally:
+            self._written = {}

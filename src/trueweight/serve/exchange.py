@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -11,7 +12,9 @@ from pydantic_core import to_json
 
 from trueweight.serve.refusals import Refused
 
-__all__ = ["ARRIVED", "DIGEST", "Receive", "Reply", "Request", "Scope", "Send", "json_reply", "send_reply"]
+__all__ = [
+    "ARRIVED", "DIGEST", "BrokenOff", "Receive", "Reply", "Request", "Scope", "Send", "json_reply", "send_reply",
+]  # fmt: skip
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -38,18 +41,26 @@ SAFE_HEADERS = {
 _STREAMS = 64
 """Of gzip in one body, and one more for every 512 bytes that they hold."""
 
+_PARAMETERS = 64
+
 _DIGEST = DIGEST.encode()
 
 _SAFE = [(name.encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
 
 
+class BrokenOff(Exception):  # noqa: N818  # what happened, not that it is wrong
+    """An answer whose status is sent, and whose rest never will be. The connection is closed before its end: so HTTP
+    tells a reader that something is missing, in whatever form the answer is."""
+
+
 class Request:
     """What was asked. Headers by small letters; the body is read when it is asked for."""
 
-    __slots__ = ("_receive", "_whole", "headers", "method", "path", "raw_query", "scope")
+    __slots__ = ("_arrived", "_receive", "_whole", "headers", "method", "path", "raw_query", "scope")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.scope, self._receive, self._whole = scope, receive, False
+        self.scope, self._receive = scope, receive
+        self._arrived = self._whole = False  # the last piece of the body; and whoever reads it has taken it
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.raw_query: bytes = scope.get("query_string", b"")
@@ -66,10 +77,17 @@ class Request:
         return JSON if said == _JSON else said.decode("latin-1").partition(";")[0].strip().lower()
 
     def query(self) -> dict[str, str]:
-        """Parameters; of one that is given twice the last counts."""
+        """Parameters; of one that is given twice the last counts.
+
+        Raises:
+            Refused: There are too many.
+        """
         if not self.raw_query:
             return {}
-        found = parse_qs(self.raw_query.decode("latin-1"), keep_blank_values=True, max_num_fields=64)
+        try:
+            found = parse_qs(self.raw_query.decode("latin-1"), keep_blank_values=True, max_num_fields=_PARAMETERS)
+        except ValueError:
+            raise Refused(400, f"more than {_PARAMETERS} parameters in the address") from None
         return {unquote(name): values[-1] for name, values in found.items()}
 
     async def body(self, most: int) -> bytes:
@@ -116,16 +134,26 @@ class Request:
         while True:
             if message["type"] == "http.disconnect":
                 raise Refused(408, "the connection was closed before the body was complete")
+            self._arrived = not message.get("more_body", False)
             if piece := packed.unpack(message.get("body", b"")):
                 length += len(piece)
                 if length > most:
                     raise _too_long(most)
                 yield piece
-            if not message.get("more_body", False):
+            if self._arrived:
                 self._whole = True
                 packed.finish()
                 return
             message = await self._receive()
+
+    async def drained(self, seconds: float) -> None:
+        """Read what is still being sent, for a while, and forget it. A connection closed meanwhile would be reset, and
+        what was answered before could be lost on its way."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._arrived:
+                    message = await self._receive()
+                    self._arrived = message["type"] == "http.disconnect" or not message.get("more_body", False)
 
     async def gone(self) -> None:
         """Returns when the client has gone; never while its body is being read, which whoever reads it will notice."""

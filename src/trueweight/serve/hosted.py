@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from trueweight.bundle.bundle import Bundle
+from trueweight.bundle.bundle import Bundle, key_of
 from trueweight.data.table import Table
 from trueweight.errors import TrueweightError, VerifyError, fault_of
 from trueweight.serve.limits import Limits
@@ -115,6 +115,10 @@ class Hosted:
         table = table_of(together)
         if self.media:
             guard_media(table, self.media, self.limits)
+        if not len(table):  # which columns there are is told by any row; not every way to run a network takes none
+            row = pa.table([pa.nulls(1, field.type) for field in table.data.schema], names=table.names)
+            told = {name: v[:0] for name, v in self.bundle.predict_columns(replace(table, data=row)).items()}
+            return told | key_of(self.bundle.signature, table)
         return self.bundle.predict_columns(table)
 
     def facts(self) -> dict[str, Any]:

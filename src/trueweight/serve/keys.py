@@ -5,7 +5,9 @@ A key is ``tw_<id>_<secret>``; the secret has 256 random bits, so that one SHA-2
 
 import hashlib
 import hmac
+import logging
 import secrets
+import shlex
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -14,9 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trueweight.errors import SpecError
-from trueweight.files import disk_errors, state_dir
+from trueweight.files import disk_errors, open_to_others, own_dir, state_dir
 
 __all__ = ["SCOPES", "Key", "KeyStore", "default_path"]
+
+_LOG = logging.getLogger("trueweight.serve")
 
 SCOPES = ("predict", "explain", "evidence", "admin")
 
@@ -66,6 +70,17 @@ def default_path() -> Path:
     return state_dir() / "keys.sqlite"
 
 
+def _require_own(path: Path) -> None:
+    """Refuse keys that everybody can change, and say so where others can read them, or a group can change them."""
+    for one, mend in ((path.parent, "chmod go-w"), (path, "chmod 600")):
+        if open_to_others(one, 0o002):
+            problem = f"everybody on this machine can change {one}, and so give out keys"
+            hint = f"{mend} {shlex.quote(str(one))}, or name another file with --keys"
+            raise SpecError(problem, where="--keys", hint=hint)
+    if said := open_to_others(path, 0o066):
+        _LOG.warning("%s, which holds keys, %s: chmod 600 %s", path, said, shlex.quote(str(path)))
+
+
 def split_key(text: str) -> tuple[str, str] | None:
     """Id and secret of a key as it was given; None if it is none."""
     start, _, rest = text.partition("_")
@@ -82,13 +97,18 @@ class KeyStore:
 
     Args:
         path: Of the database; made, readable by its owner alone, where there is none.
+
+    Raises:
+        SpecError: Everybody on this machine could give out keys: the file, or the folder that it is in, can be changed
+            by all.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with disk_errors(path, "--keys"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            own_dir(path.parent)
             path.touch(mode=0o600)
+            _require_own(path)
         with self._open() as base:
             base.execute("PRAGMA journal_mode=WAL")
             base.execute(_TABLE)

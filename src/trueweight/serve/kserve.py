@@ -1,5 +1,6 @@
 """The Open Inference Protocol (KServe V2): columns as named tensors, so that generic clients can ask our models."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from trueweight.serve.hosted import Columns, Hosted
 from trueweight.serve.refusals import Refused
 from trueweight.serve.rows import Rows
 
-__all__ = ["answers_v2", "metadata_v2", "rows_v2"]
+__all__ = ["DATATYPES", "answers_v2", "example_v2", "metadata_v2", "rows_v2"]
 
 _TYPES: Mapping[str, pa.DataType] = {
     "BOOL": pa.bool_(), "UINT8": pa.uint8(), "UINT16": pa.uint16(), "UINT32": pa.uint32(), "UINT64": pa.uint64(),
@@ -19,6 +20,11 @@ _TYPES: Mapping[str, pa.DataType] = {
     "FP32": pa.float32(), "FP64": pa.float64(), "BYTES": pa.string(),
 }  # fmt: skip
 """Their names and ours."""
+
+DATATYPES = tuple(_TYPES)
+
+_AXES = 8
+"""Of one input: a list of lists is a type of its own for each depth."""
 
 _COLUMN_TYPES = {"number": "FP64", "vector": "FP64", "timeseries": "FP64"}
 
@@ -45,15 +51,15 @@ def _column(one: Any) -> tuple[str, pa.Array]:
         if kind not in _TYPES:
             raise Refused(422, f"input {name[:60]!r}: no datatype {str(kind)[:20]!r}", hint=", ".join(_TYPES))
         flat = pa.array(_flat(data), _TYPES[kind])
-        if not shape or min(shape) < 0 or int(np.prod(shape)) != len(flat):
-            raise Refused(422, f"input {name[:60]!r}: {len(flat):,} values do not fill the shape {shape}")
+        if not 0 < len(shape) <= _AXES or min(shape) < 0 or math.prod(shape) != len(flat):
+            raise Refused(422, f"input {name[:60]!r}: {len(flat):,} values do not fill the shape {str(shape)[:80]}")
     except (KeyError, TypeError, ValueError, OverflowError, pa.ArrowException):
         raise Refused(422, "each input needs name, shape, datatype, and data of that type") from None
+    if 0 in shape:  # with any other sides, which may be more than a type can say
+        raise Refused(422, f"input {name[:60]!r}: an axis of length 0")
     if shape[1:] in ([], [1]):
         return name, flat
     for side in reversed(shape[1:]):
-        if side == 0:
-            raise Refused(422, f"input {name[:60]!r}: an axis of length 0")
         flat = pa.FixedSizeListArray.from_arrays(flat, side)
     return name, flat.cast(_lists(_TYPES[kind], len(shape) - 1))
 
@@ -87,6 +93,23 @@ def _output(name: str, values: np.ndarray) -> dict[str, Any]:
         data = [one if isinstance(one, str) else _words(one) for one in data]
     shape = list(values.shape) if values.ndim > 1 else [len(data)]
     return {"name": name, "shape": shape, "datatype": kind, "data": _flat(data)}
+
+
+def example_v2(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An inference request for one row; columns that no tensor holds are left out, which counts as missing."""
+    inputs = [_input(name, value) for name, value in row.items() if not isinstance(value, dict | type(None))]
+    return {"id": "1", "inputs": inputs}
+
+
+def _input(name: str, value: Any) -> dict[str, Any]:
+    data = value if isinstance(value, list) else [value]
+    shape = [1, len(data)] if isinstance(value, list) else [1]
+    kinds = {type(one) for one in data}
+    if kinds == {bool}:
+        return {"name": name, "shape": shape, "datatype": "BOOL", "data": data}
+    if kinds and kinds <= {int, float}:
+        return {"name": name, "shape": shape, "datatype": "FP64", "data": [float(one) for one in data]}
+    return {"name": name, "shape": shape, "datatype": "BYTES", "data": [str(one) for one in data]}
 
 
 def _words(value: Any) -> str:

@@ -46,7 +46,9 @@ class Rows:
     """The model that was served when they were asked: it answers them, whatever is swapped meanwhile."""
 
 
-def read_rows(kind: str, body: bytes, limits: Limits, options: DataSpec, content_type: str = "") -> Rows:
+def read_rows(
+    kind: str, body: bytes, limits: Limits, options: DataSpec, content_type: str = "", *, empty: bool = False
+) -> Rows:  # fmt: skip
     """Rows from a body.
 
     Args:
@@ -55,6 +57,8 @@ def read_rows(kind: str, body: bytes, limits: Limits, options: DataSpec, content
         limits: Most rows.
         options: How the model's own files are read: missing values, decimal commas.
         content_type: The whole header, which tells where parts of a form end.
+        empty: Whether a table with columns may have no row, as frames may; where columns are not told without rows, no
+            row is nearly always a mistake.
 
     Raises:
         Refused: It is not what it says it is, holds no row, or too many.
@@ -65,7 +69,7 @@ def read_rows(kind: str, body: bytes, limits: Limits, options: DataSpec, content
         hint = f"Content-Type says which of these it is: {known}"
         raise Refused(415, f"bodies of kind {kind[:60]!r} are not read", hint=hint)
     rows = reader(body, options, content_type)
-    if rows.count == 0:
+    if rows.count == 0 and not (empty and rows.table is not None and rows.table.num_columns):
         raise Refused(422, "there is no row in the body")
     if rows.count > limits.rows:
         hint = "send them in several requests, or as a stream to …/predict?stream=true"

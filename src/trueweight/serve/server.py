@@ -23,6 +23,7 @@ from trueweight.errors import SpecError, TrainError, TrueweightError, VerifyErro
 from trueweight.files import safe_name
 from trueweight.serve.app import LOOPBACK_NAMES, Application, Verbs
 from trueweight.serve.audit import AuditLog
+from trueweight.serve.exchange import BrokenOff
 from trueweight.serve.keys import SCOPES, KeyStore
 from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused
@@ -149,7 +150,10 @@ def named_bundles(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
     found: dict[str, Bundle] = {}
     for bundle in bundles:
         if bundle.name in found:
-            hint = f"both {found[bundle.name].path} and {bundle.path} are called so; train one under another --name"
+            hint = (
+                f"both {found[bundle.name].path} and {bundle.path} are called so: serve them by two servers (--port), "
+                "or train one with a name: --name NAME, or name: NAME in its spec"
+            )
             if found[bundle.name].path.resolve() == bundle.path.resolve():
                 hint = f"{bundle.path} is named twice: name it once"
             raise SpecError(f"two models are called {bundle.name!r}", hint=hint)
@@ -279,8 +283,14 @@ def _where_to_listen(error: Exception) -> str:
 
 
 def quiet() -> None:
-    """No line for every request that leaves a column out: that is what missing values are for."""
+    """No line for every request that leaves a column out: that is what missing values are for. And none of uvicorn's
+    for answers that break off, of which the application has said so."""
     logging.getLogger("trueweight.bundle").setLevel(logging.ERROR)
+    logging.getLogger("uvicorn.error").addFilter(_not_broken_off)
+
+
+def _not_broken_off(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or not isinstance(record.exc_info[1], BrokenOff)
 
 
 def from_environment() -> Wish:

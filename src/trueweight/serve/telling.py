@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from trueweight.errors import TrueweightError
 from trueweight.report.words import LANGUAGES
 from trueweight.serve.counters import CONTENT_TYPE
+from trueweight.serve.docs_page import docs_page
 from trueweight.serve.doorkeeper import Guest
 from trueweight.serve.exchange import Reply, Request, json_reply
 from trueweight.serve.kserve import metadata_v2
-from trueweight.serve.openapi import docs_page, openapi
+from trueweight.serve.openapi import openapi
 from trueweight.serve.refusals import Refused
 from trueweight.serve.routes import Route
 
@@ -92,7 +93,8 @@ class Telling:
     def _described(self) -> dict[str, object]:
         from importlib.metadata import version
 
-        return openapi(self._app.models, version("trueweight"), keys=self._app.keyed)
+        app = self._app
+        return openapi(app.models, app.routes.all, version("trueweight"), keys=app.keyed, limits=app.limits)
 
     async def docs(self, *_: object) -> Reply:
         """For people."""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from trueweight.errors import SpecError
+from trueweight.serve.exchange import BrokenOff
 
 if TYPE_CHECKING:
     from trueweight.serve.app import Application
@@ -158,7 +159,10 @@ class MemoryTransport:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await self._app(scope, receive, send)
+        try:
+            await self._app(scope, receive, send)
+        except BrokenOff:  # what a connection that is closed before the end of an answer is to HTTP
+            raise ConnectionError("the answer broke off") from None
         head = sent[0]
         found = {name.decode(): value.decode("latin-1") for name, value in head["headers"]}
         return Answer(head["status"], found, b"".join(message.get("body", b"") for message in sent[1:]))

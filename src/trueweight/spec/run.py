@@ -297,7 +297,8 @@ class RunSpec(Spec):
     """Of this format."""
 
     name: Annotated[str, Field(min_length=1, max_length=60, pattern=FILE_NAME)] = "model"
-    """Names the bundle and the run folder."""
+    """Names the bundle and the run folder. Left out: as the spec's file is called, else the data's; ``model`` where
+    neither is a file."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of every random choice in the run."""
