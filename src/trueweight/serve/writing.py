@@ -16,7 +16,8 @@ from typing import Any, Self
 from trueweight.bundle.bundle import Bundle
 from trueweight.data.table import Table
 from trueweight.metrics.prediction import Prediction
-from trueweight.model.predictors.running import Order, Running
+from trueweight.model.predictors.orders import Order
+from trueweight.model.predictors.running import Running
 from trueweight.model.protocols import Decoding
 from trueweight.serve.hosted import Columns, told_of
 from trueweight.serve.lanes import in_thread
@@ -230,7 +231,8 @@ class Scribe:
         try:
             while self._running.busy:
                 complete.update(self._running.step())
-                if self._fresh or complete or time.perf_counter() > end:
+                told += self._taken_in()
+                if told or complete or time.perf_counter() > end:
                     break
         except Exception as error:  # a fault of ours: nobody who is in the batch can be answered
             told += [_News(job, outcome=told_of(error)) for job in self._written]
