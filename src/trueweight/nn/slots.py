@@ -54,11 +54,8 @@ class Row:
     """Told each of its tokens, in order: whether it has said enough."""
     born: int = 0
     """Number of the step that writes its first token."""
-
-    @property
-    def end(self) -> int:
-        """Number of the first step for which there is no room."""
-        return self.born + self.how.room(len(self.prompt))
+    end: int = 0
+    """Number of the first step for which there is no room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +153,7 @@ class Slots:
         whole = [[BEGIN, *row.prompt.tolist()] for row in rows]
         for slot, row, tokens in zip(slots, rows, whole, strict=True):
             row.born, self._rows[slot], self._last[slot] = self._now, row, tokens[-1]
+            row.end = self._now + row.how.room(len(tokens) - 1)
             self._offsets[id(row)] = len(tokens) - 1 - self._now
         self._read(slots, rows, whole, memory)
         for slot, row, tokens in zip(slots, rows, whole, strict=True):
@@ -259,7 +257,7 @@ class Slots:
 
     def _read(self, slots: Sequence[int], rows: Sequence[Row], whole: Sequence[Sequence[int]], memory: Tensors) -> None:
         """Put what was read, and all tokens but the last, where the rows' slots are."""
-        need = max(len(tokens) + row.how.room(len(row.prompt)) for tokens, row in zip(whole, rows, strict=True))
+        need = max(len(tokens) + row.end - row.born for tokens, row in zip(whole, rows, strict=True))
         room = min(need, 2 * max(map(len, whole)) + _SOON)
         if self._places < room:
             self._make_room(room + -room % _PLACES)

@@ -146,7 +146,7 @@ class NetworkPredictor:
 
         from trueweight.data.batch import to_device
 
-        device = self.network.eval().device
+        device = self._awake()
         with torch.inference_mode():
             _, batch = next(iter(self.reading(self.feed(table)).chunks(1, CHUNK_ITEMS)))
             noise = {name: _on(device, some) for name, some in self.network.noise(batch.rows + before, seed).items()}
@@ -179,7 +179,7 @@ class NetworkPredictor:
 
         from trueweight.data.batch import to_device
 
-        device = self.network.eval().device
+        device = self._awake()
         chunks = self.reading(self.feed(table)).chunks(max(1, len(table)), CHUNK_ITEMS)
         while (found := next(chunks, None)) is not None:
             place, batch = found
@@ -206,13 +206,19 @@ class NetworkPredictor:
 
         from trueweight.data.batch import to_device
 
-        device = self.network.eval().device
+        device = self._awake()
         for place, batch in self.reading(self.feed(table)).chunks(max(1, len(table)), CHUNK_ITEMS):
             some = [wishes[row] for row in place.tolist()]
             with torch.inference_mode():
                 noise = {target: _on(device, self._noise_of(target, some))}
                 begun = self.network.begin_each(to_device(batch, device), [how for _, _, how in some], noise, target)
             yield place.tolist(), *begun
+
+    def _awake(self) -> torch.device:
+        """Where the network is, which answers from now on: walking through all its modules takes as long as a step."""
+        if self.network.training:
+            self.network.eval()
+        return self.network.device
 
     def _noise_of(self, target: str, wishes: Sequence[tuple[int, int, Decoding]]) -> Tensors:
         """As every row would have it in its own table."""

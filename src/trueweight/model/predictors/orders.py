@@ -133,12 +133,14 @@ class Reader:
     def together(self, orders: Iterable[Order], free: int) -> None:
         """Read small orders at once, as many as there are slots for and as can be read in a moment. What cannot be read
         so stays as it is: by itself it tells why."""
-        small, rows = list[Order](), 0
+        small, rows, slots = list[Order](), 0, 0
         for order in orders:
-            rows += len(order.table) if order.small else 1
-            if rows > free or sum(len(one.table) for one in small) >= self._pace.now:
+            slots += len(order.table) if order.small else 1
+            if slots > free or rows >= self._pace.now:
                 break
-            small += [order] if order.small else []
+            if order.small:
+                small.append(order)
+                rows += len(order.table)
         start = time.perf_counter()
         for some in _of_like_columns(small):
             if len(some) > 1:
@@ -146,7 +148,7 @@ class Reader:
                     self._read_together(some)
                 except Exception:  # noqa: S112 - one of them spoils it for the others
                     continue
-        if sum(len(one.table) for one in small) >= self._pace.now:
+        if rows >= self._pace.now:
             self._pace.took(time.perf_counter() - start)
 
     def _read_together(self, orders: Sequence[Order]) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,11 +23,19 @@ from trueweight.model.protocols import Decoding, Predictor
 
 if TYPE_CHECKING:
     from trueweight.nn.slots import Row, Said
+    from trueweight.nn.spelling import Spelling
+    from trueweight.nn.texts import Texts
 
 __all__ = ["Running", "leaf_of", "running_of"]
 
 _GATHERING = 0.01
 """Seconds that those who come wait for more of them, if they are few beside those who are written."""
+
+_ALWAYS = 32
+"""Slots that a model has, however much memory they take."""
+
+_MEMORY = 2**30
+"""Bytes that more of them may take, were each text as long as the longest that the model was taught."""
 
 _FEW = 8
 """They are few if there are so many times as many who are written."""
@@ -51,7 +60,7 @@ def running_of(predictor: Predictor, slots: int) -> Running | None:
 
     Args:
         predictor: A leaf, or a blend of leaves.
-        slots: Texts side by side.
+        slots: Texts side by side, if there is memory for so many.
     """
     from trueweight.nn.texts import Texts
 
@@ -64,13 +73,35 @@ def running_of(predictor: Predictor, slots: int) -> Running | None:
     return Running(leaf, targets[0], slots) if isinstance(leaf.network.head(targets[0]), Texts) else None
 
 
+def _affordable(head: Texts, slots: int) -> int:
+    one = head.writer().cache(1, head.usual.steps + 1)
+    each = sum(t.numel() * t.element_size() for t in one.values())
+    return min(slots, max(_ALWAYS, _MEMORY // max(1, each)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Where the next tokens of some rows go; the same from step to step until somebody comes or goes."""
+
+    rows: Sequence[Row]
+    written: Sequence[Callable[[tuple[int, float]], None]]
+    spelt: Sequence[tuple[int, Order, Spelling]]
+    """Places of rows that are told as they are written."""
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], owner: Mapping[Row, Order]) -> _Heard:
+        orders = [owner[row] for row in rows]
+        spelt = [(place, order, order.spelling) for place, order in enumerate(orders) if order.spelling is not None]
+        return cls(rows, [order.written[row.name].append for row, order in zip(rows, orders, strict=True)], spelt)
+
+
 class Running:
     """The batch. Belongs to one thread at a time.
 
     Args:
         leaf: What writes.
         target: The text.
-        slots: Texts side by side.
+        slots: Texts side by side, if there is memory for so many.
     """
 
     def __init__(self, leaf: NetworkPredictor, target: str, slots: int) -> None:
@@ -78,12 +109,15 @@ class Running:
 
         from trueweight.nn.slots import Slots
 
-        self.target, self._leaf, self._reader = target, leaf, Reader(leaf, target, slots)
+        self.target, self._leaf = target, leaf
         leaf.network.eval()
         with torch.inference_mode():
-            self._slots = Slots(leaf.network.texts(target).writer(), slots)
+            self.slots = _affordable(leaf.network.texts(target), slots)
+            self._slots = Slots(leaf.network.texts(target).writer(), self.slots)
+        self._reader = Reader(leaf, target, self.slots)
         self._orders: deque[Order] = deque()
         self._owner: dict[Row, Order] = {}
+        self._heard = _Heard([], [], [])
         self._since: float | None = None
         """When the first of those came who wait for more."""
         self._prompts = Pace(1024, _PROMPTS, _GOING_THROUGH)
@@ -127,6 +161,7 @@ class Running:
     def clear(self) -> None:
         """Let everybody go, also after a failure: nothing is gone through row by row."""
         self._slots.clear()
+        self._heard = _Heard([], [], [])
         self._orders.clear()
         self._owner.clear()
 
@@ -206,10 +241,14 @@ class Running:
             self._prompts.took(time.perf_counter() - start)
 
     def _told(self, said: Said) -> list[Order]:
-        for row, token, logp in zip(said.rows, said.tokens, said.logp_B.tolist(), strict=True):
-            order = self._owner[row]
-            order.written[row.name].append((token, logp))
-            if order.spelling is not None and (piece := order.spelling.add(token)):
+        if said.rows is not self._heard.rows:
+            self._heard = _Heard.of(said.rows, self._owner)
+        for write, said_of_row in zip(
+            self._heard.written, zip(said.tokens, said.logp_B.tolist(), strict=True), strict=True
+        ):
+            write(said_of_row)
+        for place, order, spelling in self._heard.spelt:
+            if piece := spelling.add(said.tokens[place]):
                 order.pieces.append(piece)
         complete = []
         for row in said.ended:
