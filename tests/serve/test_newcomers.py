@@ -150,6 +150,28 @@ def test_newcomers_wait_for_others_but_not_for_long(novel: Bundle, monkeypatch: 
     assert all(order.slotted == 1 for order in more)
 
 
+def test_a_crowd_with_long_beginnings_stops_nobody(novel: Bundle) -> None:
+    """Between two tokens of those who are written only so many tokens of prompts are gone through."""
+    batch = running(novel, 16)
+    stream = batch.order(table(novel, ["a"]), decoding(max_tokens=30, temperature=1.0), 1, pieces=True)
+    batch.step()
+    batch._prompts = Pace(10, 10, 1e9)
+    crowd = [batch.order(table(novel, ["the c"]), decoding(max_tokens=30), 0) for _ in range(8)]
+    for step in range(1, 5):
+        batch.step()
+        assert sum(order.slotted for order in crowd) == 2 * step
+        assert len(stream.written[0]) == 1 + step
+
+
+def test_slots_are_as_many_as_there_is_memory_for(novel: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trueweight.model.predictors import running as module
+
+    assert running(novel, 500).slots == 500
+    monkeypatch.setattr(module, "_MEMORY", 1)
+    assert running(novel, 500).slots == 32
+    assert running(novel, 5).slots == 5
+
+
 def test_a_pace_follows_what_it_takes() -> None:
     pace = Pace(4, 16, 0.01)
     found = []
