@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tests.nn.test_generate import decoder, recurrent
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from trueweight.nn.encoding import Encoding
 from trueweight.nn.generate import END, Choice
-from trueweight.nn.slots import Row, Slots, write
+from trueweight.nn.slots import Row, Slots, _of_like_length, write
 from trueweight.nn.stores import Store
 
 FAMILIES: list[dict[str, Any]] = [
@@ -66,6 +67,53 @@ def test_rows_that_come_and_go_with_wishes_of_their_own_are_written_as_if_alone(
         assert said[row.name] == (expected if row is not left else expected[: len(said[row.name])])
 
 
+@pytest.mark.parametrize("changes", FAMILIES)
+@pytest.mark.parametrize("seed", range(4))
+@torch.no_grad()
+def test_rows_that_join_together_are_written_as_if_alone(changes: dict[str, Any], seed: int) -> None:
+    """Any number at once, with beginnings of any length, into holes that others left, and after everybody has gone."""
+    one, rng = decoder(**changes), np.random.default_rng(seed)
+    slots, said, rows, memories = Slots(one, 6), dict[int, list[int]](), list[Row](), list[dict[str, Tensor]]()
+    while len(rows) < 24 or slots.rows:
+        count = int(rng.integers(0, slots.free + 1)) if len(rows) < 24 and not (len(rows) > 12 and slots.rows) else 0
+        if count:
+            lengths = rng.integers(1, 8, count).tolist()
+            memory = read(one, lengths, len(rows))
+            fresh = [
+                Row(len(rows) + n, torch.randint(2, 9, (int(rng.choice([0, 1, 3, 40])),)), n, WAYS[n % len(WAYS)])
+                for n in range(count)
+            ]
+            memories += [{name: t[n : n + 1] for name, t in memory.items()} for n in range(count)]
+            rows += fresh
+            slots.join(fresh, memory)
+        if slots.rows:
+            found = slots.step()
+            for row, token in zip(found.rows, found.tokens, strict=True):
+                said.setdefault(row.name, []).append(token)
+    for row in rows:
+        assert said[row.name] == alone(one, memories[row.name], row)
+
+
+def test_rows_are_read_with_those_of_like_length() -> None:
+    assert _of_like_length([5, 4, 500, 6, 480]) == [[0, 1, 3], [2, 4]]
+    assert _of_like_length([300]) == [[0]]
+    assert _of_like_length([1] * 70 + [3]) == [list(range(70)), [70]]
+
+
+@torch.no_grad()
+def test_what_was_the_longest_once_does_not_fill_memory_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = decoder(memory=None, length=300)
+    slots, how = Slots(one, 2), Choice(steps=2)
+    for most, kept in ((2**26, True), (0, False)):
+        monkeypatch.setattr("trueweight.nn.slots._KEPT", most)
+        slots.join([Row(0, torch.full((200,), 3), 0, how)], {})
+        while slots.rows:
+            slots.step()
+        slots.join([Row(1, NOTHING, 0, how)], {})
+        assert (slots._places > 100) == kept
+        slots.clear()
+
+
 @torch.no_grad()
 def test_a_long_text_holds_nobody_back() -> None:
     one = decoder(memory=None)
@@ -101,5 +149,5 @@ def test_stores_grow_and_are_clean_where_nothing_was_put() -> None:
     store.put([1, 3], {"a": 2 * torch.ones(2, 3)}, slots_at_most=4, clean=True)
     assert store.tensors["a"].tolist() == [[1, 1, 0], [2, 2, 2], [0, 0, 0], [2, 2, 2]]
     store.put([1], {"a": torch.ones(1, 1)}, slots_at_most=4, clean=True)
-    store.move(1, 0)
+    store.move([1], [0])
     assert store.first(2)["a"].tolist() == [[1, 0, 0], [1, 0, 0]]

@@ -194,3 +194,12 @@ def novel(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return taught(
         "novel", {}, {"words": [f"{line} {n}" for line in WORDS for n in range(15)]}, tmp_path_factory.mktemp("n")
     )
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """One that reads a text to write another."""
+    lines = [f"{line} {n}" for line in WORDS for n in range(15)]
+    reading = {"features": {"line": {"type": "text", "encoder": {"type": "gru", "hidden_size": 16}}}}
+    columns = {"line": lines, "words": [line[::-1] for line in lines]}
+    return taught("reader", reading, columns, tmp_path_factory.mktemp("reader"))

@@ -18,7 +18,7 @@ from trueweight.bundle.bundle import Bundle
 from trueweight.data.frames import from_frame
 from trueweight.data.table import Table
 from trueweight.errors import DataError
-from trueweight.model.predictors import running as running_module
+from trueweight.model.predictors import orders as orders_module
 from trueweight.model.predictors.network import NetworkPredictor
 from trueweight.serve.app import Application
 from trueweight.serve.limits import Limits
@@ -88,7 +88,7 @@ def test_how_many_are_read_at_once_follows_from_how_long_it_takes(
     """Those that take long one by one, quick ones together."""
     for budget, most in ((0.0, 1), (1e9, 16)):
         read.clear()
-        monkeypatch.setattr(running_module, "_READING", budget)
+        monkeypatch.setattr(orders_module, "READING", budget)
         batch = hears.writing_together(16)
         assert batch is not None
         batch.order(from_frame(sounds(40, 3)), decoding(max_tokens=2), 0)
@@ -113,7 +113,7 @@ def test_rows_that_cannot_be_read_fail_their_own_order(
 
     rows = sounds(12, 4)
     bad = rows[4]["voice"]
-    monkeypatch.setattr(running_module, "_READING", 0.0)
+    monkeypatch.setattr(orders_module, "READING", 0.0)
     monkeypatch.setattr(NetworkPredictor, "feed", spoilt)
     fails, good = batch.order(from_frame(rows), HOW, 0), batch.order(from_frame(rows[:2]), HOW, 0)
     complete = []

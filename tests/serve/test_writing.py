@@ -27,16 +27,7 @@ from trueweight.serve.refusals import Refused
 from trueweight.serve.transport import MemoryTransport
 from trueweight.serve.writing import Scribe, Wanted
 
-READING = {"features": {"line": {"type": "text", "encoder": {"type": "gru", "hidden_size": 16}}}}
 DRAWN = decoding(temperature=1.3, max_tokens=14)
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """One that reads a text to write another."""
-    lines = [f"{line} {n}" for line in WORDS for n in range(15)]
-    columns = {"line": lines, "words": [line[::-1] for line in lines]}
-    return taught("reader", READING, columns, tmp_path_factory.mktemp("reader"))
 
 
 def running(bundle: Bundle, slots: int) -> Running:

@@ -5,6 +5,7 @@ Shape suffixes:
 """
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -163,8 +164,32 @@ def vocabulary_to_json(merges: Vocabulary) -> Any:
 
 
 def vocabulary_from(raw: Any) -> Vocabulary:
-    """The inverse of :func:`vocabulary_to_json`."""
-    return ForeignTokens.from_json(raw) if isinstance(raw, Mapping) else tuple((left, right) for left, right in raw)
+    """The inverse of :func:`vocabulary_to_json`. Facts are never edited: the same ones give the same vocabulary again,
+    since a server asks for it with every text, and thousands of pairs take longer than the text's own tokens."""
+    known = _KNOWN.get(id(raw))
+    if known is not None and known[0] is raw:
+        return known[1]
+    found = ForeignTokens.from_json(raw) if isinstance(raw, Mapping) else _Hashed((left, right) for left, right in raw)
+    with _KNOWING:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            del _KNOWN[next(iter(_KNOWN))]
+        _KNOWN[id(raw)] = (raw, found)  # which keeps it, so that its number stays its own
+    return found
+
+
+class _Hashed(tuple[tuple[str, str], ...]):  # noqa: SLOT001 - the hash needs a place
+    """Merges whose hash is worked out once."""
+
+    def __hash__(self) -> int:
+        found: int | None = self.__dict__.get("hash")
+        if found is None:
+            found = self.__dict__["hash"] = super().__hash__()
+        return found
+
+
+_MOST_KNOWN = 8
+_KNOWN: dict[int, tuple[Any, Vocabulary]] = {}
+_KNOWING = threading.Lock()
 
 
 def tokenizer_json(merges: Merges, *, lowercase: bool, normalize: bool) -> str:

@@ -24,6 +24,7 @@ from trueweight.nn.encoding import Ahead, Encoding, Foreseeing, Form, Tensors
 from trueweight.nn.entries import Entries
 from trueweight.nn.mix import Mix, taken_apart
 from trueweight.nn.resizing import Resized, reads_any_size
+from trueweight.nn.slots import Row
 from trueweight.nn.spelling import Spelling
 from trueweight.nn.texts import Begun, Texts
 from trueweight.spec.base import PartSpec
@@ -244,6 +245,12 @@ class Network(nn.Module):
     def begin(self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors], target: str) -> Begun:
         """Rows that one head has read and not written yet; see :meth:`Texts.begin`."""
         return self.texts(target).begin(self.encode(batch), how, self._given(target, batch, noise))
+
+    def begin_each(
+        self, batch: Batch, hows: Sequence[Decoding], noise: Mapping[str, Tensors], target: str
+    ) -> tuple[Tensors, list[Row]]:
+        """The same of rows that are written each in a way of its own; see :meth:`Texts.begin_each`."""
+        return self.texts(target).begin_each(self.encode(batch), hows, self._given(target, batch, noise))
 
     def texts(self, target: str) -> Texts:
         """The head that writes a target.

@@ -21,13 +21,22 @@ from trueweight.nn.places import Places
 from trueweight.nn.stores import Store
 from trueweight.nn.threads import SHORT, one_thread, work_of
 
-__all__ = ["SLOTS", "Row", "Said", "Slots", "write"]
+__all__ = ["SLOTS", "Row", "Said", "Slots", "of_rows", "write"]
 
 SLOTS = 128
 """Rows that are written side by side."""
 
-_FIRST_PLACES = 32
-"""Of a cache, before it grows."""
+_PLACES = 32
+"""A cache has a multiple of these at first."""
+
+_SOON = 64
+"""Places behind a prompt that there is room for from the beginning, if the row may need them."""
+
+_PADDING = 64
+"""Tokens of padding that cost more than to read rows of another length by themselves."""
+
+_KEPT = 2**26
+"""Bytes of a cache that are held while nobody is written, for the next ones."""
 
 
 @dataclass(eq=False, slots=True)
@@ -45,11 +54,8 @@ class Row:
     """Told each of its tokens, in order: whether it has said enough."""
     born: int = 0
     """Number of the step that writes its first token."""
-
-    @property
-    def end(self) -> int:
-        """Number of the first step for which there is no room."""
-        return self.born + self.how.room(len(self.prompt))
+    end: int = 0
+    """Number of the first step for which there is no room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,7 @@ class Slots:
                 zeros, which must mean that nothing is there.
         """
         if not self.rows:
-            self._empty()
+            self._begin_anew()
         holes = [slot for slot, row in enumerate(self._rows) if row is None]
         slots = [*holes, *range(len(self._rows), self.count)][: len(rows)]
         self._rows += [None] * (max(slots) + 1 - len(self._rows))
@@ -147,8 +153,9 @@ class Slots:
         whole = [[BEGIN, *row.prompt.tolist()] for row in rows]
         for slot, row, tokens in zip(slots, rows, whole, strict=True):
             row.born, self._rows[slot], self._last[slot] = self._now, row, tokens[-1]
+            row.end = self._now + row.how.room(len(tokens) - 1)
             self._offsets[id(row)] = len(tokens) - 1 - self._now
-        self._read(slots, whole, memory)
+        self._read(slots, rows, whole, memory)
         for slot, row, tokens in zip(slots, rows, whole, strict=True):
             if row.how.repetition_penalty != 1:
                 self._remember(slot, tokens)
@@ -161,7 +168,7 @@ class Slots:
 
     def clear(self) -> None:
         """Let everybody go, whatever state a failure has left behind."""
-        self._empty()
+        self._forget()
         self._line = None
 
     def step(self) -> Said:
@@ -209,12 +216,7 @@ class Slots:
 
     def _lined_up(self) -> _Line:
         """Rows moved into the first slots, and what follows from who they are."""
-        while None in self._rows:
-            hole, last = self._rows.index(None), self._rows.pop()
-            if last is not None:
-                self._rows[hole], self._last[hole] = last, self._last[len(self._rows)]
-                for store in (self._memory, self._cache, self._seen):
-                    store.move(len(self._rows), hole)
+        self._close_up()
         rows = self.rows
         self._last = self._last[: len(rows)]
         self._offsets = {id(row): self._offsets[id(row)] for row in rows}
@@ -227,6 +229,17 @@ class Slots:
             self._cache.first(len(rows)), self._numbers(self._last),
         )  # fmt: skip
         return self._line
+
+    def _close_up(self) -> None:
+        """Move the last rows into holes."""
+        count = self.count - self.free
+        holes = [slot for slot in range(count) if self._rows[slot] is None]
+        movers = [slot for slot in range(count, len(self._rows)) if self._rows[slot] is not None]
+        for hole, slot in zip(holes, movers, strict=True):
+            self._rows[hole], self._last[hole] = self._rows[slot], self._last[slot]
+        del self._rows[count:]
+        for store in (self._memory, self._cache, self._seen) if holes else ():
+            store.move(movers, holes)
 
     def _grouped(self, rows: Sequence[Row]) -> list[_Group]:
         places: dict[tuple[float, ...], list[int]] = {}
@@ -242,16 +255,23 @@ class Slots:
             for some in places.values()
         ]  # fmt: skip
 
-    def _read(self, slots: Sequence[int], whole: Sequence[Sequence[int]], memory: Tensors) -> None:
+    def _read(self, slots: Sequence[int], rows: Sequence[Row], whole: Sequence[Sequence[int]], memory: Tensors) -> None:
         """Put what was read, and all tokens but the last, where the rows' slots are."""
-        length_B = self._numbers([len(tokens) - 1 for tokens in whole])
-        most = max(map(len, whole)) - 1
-        token_BT = self._numbers([[*tokens[:-1], *[END] * (most + 1 - len(tokens))] for tokens in whole])
-        begun = self._writer.cache(len(whole), most)
-        self._writer.prefill(token_BT.view(len(whole), most), length_B, memory, begun)
+        need = max(len(tokens) + row.end - row.born for tokens, row in zip(whole, rows, strict=True))
+        room = min(need, 2 * max(map(len, whole)) + _SOON)
+        if self._places < room:
+            self._make_room(room + -room % _PLACES)
+        for some in _of_like_length([len(tokens) for tokens in whole]):
+            self._prefill([slots[n] for n in some], [whole[n][:-1] for n in some], of_rows(memory, some))
+
+    def _prefill(self, slots: Sequence[int], before: Sequence[Sequence[int]], memory: Tensors) -> None:
+        length_B, most = self._numbers([len(tokens) for tokens in before]), max(map(len, before))
+        filled = [[*tokens, *[END] * (most - len(tokens))] for tokens in before]
+        token_BT = self._numbers(filled).view(len(before), most)
+        begun = self._writer.cache(len(before), most)
+        with one_thread(when=self._work * len(before) * most < SHORT):
+            self._writer.prefill(token_BT, length_B, memory, begun)
         self._memory.put(slots, memory, slots_at_most=self.count, clean=True)
-        if self._places < most + 1:
-            self._make_room(max(_FIRST_PLACES, 2 * most))
         self._cache.put(slots, begun, slots_at_most=self.count)
 
     def _make_room(self, places: int) -> None:
@@ -264,8 +284,13 @@ class Slots:
         seen_1V[0, [END, BEGIN]] = False
         self._seen.put([slot], {"seen": seen_1V}, slots_at_most=self.count)
 
-    def _empty(self) -> None:
-        """Forget how much there was, too: what was the longest once shall not fill memory for ever."""
+    def _begin_anew(self) -> None:
+        """Count from 0. A cache is taken over; but what was the longest once shall not fill memory for ever."""
+        held = (self._cache, self._places) if self._cache.bytes <= _KEPT else (Store(), 0)
+        self._forget()
+        self._cache, self._places = held
+
+    def _forget(self) -> None:
         self._rows, self._last, self._offsets, self._now, self._places = [], [], {}, 0, 0
         self._memory, self._cache, self._seen = Store(), Store(), Store()
 
@@ -301,12 +326,25 @@ def write(
                 Row(name, prompts[name], seeds[name], how, None if stops is None else partial(stops, name))
                 for name in names
             ]
-            running.join(fresh, _of_rows(memory, names))
+            running.join(fresh, of_rows(memory, names))
         said = running.step()
         yield said.name_B, said.token_B, said.logp_B
 
 
-def _of_rows(memory: Tensors, rows: Sequence[int]) -> Tensors:
+def of_rows(memory: Tensors, rows: Sequence[int]) -> Tensors:
+    """What was read for some rows; not copied where they lie one behind the other."""
     if all(after == before + 1 for before, after in pairwise(rows)):
         return {name: t[rows[0] : rows[-1] + 1] for name, t in memory.items()}
     return {name: t[list(rows)] for name, t in memory.items()}
+
+
+def _of_like_length(lengths: Sequence[int]) -> list[list[int]]:
+    """Rows that are read together, each time in rising order: among much shorter ones, a long one would have them all
+    filled up to its own length."""
+    groups: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if groups and len(groups[-1]) * (lengths[row] - lengths[groups[-1][-1]]) <= _PADDING:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return [sorted(group) for group in groups]

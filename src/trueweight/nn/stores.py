@@ -42,11 +42,19 @@ class Store:
         for name, t in like.items():
             self._fitted(name, t, 0)
 
-    def move(self, source: int, goal: int) -> None:
-        """Copy one slot over another."""
+    def move(self, sources: Sequence[int], goals: Sequence[int]) -> None:
+        """Copy slots over others, which are not copied themselves. A slot that nothing was ever put into has nothing to
+        copy."""
         for t in self.tensors.values():
-            if max(source, goal) < len(t):
-                t[goal] = t[source]
+            pairs = [pair for pair in zip(sources, goals, strict=True) if max(pair) < len(t)]
+            if pairs:
+                from_here, to_there = map(list, zip(*pairs, strict=True))
+                t[to_there] = t[from_here]
+
+    @property
+    def bytes(self) -> int:
+        """All that is held."""
+        return sum(t.numel() * t.element_size() for t in self.tensors.values())
 
     def first(self, slots: int) -> dict[str, Tensor]:
         """The first slots, not copied."""

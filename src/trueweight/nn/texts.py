@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from typing import Any, Protocol
 
 import torch
@@ -177,6 +178,28 @@ class Texts(nn.Module):
     def begin(self, z: Encoding, how: Decoding, noise: Tensors) -> Begun:
         """Rows that are read and not written yet, by whom ``nn.slots`` writes; without beams."""
         return self._begun(self._read(z), how, noise)
+
+    def begin_each(self, z: Encoding, hows: Sequence[Decoding], noise: Tensors) -> tuple[Tensors, list[Row]]:
+        """Rows that are read together and written each in a way of its own, one candidate of each; without beams.
+
+        Args:
+            z: Of all of them.
+            hows: One for each row.
+            noise: See :meth:`outputs`.
+
+        Returns:
+            What was read, and the rows, named by their places in it.
+        """
+        ways: dict[Decoding, list[int]] = {}
+        for place, how in enumerate(hows):
+            ways.setdefault(how, []).append(place)
+        found: list[tuple[int, Row]] = []
+        for how, some in ways.items():
+            given = noise if len(ways) == 1 else {name: t[some] for name, t in noise.items()}
+            found += zip(some, self._begun({}, how, given).rows(), strict=True)
+        for place, row in found:
+            row.name = place
+        return self._read(z), [row for _, row in sorted(found, key=itemgetter(0))]
 
     def gathered(self, row_N: Tensor, token_N: Tensor, logp_N: Tensor, rows: int, how: Decoding) -> dict[str, Tensor]:
         """Outputs of what was written: so many tokens, those of each row in their order."""

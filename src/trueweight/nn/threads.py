@@ -10,10 +10,10 @@ from torch import nn
 
 __all__ = ["SHORT", "one_thread", "work_of"]
 
-SHORT = 64_000_000
+SHORT = 100_000_000
 """Multiplications of a step that writes, below which it is short. On two cores with nothing else to do, two threads
 took 2.9 ms where one took 0.6 (one million), as long from 8 to 30 million, and 0.85 of it at 118 million; with clients
-and a server on the same cores they take longer still."""
+and a server on the same cores they take longer still, and many times as long where something else computes too."""
 
 
 @dataclass(slots=True)

@@ -41,6 +41,8 @@ class _Wish:
     hosted: Hosted
     target: str
     prompts: tuple[str, ...]
+    asked: Table
+    """The prompts as the model reads them."""
     how: Decoding
     seed: int
     stream: bool
@@ -75,14 +77,8 @@ class _Wish:
         return lengths
 
     def table(self) -> Table:
-        """What the model is asked.
-
-        Raises:
-            Refused: It reads files, and a prompt names one.
-        """
-        table = texts_table(self.hosted.bundle.signature, self.prompts)
-        guard_media(table, self.hosted.media, self.hosted.limits)
-        return table
+        """What the model is asked."""
+        return self.asked
 
     def texts(self, columns: Columns) -> list[str]:
         """What was answered, the candidates of each prompt beside each other."""
@@ -146,7 +142,8 @@ class Completing:
         try:
             target = written_target(hosted.bundle.signature)
             prompts = (_of_messages(raw.get("messages")),) if chat else _prompts(raw.get("prompt", ""))
-            texts_table(hosted.bundle.signature, prompts)
+            table = texts_table(hosted.bundle.signature, prompts)
+            guard_media(table, hosted.media, hosted.limits)  # a prompt may not name a file
             how = self._app.limits.require(_how(raw, chat=chat))
         except SpecError as error:
             raise Refused(400, error.problem, hint=error.hint) from None
@@ -154,7 +151,7 @@ class Completing:
         if stream and (len(prompts) > 1 or how.samples > 1):
             raise Refused(400, "one prompt and one choice are streamed at a time")
         seed = raw.get("seed")
-        return _Wish(hosted, target, prompts, how, seed if isinstance(seed, int) else 0, stream, chat)
+        return _Wish(hosted, target, prompts, table, how, seed if isinstance(seed, int) else 0, stream, chat)
 
     async def _pieces(self, request: Request, wish: _Wish) -> AsyncGenerator[bytes, None]:
         """Server-sent events, one for each piece; between two of them others are served."""
@@ -174,11 +171,12 @@ def _event(told: Mapping[str, Any]) -> bytes:
 
 def _searched(wish: _Wish) -> Columns:
     """Texts that are not written token by token."""
-    return wish.hosted.bundle.predict_columns(wish.table(), how=wish.how, seed=wish.seed)
+    return wish.hosted.bundle.predict_columns(wish.asked, how=wish.how, seed=wish.seed)
 
 
 def _whole(wish: _Wish, texts: Sequence[str]) -> dict[str, Any]:
-    written, read = wish.tokens(texts), sum(wish.tokens(wish.prompts))
+    both = wish.tokens([*texts, *wish.prompts])  # in one go: a call takes longer than a text
+    written, read = both[: len(texts)], sum(both[len(texts) :])
     choices = [wish.choice(place, text, wish.finish(written[place])) for place, text in enumerate(texts)]
     usage = {"prompt_tokens": read, "completion_tokens": sum(written), "total_tokens": read + sum(written)}
     return wish.told(choices=choices, usage=usage)

@@ -41,8 +41,8 @@ class Limits:
     """Texts at which one request may have its text end."""
     choices: int = 16
     """Candidates of one text."""
-    slots: int = 32
-    """Texts of one model that are written side by side."""
+    slots: int = 64
+    """Texts of one model that are written side by side; of one whose texts take much memory, 32."""
     written: int = 64
     """Requests for texts that are searched by beams, one after the other."""
     slow: int = 4

@@ -16,7 +16,8 @@ from typing import Any, Self
 from trueweight.bundle.bundle import Bundle
 from trueweight.data.table import Table
 from trueweight.metrics.prediction import Prediction
-from trueweight.model.predictors.running import Order, Running
+from trueweight.model.predictors.orders import Order
+from trueweight.model.predictors.running import Running
 from trueweight.model.protocols import Decoding
 from trueweight.serve.hosted import Columns, told_of
 from trueweight.serve.lanes import in_thread
@@ -110,7 +111,7 @@ class Scribe:
     @property
     def waiting(self) -> int:
         """Rows for which there is no slot."""
-        return max(0, self.rows - self._limits.slots)
+        return max(0, self.rows - self._running.slots)
 
     def takes(self, how: Decoding) -> bool:
         """Whether texts can be written so."""
@@ -196,7 +197,7 @@ class Scribe:
                 told = [_News(job, outcome=told_of(error)) for job in self._jobs]
             answered = sum(self._tell(news) for news in told)
             if answered:
-                share = (time.perf_counter() - start) / max(1, min(before, self._limits.slots))
+                share = (time.perf_counter() - start) / max(1, min(before, self._running.slots))
                 self._seconds = 0.8 * self._seconds + 0.2 * share
 
     def _give_up(self, now: float) -> None:
@@ -230,7 +231,8 @@ class Scribe:
         try:
             while self._running.busy:
                 complete.update(self._running.step())
-                if self._fresh or complete or time.perf_counter() > end:
+                told += self._taken_in()
+                if told or complete or time.perf_counter() > end:
                     break
         except Exception as error:  # a fault of ours: nobody who is in the batch can be answered
             told += [_News(job, outcome=told_of(error)) for job in self._written]
@@ -239,7 +241,11 @@ class Scribe:
             self._running.clear()
             self._written = []
             return told
-        told += [news for job in self._written if (news := self._news_of(job, complete)) is not None]
+        told += [
+            news
+            for job in self._written
+            if (job.streamed or job.order in complete) and (news := self._news_of(job, complete)) is not None
+        ]
         self._written = [job for job in self._written if not job.gone and job.order not in complete]
         return told
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from trueweight.model.protocols import Runtime
     from trueweight.model.target import HeadType
     from trueweight.nn.encoding import Tensors
+    from trueweight.nn.slots import Row
     from trueweight.nn.texts import Begun
 
 __all__ = ["NetworkPredictor", "learnt_targets"]
@@ -166,7 +167,7 @@ class NetworkPredictor:
 
         from trueweight.data.batch import to_device
 
-        device = self.network.eval().device
+        device = self._awake()
         with torch.inference_mode():
             _, batch = next(iter(self.reading(self.feed(table)).chunks(1, CHUNK_ITEMS)))
             noise = {name: _on(device, some) for name, some in self.network.noise(batch.rows + before, seed).items()}
@@ -199,7 +200,7 @@ class NetworkPredictor:
 
         from trueweight.data.batch import to_device
 
-        device = self.network.eval().device
+        device = self._awake()
         chunks = self.reading(self.feed(table)).chunks(max(1, len(table)), CHUNK_ITEMS)
         while (found := next(chunks, None)) is not None:
             place, batch = found
@@ -208,6 +209,51 @@ class NetworkPredictor:
                 noise = {name: _on(device, some) for name, some in drawn.items()}
                 begun = self.network.begin(to_device(batch, device), how, noise, target)
             yield (place + before).tolist(), begun
+
+    def begin_each(
+        self, table: Table, target: str, wishes: Sequence[tuple[int, int, Decoding]]
+    ) -> Iterator[tuple[list[int], Tensors, list[Row]]]:
+        """:meth:`begin` for rows of several people's tables.
+
+        Args:
+            table: All their rows.
+            target: The column that is written.
+            wishes: Of each row its number in its own table, its seed, and how it is written; one candidate of each.
+
+        Yields:
+            Some rows' places in ``table``, what was read for them, and the rows, named by their places in that.
+        """
+        import torch
+
+        from trueweight.data.batch import to_device
+
+        device = self._awake()
+        for place, batch in self.reading(self.feed(table)).chunks(max(1, len(table)), CHUNK_ITEMS):
+            some = [wishes[row] for row in place.tolist()]
+            with torch.inference_mode():
+                noise = {target: _on(device, self._noise_of(target, some))}
+                begun = self.network.begin_each(to_device(batch, device), [how for _, _, how in some], noise, target)
+            yield place.tolist(), *begun
+
+    def _awake(self) -> torch.device:
+        """Where the network is, which answers from now on: walking through all its modules takes as long as a step."""
+        if self.network.training:
+            self.network.eval()
+        return self.network.device
+
+    def _noise_of(self, target: str, wishes: Sequence[tuple[int, int, Decoding]]) -> Tensors:
+        """As every row would have it in its own table."""
+        import torch
+
+        seeds: dict[int, list[int]] = {}
+        for place, (_, seed, _) in enumerate(wishes):
+            seeds.setdefault(seed, []).append(place)
+        drawn = [
+            self.network.noise(torch.tensor([wishes[place][0] for place in some]), seed)[target]
+            for seed, some in seeds.items()
+        ]
+        back = torch.argsort(torch.tensor([place for some in seeds.values() for place in some]))
+        return {name: torch.cat([one[name] for one in drawn])[back] for name in drawn[0]}
 
     def reading(self, feed: Feed, augmentations: Mapping[str, Sequence[PartSpec]] | None = None) -> Feed:
         """The feed with only those arrays that this leaf's network reads.

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,23 +18,33 @@ import numpy as np
 from trueweight.data.table import Table
 from trueweight.model.predictors.blend import BlendPredictor
 from trueweight.model.predictors.network import NetworkPredictor
+from trueweight.model.predictors.orders import READING, Order, Pace, Reader, Waiting
 from trueweight.model.protocols import Decoding, Predictor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from trueweight.metrics.prediction import Prediction
     from trueweight.nn.slots import Row, Said
     from trueweight.nn.spelling import Spelling
-    from trueweight.nn.texts import Begun
+    from trueweight.nn.texts import Texts
 
-__all__ = ["Order", "Running", "leaf_of", "running_of"]
+__all__ = ["Running", "leaf_of", "running_of"]
 
-_READING = 0.01
-"""Seconds of reading between two tokens of those who are written, about."""
+_GATHERING = 0.01
+"""Seconds that those who come wait for more of them, if they are few beside those who are written."""
 
-_FIRST = 4
-"""Rows of an order that are read at once, until it is seen how long that takes."""
+_ALWAYS = 32
+"""Slots that a model has, however much memory they take."""
+
+_MEMORY = 2**30
+"""Bytes that more of them may take, were each text as long as the longest that the model was taught."""
+
+_FEW = 8
+"""They are few if there are so many times as many who are written."""
+
+_PROMPTS = 2**16
+"""Tokens of prompts that are gone through between two tokens of those who are written, at most."""
+
+_GOING_THROUGH = 0.03
+"""Seconds that may take, about."""
 
 
 def leaf_of(predictor: Predictor, target: str) -> Predictor:
@@ -50,7 +60,7 @@ def running_of(predictor: Predictor, slots: int) -> Running | None:
 
     Args:
         predictor: A leaf, or a blend of leaves.
-        slots: Texts side by side.
+        slots: Texts side by side, if there is memory for so many.
     """
     from trueweight.nn.texts import Texts
 
@@ -63,35 +73,26 @@ def running_of(predictor: Predictor, slots: int) -> Running | None:
     return Running(leaf, targets[0], slots) if isinstance(leaf.network.head(targets[0]), Texts) else None
 
 
-@dataclass(eq=False)
-class Order:
-    """Rows of a table that somebody wants written."""
+def _affordable(head: Texts, slots: int) -> int:
+    one = head.writer().cache(1, head.usual.steps + 1)
+    each = sum(t.numel() * t.element_size() for t in one.values())
+    return min(slots, max(_ALWAYS, _MEMORY // max(1, each)))
 
-    table: Table
-    how: Decoding
-    seed: int
-    spelling: Spelling | None
-    """Of a single row that is told as it is written."""
-    gone: bool = False
-    """Set it when nobody wants the answer any more; may be set by any thread."""
-    pieces: list[str] = field(default_factory=list)
-    """What was said since somebody took it."""
-    answer: Mapping[str, Prediction] | None = None
-    """Once all rows are written."""
-    failed: Exception | None = None
-    """In the place of an answer: what came in between when rows were read or texts were put together."""
-    read: int = 0
-    """Rows that were read, or are in ``chunks``."""
-    pace: int = _FIRST
-    """Rows that are read at once."""
-    chunks: Iterator[tuple[Sequence[int], Begun]] = field(default_factory=lambda: iter(()))
-    """Rows that are decoded and not all encoded yet."""
-    waiting: deque[tuple[Row, Begun, int]] = field(default_factory=deque)
-    """Rows that were read and are not written yet, with their places in what was read."""
-    written: list[list[tuple[int, float]]] = field(default_factory=list)
-    """Of each row, or each candidate of a row, the tokens so far and their log probabilities."""
-    left: int = 0
-    """Texts that are not complete."""
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Where the next tokens of some rows go; the same from step to step until somebody comes or goes."""
+
+    rows: Sequence[Row]
+    written: Sequence[Callable[[tuple[int, float]], None]]
+    spelt: Sequence[tuple[int, Order, Spelling]]
+    """Places of rows that are told as they are written."""
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], owner: Mapping[Row, Order]) -> _Heard:
+        orders = [owner[row] for row in rows]
+        spelt = [(place, order, order.spelling) for place, order in enumerate(orders) if order.spelling is not None]
+        return cls(rows, [order.written[row.name].append for row, order in zip(rows, orders, strict=True)], spelt)
 
 
 class Running:
@@ -100,7 +101,7 @@ class Running:
     Args:
         leaf: What writes.
         target: The text.
-        slots: Texts side by side.
+        slots: Texts side by side, if there is memory for so many.
     """
 
     def __init__(self, leaf: NetworkPredictor, target: str, slots: int) -> None:
@@ -108,12 +109,18 @@ class Running:
 
         from trueweight.nn.slots import Slots
 
-        self.target, self._leaf, self._most = target, leaf, slots
+        self.target, self._leaf = target, leaf
         leaf.network.eval()
         with torch.inference_mode():
-            self._slots = Slots(leaf.network.texts(target).writer(), slots)
+            self.slots = _affordable(leaf.network.texts(target), slots)
+            self._slots = Slots(leaf.network.texts(target).writer(), self.slots)
+        self._reader = Reader(leaf, target, self.slots)
         self._orders: deque[Order] = deque()
         self._owner: dict[Row, Order] = {}
+        self._heard = _Heard([], [], [])
+        self._since: float | None = None
+        """When the first of those came who wait for more."""
+        self._prompts = Pace(1024, _PROMPTS, _GOING_THROUGH)
 
     @property
     def busy(self) -> bool:
@@ -154,6 +161,7 @@ class Running:
     def clear(self) -> None:
         """Let everybody go, also after a failure: nothing is gone through row by row."""
         self._slots.clear()
+        self._heard = _Heard([], [], [])
         self._orders.clear()
         self._owner.clear()
 
@@ -167,90 +175,122 @@ class Running:
     def _take_in(self) -> list[Order]:
         """Slots that are free to those who wait, by turns: nobody waits for all rows of somebody else, and between two
         tokens not for more than a little reading. Gives the orders whose rows could not be read."""
-        failed, later, start, has_read = list[Order](), list[Order](), time.perf_counter(), False
-        while self._orders and (free := self._slots.free):
+        if not self._orders or not self._slots.free or self._gathers():
+            return []
+        failed, later, fresh, tokens = list[Order](), list[Order](), list[tuple[Order, Waiting]](), 0
+        start, has_read = time.perf_counter(), False
+        self._reader.together(self._orders, self._slots.free)
+        while self._orders and (free := self._slots.free - len(fresh)) > 0 and tokens < self._prompts.now:
             order = self._orders.popleft()
             if not order.waiting:
-                if has_read and time.perf_counter() - start > _READING:
+                if has_read and time.perf_counter() - start > READING:
                     later.append(order)
                     continue
                 has_read = True
                 try:
-                    if not self._next_of(order):
+                    if not self._reader.some_of(order):
                         continue
                 except Exception as error:  # of this order alone: the others go on
                     order.failed, order.gone = error, True
                     failed.append(order)
                     continue
-            self._join(order, max(1, free // (len(self._orders) + len(later) + 1)))
-            self._orders.append(order)
+            turn = max(1, free // (len(self._orders) + len(later) + 1))
+            taken = order.taken(turn, self._prompts.now - tokens)
+            fresh += [(order, one) for one in taken]
+            tokens += sum(len(one.row.prompt) + 1 for one in taken)
+            if order.waiting or order.unread:
+                self._orders.append(order)
         self._orders.extendleft(reversed(later))  # they come first next time
+        if fresh:
+            self._join(fresh, tokens)
         if failed:
             self._let_go()
         return failed
 
-    def _join(self, order: Order, most: int) -> None:
-        """Give slots to some rows of an order that were read together."""
-        waiting, begun = order.waiting, order.waiting[0][1]
-        fresh: list[tuple[Row, Begun, int]] = []
-        while waiting and waiting[0][1] is begun and len(fresh) < most:
-            fresh.append(waiting.popleft())
-        places = [place for _, _, place in fresh]
-        some = slice(places[0], places[-1] + 1)  # those of one chunk wait in their order
-        self._slots.join([row for row, _, _ in fresh], {name: t[some] for name, t in begun.memory.items()})
-        self._owner |= {row: order for row, _, _ in fresh}
+    def _gathers(self) -> bool:
+        """Whether those who wait go on doing so for a moment: whoever joins alone costs everybody else as much time as
+        many who join together."""
+        few = len(self._owner) // _FEW
+        if few > 1:
+            waiting = 0
+            for order in self._orders:
+                waiting += len(order.written) - order.slotted
+                if min(waiting, self._slots.free) >= few:
+                    break
+            else:
+                now = time.perf_counter()
+                self._since = self._since or now
+                if now - self._since < _GATHERING:
+                    return True
+        self._since = None
+        return False
 
-    def _next_of(self, order: Order) -> bool:
-        """Read some more of its rows; whether there were any."""
-        start, samples = time.perf_counter(), order.how.samples
-        found = next(order.chunks, None)
-        if found is None:
-            some = order.table.part(order.read, max(1, min(order.pace, self._most // samples)))
-            if not len(some):
-                return False
-            order.chunks = self._leaf.begin(some, self.target, how=order.how, seed=order.seed, before=order.read)
-            order.read += len(some)
-            found = next(order.chunks)
-        places, begun = found
-        for number, row in enumerate(begun.rows()):
-            row.name = places[number // samples] * samples + number % samples
-            order.waiting.append((row, begun, number))
-        seconds = time.perf_counter() - start
-        if seconds < _READING / 2:
-            order.pace = min(2 * order.pace, self._most)
-        elif seconds > _READING:
-            order.pace = max(1, order.pace // 2)
-        return True
+    def _join(self, fresh: Sequence[tuple[Order, Waiting]], tokens: int) -> None:
+        """Give slots to rows, those at once whose memory is the same, or who have none."""
+        from trueweight.nn.slots import of_rows
+
+        start = time.perf_counter()
+        groups: dict[int, list[Waiting]] = {}
+        for _, one in fresh:
+            groups.setdefault(id(one.memory) if one.memory else 0, []).append(one)
+        for some in groups.values():
+            memory = of_rows(some[0].memory, [one.place for one in some])
+            self._slots.join([one.row for one in some], memory)
+        self._owner |= {one.row: order for order, one in fresh}
+        if tokens >= self._prompts.now:
+            self._prompts.took(time.perf_counter() - start)
 
     def _told(self, said: Said) -> list[Order]:
-        for row, token, logp in zip(said.rows, said.tokens, said.logp_B.tolist(), strict=True):
-            order = self._owner[row]
-            order.written[row.name].append((token, logp))
-            if order.spelling is not None and (piece := order.spelling.add(token)):
+        if said.rows is not self._heard.rows:
+            self._heard = _Heard.of(said.rows, self._owner)
+        for write, said_of_row in zip(
+            self._heard.written, zip(said.tokens, said.logp_B.tolist(), strict=True), strict=True
+        ):
+            write(said_of_row)
+        for place, order, spelling in self._heard.spelt:
+            if piece := spelling.add(said.tokens[place]):
                 order.pieces.append(piece)
         complete = []
         for row in said.ended:
             order = self._owner.pop(row)
             order.left -= 1
             if order.left == 0:
-                try:
-                    self._answer(order)
-                except Exception as error:  # of this order alone: the others go on
-                    order.failed = error
+                complete.append(order)
                 if order in self._orders:
                     self._orders.remove(order)
-                complete.append(order)
+        if complete:
+            self._answer(complete)
         return complete
 
-    def _answer(self, order: Order) -> None:
+    def _answer(self, orders: Sequence[Order]) -> None:
+        """Put texts together, of all orders at once that are to be written in the same way."""
+        ways: dict[Decoding, list[Order]] = {}
+        for order in orders:
+            ways.setdefault(order.how, []).append(order)
+        for some in ways.values():
+            try:
+                self._answer_alike(some)
+            except Exception as error:
+                if len(some) == 1:  # of this order alone: the others go on
+                    some[0].failed = error
+                    continue
+                for order in some:  # one of them spoils it for the others
+                    self._answer([order])
+
+    def _answer_alike(self, orders: Sequence[Order]) -> None:
         import torch
 
-        written = order.written
+        written = [tokens for order in orders for tokens in order.written]
         row_N = torch.tensor([row for row, tokens in enumerate(written) for _ in tokens], dtype=torch.int64)
         token_N = torch.tensor([token for tokens in written for token, _ in tokens], dtype=torch.int64)
         logp_N = torch.tensor([logp for tokens in written for _, logp in tokens], dtype=torch.float64)
         head = self._leaf.network.texts(self.target)
-        out = head.gathered(row_N, token_N, logp_N, len(written), order.how)
-        order.answer = self._leaf.read({self.target: out}, np.arange(len(order.table)))
-        if order.spelling is not None and (piece := order.spelling.end()):
-            order.pieces.append(piece)
+        out = head.gathered(row_N, token_N, logp_N, len(written), orders[0].how)
+        lengths = [len(order.table) for order in orders]
+        found = self._leaf.read({self.target: out}, np.concatenate([np.arange(length) for length in lengths]))
+        ends = np.cumsum(lengths)
+        for order, length, end in zip(orders, lengths, ends.tolist(), strict=True):
+            if order.spelling is not None and (piece := order.spelling.end()):
+                order.pieces.append(piece)
+            place = np.arange(end - length, end)
+            order.answer = found if len(orders) == 1 else {name: each.take(place) for name, each in found.items()}
