@@ -1,7 +1,9 @@
 """Cells of a table's columns, interpreted once per table however many models read them."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import pyarrow as pa
@@ -11,10 +13,11 @@ from trueweight.data.column import FieldArrays
 from trueweight.data.field import Field
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
+from trueweight.registry import registry
 
 __all__ = [
-    "CELLS_BYTES", "cells_between", "cells_of", "column_part", "encoded_of", "forget_many", "lend", "plain_facts",
-    "reading_from",
+    "CELLS_BYTES", "cells_between", "cells_of", "column_part", "encoded_of", "field_from", "forget_many", "lend",
+    "plain_facts", "reading_from",
 ]  # fmt: skip
 
 CELLS_BYTES = 2**27
@@ -39,6 +42,15 @@ def column_part(facts: ColumnFacts) -> object:
 def plain_facts(name: str, type: str, rows: int) -> ColumnFacts:
     """Facts of a column that is read as a type without options, for what no model learns from."""
     return ColumnFacts(name, type, "ignored", "", {"type": type}, rows, 0)
+
+
+def field_from(raw: Mapping[str, Any]) -> Field:
+    """A field with its codecs, from plain data: the inverse of ``Field.to_json``."""
+    codecs = []
+    for column in raw["columns"]:
+        kind: Any = registry("column")[column["type"]]
+        codecs.append(kind.model_validate({"type": column["type"]}).codec_from_json(column["codec"]))
+    return Field.from_json(raw, codecs)
 
 
 def reading_from(table: Table, options: ReadOptions) -> ReadOptions:

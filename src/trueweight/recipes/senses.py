@@ -14,8 +14,7 @@ from trueweight.recipes.series import SERIES
 from trueweight.recipes.sounds import SOUND
 from trueweight.recipes.tables import PRESETS, Preset
 from trueweight.recipes.texts import TEXT
-from trueweight.registry import registry
-from trueweight.spec.base import PartSpec
+from trueweight.spec.base import PartSpec, part_from
 from trueweight.spec.run import RunSpec
 
 __all__ = ["SENSES", "encoder_part", "hurry", "passes", "preset_for", "require_fitting", "with_defaults"]
@@ -102,10 +101,10 @@ def with_defaults(
     options = chosen.options.get(preset, {}) if left_open else {}
     changes: dict[str, Any] = {name: value for name, value in options.items() if asked[name] is None}
     if left_open:
-        parts = [_part("encoder", raw) for raw in chosen.encoder_of(preset, hurry, patient=patient)]
-        changes["encoder"] = parts[0] if len(parts) == 1 else _part("encoder", {"type": "chain", "parts": parts})
+        parts = [part_from("encoder", raw) for raw in chosen.encoder_of(preset, hurry, patient=patient)]
+        changes["encoder"] = parts[0] if len(parts) == 1 else part_from("encoder", {"type": "chain", "parts": parts})
     if asked["augment"] is None:
-        changes["augment"] = [_part("augmentation", raw) for raw in chosen.augment]
+        changes["augment"] = [part_from("augmentation", raw) for raw in chosen.augment]
     return part.model_copy(update=changes)
 
 
@@ -144,10 +143,4 @@ def _unfit(name: str, augment: Sequence[Any], features: Sequence[str]) -> Iterat
 
 def encoder_part(raw: Mapping[str, Any]) -> PartSpec:
     """An encoder from plain data."""
-    return _part("encoder", raw)
-
-
-def _part(kind: str, raw: Mapping[str, Any]) -> PartSpec:
-    chosen: Any = registry(kind)[raw["type"]]
-    part: PartSpec = chosen.model_validate(dict(raw))
-    return part
+    return part_from("encoder", raw)

@@ -41,7 +41,7 @@ class _Wish:
     hosted: Hosted
     target: str
     prompts: tuple[str, ...]
-    asked: Table
+    table: Table
     """The prompts as the model reads them."""
     how: Decoding
     seed: int
@@ -75,10 +75,6 @@ class _Wish:
         learnt = self.hosted.bundle.signature.columns[self.target].learnt
         lengths: list[int] = tokens_of(list(texts), vocabulary_from(learnt["merges"])).lengths.tolist()
         return lengths
-
-    def table(self) -> Table:
-        """What the model is asked."""
-        return self.asked
 
     def texts(self, columns: Columns) -> list[str]:
         """What was answered, the candidates of each prompt beside each other."""
@@ -131,8 +127,8 @@ class Completing:
         scribe = self._app.scribe(wish.hosted, wish.how)
         if scribe is None:
             return wish.texts(await self._app.texts.run(_searched, wish))
-        count = len(wish.prompts)
-        columns = await self._app.written(request, wish.hosted, scribe, wish.table, count, seconds, wish.how, wish.seed)
+        table, count = (lambda: wish.table), len(wish.prompts)
+        columns = await self._app.written(request, wish.hosted, scribe, table, count, seconds, wish.how, wish.seed)
         return wish.texts(columns)
 
     def _wish(self, raw: Any, *, chat: bool) -> _Wish:
@@ -156,7 +152,7 @@ class Completing:
     async def _pieces(self, request: Request, wish: _Wish) -> AsyncGenerator[bytes, None]:
         """Server-sent events, one for each piece; between two of them others are served."""
         told, said = wish.told(), ""
-        texts = pieces_of(self._app, wish.hosted, wish.table, target=wish.target, how=wish.how, seed=wish.seed)
+        texts = pieces_of(self._app, wish.hosted, lambda: wish.table, target=wish.target, how=wish.how, seed=wish.seed)
         async with aclosing(while_there(request, texts)) as pieces:
             async for piece in pieces:
                 said += piece
@@ -171,7 +167,7 @@ def _event(told: Mapping[str, Any]) -> bytes:
 
 def _searched(wish: _Wish) -> Columns:
     """Texts that are not written token by token."""
-    return wish.hosted.bundle.predict_columns(wish.asked, how=wish.how, seed=wish.seed)
+    return wish.hosted.bundle.predict_columns(wish.table, how=wish.how, seed=wish.seed)
 
 
 def _whole(wish: _Wish, texts: Sequence[str]) -> dict[str, Any]:

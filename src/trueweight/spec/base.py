@@ -25,7 +25,7 @@ from trueweight.spec.docstrings import descriptions
 __all__ = [
     "CONFLICT", "CONFLICT_OF_KEY", "FILE_NAME", "AugmentationPart", "ColumnPart", "Conflict", "EncoderPart",
     "FitterPart", "FusionPart", "HeadPart", "OptimizerPart", "Part", "PartSpec", "Spec", "of_the_other",
-    "only_for",
+    "only_for", "part_from",
 ]  # fmt: skip
 
 CONFLICT, CONFLICT_OF_KEY = "conflict", "conflict_of_key"
@@ -189,6 +189,18 @@ def _importable(kind: str) -> Iterator[type[PartSpec]]:
 
 AugmentationPart = Annotated[SerializeAsAny[PartSpec], Part("augmentation")]
 """A change of training examples that leaves what they are."""
+
+
+def part_from(kind: str, raw: Mapping[str, Any]) -> PartSpec:
+    """A part from plain data.
+
+    Args:
+        kind: Of part, such as "encoder".
+        raw: Its ``type`` and options, as ``model_dump`` gives them or with those left out that are usual.
+    """
+    chosen: Any = registry(kind)[raw["type"]]
+    part: PartSpec = chosen.model_validate(dict(raw))
+    return part
 
 
 def of_the_other(raw: Mapping[str, Any], usual: Mapping[str, Any]) -> Iterator[Conflict]:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from trueweight.data.field import Field
-from trueweight.data.reading import cells_of, column_part, encoded_of
+from trueweight.data.reading import cells_of, column_part, encoded_of, field_from
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
 from trueweight.model.protocols import GREEDY, Context, Decoding, Predictor, State, Way
-from trueweight.registry import registry
-from trueweight.spec.base import PartSpec
+from trueweight.spec.base import PartSpec, part_from
 
 if TYPE_CHECKING:
     import torch
@@ -365,10 +364,10 @@ class NetworkPredictor:
         from trueweight.model.network import build_network
 
         try:
-            encoders = {name: _part("encoder", raw) for name, raw in state.facts["encoders"].items()}
-            fusion = _part("fusion", state.facts["fusion"])
+            encoders = {name: part_from("encoder", raw) for name, raw in state.facts["encoders"].items()}
+            fusion = part_from("fusion", state.facts["fusion"])
             solving, boosted = bool(state.facts["solving"]), bool(state.facts.get("boosted", False))
-            fields = {raw["name"]: _field(raw) for raw in state.codecs}
+            fields = {raw["name"]: field_from(raw) for raw in state.codecs}
             known = learnt_targets(signature)
             targets = {name: known[name] for name in state.facts["targets"]}
             network = build_network(encoders, fusion, fields, targets, solving=solving, boosting=boosted, seed=0)
@@ -393,17 +392,3 @@ def _joined(parts: Sequence[Mapping[str, Tensors]]) -> dict[str, Tensors]:
 
 def _on(device: torch.device, tensors: Tensors) -> Tensors:
     return {name: t.to(device) for name, t in tensors.items()}
-
-
-def _part(kind: str, raw: Mapping[str, Any]) -> PartSpec:
-    chosen: Any = registry(kind)[raw["type"]]
-    part: PartSpec = chosen.model_validate(dict(raw))
-    return part
-
-
-def _field(raw: Mapping[str, Any]) -> Field:
-    codecs = []
-    for column in raw["columns"]:
-        kind: Any = registry("column")[column["type"]]
-        codecs.append(kind.model_validate({"type": column["type"]}).codec_from_json(column["codec"]))
-    return Field.from_json(raw, codecs)
