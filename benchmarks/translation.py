@@ -10,8 +10,8 @@ short description of a package from the long one, no package on two sides. Judge
 ``t5`` is transformers' Trainer (``translation_t5.py``) with the layers, size of vocabulary and number of weights that
 ours ended up with, for the same seconds of fitting; ``copy`` says what it was asked; ``nearest`` the answer of the
 training row that is most alike; ``first``, for summaries, the first sentence. Each number of minutes is a run of its
-own, with its own schedule. Answers are kept, so that differences can be paired. A harness that is stopped goes on where
-it was.
+own, with its own schedule. What each row contributes to the score is kept, so that differences can be paired, and three
+answers to show; the data set itself is not. A harness that is stopped goes on where it was.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ import pandas as pd
 from benchmarks.kept import HERE, RESULTS, Entry, Kept, ours, pins
 from safetensors import safe_open
 
-from trueweight.metrics.compare import paired
 from trueweight.metrics.interval import estimate
 from trueweight.metrics.registry import metric
+from trueweight.metrics.statistic import Sums
 from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
 from trueweight.model.text_index import TextIndex
@@ -192,7 +193,40 @@ def measured(system: str, task: str, table: pd.DataFrame, minutes: float, seed: 
         return {"reason": str(error)}
     meant = judged(table)["target"].tolist()
     facts |= {"seconds": round(time.perf_counter() - start, 1)}
-    return {**scored(said, meant, TASKS[task]), **facts, "answers": said, "truth": meant}
+    return {
+        **scored(said, meant, TASKS[task]), **facts, "counts": counted(said, meant, TASKS[task]),
+        "samples": samples(said, meant),
+    }  # fmt: skip
+
+
+def samples(said: Sequence[str], meant: Sequence[str]) -> list[list[str]]:
+    """What was meant and what was said, of the first three rows that are short enough to show."""
+    return [[a, b] for a, b in zip(meant, said, strict=True) if 30 < len(a) < 120][:3]
+
+
+def counted(said: Sequence[str], meant: Sequence[str], name: str) -> list[str]:
+    """The sums that a measure is made of, a line of numbers for each row."""
+    return [" ".join(f"{number:.6g}" for number in row) for row in _sums(said, meant, name).column_NK]
+
+
+def _sums(said: Sequence[str], meant: Sequence[str], name: str) -> Sums:
+    found = metric(name).statistic(predictions(said), truth_of(meant))
+    assert isinstance(found, Sums)  # so are those of texts
+    return found
+
+
+def gained(ours: Sequence[str], theirs: Sequence[str], name: str) -> tuple[float, float, float]:
+    """A measure of ours minus theirs from the lines of :func:`counted`, with a 95 % interval of paired draws."""
+    any_of = _sums(["a"], ["a"], name)
+    a, b = (
+        replace(any_of, column_NK=np.array([[float(number) for number in line.split()] for line in lines]), row_N=None)
+        for lines in (ours, theirs)
+    )
+    rows = len(ours)
+    draws = np.random.default_rng(0).multinomial(rows, np.full(rows, 1 / rows), size=1000)
+    low, high = np.percentile(a.values(draws) - b.values(draws), [2.5, 97.5])
+    once = np.ones((1, rows))
+    return float(a.values(once)[0] - b.values(once)[0]), float(low), float(high)
 
 
 def told(entry: Entry) -> str:
@@ -217,11 +251,15 @@ summaries, 0 to 1, with 95 % intervals; then ours minus the system, paired by ro
     if not entries:
         return "\n".join([*head, "Not measured yet: `make bench NAME=translation DATA=folder`.", ""])
     names = ("task", "minutes", "seed", "system", "machine")
-    newest = {tuple(str(entry[name]) for name in names): entry for entry in entries}
+    newest = {tuple(str(entry[name]) for name in names): entry for entry in sorted(entries, key=_place)}
     columns = ("task", "minutes", "seed", "system", "score", "ours minus it", "steps", "parameters", "date", "machine")
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(_row(entry, list(newest.values()))) + " |" for entry in newest.values()]
     return "\n".join([*head, *lines, "", *_samples(list(newest.values())), ""])
+
+
+def _place(entry: Entry) -> tuple[int, int, float]:
+    return list(TASKS).index(entry["task"]), SYSTEMS.index(entry["system"]), entry["minutes"]
 
 
 def _row(entry: Entry, all_of: Sequence[Entry]) -> list[str]:
@@ -238,27 +276,25 @@ def _difference(entry: Entry, all_of: Sequence[Entry]) -> str:
     """Ours of the same minutes minus the entry; of the longest run for what takes no time."""
     mine = [
         other for other in all_of
-        if other["system"] == "ours" and other["task"] == entry["task"] and "answers" in other
+        if other["system"] == "ours" and other["task"] == entry["task"] and "counts" in other
         and (entry["system"] in UNTRAINED or other["minutes"] == entry["minutes"])
     ]  # fmt: skip
     if entry["system"] == "ours" or not mine:
         return ""
     best = max(mine, key=lambda other: other["minutes"])
-    gain = paired(metric(TASKS[entry["task"]]), predictions(best["answers"]), predictions(entry["answers"]),
-                  truth_of(entry["truth"]))  # fmt: skip
-    return f"{gain.value:+.3f} ({gain.low:+.3f} … {gain.high:+.3f})"
+    value, low, high = gained(best["counts"], entry["counts"], TASKS[entry["task"]])
+    return f"{value:+.3f} ({low:+.3f} … {high:+.3f})"
 
 
 def _samples(entries: Sequence[Entry]) -> Iterator[str]:
     """Three answers of the longest run of each task: the first ones that are short enough to show."""
     for task in TASKS:
-        mine = [e for e in entries if e["task"] == task and e["system"] == "ours" and "answers" in e]
+        mine = [e for e in entries if e["task"] == task and e["system"] == "ours" and "samples" in e]
         if mine:
             best = max(mine, key=lambda entry: entry["minutes"])
-            pairs = [(a, b) for a, b in zip(best["truth"], best["answers"], strict=True) if 30 < len(a) < 120]
             yield f"What ours wrote for {task} after {best['minutes']:g} minutes, below what was asked for:"
             yield ""
-            for meant, said in pairs[:3]:
+            for meant, said in best["samples"]:
                 yield f"* {_plain(meant)}  \n  → {_plain(said)}"
             yield ""
 
