@@ -71,7 +71,7 @@ def _weight(array: pa.Array) -> int:
         return len(array) + _weight(array.values)
     if pa.types.is_nested(kind) or pa.types.is_run_end_encoded(kind):
         raise Refused(415, f"Arrow columns of type {str(kind)[:60]} are not read", hint="send plain columns or lists")
-    return max(len(array), array.nbytes)
+    return max(len(array), int(array.nbytes))
 
 
 def _looked_up(array: pa.DictionaryArray) -> int:
