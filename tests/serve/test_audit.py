@@ -1,11 +1,12 @@
 """A log that shows when it was meddled with."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from trueweight.cli.main import run
-from trueweight.errors import DataError, VerifyError
+from trueweight.errors import DataError, TrainError, VerifyError
 from trueweight.serve.audit import AuditLog, check_audit
 
 
@@ -62,3 +63,25 @@ def test_where_nobody_asked_no_file_is_left(tmp_path: Path) -> None:
     one.close()
     AuditLog(tmp_path / "log.jsonl").close()
     assert check_audit(tmp_path / "log.jsonl")[0] == 1
+
+
+def test_what_found_no_room_is_written_when_there_is_some(tmp_path: Path) -> None:
+    """Half a line, too: the chain goes on as if nothing had been."""
+    import resource
+
+    path = tmp_path / "log.jsonl"
+    log = AuditLog(path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150, before[1]))
+    try:
+        for number in range(3):
+            log.note({"number": number})
+            with pytest.raises(TrainError, match="no space left") if number else nullcontext():
+                log.write(log.take())
+        assert path.stat().st_size == 150
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    log.write([])
+    log.note({"number": 3})
+    log.close()
+    assert check_audit(path) == (4, log.head)

@@ -24,7 +24,7 @@ def test_the_image_asks_for_what_there_is() -> None:
     words = YAML(typ="safe").load(command[1])
     assert words[:2] == ["trueweight", "serve"]
     assert {word for word in words if word.startswith("--")} <= options()
-    assert "USER trueweight" in text
+    assert re.search(r"^USER 10001:10001$", text, flags=re.MULTILINE)
     root = DEPLOY.parent
     for copied in re.findall(r"^COPY ([a-zA-Z.\s]+) /src", text, flags=re.MULTILINE):
         assert all((root / name).exists() for name in copied.split())
@@ -41,6 +41,12 @@ def test_probes_are_routes_and_nothing_runs_as_root() -> None:
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert server[probe]["httpGet"]["path"] in free
     assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["runAsGroup"] == 10001
     assert server["securityContext"]["readOnlyRootFilesystem"]
+    image = (DEPLOY / "Dockerfile").read_text()
+    assert {mount["mountPath"] for mount in server["volumeMounts"]} == {"/state", "/tmp"}  # noqa: S108
+    written = re.findall(r"(TRUEWEIGHT_\w+|HOME|--home-dir)[= ](/\S+)", image)
+    assert {place.split("/")[1] for _, place in written} == {"state", "tmp"}
+    assert f"EXPOSE {server['ports'][0]['containerPort']}" in image
     mounted = {mount["name"] for mount in server["volumeMounts"]}
     assert mounted == {volume["name"] for volume in pod["volumes"]}

@@ -176,3 +176,46 @@ def test_answers_name_no_key(serving: Any, store: KeyStore, tmp_path: Path) -> N
     assert key.id in log
     assert text not in log
     assert "PLANTED" not in log
+
+
+def test_keys_that_are_taken_away_let_nobody_in_and_tell_no_path(serving: Any, store: KeyStore) -> None:
+    text, key = store.add("me", SCOPES, budget=10)
+    transport = serving(store=store)
+    body, head = json.dumps([{"amount": 1}] * 4).encode(), bearer(text) | {"content-type": "application/json"}
+    assert transport.send("POST", "/v1/models/every/predict", head, body).status == 200
+    away = store.path.with_suffix(".away")
+    store.path.rename(away)
+    end = time.monotonic() + 20
+    while (reply := transport.send("GET", "/v1/models", bearer(text), b"")).status == 200:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+    assert str(store.path.parent).encode() not in reply.body
+    assert not store.path.exists()  # nothing was made in its place
+    away.rename(store.path)
+    while transport.send("GET", "/v1/models", bearer(text), b"").status == 503:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert store.all()[0].id == key.id
+
+
+def test_what_could_not_be_written_is_not_forgotten(store: KeyStore) -> None:
+    now = [1000.0]
+    text, _ = store.add("few", ["predict"], budget=10)
+    door = Doorkeeper(store, clock=lambda: now[0])
+    door.charge(door.admit(text, "predict"), 4)
+    away = store.path.with_suffix(".away")
+    store.path.rename(away)
+    with pytest.raises(SpecError, match="cannot be read"):
+        door.write(door.take())
+    away.rename(store.path)
+    now[0] += 2
+    guest = door.admit(text, "predict")
+    with pytest.raises(Refused, match="6 left"):
+        door.charge(guest, 7)
+    door.charge(guest, 2)
+    door.write(door.take())
+    assert store.all()[0].used == 6
+    now[0] += 2
+    with pytest.raises(Refused, match="4 left"):
+        door.charge(door.admit(text, "predict"), 5)

@@ -190,3 +190,80 @@ def test_a_body_that_is_there_is_read_without_asking(packed: bool) -> None:
             await request().body(1)
 
     asyncio.run(read_twice())
+
+
+def connected(story: Any, seconds: float = 60.0) -> None:
+    """A connection on which nothing has come yet."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.05)
+        for message in ANSWERS["whole"]:
+            await send(message)
+
+    async def all_of_it() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(one_write, "_HEAD_SECONDS", seconds)
+            protocol = OneWriteProtocol(Config(app, log_level="critical"), ServerState(), {})
+            line = Line()
+            protocol.connection_made(line)
+            await story(protocol, line)
+            protocol.connection_lost(None)
+            assert protocol._clock is None
+
+    asyncio.run(all_of_it())
+
+
+@pytest.mark.parametrize("piece", [b"x-a: " + b"b" * 995, b"b" * 1000])
+def test_a_head_that_never_ends(piece: bytes) -> None:
+    """Many headers, or one."""
+
+    async def story(protocol: OneWriteProtocol, line: Line) -> None:
+        end = b"\r\n" if piece.startswith(b"x") else b""
+        protocol.data_received(b"GET / HTTP/1.1\r\nhost: x" + (end or b"\r\nx-a: "))
+        count = 0
+        while not line.closed:
+            protocol.data_received(piece + end)
+            count += 1
+        assert 60 < count < 70
+        assert line.writes[-1].startswith(b"HTTP/1.1 431 ")
+
+    connected(story)
+
+
+def test_a_long_body_is_no_head() -> None:
+    async def story(protocol: OneWriteProtocol, line: Line) -> None:
+        for _ in range(3):
+            protocol.data_received(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n")
+            for _ in range(3):
+                protocol.data_received(b"x" * 100_000)
+            await asyncio.sleep(0.1)
+        assert not line.closed
+        assert b"".join(line.writes).count(b"200 OK") == 3
+
+    connected(story)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\n", b"\r\n"])
+def test_a_connection_that_sends_no_request_is_closed(sent: bytes) -> None:
+    async def story(protocol: OneWriteProtocol, line: Line) -> None:
+        if sent == b"\r\n":  # also behind an answer
+            protocol.data_received(REQUESTS["get"])
+            await asyncio.sleep(0.15)
+        for letter in sent:
+            protocol.data_received(bytes([letter]))
+        await asyncio.sleep(0.05)
+        assert not line.closed
+        await asyncio.sleep(0.2)
+        assert line.closed
+
+    connected(story, 0.15)
+
+
+def test_an_answer_may_take_longer_than_a_head() -> None:
+    async def story(protocol: OneWriteProtocol, line: Line) -> None:
+        protocol.data_received(REQUESTS["get"])
+        await asyncio.sleep(0.2)
+        assert line.writes
+        assert not line.closed  # until it has been silent for as long as uvicorn says
+
+    connected(story, 0.01)

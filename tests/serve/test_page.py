@@ -217,6 +217,27 @@ def test_a_wrong_key(page: Any) -> None:
     assert "trueweight keys add" in page.inner_text("#notice")
 
 
+def test_without_a_key_nothing_is_offered_that_cannot_be_done(page: Any, server: Server) -> None:
+    page.evaluate("sessionStorage.clear()")
+    page.goto("about:blank")
+    page.goto(f"http://127.0.0.1:{server.port}/")
+    page.wait_for_selector("#notice:not([hidden])")
+    assert "trueweight keys add" in page.inner_text("#notice")
+    assert page.evaluate("document.activeElement.id") == "key"
+    assert not page.is_visible("#tabs")
+    assert not page.is_visible("main")
+    page.fill("#key", server.key)
+    page.press("#key", "Enter")
+    page.wait_for_selector("#tabs")
+    assert page.is_visible("#go")
+    assert not page.is_visible("#notice")
+
+
+def test_what_is_nearly_certain_is_not_told_as_certain(page: Any) -> None:
+    told = page.evaluate("[0, 1e-9, 0.0004, 0.0005, 0.5, 0.9994, 0.9995, 1 - 1e-9, 1].map(percent)")
+    assert told == ["0 %", "< 0.1 %", "< 0.1 %", "0.1 %", "50 %", "99.9 %", "> 99.9 %", "> 99.9 %", "100 %"]
+
+
 def downloaded(page: Any) -> list[str]:
     with page.expect_download() as caught:
         page.click("#many-download a", timeout=30_000)
@@ -237,6 +258,7 @@ def test_many_rows(page: Any, asked: list[dict[str, Any]], tmp_path: Path) -> No
     assert len(lines) == 3
     assert "2 of 2 rows" in page.inner_text("#many-said")
     assert page.locator("#many-first tbody tr").count() == 2
+    assert not re.search(r"\d\.\d{5}", page.inner_text("#many-first"))  # as short as a single answer
     page.set_input_files("#many-file", str(file))
     page.click("#many-go")
     page.wait_for_selector("#many-download a:has-text('jsonl')")
@@ -317,7 +339,7 @@ def test_by_keyboard_alone(page: Any) -> None:
         page.keyboard.press("Enter")
     assert json.loads(caught.value.request.post_data)["rows"] == [{"amount": 2.5, "kind": "green"}]
     page.wait_for_selector("#said.unseen")
-    assert re.fullmatch(r"won: (yes|no) \([\d.]+ %\)", page.inner_text("#said"))
+    assert re.fullmatch(r"won: (yes|no) \(>? ?[\d.]+ %\)", page.inner_text("#said"))
     page.focus("#tab-ask")
     for press, tab in (
         ("ArrowRight", "many"),
@@ -349,6 +371,8 @@ def test_for_eyes_and_ears(page: Any, scheme: str, server: Server) -> None:
 
 def test_phone_dark_and_chinese(page: Any) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
+    tops = {page.locator(f"#{one}").bounding_box()["y"] for one in ("model", "key", "language")}
+    assert len(tops) == 1  # side by side, each below its word
     page.emulate_media(color_scheme="dark")
     field(page, "amount").locator("input").fill("7.5")
     page.select_option("#language", "zh")

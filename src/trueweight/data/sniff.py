@@ -92,9 +92,13 @@ def _header(text: str, delimiter: str) -> tuple[list[str], int]:
             used += len(line)
             yield line
 
-    for record in csv.reader(counted(), delimiter=delimiter):
-        if record:
-            return record, used
+    try:
+        for record in csv.reader(counted(), delimiter=delimiter):
+            if record:
+                return record, used
+    except csv.Error:
+        hint = "is the line of column names missing, or a quote in it never closed?"
+        raise DataError(f"a column name is longer than {csv.field_size_limit():,} characters", hint=hint) from None
     raise AssertionError("the caller knows that some line is not blank")
 
 

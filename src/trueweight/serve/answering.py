@@ -19,7 +19,7 @@ from trueweight.serve.hosted import Columns, Hosted, plain_rows
 from trueweight.serve.kserve import answers_v2, rows_v2
 from trueweight.serve.refusals import Refused
 from trueweight.serve.routes import Route
-from trueweight.serve.rows import ARROW, Rows, arrow_bytes, read_rows
+from trueweight.serve.rows import ARROW, Rows, arrow_bytes, read_rows, require_size
 from trueweight.serve.streaming import broken_off
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Answering:
         body = await self._app.read(request)
         kind = request.kind
         said = request.header(b"content-type")
-        rows = read_rows(kind, body, self._app.limits, hosted.reading, said, empty=True)
+        rows = read_rows(kind, body, hosted.bounds, hosted.reading, said, empty=True)
         columns = await self._ask(request, guest, hosted, rows, seconds, asked)
         if noted:  # what could not be read, of these rows alone: it takes another look at them
             return json_reply(
@@ -118,10 +118,11 @@ class Answering:
     ) -> AsyncGenerator[bytes, None]:
         """Answers to a stream, some rows at a time."""
         reading, first = hosted.reading, True
-        async for run in _RUNS[request.kind](request.pieces(self._app.limits.stream)):
+        limits = self._app.limits
+        async for run in _RUNS[request.kind](request.pieces(limits.stream), limits.body):
             if csv and first:  # the first rows say what parts cells, in all of them
                 reading = reading.model_copy(update={"delimiter": layout_of("the request", run, None).delimiter})
-            rows = read_rows(request.kind, run, self._app.limits, reading)
+            rows = read_rows(request.kind, run, hosted.bounds, reading)
             if first:
                 columns = await self._ask(request, guest, hosted, rows, self._app.limits.seconds, asked)
             else:
@@ -136,7 +137,7 @@ class Answering:
         """Why rows are answered so: ``{"rows": [...], "methods": [...], "target": ..., "keep": [...]}``."""
         hosted = self._begin(name, asked)
         body = await self._app.read(request)
-        rows = read_rows(request.kind, body, self._app.limits, hosted.reading, request.header(b"content-type"))
+        rows = read_rows(request.kind, body, hosted.bounds, hosted.reading, request.header(b"content-type"))
         if rows.count > self._app.limits.explained:
             raise Refused(413, f"{rows.count:,} rows are more than {self._app.limits.explained} to explain at once")
         wishes = _wishes(from_json(body)) if request.kind in ("", JSON) else {}
@@ -152,11 +153,9 @@ class Answering:
             wish = from_json(await self._app.read(request), allow_inf_nan=False)
         except ValueError as error:
             raise Refused(400, f"the body is not JSON: {str(error)[:200]}") from None
-        rows = rows_v2(wish)
-        if not 0 < rows.count <= self._app.limits.rows:
-            raise Refused(
-                413 if rows.count else 422, f"{rows.count:,} rows: 1 to {self._app.limits.rows:,} are answered"
-            )
+        rows = require_size(rows_v2(wish), hosted.bounds)
+        if not rows.count:
+            raise Refused(422, "there is no row in the inputs")
         columns = await self._ask(request, guest, hosted, rows, self._app.limits.seconds, asked)
         return json_reply(answers_v2(hosted, columns, wish.get("id")))
 
@@ -239,8 +238,8 @@ def _written(columns: Columns, form: str) -> bytes:
     return sink.getvalue()
 
 
-async def _line_runs(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """JSON Lines in runs of whole lines."""
+async def _line_runs(pieces: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
+    """JSON Lines in runs of whole lines, none longer than so many bytes."""
     rest = b""
     async for piece in pieces:
         rest += piece
@@ -248,6 +247,7 @@ async def _line_runs(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             run, rest = rest[:end], rest[end:]
             if run.strip():
                 yield run
+        _refuse_endless(rest, most)
     if rest.strip():
         yield rest
 
@@ -265,19 +265,27 @@ def _end_of_run(text: bytes) -> int:
     return place
 
 
-async def _csv_runs(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """CSV in runs of whole rows, each behind the header."""
+def _refuse_endless(rest: bytes, most: int) -> None:
+    """A row that never ends would be kept until there is no memory left."""
+    if len(rest) > most:
+        raise Refused(413, f"a row of a stream is longer than {most:,} bytes", hint="is a quote never closed?")
+
+
+async def _csv_runs(pieces: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
+    """CSV in runs of whole rows, each behind the header; no row longer than so many bytes."""
     header, rest = b"", b""
     async for piece in pieces:
         rest += piece
         if not header:
             end = _row_end(rest, 1)
             if not end:
+                _refuse_endless(rest, most)
                 continue
             header, rest = rest[:end], rest[end:]
         while len(rest) >= _STREAM_BYTES and (end := _row_end(rest, _STREAM_ROWS)):
             run, rest = rest[:end], rest[end:]
             yield header + run
+        _refuse_endless(rest, most)
     if header and rest.strip():
         yield header + rest
 
@@ -293,7 +301,7 @@ def _row_end(text: bytes, rows: int) -> int:
     return found
 
 
-_RUNS: Mapping[str, Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]] = {
+_RUNS: Mapping[str, Callable[[AsyncIterator[bytes], int], AsyncIterator[bytes]]] = {
     "text/csv": _csv_runs, "application/x-ndjson": _line_runs, "application/jsonl": _line_runs,
 }  # fmt: skip
 """How a stream is cut into rows, by its kind."""

@@ -185,13 +185,15 @@ class Application:
             writing = asyncio.shield(loop.run_in_executor(self._writer, self._write, spent, lines))
             try:
                 await writing
-            except TrueweightError:
-                _LOG.exception("notes could not be written")
+            except Exception:  # whatever it is, it may be over the next time
+                _LOG.exception("notes could not be written, and are tried again")
 
     def _write(self, spent: dict[str, int], lines: list[bytes]) -> None:
-        self._door.write(spent)
-        if self._audit is not None:
-            self._audit.write(lines)
+        try:
+            self._door.write(spent)
+        finally:
+            if self._audit is not None:
+                self._audit.write(lines)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = time.perf_counter()

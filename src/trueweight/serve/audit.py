@@ -20,6 +20,9 @@ __all__ = ["AuditLog", "check_audit"]
 
 _START = "0" * 64
 
+_KEPT = 2**26
+"""Bytes that wait for room on the disk; what is noted beyond them is lost, which shows as lines that were taken out."""
+
 
 class AuditLog:
     """Appends to one file, which only this process writes to.
@@ -35,6 +38,7 @@ class AuditLog:
             self.head = check_audit(path)[1] if path.exists() else _START
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._waiting: list[bytes] = []
+        self._rest = b""
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Add a line; it is written later, see :meth:`take`."""
@@ -48,12 +52,12 @@ class AuditLog:
         return lines
 
     def write(self, lines: list[bytes]) -> None:
-        """Write them; may run in any thread, one call at a time."""
-        if lines:
-            with disk_errors(self.path, "--audit"):
-                rest = memoryview(b"\n".join(lines) + b"\n")
-                while rest:
-                    rest = rest[os.write(self._file, rest) :]
+        """Write them, and first of all what could not be written before; may run in any thread, one call at a time."""
+        if lines and len(self._rest) < _KEPT:
+            self._rest += b"\n".join(lines) + b"\n"
+        with disk_errors(self.path, "--audit"):
+            while self._rest:
+                self._rest = self._rest[os.write(self._file, self._rest) :]
 
     def close(self) -> None:
         """Write what waits, and let go. Where nobody ever asked, no file is left."""

@@ -1,13 +1,17 @@
 """Lets requests in: who asks, whether the key is good for it, and whether it is not too much."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from trueweight.errors import SpecError
 from trueweight.serve.keys import Key, KeyStore, split_key
 from trueweight.serve.refusals import Refused
 
 __all__ = ["Doorkeeper", "Guest"]
+
+_LOG = logging.getLogger("trueweight.serve")
 
 _FRESH = 1.0
 """Seconds that keys are remembered: so soon a revoked one stops working."""
@@ -51,6 +55,9 @@ class Doorkeeper:
         self._spent: dict[str, int] = {}
         self._written: dict[str, int] = {}
         """What is just being written: whether it is in the store already nobody knows."""
+        self._unwritten: dict[str, int] = {}
+        """What could not be written, and is tried again with the next."""
+        self._shut = False
 
     def admit(self, given: str, scope: str) -> Guest:
         """Who this is, if the key may be used for that.
@@ -60,14 +67,17 @@ class Doorkeeper:
             scope: One of ``keys.SCOPES``, or "any".
 
         Raises:
-            Refused: No key, an unknown, revoked, expired or used up one (401), or one for other things (403).
+            Refused: No key, an unknown, revoked or expired one (401), one for other things (403), or nobody can tell,
+                since the keys cannot be read (503).
         """
         if self._store is None:
             return Guest(None)
         now = self._clock()
         if now - self._read_at > _FRESH:
-            found = [replace(key, used=key.used + self._written.get(key.id, 0)) for key in self._store.all()]
-            self._keys, self._read_at = {key.id: key for key in found}, now
+            self._read(self._store, now)
+        if self._shut:
+            raise Refused(503, "nobody is let in: the keys cannot be read", hint="the server's log says why",
+                          headers={"retry-after": "1"})  # fmt: skip
         parts = split_key(given)
         key = self._keys.get(parts[0]) if parts else None
         if parts is None or key is None or not key.opens(parts[1]):
@@ -79,6 +89,18 @@ class Doorkeeper:
         if scope != "any" and scope not in key.scopes and "admin" not in key.scopes:
             raise Refused(403, f"this key is not for {scope!r}", hint=f"it is for {', '.join(sorted(key.scopes))}")
         return Guest(key)
+
+    def _read(self, store: KeyStore, now: float) -> None:
+        self._read_at = now
+        try:
+            found = store.all()
+        except SpecError as error:  # it names a path: not for those who ask
+            _LOG.error("%s", error)
+            self._keys, self._shut = {}, True
+            return
+        late = self._written, self._unwritten
+        found = [replace(key, used=key.used + sum(rows.get(key.id, 0) for rows in late)) for key in found]
+        self._keys, self._shut = {key.id: key for key in found}, False
 
     def charge(self, guest: Guest, rows: int) -> None:
         """Count rows against a key before they are answered.
@@ -112,11 +134,13 @@ class Doorkeeper:
     def take(self) -> dict[str, int]:
         """What was used since the last time, to be written down with :meth:`write`. Belongs to the event loop."""
         spent, self._spent = self._spent, {}
-        self._written = spent
         # Until keys are read again, what is about to be written must still count.
         for name, rows in spent.items():
             if (key := self._keys.get(name)) is not None:
                 self._keys[name] = replace(key, used=key.used + rows)
+        for name, rows in self._unwritten.items():  # which counts already
+            spent[name] = spent.get(name, 0) + rows
+        self._written, self._unwritten = spent, {}
         return spent
 
     def write(self, spent: dict[str, int]) -> None:
@@ -124,5 +148,8 @@ class Doorkeeper:
         try:
             if self._store is not None and spent:
                 self._store.spend(spent)
+        except SpecError:
+            self._unwritten = spent
+            raise
         finally:
             self._written = {}

@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +37,9 @@ SAFE_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """On every answer that does not say otherwise: nothing is kept, framed, run or guessed."""
+
+_BITE = 2**18
+"""Bytes that are unpacked at a time: whoever reads them counts them before there are more."""
 
 _STREAMS = 64
 """Of gzip in one body, and one more for every 512 bytes that they hold."""
@@ -129,13 +132,13 @@ class Request:
             raise _too_long(most)
 
     async def _pieces(self, message: MutableMapping[str, Any], most: int) -> AsyncIterator[bytes]:
-        packed = _unpacker(self.header(b"content-encoding").strip().lower(), most)
+        packed = _unpacker(self.header(b"content-encoding").strip().lower())
         length = 0
         while True:
             if message["type"] == "http.disconnect":
                 raise Refused(408, "the connection was closed before the body was complete")
             self._arrived = not message.get("more_body", False)
-            if piece := packed.unpack(message.get("body", b"")):
+            for piece in packed.unpack(message.get("body", b"")):
                 length += len(piece)
                 if length > most:
                     raise _too_long(most)
@@ -170,38 +173,39 @@ def _too_long(most: int) -> Refused:
 class _Plain:
     """A body that is not packed."""
 
-    def unpack(self, piece: bytes) -> bytes:
-        return piece
+    def unpack(self, piece: bytes) -> Iterator[bytes]:
+        if piece:
+            yield piece
 
     def finish(self) -> None:
         """Whether it is complete, HTTP says."""
 
 
 class _Gzip:
-    """Unpacks a body, of which no more than may be kept is ever made: small bytes may unpack to a thousand times as
-    many. Files that were joined, or packed by several cores, are several streams, one behind the other."""
+    """Unpacks a body bite by bite: small bytes may unpack to a thousand times as many. Files that were joined, or
+    packed by several cores, are several streams, one behind the other."""
 
-    def __init__(self, most: int) -> None:
-        self._most, self._streams, self._unpacked = most, 0, 0
+    def __init__(self) -> None:
+        self._streams, self._unpacked = 0, 0
         self._inflate = _inflate()
 
-    def unpack(self, piece: bytes) -> bytes:
-        found = b""
-        try:
-            while piece:
-                if self._inflate.eof:
-                    piece = piece.lstrip(b"\0")  # some fill up to a whole block
-                    if not piece:
-                        break
-                    self._inflate = self._next_stream()
-                found += self._inflate.decompress(piece, self._most + 1 - len(found))
-                if self._inflate.unconsumed_tail:
-                    raise _too_long(self._most)
-                piece = self._inflate.unused_data
-        except zlib.error:
-            raise Refused(400, "the body is not gzip, whatever Content-Encoding says") from None
-        self._unpacked += len(found)
-        return found
+    def unpack(self, piece: bytes) -> Iterator[bytes]:
+        held = False
+        while piece or held:
+            if self._inflate.eof:
+                piece = piece.lstrip(b"\0")  # some fill up to a whole block
+                if not piece:
+                    return
+                self._inflate = self._next_stream()
+            try:
+                found = self._inflate.decompress(piece, _BITE)
+            except zlib.error:
+                raise Refused(400, "the body is not gzip, whatever Content-Encoding says") from None
+            piece = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+            held = len(found) == _BITE and not self._inflate.eof  # more may come though all bytes were taken in
+            self._unpacked += len(found)
+            if found:
+                yield found
 
     def _next_stream(self) -> "zlib._Decompress":
         self._streams += 1
@@ -219,12 +223,12 @@ def _inflate() -> "zlib._Decompress":
     return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
 
 
-def _unpacker(encoding: str, most: int) -> _Plain | _Gzip:
+def _unpacker(encoding: str) -> _Plain | _Gzip:
     if encoding in ("", "identity"):
         return _Plain()
     if encoding != "gzip":
         raise Refused(415, f"Content-Encoding {encoding[:40]!r} is not read", hint="send it plain, or as gzip")
-    return _Gzip(most)
+    return _Gzip()
 
 
 @dataclass(slots=True)

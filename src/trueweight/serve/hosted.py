@@ -55,6 +55,11 @@ class Hosted:
         return self.bundle.resolved.data.model_copy(update=own)
 
     @cached_property
+    def bounds(self) -> Limits:
+        """Of one request for it: all of its own columns may always be there."""
+        return replace(self.limits, columns=self.limits.columns + len(self.bundle.signature.columns))
+
+    @cached_property
     def media(self) -> dict[str, str]:
         """Features that hold files."""
         return media_columns(self.bundle.signature)

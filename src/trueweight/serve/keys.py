@@ -117,7 +117,8 @@ class KeyStore:
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A connection of its own each time: they are few, and threads must not share one."""
         try:
-            base = sqlite3.connect(self.path, timeout=10)
+            # As it stands: one that was taken away is not made anew, empty and with any mode.
+            base = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=rw", uri=True, timeout=10)
             try:
                 with base:
                     yield base

@@ -23,8 +23,12 @@ class Limits:
     """Bytes of one bulk request, which is read and answered some rows at a time."""
     rows: int = 10_000
     """Rows of one request."""
+    columns: int = 10_000
+    """Columns of one request, beside as many as the model has."""
+    cells: int = 10_000_000
+    """Rows of one request times its columns: where rows name different ones, each has room for all."""
     pixels: int = 50_000_000
-    """Of one picture, as its head says."""
+    """Of one picture, as its head says; ten times as many of all pictures of one request."""
     seconds_of_sound: float = 600.0
     """Of one sound, as its head says."""
     queued: int = 4096

@@ -14,14 +14,17 @@ from pydantic_core import from_json
 
 from trueweight.data.frames import arrow_array
 from trueweight.data.plain import named, plain_types
+from trueweight.data.sniff import layout_of
+from trueweight.data.source import HEAD_BYTES
 from trueweight.data.table import Provenance, Table
 from trueweight.data.told import PLAIN, Told
 from trueweight.errors import DataError
+from trueweight.serve.arrow_guard import read_arrow
 from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused
 from trueweight.spec.data import DataSpec
 
-__all__ = ["ARROW", "Rows", "arrow_bytes", "read_rows", "rows_of_records", "table_of"]
+__all__ = ["ARROW", "Rows", "arrow_bytes", "read_rows", "require_size", "rows_of_records", "table_of"]
 
 Record = dict[str, Any]
 
@@ -45,6 +48,15 @@ class Rows:
     of: Any = None
     """The model that was served when they were asked: it answers them, whatever is swapped meanwhile."""
 
+    @property
+    def columns(self) -> int:
+        """Different ones, of all rows together."""
+        if self.table is not None:
+            return int(self.table.num_columns)
+        if isinstance(self.key, frozenset):
+            return len(self.key)
+        return len({name for record in self.records for name in record})
+
 
 def read_rows(
     kind: str, body: bytes, limits: Limits, options: DataSpec, content_type: str = "", *, empty: bool = False
@@ -54,7 +66,7 @@ def read_rows(
     Args:
         kind: Media type; "" counts as JSON.
         body: All of it.
-        limits: Most rows.
+        limits: Most rows, columns and cells.
         options: How the model's own files are read: missing values, decimal commas.
         content_type: The whole header, which tells where parts of a form end.
         empty: Whether a table with columns may have no row, as frames may; where columns are not told without rows, no
@@ -68,13 +80,34 @@ def read_rows(
         known = ", ".join(sorted({*_READERS, "multipart/form-data"}))
         hint = f"Content-Type says which of these it is: {known}"
         raise Refused(415, f"bodies of kind {kind[:60]!r} are not read", hint=hint)
-    rows = reader(body, options, content_type)
+    rows = reader(body, limits, options, content_type)
     if rows.count == 0 and not (empty and rows.table is not None and rows.table.num_columns):
         raise Refused(422, "there is no row in the body")
+    return require_size(rows, limits)
+
+
+def require_size(rows: Rows, limits: Limits) -> Rows:
+    """Rows, if they are no more than one request may ask for.
+
+    Raises:
+        Refused: There are too many of them, or of their columns or cells.
+    """
     if rows.count > limits.rows:
-        hint = "send them in several requests, or as a stream to …/predict?stream=true"
-        raise Refused(413, f"{rows.count:,} rows are more than {limits.rows:,}", hint=hint)
+        raise _too_many_rows(rows.count, limits)
+    columns = rows.columns
+    if columns > limits.columns:
+        raise Refused(413, f"{columns:,} columns are more than {limits.columns:,}")
+    if rows.count * columns > limits.cells:
+        hint = "send fewer rows at a time, and only columns that the model reads"
+        raise Refused(
+            413, f"{rows.count:,} rows of {columns:,} columns are more than {limits.cells:,} cells", hint=hint
+        )
     return rows
+
+
+def _too_many_rows(count: int, limits: Limits) -> Refused:
+    hint = "send them in several requests, or as a stream to …/predict?stream=true"
+    return Refused(413, f"{count:,} rows are more than {limits.rows:,}", hint=hint)
 
 
 def rows_of_records(records: Any) -> Rows:
@@ -147,35 +180,53 @@ def _column(values: list[Any]) -> pa.Array:
         return arrow_array(values)
 
 
-def _json(body: bytes, _: DataSpec, __: str) -> Rows:
+def _json(body: bytes, limits: Limits, _: DataSpec, __: str) -> Rows:
     try:
         found = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise Refused(400, f"the body is not JSON: {str(error)[:200]}") from None
     if isinstance(found, dict) and isinstance(found.get("rows"), list):
         found = found["rows"]
+    if isinstance(found, list) and len(found) > limits.rows:  # before each of them is looked at
+        raise _too_many_rows(len(found), limits)
     return rows_of_records(found)
 
 
-def _lines(body: bytes, _: DataSpec, __: str) -> Rows:
+def _lines(body: bytes, limits: Limits, _: DataSpec, __: str) -> Rows:
+    if body.count(b"\n") > limits.rows:  # before any of them is parsed
+        lines = sum(1 for line in io.BytesIO(body) if line.strip())
+        if lines > limits.rows:
+            raise _too_many_rows(lines, limits)
     try:
         return rows_of_records([from_json(line, allow_inf_nan=False) for line in body.split(b"\n") if line.strip()])
     except ValueError as error:
         raise Refused(400, f"a line is not JSON: {str(error)[:200]}") from None
 
 
-def _csv(body: bytes, options: DataSpec, _: str) -> Rows:
+def _csv(body: bytes, limits: Limits, options: DataSpec, _: str) -> Rows:
     from trueweight.data.source import SourceFile  # here: it loads what only files need
     from trueweight.data.sources.csv import CsvSource
 
     if body.startswith(b"\x1f\x8b"):
         raise Refused(415, "packed text must say so in Content-Encoding")  # where it is unpacked within bounds
     try:
+        _refuse_wide_header(body, limits, options)
         piece = CsvSource().read(SourceFile.held(_ASKED, body), options, None)
         data, _notes = named(piece.data, _ASKED)
     except DataError as error:
         raise Refused(422, error.problem, hint=error.hint) from None
     return Rows(len(data), data.schema, table=data)
+
+
+def _refuse_wide_header(body: bytes, limits: Limits, options: DataSpec) -> None:
+    """Arrow's reader makes room for all columns of a header at once, which may be more room than there is."""
+    if len(body) <= 2 * limits.columns:
+        return
+    head = body[:HEAD_BYTES]
+    whole = head if b"\n" in head or b"\r" in head else body  # as it is read afterwards
+    names = layout_of(_ASKED, whole, options.delimiter).names
+    if len(names) > limits.columns:
+        raise Refused(413, f"{len(names):,} columns are more than {limits.columns:,}")
 
 
 def arrow_bytes(table: pa.Table) -> bytes:
@@ -186,12 +237,9 @@ def arrow_bytes(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def _arrow(body: bytes, _: DataSpec, __: str) -> Rows:
+def _arrow(body: bytes, limits: Limits, _: DataSpec, __: str) -> Rows:
     try:
-        with pa.ipc.open_stream(io.BytesIO(body)) as reader:
-            data = reader.read_all()
-        data.validate(full=True)
-        data, _notes = named(data, _ASKED)
+        data, _notes = named(read_arrow(body, limits.rows, limits.columns, limits.body), _ASKED)
         data = plain_types(data)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise Refused(400, f"the body is not an Arrow stream: {str(error)[:200]}") from None
@@ -200,7 +248,7 @@ def _arrow(body: bytes, _: DataSpec, __: str) -> Rows:
     return Rows(len(data), data.schema, table=data)
 
 
-def _form(body: bytes, _: DataSpec, content_type: str) -> Rows:
+def _form(body: bytes, _: Limits, __: DataSpec, content_type: str) -> Rows:
     from trueweight.serve.forms import cells_of_form
 
     cells = cells_of_form(body, content_type)
@@ -211,7 +259,7 @@ def _form(body: bytes, _: DataSpec, content_type: str) -> Rows:
     return Rows(len(data), data.schema, table=data)
 
 
-_READERS: Mapping[str, Callable[[bytes, DataSpec, str], Rows]] = {
+_READERS: Mapping[str, Callable[[bytes, Limits, DataSpec, str], Rows]] = {
     "application/json": _json, "application/x-ndjson": _lines, "application/jsonl": _lines, "text/csv": _csv,
     ARROW: _arrow, "multipart/form-data": _form,
 }  # fmt: skip

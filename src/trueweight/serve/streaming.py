@@ -46,7 +46,7 @@ class Streaming:
         if request.kind not in ("", JSON):
             raise Refused(415, "what is to be written is asked for in JSON", hint='send {"rows": [{…}]}')
         body = await self._app.read(request)
-        rows = read_rows(JSON, body, self._app.limits, hosted.reading)
+        rows = read_rows(JSON, body, hosted.bounds, hosted.reading)
         if rows.count > 1:
             raise Refused(413, f"{rows.count:,} rows: one is written at a time", hint="predict answers many")
         how, seed, target = _wished(from_json(body))

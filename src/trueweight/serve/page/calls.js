@@ -20,6 +20,7 @@ async function showDocs() {
   const reply = await call("/docs", { headers: headers() });
   const style = await (await call("/page.css")).text(), page = new DOMParser().parseFromString(await reply.text(), "text/html");
   page.querySelector("link").replaceWith(el("style", {}, style));
+  page.querySelector("h1 + p").remove(); // its links need a key, and lead back here
   at("docs-frame").srcdoc = `<!doctype html>${page.documentElement.outerHTML}`;
   at("docs-frame").hidden = false;
 }

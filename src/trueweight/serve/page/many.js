@@ -123,7 +123,8 @@ function firstCells(text) {
   return rows.filter((row) => row.length > 1 || row[0]);
 }
 function drawRows([head, ...rows]) {
-  const lines = rows.map((row) => el("tr", {}, ...row.map((cell) => el("td", {}, cell.slice(0, 200)))));
+  const shown = (cell) => /^-?\d+\.\d+(e[-+]?\d+)?$/i.test(cell) ? number(Number(cell)) : cell.slice(0, 200); // whole ones may be names
+  const lines = rows.map((row) => el("tr", {}, ...row.map((cell) => el("td", {}, shown(cell)))));
   const table = el("table", { className: "rows" }, el("thead", {}, el("tr", {}, ...head.map((cell) => el("th", { scope: "col" }, cell)))), el("tbody", {}, ...lines));
   return el("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: word("first") }, table);
 }

@@ -29,7 +29,8 @@ const number = (value) => {
   return value.toLocaleString(document.documentElement.lang, size >= 1000 ? { maximumFractionDigits: 1 } : { maximumSignificantDigits: 4 });
 };
 const count = (value) => value.toLocaleString(document.documentElement.lang);
-const percent = (value) => `${number(Math.round(value * 1000) / 10)} %`;
+/* What is nearly certain is not told as certain. */
+const percent = (value) => value > 0 && value < .0005 ? `< ${number(.1)} %` : value >= .9995 && value < 1 ? `> ${number(99.9)} %` : `${number(Math.round(value * 1000) / 10)} %`;
 const said = (value) => value === null || value === undefined ? "–" : Array.isArray(value) ? value.map(said).join(", ") || word("none") : number(value);
 
 /* Asking */
@@ -92,6 +93,7 @@ async function choose(name) {
   const facts = await (await call(modelPath(""), { headers: headers() })).json();
   if (state.model !== name) return; // another one was chosen meanwhile
   state.facts = facts;
+  document.body.classList.remove("empty");
   state.media = {};
   notice("");
   at("how").hidden = !written();

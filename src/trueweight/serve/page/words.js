@@ -34,7 +34,7 @@ const WORDS = {
     callHint: "The same question from a program. The key is not shown here: put it in the variable TRUEWEIGHT_KEY.",
     callFiles: "Run it where these files lie:", asStream: "curl, as it is written", copy: "Copy", copied: "Copied.", marked: "Marked: copy it with the keyboard.",
     docs: "All there is to call", docsShow: "Show",
-    needKey: "Type a key above. trueweight keys add makes one.", networkError: "The server cannot be reached.", comeAgain: "Try again in {0} s.", own: "In English:",
+    needKey: "Type a key above. On the server’s machine, the command “trueweight keys add NAME” makes one.", networkError: "The server cannot be reached.", comeAgain: "Try again in {0} s.", own: "In English:",
     statuses: {},
   },
   zh: {
@@ -70,7 +70,7 @@ const WORDS = {
     callHint: "在程序中提出同样的问题。这里不显示密钥：请放入变量 TRUEWEIGHT_KEY。",
     callFiles: "请在这些文件所在的文件夹中运行：", asStream: "curl，边写边收", copy: "复制", copied: "已复制。", marked: "已选中：请用键盘复制。",
     docs: "全部接口", docsShow: "显示",
-    needKey: "请在上方输入密钥。可用 trueweight keys add 创建。", networkError: "无法连接服务器。", comeAgain: "请在 {0} 秒后重试。", own: "英文原文：",
+    needKey: "请在上方输入密钥。可在服务器上用命令“trueweight keys add 名称”创建。", networkError: "无法连接服务器。", comeAgain: "请在 {0} 秒后重试。", own: "英文原文：",
     statuses: {
       400: "请求有误，服务器无法理解。", 401: "没有有效的密钥。", 403: "不允许：密钥没有这项权限或额度已用完，或者服务器不接受来自这里的请求。",
       404: "不存在：服务器上没有这个模型或地址。", 405: "这个地址不支持这种请求方法。", 408: "太慢：请求没有及时到达，或连接已断开。",
