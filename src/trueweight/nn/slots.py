@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from trueweight.nn.encoding import Tensors
-from trueweight.nn.generate import BEGIN, END, Choice, Writer, drawn
+from trueweight.nn.generate import BEGIN, END, Choice, Writer, drawn, prefill_of
 from trueweight.nn.places import Places
 from trueweight.nn.stores import Store
 from trueweight.nn.threads import SHORT, one_thread, work_of
@@ -116,6 +116,7 @@ class Slots:
     def __init__(self, writer: Writer, count: int) -> None:
         self.count = count
         self._writer, self._steps = writer, writer.steps()
+        self._fill = prefill_of(writer, self._steps)
         self._work = work_of(writer)
         self._device = next(iter(writer.cache(0, 0).values())).device
         self._rows: list[Row | None] = []  # None: has left; its slot is free
@@ -270,7 +271,7 @@ class Slots:
         token_BT = self._numbers(filled).view(len(before), most)
         begun = self._writer.cache(len(before), most)
         with one_thread(when=self._work * len(before) * most < SHORT):
-            self._writer.prefill(token_BT, length_B, memory, begun)
+            self._fill(token_BT, length_B, memory, begun)
         self._memory.put(slots, memory, slots_at_most=self.count, clean=True)
         self._cache.put(slots, begun, slots_at_most=self.count)
 
