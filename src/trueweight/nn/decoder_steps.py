@@ -99,12 +99,11 @@ class FusedSteps:
         unseen = _unseen(memory, x_MD)
         for number, layer in enumerate(self._layers, 1):
             q_MHK, k_MGK, v_MGK = layer.project(x_MD, turn)
-            k_BTGK, v_BTGK = k_MGK.unflatten(0, (rows, most)), v_MGK.unflatten(0, (rows, most))
+            q_BTHK, k_BTGK, v_BTGK = (t.view(rows, most, *t.shape[1:]) for t in (q_MHK, k_MGK, v_MGK))
             cache[layer.k][..., :most] = k_BTGK.permute(0, 2, 3, 1)
             cache[layer.v][:, :, :most] = v_BTGK.transpose(1, 2)
             if number < len(self._layers):
-                mixed_MD = _mixed(q_MHK.unflatten(0, (rows, most)), k_BTGK, v_BTGK)
-                x_MD = layer.rest(x_MD, mixed_MD, memory, unseen)
+                x_MD = layer.rest(x_MD, _mixed(q_BTHK, k_BTGK, v_BTGK), memory, unseen)
 
     def _placed(self, token_B: Tensor, at: Places) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         known = self._known_up_to(at.used)
@@ -171,7 +170,9 @@ class _Layer:
         before_1, factor_1, after_1 = _around(block.norm_1, pre=block.pre)
         before_3, factor_3, after_3 = _around(block.norm_3, pre=block.pre)
         weight, bias, norm = _joined(own)
-        cross = None if block.cross is None else _Cross.of(block.cross, block.norm_2, number, pre=block.pre, packs=packs)
+        cross = (
+            None if block.cross is None else _Cross.of(block.cross, block.norm_2, number, pre=block.pre, packs=packs)
+        )
         activation, gated = perceptron.activation, perceptron.gated
         up = Linear(
             _times(perceptron.up.weight, factor_3), perceptron.up.bias, packs=packs, then=None if gated else activation

@@ -35,7 +35,7 @@ def can_be_packed(weight: Tensor) -> bool:
 
 
 def _operators() -> tuple[Any, Any, Any] | None:
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return None
     ops = torch.ops.mkldnn
     try:
@@ -65,7 +65,8 @@ class Linear:
         self._many = max(_FEW, -(-_WORTH // max(1, weight.numel()))) if packs else _NEVER
         self._name, self._kind, self._rest = _known_to_onednn(then)
         self._packed: Tensor | None = None
-        self._pack, self._run, self._run_added = _OPERATORS or (_missing,) * 3
+        operators: tuple[Any, Any, Any] = _OPERATORS or (_missing, _missing, _missing)
+        self._pack, self._run, self._run_added = operators
 
     def __call__(self, x_MI: Tensor) -> Tensor:
         """Multiply, and do what follows."""
