@@ -1,7 +1,7 @@
 """Linear layers whose weights do not change any more, for many rows at a time.
 
-With oneDNN weights are laid out once as its kernels read them. What torch calls otherwise (MKL) took twice as long on an
-AMD EPYC with AVX-512, whose full width it did not seem to use: with one thread, 64 rows took 80 us against 45 (128
+With oneDNN weights are laid out once as its kernels read them. What torch calls otherwise (MKL) took twice as long on
+an AMD EPYC with AVX-512, whose full width it did not seem to use: with one thread, 64 rows took 80 us against 45 (128
 inputs, 512 outputs), 324 against 153 (2,048 outputs), and 8 rows of the latter 62 against 33. Below a million
 multiplications a call of oneDNN takes longer than the product (12 us against 2 for a single row of 128 by 128).
 
