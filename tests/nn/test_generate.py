@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from trueweight.nn import decoder_steps, products
 from trueweight.nn.beams import beam_search
 from trueweight.nn.decoder import DecoderWishes, TransformerDecoder
 from trueweight.nn.decoder_lstm import LstmDecoder
 from trueweight.nn.decoder_steps import FusedSteps
 from trueweight.nn.encoding import Encoding
-from trueweight.nn.generate import BEGIN, END, Choice, gumbel
+from trueweight.nn.generate import BEGIN, END, Choice, gumbel, prefill_of
 from trueweight.nn.lora import Adapted
 from trueweight.nn.places import Places
 from trueweight.nn.slots import write
@@ -96,11 +97,47 @@ def test_steps_with_all_worked_out_before_equal_plain_ones(changes: dict[str, An
         place = place + 1
 
 
+@pytest.mark.parametrize("changes", [*KINDS, {"biases": False, "scaled": False}, {"positions": "learned", "length": 3}])
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("packed", [True, False])
+@torch.no_grad()
+def test_prompts_are_read_as_the_decoder_reads_them(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], reads: bool, packed: bool
+) -> None:
+    if packed:  # where it is worth it, however little there is to multiply
+        monkeypatch.setattr(products, "_WORTH", 1)
+        monkeypatch.setattr(products, "_FEW", 1)
+    one = decoder(memory=8 if reads else None, **changes)
+    memory = one.read(memory_of() if reads else None)
+    token_BT, lengths = torch.randint(2, 9, (3, 5)), torch.tensor([4, 1, 0])
+    caches, steps = [one.cache(3, 9), one.cache(3, 9)], one.steps()
+    for prefill, cache in zip((one.prefill, prefill_of(one, steps)), caches, strict=True):
+        prefill(token_BT[:, :4], lengths, memory, cache)
+        prefill(token_BT[:, :0], torch.zeros(3, dtype=torch.int64), memory, cache)  # nothing more
+    for name, t in caches[0].items():
+        torch.testing.assert_close(caches[1][name], t, rtol=1e-5, atol=1e-5)
+    token_B = token_BT.gather(1, lengths.unsqueeze(1)).squeeze(1)
+    plain = one.step(token_B, lengths, memory, caches[0])
+    torch.testing.assert_close(steps(token_B, Places.of(lengths), memory, caches[1]), plain, rtol=1e-5, atol=1e-5)
+
+
 def test_what_is_wrapped_is_not_fused() -> None:
     one = decoder()
     assert isinstance(one.steps(), FusedSteps)
+    assert prefill_of(one, one.steps()) != one.prefill
     one.blocks[0].attention.q = Adapted(one.blocks[0].attention.q, 2, 4.0)
     assert not isinstance(one.steps(), FusedSteps)
+    assert prefill_of(one, one.steps()) == one.prefill
+
+
+@torch.no_grad()
+def test_large_weights_are_not_held_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder_steps, "_PACKED", 0)
+    monkeypatch.setattr(products, "_WORTH", 1)
+    monkeypatch.setattr(products, "_FEW", 1)
+    monkeypatch.setattr(products.Linear, "_laid_out", lambda _: pytest.fail("they are"))
+    one = decoder(memory=None)
+    assert one.steps()(torch.tensor([2, 3]), Places(1, None), {}, one.cache(2, 4)).shape == (2, 9)
 
 
 @pytest.mark.parametrize("family", [None, recurrent])

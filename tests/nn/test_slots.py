@@ -138,6 +138,54 @@ def test_more_tokens_than_a_cache_has_at_first() -> None:
     assert logit_TV.argmax(1).tolist() == said
 
 
+@pytest.mark.parametrize(
+    ("gone", "moved", "joined"),
+    [
+        ([0, 1, 2], [], [1, 2]),  # those behind stay where they are, and newcomers come before them
+        ([3, 4, 5], [], [3, 4]),
+        ([0, 5], [], [0, 5]),
+        ([2], [(5, 2)], [5, 6]),
+        ([1, 2, 5], [(0, 2)], [0, 1]),  # one moves rather than two
+        ([0, 2, 4], [(5, 2)], [0, 4]),
+    ],
+)
+@torch.no_grad()
+def test_rows_are_moved_only_to_fill_a_gap_among_them(
+    monkeypatch: pytest.MonkeyPatch, gone: list[int], moved: list[tuple[int, int]], joined: list[int]
+) -> None:
+    one = decoder(memory=None)
+    one.embedding.weight[END] = 0.0  # so that nobody ends earlier than they must
+    hows = [Choice(steps=6 + n, repetition_penalty=1 + n % 2) for n in range(8)]
+    rows = [Row(n, torch.arange(2, 2 + n % 3), 7 * n, hows[n]) for n in range(8)]
+    slots, said, moves = Slots(one, 8), {row.name: list[int]() for row in rows}, set[tuple[int, int]]()
+    move = Store.move
+
+    def watched(store: Store, sources: list[int], goals: list[int]) -> None:
+        moves.update(zip(sources, goals, strict=True))
+        move(store, sources, goals)
+
+    def written() -> None:
+        for row, token in zip((found := slots.step()).rows, found.tokens, strict=True):
+            said[row.name].append(token)
+
+    monkeypatch.setattr(Store, "move", watched)
+    slots.join(rows[:6], {})
+    written()
+    for name in gone:
+        slots.leave(rows[name])
+    written()
+    assert moves == set(moved)
+    slots.join(rows[6:], {})
+    assert [slot for slot, row in enumerate(slots._rows) if row is not None and row.name > 5] == joined
+    assert slots.free == len(gone)
+    while slots.rows:
+        written()
+    monkeypatch.undo()
+    for row in rows:
+        expected = alone(one, {}, row)
+        assert said[row.name] == (expected[: len(said[row.name])] if row.name in gone else expected)
+
+
 @torch.no_grad()
 def test_nobody_asks_for_nothing() -> None:
     assert list(write(decoder(memory=None), {}, [], torch.zeros(0, dtype=torch.int64), Choice(steps=3))) == []
@@ -150,4 +198,4 @@ def test_stores_grow_and_are_clean_where_nothing_was_put() -> None:
     assert store.tensors["a"].tolist() == [[1, 1, 0], [2, 2, 2], [0, 0, 0], [2, 2, 2]]
     store.put([1], {"a": torch.ones(1, 1)}, slots_at_most=4, clean=True)
     store.move([1], [0])
-    assert store.first(2)["a"].tolist() == [[1, 0, 0], [1, 0, 0]]
+    assert store.some(0, 2)["a"].tolist() == [[1, 0, 0], [1, 0, 0]]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trueweight.nn.encoding import Tensors
-from trueweight.nn.generate import BEGIN, END, Choice, Writer, penalised
+from trueweight.nn.generate import BEGIN, END, Choice, Writer, penalised, prefill_of
 from trueweight.nn.places import Places
 from trueweight.nn.threads import SHORT, one_thread, work_of
 
@@ -156,6 +156,7 @@ class _Running:
     def __init__(self, writer: Writer, how: Choice, device: torch.device) -> None:
         self.rows: list[_Search] = []
         self._writer, self._steps, self._how, self._device = writer, writer.steps(), how, device
+        self._fill = prefill_of(writer, self._steps)
         self._work = work_of(writer)
         self._memory: dict[str, Tensor] = {}
         self._cache: dict[str, Tensor] = {}
@@ -171,7 +172,7 @@ class _Running:
         length_R = torch.tensor([len(tokens) for tokens in whole], device=device)
         token_RT = torch.nn.utils.rnn.pad_sequence(whole, batch_first=True, padding_value=END)
         begun = self._writer.cache(len(rows), token_RT.shape[1])
-        self._writer.prefill(token_RT[:, :-1], length_R - 1, memory, begun)
+        self._fill(token_RT[:, :-1], length_R - 1, memory, begun)
         self._fit(token_RT.shape[1])
         self._cache = _below(self._cache, _lanes(_widened(begun, self._writer.cache(0, self._places)), beams))
         self._memory = _below(self._memory, _lanes(memory, beams))

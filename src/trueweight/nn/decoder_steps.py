@@ -5,11 +5,11 @@ queries, keys and values are one product, scales of rms norms are part of the we
 tables, and no module is called. ``TransformerDecoder.step`` says the same in plain words, and tests hold them together.
 
 Shape suffixes in this file:
-    B  rows    D  width    S  places of a cache    L  tokens read
+    B  rows    T  their first tokens    M  tokens: B, or B * T    D  width    S  places of a cache    L  tokens read
     H  heads    G  heads of keys and values    K  width of a head    Q  queries that share keys
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -20,6 +20,7 @@ from torch.nn import functional
 from trueweight.nn.encoding import Tensors
 from trueweight.nn.places import Places
 from trueweight.nn.positions import rotation, waves
+from trueweight.nn.products import Linear, can_be_packed
 
 if TYPE_CHECKING:
     from trueweight.nn.decoder import CachedAttention, CrossAttention, DecoderBlock, TransformerDecoder
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["FusedSteps", "can_be_fused"]
 
 Function = Callable[[Tensor], Tensor]
+
+_PACKED = 2**28
+"""Bytes of weights that may be held a second time, packed."""
 
 
 def can_be_fused(decoder: "TransformerDecoder") -> bool:
@@ -56,41 +60,75 @@ class FusedSteps:
 
     def __init__(self, decoder: "TransformerDecoder") -> None:
         wishes = decoder.wishes
-        self._table, self._head = decoder.embedding.weight, decoder.head
+        self._table = decoder.embedding.weight
         self._scale = wishes.width**0.5 if wishes.scaled else 1.0
         self._learned = None if decoder.places is None else decoder.places.table.weight
         self._rotary, self._width = wishes.positions == "rotary", wishes.width
         self._head_width, self._base = wishes.width // wishes.heads, wishes.rotary_base
         self._known: tuple[Tensor, ...] = ()
         """Of every place: what is added to its token, or the cosines and sines of its turn."""
-        self._layers = [_Layer.of(block, number) for number, block in enumerate(_blocks(decoder))]
+        packs = can_be_packed(self._table) and sum(p.nbytes for p in decoder.parameters()) <= _PACKED
+        self._layers = [_Layer.of(block, number, packs=packs) for number, block in enumerate(_blocks(decoder))]
         self._last = _whole(decoder.last)
+        self._logits = Linear(self._table if decoder.head is None else decoder.head.weight, None, packs=packs)
 
     def __call__(self, token_B: Tensor, at: Places, memory: Tensors, cache: Tensors) -> Tensor:
         """Logits (B, V) of what follows one token more at its place."""
         x_BD, turn = self._placed(token_B, at)
-        mask, real = at.mask(x_BD), memory.get("real")
+        mask, unseen = at.mask(x_BD), _unseen(memory, x_BD)
         row_B = None if at.place_B is None else torch.arange(len(token_B), device=token_B.device)
-        unseen = None if real is None else x_BD.new_zeros(real.shape).masked_fill_(~real, -torch.inf)
         for layer in self._layers:
-            x_BD = layer.attend(x_BD, cache[layer.k], cache[layer.v], at, turn, mask, row_B)
-            if layer.cross is not None and unseen is not None:
-                x_BD = layer.cross(x_BD, memory, unseen)
-            x_BD = layer.perceive(x_BD)
-        return functional.linear(self._last(x_BD), self._table if self._head is None else self._head.weight)
+            q_BHK, k_BGK, v_BGK = layer.project(x_BD, turn)
+            k_BGKS, v_BGSK = cache[layer.k], cache[layer.v]
+            if row_B is None:
+                k_BGKS.select(3, at.used - 1).copy_(k_BGK)
+                v_BGSK.select(2, at.used - 1).copy_(v_BGK)
+            else:
+                k_BGKS[row_B, :, :, at.place_B], v_BGSK[row_B, :, at.place_B] = k_BGK, v_BGK
+            mixed_BD = _attended(q_BHK, k_BGKS.narrow(3, 0, at.used), v_BGSK.narrow(2, 0, at.used), mask)
+            x_BD = layer.rest(x_BD, mixed_BD.view(len(x_BD), -1), memory, unseen)
+        return self._logits(self._last(x_BD))
+
+    def prefill(self, token_BT: Tensor, length_B: Tensor, memory: Tensors, cache: Tensors) -> None:  # noqa: ARG002
+        """Write the first tokens into the cache, as the decoder's own ``prefill`` does. What the last layer makes of
+        them nobody reads: there, keys and values are enough."""
+        rows, most = token_BT.shape
+        if not most:
+            return
+        x_MD, turn = self._placed_first(token_BT)
+        unseen = _unseen(memory, x_MD)
+        for number, layer in enumerate(self._layers, 1):
+            q_MHK, k_MGK, v_MGK = layer.project(x_MD, turn)
+            q_BTHK, k_BTGK, v_BTGK = (t.view(rows, most, *t.shape[1:]) for t in (q_MHK, k_MGK, v_MGK))
+            cache[layer.k][..., :most] = k_BTGK.permute(0, 2, 3, 1)
+            cache[layer.v][:, :, :most] = v_BTGK.transpose(1, 2)
+            if number < len(self._layers):
+                x_MD = layer.rest(x_MD, _mixed(q_BTHK, k_BTGK, v_BTGK), memory, unseen)
 
     def _placed(self, token_B: Tensor, at: Places) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        x_BD = functional.embedding(token_B, self._table)
-        if not self._known or len(self._known[0]) < at.used:
-            self._known = self._places(2 * at.used)
+        known = self._known_up_to(at.used)
         if at.place_B is None:
-            here = [table[at.used - 1] for table in self._known]
+            here = [table[at.used - 1] for table in known]
         else:
-            here = [functional.embedding(at.place_B, table) for table in self._known]
+            here = [functional.embedding(at.place_B, table) for table in known]
+        return self._at(functional.embedding(token_B, self._table), here)
+
+    def _placed_first(self, token_BT: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        rows, most = token_BT.shape
+        here = [table[:most].repeat(rows, 1) for table in self._known_up_to(most)]
+        return self._at(functional.embedding(token_BT.flatten(), self._table), here)
+
+    def _at(self, x_MD: Tensor, here: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Tokens that know their places, or the turns by which attention does."""
         if not self._rotary:
-            return torch.add(here[0], x_BD, alpha=self._scale), None
-        x_BD = x_BD * self._scale if self._scale != 1 else x_BD
-        return x_BD, (here[0].unsqueeze(-2), here[1].unsqueeze(-2))
+            return torch.add(here[0], x_MD, alpha=self._scale), None
+        x_MD = x_MD * self._scale if self._scale != 1 else x_MD
+        return x_MD, (here[0].unsqueeze(-2), here[1].unsqueeze(-2))
+
+    def _known_up_to(self, count: int) -> tuple[Tensor, ...]:
+        if not self._known or len(self._known[0]) < count:
+            self._known = self._places(2 * count)
+        return self._known
 
     def _places(self, count: int) -> tuple[Tensor, ...]:
         if self._rotary:
@@ -112,63 +150,63 @@ class _Layer:
     heads: int
     groups: int
     before_1: Function
-    qkv: Function
+    qkv: Linear
     queries_and_keys: Function | None
-    """Their norm, (B, H + G, K)."""
-    out: "_Added"
+    """Their norm, (M, H + G, K)."""
+    out: Linear
     after_1: Function
     cross: "_Cross | None"
     before_3: Function
-    up: Function
-    gated: bool
-    activation: Function
-    down: "_Added"
+    up: Linear
+    """With the activation, unless ``gated``."""
+    gated: Function | None
+    """The activation of the gate."""
+    down: Linear
     after_3: Function
 
     @classmethod
-    def of(cls, block: "DecoderBlock", number: int) -> "_Layer":
+    def of(cls, block: "DecoderBlock", number: int, *, packs: bool) -> "_Layer":
         own, perceptron = block.attention, block.perceptron
         before_1, factor_1, after_1 = _around(block.norm_1, pre=block.pre)
         before_3, factor_3, after_3 = _around(block.norm_3, pre=block.pre)
         weight, bias, norm = _joined(own)
-        cross = None if block.cross is None else _Cross.of(block.cross, block.norm_2, number, pre=block.pre)
+        cross = (
+            None if block.cross is None else _Cross.of(block.cross, block.norm_2, number, pre=block.pre, packs=packs)
+        )
+        activation, gated = perceptron.activation, perceptron.gated
+        up = Linear(
+            _times(perceptron.up.weight, factor_3), perceptron.up.bias, packs=packs, then=None if gated else activation
+        )
         return cls(
-            f"k{number}", f"v{number}", own.heads, own.groups, before_1, _linear(weight, bias, factor_1), norm,
-            _Added.of(own.out), after_1, cross, before_3,
-            _linear(perceptron.up.weight, perceptron.up.bias, factor_3), perceptron.gated,
-            perceptron.activation.forward, _Added.of(perceptron.down), after_3,
+            f"k{number}", f"v{number}", own.heads, own.groups, before_1,
+            Linear(_times(weight, factor_1), bias, packs=packs), norm,
+            Linear(own.out.weight, own.out.bias, packs=packs), after_1, cross, before_3, up,
+            activation.forward if gated else None,
+            Linear(perceptron.down.weight, perceptron.down.bias, packs=packs), after_3,
         )  # fmt: skip
 
-    def attend(
-        self, x_BD: Tensor, k_BGKS: Tensor, v_BGSK: Tensor, at: Places, turn: tuple[Tensor, Tensor] | None,
-        mask: Tensor | None, row_B: Tensor | None,
-    ) -> Tensor:  # fmt: skip
-        """Self-attention, with the token's keys and values written into the cache."""
-        rows, heads, groups = len(x_BD), self.heads, self.groups
-        all_BNK = self.qkv(self.before_1(x_BD)).view(rows, heads + 2 * groups, -1)
-        q_BHK, k_BGK, v_BGK = all_BNK.split_with_sizes((heads, groups, groups), 1)
+    def project(self, x_MD: Tensor, turn: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (M, H, K), keys and values (M, G, K)."""
+        heads, groups = self.heads, self.groups
+        all_MNK = self.qkv(self.before_1(x_MD)).view(len(x_MD), heads + 2 * groups, -1)
+        q_MHK, k_MGK, v_MGK = all_MNK.split_with_sizes((heads, groups, groups), 1)
         if self.queries_and_keys is not None or turn is not None:
-            qk_BNK = all_BNK[:, : heads + groups]
-            qk_BNK = qk_BNK if self.queries_and_keys is None else self.queries_and_keys(qk_BNK)
-            qk_BNK = qk_BNK if turn is None else _turned(qk_BNK, turn)
-            q_BHK, k_BGK = qk_BNK.split_with_sizes((heads, groups), 1)
-        if row_B is None:
-            k_BGKS.select(3, at.used - 1).copy_(k_BGK)
-            v_BGSK.select(2, at.used - 1).copy_(v_BGK)
-        else:
-            k_BGKS[row_B, :, :, at.place_B], v_BGSK[row_B, :, at.place_B] = k_BGK, v_BGK
-        mixed_BD = _attended(q_BHK, k_BGKS.narrow(3, 0, at.used), v_BGSK.narrow(2, 0, at.used), mask).view(rows, -1)
-        return self.after_1(self.out(mixed_BD, x_BD))
+            qk_MNK = all_MNK[:, : heads + groups]
+            qk_MNK = qk_MNK if self.queries_and_keys is None else self.queries_and_keys(qk_MNK)
+            qk_MNK = qk_MNK if turn is None else _turned(qk_MNK, turn)
+            q_MHK, k_MGK = qk_MNK.split_with_sizes((heads, groups), 1)
+        return q_MHK, k_MGK, v_MGK
 
-    def perceive(self, x_BD: Tensor) -> Tensor:
-        """The perceptron."""
-        h_BH = self.up(self.before_3(x_BD))
-        if self.gated:
-            gate_BH, value_BH = h_BH.chunk(2, 1)
-            h_BH = self.activation(gate_BH) * value_BH
-        else:
-            h_BH = self.activation(h_BH)
-        return self.after_3(self.down(h_BH, x_BD))
+    def rest(self, x_MD: Tensor, mixed_MD: Tensor, memory: Tensors, unseen_B11L: Tensor | None) -> Tensor:
+        """What comes behind self-attention."""
+        x_MD = self.after_1(self.out.added(mixed_MD, x_MD))
+        if self.cross is not None and unseen_B11L is not None:
+            x_MD = self.cross(x_MD, memory, unseen_B11L)
+        h_MH = self.up(self.before_3(x_MD))
+        if self.gated is not None:
+            gate_MH, value_MH = h_MH.chunk(2, 1)
+            h_MH = self.gated(gate_MH) * value_MH
+        return self.after_3(self.down.added(h_MH, x_MD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,38 +217,29 @@ class _Cross:
     v: str
     heads: int
     before: Function
-    q: Function
-    out: "_Added"
+    q: Linear
+    out: Linear
     after: Function
 
     @classmethod
-    def of(cls, cross: "CrossAttention", norm: nn.Module, number: int, *, pre: bool) -> "_Cross":
+    def of(cls, cross: "CrossAttention", norm: nn.Module, number: int, *, pre: bool, packs: bool) -> "_Cross":
         before, factor, after = _around(norm, pre=pre)
-        q = _linear(cross.q.weight, cross.q.bias, factor)
-        return cls(f"k{number}", f"v{number}", cross.heads, before, q, _Added.of(cross.out), after)
+        q = Linear(_times(cross.q.weight, factor), cross.q.bias, packs=packs)
+        out = Linear(cross.out.weight, cross.out.bias, packs=packs)
+        return cls(f"k{number}", f"v{number}", cross.heads, before, q, out, after)
 
-    def __call__(self, x_BD: Tensor, memory: Tensors, unseen_B11L: Tensor) -> Tensor:
-        q_BH1K = self.q(self.before(x_BD)).view(len(x_BD), self.heads, 1, -1)
-        mixed_BH1K = functional.scaled_dot_product_attention(q_BH1K, memory[self.k], memory[self.v], unseen_B11L)
-        return self.after(self.out(mixed_BH1K.reshape(len(x_BD), -1), x_BD))
+    def __call__(self, x_MD: Tensor, memory: Tensors, unseen_B11L: Tensor) -> Tensor:
+        q_BTHK = self.q(self.before(x_MD)).view(len(unseen_B11L), -1, self.heads, x_MD.shape[1] // self.heads)
+        mixed_BHTK = functional.scaled_dot_product_attention(
+            q_BTHK.transpose(1, 2), memory[self.k], memory[self.v], unseen_B11L
+        )
+        return self.after(self.out.added(mixed_BHTK.transpose(1, 2).reshape(len(x_MD), -1), x_MD))
 
 
-@dataclass(frozen=True, slots=True)
-class _Added:
-    """A linear layer whose answer is added to what was there."""
-
-    weight: Tensor
-    bias: Tensor | None
-    turned: Tensor
-
-    @classmethod
-    def of(cls, layer: nn.Linear) -> "_Added":
-        return cls(layer.weight, layer.bias, layer.weight.t())
-
-    def __call__(self, y: Tensor, x: Tensor) -> Tensor:
-        if self.bias is None:
-            return torch.addmm(x, y, self.turned)
-        return functional.linear(y, self.weight, self.bias).add_(x)
+def _unseen(memory: Tensors, like: Tensor) -> Tensor | None:
+    """What is added to the links with what was read; None: nothing was."""
+    real_B11L = memory.get("real")
+    return None if real_B11L is None else like.new_zeros(real_B11L.shape).masked_fill_(~real_B11L, -torch.inf)
 
 
 def _around(norm: nn.Module, *, pre: bool) -> tuple[Function, Tensor | None, Function]:
@@ -268,6 +297,15 @@ def _attended(q_BHK: Tensor, k_BGKS: Tensor, v_BGSK: Tensor, mask_B11S: Tensor |
     return torch.bmm(link_NQS.softmax(2), v_NSK)
 
 
+def _mixed(q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> Tensor:
+    """Attention of first tokens, each to itself and those before it, (M, D); queries are scaled already."""
+    shared = q_BTHK.shape[2] // k_BTGK.shape[2]
+    q_BHTK, k_BGTK, v_BGTK = q_BTHK.transpose(1, 2), k_BTGK.transpose(1, 2), v_BTGK.transpose(1, 2)
+    k_BHTK, v_BHTK = (t if shared == 1 else t.repeat_interleave(shared, 1) for t in (k_BGTK, v_BGTK))
+    mixed_BHTK = functional.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True, scale=1.0)
+    return mixed_BHTK.transpose(1, 2).flatten(2).flatten(0, 1)
+
+
 def _whole(norm: nn.Module) -> Function:
     if isinstance(norm, nn.LayerNorm):
         shape, weight, bias, eps = norm.normalized_shape, norm.weight, norm.bias, norm.eps
@@ -282,9 +320,8 @@ def _as_it_is(x: Tensor) -> Tensor:
     return x
 
 
-def _linear(weight: Tensor, bias: Tensor | None, factor: Tensor | None) -> Function:
-    weight = weight if factor is None else weight * factor
-    return lambda x: functional.linear(x, weight, bias)
+def _times(weight: Tensor, factor: Tensor | None) -> Tensor:
+    return weight if factor is None else weight * factor
 
 
 def _turned(x_BNK: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:

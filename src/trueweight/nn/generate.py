@@ -8,7 +8,7 @@ Shape suffixes in this file:
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -16,7 +16,10 @@ from torch import Tensor
 from trueweight.nn.encoding import Tensors
 from trueweight.nn.places import Places
 
-__all__ = ["BEGIN", "END", "Choice", "Writer", "drawn", "gumbel", "kept", "penalised"]
+__all__ = [
+    "BEGIN", "END", "Choice", "Prefill", "Prefilling", "Steps", "Writer", "drawn", "gumbel", "kept", "penalised",
+    "prefill_of",
+]  # fmt: skip
 
 END, BEGIN = 0, 1
 """Numbers of the tokens that end and begin every text."""
@@ -44,6 +47,27 @@ class Writer(Protocol):
     def steps(self) -> Callable[[Tensor, Places, Tensors, dict[str, Tensor]], Tensor]:
         """The same for many steps in a row: whatever the weights alone decide may be worked out before the first."""
         ...
+
+
+Steps = Callable[[Tensor, Places, Tensors, dict[str, Tensor]], Tensor]
+"""See :meth:`Writer.steps`."""
+
+Prefill = Callable[[Tensor, Tensor, Tensors, dict[str, Tensor]], None]
+"""See :meth:`Writer.prefill`."""
+
+
+@runtime_checkable
+class Prefilling(Protocol):
+    """Steps that also know a quicker way to write first tokens into a cache than their writer."""
+
+    def prefill(self, token_BT: Tensor, length_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> None:
+        """As :meth:`Writer.prefill`."""
+        ...
+
+
+def prefill_of(writer: Writer, steps: Steps) -> Prefill:
+    """The quickest way to write first tokens into a cache."""
+    return steps.prefill if isinstance(steps, Prefilling) else writer.prefill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

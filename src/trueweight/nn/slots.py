@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
 from trueweight.nn.encoding import Tensors
-from trueweight.nn.generate import BEGIN, END, Choice, Writer, drawn
+from trueweight.nn.generate import BEGIN, END, Choice, Writer, drawn, prefill_of
 from trueweight.nn.places import Places
 from trueweight.nn.stores import Store
 from trueweight.nn.threads import SHORT, one_thread, work_of
@@ -89,6 +89,8 @@ class _Line:
     """What stays as it is until somebody comes or goes."""
 
     rows: list[Row]
+    start: int
+    """Slot of the first; the others follow."""
     name_B: Tensor
     offset_B: Tensor | None
     """From the number of a step to the places of its tokens; None: all the same."""
@@ -116,6 +118,7 @@ class Slots:
     def __init__(self, writer: Writer, count: int) -> None:
         self.count = count
         self._writer, self._steps = writer, writer.steps()
+        self._fill = prefill_of(writer, self._steps)
         self._work = work_of(writer)
         self._device = next(iter(writer.cache(0, 0).values())).device
         self._rows: list[Row | None] = []  # None: has left; its slot is free
@@ -146,9 +149,8 @@ class Slots:
         """
         if not self.rows:
             self._begin_anew()
-        holes = [slot for slot, row in enumerate(self._rows) if row is None]
-        slots = [*holes, *range(len(self._rows), self.count)][: len(rows)]
-        self._rows += [None] * (max(slots) + 1 - len(self._rows))
+        slots = self._free_slots(len(rows))
+        self._rows += [None] * (slots[-1] + 1 - len(self._rows))
         self._last += [END] * (len(self._rows) - len(self._last))
         whole = [[BEGIN, *row.prompt.tolist()] for row in rows]
         for slot, row, tokens in zip(slots, rows, whole, strict=True):
@@ -177,7 +179,7 @@ class Slots:
         used = self._now + line.furthest + 1
         if used > self._places:
             self._make_room(2 * used)
-            line.cache = self._cache.first(len(line.rows))
+            line.cache = self._cache.some(line.start, len(line.rows))
         at = Places(used, None if line.offset_B is None else line.offset_B + self._now)
         with one_thread(when=self._work * len(line.rows) < SHORT):
             logit_BV = self._steps(line.token_B, at, line.memory, line.cache)
@@ -185,7 +187,7 @@ class Slots:
             logp_B = logit_BV.log_softmax(1).gather(1, token_B.unsqueeze(1)).squeeze(1)
         tokens, ended = token_B.tolist(), list[Row]()
         self._now += 1
-        self._last, line.token_B = tokens, token_B
+        self._last[line.start : line.start + len(tokens)], line.token_B = tokens, token_B
         if self._now >= line.end or END in tokens:
             ended = [row for row, token in zip(line.rows, tokens, strict=True) if self._ends(row, token)]
         for row in ended:
@@ -197,10 +199,10 @@ class Slots:
         return stopped or token == END or self._now >= row.end
 
     def _drawn(self, logit_BV: Tensor, line: _Line) -> Tensor:
-        token_B = line.token_B.clone()
+        token_B, some = line.token_B.clone(), slice(line.start, line.start + len(line.rows))
         for group in line.groups:
             place_B = group.place_B
-            seen_BV = self._seen.tensors["seen"][: len(line.rows)] if group.how.repetition_penalty != 1 else None
+            seen_BV = self._seen.tensors["seen"][some] if group.how.repetition_penalty != 1 else None
             some_BV = logit_BV
             if place_B is not None:
                 some_BV, seen_BV = logit_BV[place_B], None if seen_BV is None else seen_BV[place_B]
@@ -208,38 +210,49 @@ class Slots:
             found_B = drawn(some_BV, seen_BV, group.seed_B, step_B, group.how)
             if group.how.repetition_penalty != 1:
                 slot_B = torch.arange(len(line.rows), device=self._device) if place_B is None else place_B
-                self._seen.tensors["seen"][slot_B, found_B] = True
+                self._seen.tensors["seen"][slot_B + line.start, found_B] = True
             if place_B is None:
                 return found_B
             token_B[place_B] = found_B
         return token_B
 
     def _lined_up(self) -> _Line:
-        """Rows moved into the first slots, and what follows from who they are."""
-        self._close_up()
-        rows = self.rows
-        self._last = self._last[: len(rows)]
+        """Rows moved into slots that follow each other, and what follows from who they are."""
+        start, rows = self._close_up(), self.rows
         self._offsets = {id(row): self._offsets[id(row)] for row in rows}
         offsets = list(self._offsets.values())
         even = min(offsets) == max(offsets)
         watched = any(row.stops is not None for row in rows)
         self._line = _Line(
-            rows, self._numbers([row.name for row in rows]), None if even else self._numbers(offsets), max(offsets),
-            0 if watched else min(row.end for row in rows), self._grouped(rows), self._memory.first(len(rows)),
-            self._cache.first(len(rows)), self._numbers(self._last),
+            rows, start, self._numbers([row.name for row in rows]), None if even else self._numbers(offsets),
+            max(offsets), 0 if watched else min(row.end for row in rows), self._grouped(rows),
+            self._memory.some(start, len(rows)), self._cache.some(start, len(rows)),
+            self._numbers(self._last[start : start + len(rows)]),
         )  # fmt: skip
         return self._line
 
-    def _close_up(self) -> None:
-        """Move the last rows into holes."""
-        count = self.count - self.free
-        holes = [slot for slot in range(count) if self._rows[slot] is None]
-        movers = [slot for slot in range(count, len(self._rows)) if self._rows[slot] is not None]
-        for hole, slot in zip(holes, movers, strict=True):
-            self._rows[hole], self._last[hole] = self._rows[slot], self._last[slot]
-        del self._rows[count:]
-        for store in (self._memory, self._cache, self._seen) if holes else ():
-            store.move(movers, holes)
+    def _free_slots(self, count: int) -> list[int]:
+        """So many, those first that lie among or beside the rows there are: they need not be moved then."""
+        there = [slot for slot, row in enumerate(self._rows) if row is not None]
+        first, last = (there[0], there[-1]) if there else (0, -1)
+        within = [slot for slot in range(first, last + 1) if self._rows[slot] is None]
+        return sorted([*within, *range(first - 1, -1, -1), *range(last + 1, self.count)][:count])
+
+    def _close_up(self) -> int:
+        """Move as few rows as can be, so that no slot among them is free; gives the first one's."""
+        there = [slot for slot, row in enumerate(self._rows) if row is not None]
+        count, start = len(there), there[0]
+        if there[-1] - start >= count:
+            inside = [0, *accumulate(row is not None for row in self._rows)]
+            start = max(range(len(self._rows) - count + 1), key=lambda slot: inside[slot + count] - inside[slot])
+            holes = [slot for slot in range(start, start + count) if self._rows[slot] is None]
+            movers = [slot for slot in there if not start <= slot < start + count]
+            for hole, slot in zip(holes, movers, strict=True):
+                self._rows[hole], self._rows[slot], self._last[hole] = self._rows[slot], None, self._last[slot]
+            for store in (self._memory, self._cache, self._seen):
+                store.move(movers, holes)
+        del self._rows[start + count :], self._last[start + count :]
+        return start
 
     def _grouped(self, rows: Sequence[Row]) -> list[_Group]:
         places: dict[tuple[float, ...], list[int]] = {}
@@ -270,7 +283,7 @@ class Slots:
         token_BT = self._numbers(filled).view(len(before), most)
         begun = self._writer.cache(len(before), most)
         with one_thread(when=self._work * len(before) * most < SHORT):
-            self._writer.prefill(token_BT, length_B, memory, begun)
+            self._fill(token_BT, length_B, memory, begun)
         self._memory.put(slots, memory, slots_at_most=self.count, clean=True)
         self._cache.put(slots, begun, slots_at_most=self.count)
 

@@ -56,9 +56,9 @@ class Store:
         """All that is held."""
         return sum(t.numel() * t.element_size() for t in self.tensors.values())
 
-    def first(self, slots: int) -> dict[str, Tensor]:
-        """The first slots, not copied."""
-        return {name: t[:slots] for name, t in self.tensors.items()}
+    def some(self, start: int, slots: int) -> dict[str, Tensor]:
+        """Some slots, not copied."""
+        return {name: t[start : start + slots] for name, t in self.tensors.items()}
 
     def _fitted(self, name: str, like: Tensor, slots: int) -> Tensor:
         held = self.tensors.get(name)

@@ -1,7 +1,8 @@
 """Texts of many requests, written side by side: a request joins the running batch at its next step, and leaves when it
 is complete, when its client goes, or when its time is over.
 
-Between two looks at who has come, a few thousandths of a second of steps are taken in a thread of its own.
+Steps are taken in a thread of its own, which takes in whoever has come between any two of them. It says how things
+stand every few thousandths of a second while somebody reads along, and else when somebody's text is complete.
 """
 
 import asyncio
@@ -27,7 +28,10 @@ from trueweight.serve.refusals import Refused
 __all__ = ["Scribe", "Wanted"]
 
 _TURN = 0.005
-"""Seconds of steps between two looks at who has come or gone."""
+"""Seconds of steps after which those who read along are told what was written."""
+
+_LONG_TURN = 0.02
+"""The same where nobody does, and only who has gone is looked for: every turn costs both threads a change of places."""
 
 _FEW = 32
 """Rows of one request that are looked at in the thread that writes; more of them elsewhere, before it is their turn."""
@@ -226,13 +230,12 @@ class Scribe:
         for job in self._written:
             if job.gone and job.order is not None:
                 job.order.gone = True
-        end = time.perf_counter() + _TURN
-        complete: set[Order] = set()
+        start, complete = time.perf_counter(), set[Order]()
         try:
             while self._running.busy:
                 complete.update(self._running.step())
                 told += self._taken_in()
-                if told or complete or time.perf_counter() > end:
+                if told or complete or time.perf_counter() - start > self._seconds_of_turn():
                     break
         except Exception as error:  # a fault of ours: nobody who is in the batch can be answered
             told += [_News(job, outcome=told_of(error)) for job in self._written]
@@ -248,6 +251,9 @@ class Scribe:
         ]
         self._written = [job for job in self._written if not job.gone and job.order not in complete]
         return told
+
+    def _seconds_of_turn(self) -> float:
+        return _TURN if any(job.streamed for job in self._written) else _LONG_TURN
 
     def _taken_in(self) -> list[_News]:
         """Those who came, put into the batch; gives the news of those who cannot be."""
