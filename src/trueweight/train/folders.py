@@ -189,4 +189,5 @@ def _kind(options: Mapping[str, Option]) -> Architecture:
             return ARCHITECTURES[name]
         unlike.append(f"{name}: " + ", ".join(f"{key} is {options[key]!r}, not {asked[key][0]!r}" for key in wrong))
     problem = "no kind of model there is built like this one"
-    raise SpecError("\n  ".join([problem, *unlike]), where="encoder", hint="such a model stays a bundle")
+    hint = "such a model stays a bundle; one that is trained with all options that one line asks for can be written"
+    raise SpecError("\n  ".join([problem, *unlike]), where="encoder", hint=hint)
