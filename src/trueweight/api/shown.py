@@ -93,4 +93,5 @@ def _prompt(bundle: Bundle) -> str | None:
     if bundle.signature.features():
         return None
     kinds = [facts.type for facts in bundle.signature.targets()]
-    return {("text",): "'' --temperature 0.8", ("masked",): "'a few words of your own'"}.get(tuple(kinds))
+    prompts = {"text": "'' --temperature 0.8", "masked": "'a few words of your own'"}
+    return prompts.get(kinds[0]) if len(kinds) == 1 else None
