@@ -182,7 +182,8 @@ reading every weight once a step would allow, at the speed at which the machine 
             f"| {one['share_of_bound']:.0%} of {one['bound_tokens_per_second']:,} | {one['date']} | {one['machine']} "
             f"| {one['version']}{one.get('rival', '')} |"
         )
-    return head + "\n" + "\n".join(lines) + "\n"
+    again = "`make bench NAME=generation ARGS='--rival .venv-rivals/bin/python --keep'` measures again."
+    return "\n".join([head, *lines, "", again, ""])
 
 
 def main(arguments: list[str]) -> None:

@@ -144,7 +144,8 @@ that read only the first nine tenths of this one, for the same minutes. The diff
         told = f"{gain['value']:+.3f} ({gain['interval'][0]:+.3f} … {gain['interval'][1]:+.3f})"
         shown = [one["novel"], f"{one['first']:g}", f"{one['minutes']:g}", *values, told, one["threads"], one["date"]]
         lines.append("| " + " | ".join(map(str, [*shown, one["machine"], one["by"]])) + " |")
-    return head + "\n" + "\n".join(lines) + "\n"
+    again = "`make bench NAME=pretraining DATA=folder ARGS='--first 3 --minutes 2 --threads 1'` measures again."
+    return "\n".join([head, *lines, "", again, ""])
 
 
 def main() -> None:

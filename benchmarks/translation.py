@@ -255,7 +255,8 @@ summaries, 0 to 1, with 95 % intervals; then ours minus the system, paired by ro
     columns = ("task", "minutes", "seed", "system", "score", "ours minus it", "steps", "parameters", "date", "machine")
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(_row(entry, list(newest.values()))) + " |" for entry in newest.values()]
-    return "\n".join([*head, *lines, "", *_samples(list(newest.values())), ""])
+    again = "`make bench NAME=translation DATA=folder` measures again; `make rivals` first, for the T5."
+    return "\n".join([*head, *lines, "", *_samples(list(newest.values())), "", again, ""])
 
 
 def _place(entry: Entry) -> tuple[int, int, float]:

@@ -5,6 +5,7 @@ What transformers gives was written down by ``scripts/foreign_fixtures.py``.
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,50 @@ def test_an_index_of_files_that_are_not_there(tmp_path: Path, name: str):
 def change(folder: Path, **values: Any) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **values}))
+
+
+def test_more_layers_than_there_are_tensors(copy: Path):
+    change(copy, num_hidden_layers=10**9)  # naming each of their tensors would fill the memory
+    assert "the config has 1,000,000,000 layers, and the files of weights" in refused(copy)
+
+
+def test_numbers_that_are_no_weights(copy: Path):
+    tensors = load_file(copy / "model.safetensors")
+    tensors["embeddings.LayerNorm.bias"] = torch.ones(16, dtype=torch.int8)
+    tensors["embeddings.LayerNorm.weight"][3] = torch.nan
+    save_file(tensors, copy / "model.safetensors")
+    said = refused(copy)
+    assert "embeddings.LayerNorm.bias holds whole numbers (int8)" in said
+    assert "embeddings.LayerNorm.weight holds numbers that are not finite" in said
+
+
+def test_long_lists_of_wrong_tensors_are_cut(copy: Path):
+    change(copy, num_hidden_layers=12)
+    said = refused(copy)
+    assert "160 tensors do not fit" in said and said.count("missing: ") == 20 and "and 140 more" in said
+
+
+def test_numbers_that_no_tensor_contradicts(copy: Path):
+    change(copy, num_attention_heads=5)
+    assert "width 16 cannot be shared evenly by 5 heads" in refused(copy)
+
+
+STRANGE = ("abc", float("nan"), True, [[1]])
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2", "llama", "resnet-basic"])
+def test_whatever_a_folder_says_is_read_or_refused(kind: str, tmp_path: Path):
+    folder = tmp_path / kind
+    shutil.copytree(FOLDERS / kind, folder)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True, "add_prefix_space": False}))
+    refusals = 0
+    for file in sorted(folder.glob("*config.json")):
+        told = json.loads(file.read_text())
+        for name, value in product(told, STRANGE):
+            file.write_text(json.dumps({**told, name: value}))
+            try:
+                bodies_in_folder(folder)
+            except TrueweightError:  # anything else would be a bare traceback
+                refusals += 1
+        file.write_text(json.dumps(told))
+    assert refusals > 20

@@ -45,15 +45,18 @@ def opened_bundle(bundle: Any, allow: Sequence[str]) -> "Bundle":
 def read_like(bundle: "Bundle", source: Any, **changes: Any) -> "Table":
     """Read new rows by the spec the bundle was trained with, but for what belongs to its file, and ``changes``.
 
-    Where the model was trained on cases of several rows, a table without their column has one row a case.
+    Where the model was trained on cases of several rows, a table without their column has one row a case. Where it was
+    trained on pieces of plain text, a file named as a table has a text in each row all the same.
     """
     from trueweight.api.request import as_cases
-    from trueweight.data.read import read_table
+    from trueweight.data.read import named_as_tables, read_table
     from trueweight.data.table import Table
 
     if isinstance(source, Table):
         return source
     own = {"source": None, "format": None, "delimiter": None, "encoding": None}
+    if named_as_tables(source) and not named_as_tables(bundle.resolved.data.source):
+        own["chunks"] = None
     data = bundle.resolved.data.model_copy(update=own | changes)
     table = read_table(source, data, classes=False)
     if data.cases.case not in table.names:

@@ -74,6 +74,9 @@ def _ends(entry: Entry) -> dict[str, Any]:
 
 def predict_line(bundle: Bundle) -> str:
     """A shell line that asks the bundle about one made-up row."""
+    path = shlex.quote(str(bundle.path))
+    if (prompt := _prompt(bundle)) is not None:
+        return f"trueweight predict {path} --prompt {prompt}"
     row = made_up_row(bundle.signature)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -82,4 +85,13 @@ def predict_line(bundle: Bundle) -> str:
     # What printf would take for a format or an escape is doubled; line ends become its own.
     made_up = text.getvalue().replace("\\", "\\\\").replace("%", "%%").replace("\n", "\\n")
     printed = shlex.quote(made_up)
-    return f"printf {printed} | trueweight predict {shlex.quote(str(bundle.path))} -"
+    return f"printf {printed} | trueweight predict {path} -"
+
+
+def _prompt(bundle: Bundle) -> str | None:
+    """What a model that reads nothing but its own text is asked with; None for all others, which read columns."""
+    if bundle.signature.features():
+        return None
+    kinds = [facts.type for facts in bundle.signature.targets()]
+    prompts = {"text": "'' --temperature 0.8", "masked": "'a few words of your own'"}
+    return prompts.get(kinds[0]) if len(kinds) == 1 else None

@@ -302,10 +302,12 @@ def require_columns(signature: Signature, table: Table) -> None:
         DataError: There is none of them.
     """
     names, there = [facts.name for facts in signature.features()], set(table.names)
+    own = [facts.name for facts in signature.targets()]
     if not names and not table.names:  # a language model's own column says how texts begin, and may be left out
-        targets = ", ".join(repr(facts.name) for facts in signature.targets())
-        hint = f"give {targets}: how each text begins"
+        hint = f"give {', '.join(map(repr, own))}: how each text begins"
         raise DataError("there is no column, and so no row", where=table.label, hint=hint)
+    if not names and not there.intersection(own):  # allowed, but a misspelt header looks the same
+        _LOG.warning("%s lacks %s: every text begins from nothing", table.label, ", ".join(map(repr, own)))
     lost = [name for name in names if name not in there]
     shown = ", ".join(map(repr, lost[:8])) + (", …" if len(lost) > 8 else "")
     if lost and len(lost) == len(names):

@@ -24,7 +24,7 @@ from trueweight.files import TOO_LONG, digest_bytes, digest_file
 from trueweight.registry import registry
 from trueweight.spec.data import DataSpec
 
-__all__ = ["read_table"]
+__all__ = ["named_as_tables", "read_table"]
 
 _MAGIC_CHARACTERS = "*?["
 
@@ -70,6 +70,17 @@ def read_table(
         parts.append(_read_file(path, spec, missing, classes=classes))
         missing = None if missing is None else missing - len(parts[-1].data)
     return Table(_joined(parts), _provenance(parts, rows), _media_dir(paths, spec))
+
+
+def named_as_tables(source: object) -> bool:
+    """Whether all files end like tables (.csv, .parquet and so on), so that nobody would take them for plain text."""
+    try:
+        names = _file_names(source)
+    except DataError:
+        return False
+    kinds = registry("source")
+    endings = tuple(end for kind in kinds for end in cast(Source, kinds[kind]).suffixes)
+    return bool(names) and all(name.lower().removesuffix(".gz").endswith(endings) for name in names or ())
 
 
 def _media_dir(paths: Sequence[Path | None], spec: DataSpec) -> Path:

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from trueweight.data.foreign_tokens import FIRST, foreign_tokens
 from trueweight.data.spelling import Spelling
-from trueweight.errors import SpecError
-from trueweight.files import digest_bytes, digest_file
+from trueweight.errors import SpecError, VerifyError
+from trueweight.files import digest_bytes, digest_file, shortened
 from trueweight.model.decoders.transformer import TransformerDecoderPart
 from trueweight.model.encoders.transformer import TransformerEncoder
 from trueweight.model.foreign.bert import BERT
@@ -26,6 +27,8 @@ from trueweight.train.starting import Bodies, Body
 __all__ = ["ARCHITECTURES", "bodies_in_folder", "body_in", "written"]
 
 ARCHITECTURES = {known.name: known for known in (BERT, GPT2, LLAMA)}
+
+_Part = TypeVar("_Part", TransformerEncoder, TransformerDecoderPart)
 
 PLACE = "folder"
 """Where the one body of a folder stands."""
@@ -51,6 +54,7 @@ def body_in(folder: Folder) -> Body:
     """The body of a folder that was read."""
     known = _architecture(folder)
     options = known.options(folder.config)
+    _require_layers(int(options["layers"]), folder)
     tensors = _joined(tensors_of(known.links(options), folder.tensors, known, str(folder.path)))
     end, beginning = (_number(folder.config.get(name)) for name in ("eos_token_id", "bos_token_id"))
     tokens = foreign_tokens(folder.path, int(options["tokens"]) - FIRST, end, beginning)
@@ -66,17 +70,24 @@ def body_in(folder: Folder) -> Body:
 
 def _architecture(folder: Folder) -> Architecture:
     kind = folder.config.get("model_type")
-    if kind not in ARCHITECTURES:
-        problem = f"models of type {kind!r} cannot be started from"
+    if not isinstance(kind, str) or kind not in ARCHITECTURES:
+        problem = f"models of type {shortened(repr(kind), 60)} cannot be started from"
         hint = f"config.json should say model_type: {' or '.join([*ARCHITECTURES, RESNET.name])}"
         raise SpecError(problem, where=str(folder.path), hint=hint)
-    return ARCHITECTURES[str(kind)]
+    return ARCHITECTURES[kind]
+
+
+def _require_layers(layers: int, folder: Folder) -> None:
+    """Every layer has tensors of its own. Told before each is named: a config may say any number."""
+    if layers > len(folder.tensors):
+        problem = f"the config has {layers:,} layers, and the files of weights {len(folder.tensors):,} tensors in all"
+        raise VerifyError(problem, where=str(folder.path), hint="is config.json the one they were saved with?")
 
 
 def _number(asked: Any) -> int | None:
     """Of several the first."""
     found = asked[0] if isinstance(asked, list) and asked else asked
-    return found if isinstance(found, int) else None
+    return found if type(found) is int else None
 
 
 def _with_ends(rows_VD: Tensor, numbers: tuple[int | None, int | None]) -> Tensor:
@@ -102,12 +113,22 @@ def _encoder(options: Mapping[str, Option]) -> TransformerEncoder:
     """Tokens averaged, as sentence encoders are trained; causal ones as they were."""
     more = {name: options[name] for name in ("input_norm", "segments", "causal")}
     asked = {name: options[name] for name in _SHARED if name in options} | more
-    return TransformerEncoder.model_validate({"type": "transformer", "pooling": "mean", **asked})
+    return _fitting(TransformerEncoder, {"type": "transformer", "pooling": "mean", **asked})
 
 
 def _decoder(options: Mapping[str, Option]) -> TransformerDecoderPart:
     asked = {name: options[name] for name in (*_SHARED, "key_value_heads", "tied") if name in options}
-    return TransformerDecoderPart.model_validate({"type": "transformer", "scaled": False, **asked})
+    return _fitting(TransformerDecoderPart, {"type": "transformer", "scaled": False, **asked})
+
+
+def _fitting(kind: type[_Part], asked: Mapping[str, Option]) -> _Part:
+    """A part of these options, which a config may have got wrong in a way that no tensor shows."""
+    try:
+        return kind.model_validate(asked)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False))
+        problem = f"the config cannot be understood: {told}"
+        raise VerifyError(problem, where="config.json", hint="get the folder again, or ask its maker") from None
 
 
 def written(
@@ -168,4 +189,5 @@ def _kind(options: Mapping[str, Option]) -> Architecture:
             return ARCHITECTURES[name]
         unlike.append(f"{name}: " + ", ".join(f"{key} is {options[key]!r}, not {asked[key][0]!r}" for key in wrong))
     problem = "no kind of model there is built like this one"
-    raise SpecError("\n  ".join([problem, *unlike]), where="encoder", hint="such a model stays a bundle")
+    hint = "such a model stays a bundle; one that is trained with all options that one line asks for can be written"
+    raise SpecError("\n  ".join([problem, *unlike]), where="encoder", hint=hint)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trueweight.model.foreign.links import FIRST, Architecture, Link, numbers_of, refuse_unless
+from trueweight.model.foreign.links import FIRST, Architecture, Link, number_of, numbers_of, refuse_unless
 from trueweight.nn.bodies import Option
 
 __all__ = ["BERT"]
@@ -22,7 +22,7 @@ def _options(config: Mapping[str, Any]) -> dict[str, Option]:
     return {
         "width": width, "layers": layers, "heads": heads, "key_value_heads": heads, "hidden": hidden, "norm": "post",
         "normalization": "layer", "activation": _ACTIVATIONS[config.get("hidden_act", "gelu")], "positions": "learned",
-        "qk_norm": False, "tokens": tokens + FIRST, "norm_eps": float(config.get("layer_norm_eps", 1e-12)),
+        "qk_norm": False, "tokens": tokens + FIRST, "norm_eps": number_of(config, "layer_norm_eps", 1e-12, "bert"),
         "biases": True, "input_norm": True, "segments": segments, "class_token": False, "max_length": places,
         "causal": False,
     }  # fmt: skip

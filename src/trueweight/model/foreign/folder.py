@@ -105,7 +105,7 @@ def json_of(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         hint = f"a folder to start from has {_NEEDED}"
         raise VerifyError(f"{path.name} is missing", where=str(path.parent), hint=hint) from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise VerifyError(f"this is not valid JSON: {error}", where=str(path), hint=_AGAIN) from None
     if not isinstance(found, dict):
         raise VerifyError("this should be a JSON object", where=str(path), hint=_AGAIN)

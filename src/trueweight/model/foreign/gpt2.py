@@ -4,7 +4,7 @@ matrices stand on their side there."""
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trueweight.model.foreign.links import FIRST, Architecture, Link, numbers_of, refuse_unless
+from trueweight.model.foreign.links import FIRST, Architecture, Link, number_of, numbers_of, refuse_unless
 from trueweight.nn.bodies import Option
 
 __all__ = ["GPT2"]
@@ -20,11 +20,12 @@ def _options(config: Mapping[str, Any]) -> dict[str, Option]:
     width, layers, heads, tokens, places = numbers_of(
         config, ("n_embd", "n_layer", "n_head", "vocab_size", "n_positions"), "gpt2"
     )
+    (hidden,) = numbers_of({"n_inner": config.get("n_inner") or 4 * width}, ("n_inner",), "gpt2")
     return {
-        "width": width, "layers": layers, "heads": heads, "key_value_heads": heads,
-        "hidden": config.get("n_inner") or 4 * width, "norm": "pre", "normalization": "layer",
+        "width": width, "layers": layers, "heads": heads, "key_value_heads": heads, "hidden": hidden,
+        "norm": "pre", "normalization": "layer",
         "activation": _ACTIVATIONS[config.get("activation_function", "gelu_new")], "positions": "learned",
-        "qk_norm": False, "tokens": tokens + FIRST, "norm_eps": float(config.get("layer_norm_epsilon", 1e-5)),
+        "qk_norm": False, "tokens": tokens + FIRST, "norm_eps": number_of(config, "layer_norm_epsilon", 1e-5, "gpt2"),
         "biases": True, "input_norm": False, "segments": 0, "class_token": False, "max_length": places, "causal": True,
         "tied": bool(config.get("tie_word_embeddings", True)),
     }  # fmt: skip

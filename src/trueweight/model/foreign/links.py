@@ -8,12 +8,21 @@ import torch
 from torch import Tensor
 
 from trueweight.errors import SpecError, VerifyError
+from trueweight.files import shortened
 from trueweight.nn.bodies import Option
 
-__all__ = ["FIRST", "Architecture", "Link", "numbers_of", "refuse_unless", "tensors_of", "theirs_of"]
+__all__ = [
+    "FIRST", "Architecture", "Link", "number_of", "numbers_of", "refuse_unless", "tensors_of", "theirs_of",
+]  # fmt: skip
 
 FIRST = 2
 """Rows of our table in front of theirs: the end of a text and its beginning."""
+
+_TOLD = 20
+"""Lines of tensors that do not fit: a wrong number of layers alone would make hundreds."""
+
+_LARGEST = 1e12
+"""Of numbers that a config gives: a greater one is a mistake, and no float may be made of some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,21 @@ def numbers_of(config: Mapping[str, Any], names: Sequence[str], kind: str) -> li
     return [config[name] for name in names]
 
 
+def number_of(config: Mapping[str, Any], name: str, usual: float, kind: str) -> float:
+    """A number above zero that a config may leave out.
+
+    Raises:
+        VerifyError: It is something else.
+    """
+    value = config.get(name)
+    if value is None:
+        return usual
+    if type(value) not in (int, float) or not 0 < value < _LARGEST:
+        problem = f"the config of this {kind} model cannot be understood: {name} ({shortened(repr(value), 40)})"
+        raise VerifyError(problem, where="config.json", hint="it should be a number above zero")
+    return float(value)
+
+
 def refuse_unless(config: Mapping[str, Any], usual: Mapping[str, Sequence[Any]], kind: str) -> None:
     """Refuse a config with options that our parts do not have.
 
@@ -98,7 +122,7 @@ def tensors_of(
         where: The folder, for messages.
 
     Raises:
-        VerifyError: Tensors are missing, of other shapes, or there are more; tells all, with shapes.
+        VerifyError: Tensors are missing, of other shapes, hold no weights, or there are more; tells them with shapes.
     """
     found = {_plain(name, found, known): t for name, t in found.items()}
     names = {link.theirs: link for link in links}
@@ -112,11 +136,13 @@ def tensors_of(
         for name, t in found.items()
         if name not in names and not name.startswith(known.beside) and not name.endswith(known.beside)
     ]
+    wrong += [f"{name} {told}" for name in names if name in found and (told := _no_weights(found[name]))]
     if wrong:
-        counted = f"{len(wrong)} tensor{'s do' if len(wrong) > 1 else ' does'}"
+        counted = f"{len(wrong):,} tensor{'s do' if len(wrong) > 1 else ' does'}"
         problem = f"{counted} not fit the config of this {known.name} model"
         hint = "is config.json the one that the weights were saved with?"
-        raise VerifyError("\n  ".join([problem, *wrong]), where=where, hint=hint)
+        more = [f"and {len(wrong) - _TOLD:,} more"] if len(wrong) > _TOLD else []
+        raise VerifyError("\n  ".join([problem, *wrong[:_TOLD], *more]), where=where, hint=hint)
     taken: dict[str, Tensor] = {}
     for link in links:
         if link.theirs in found:
@@ -124,6 +150,14 @@ def tensors_of(
             parts = whole.chunk(len(link.ours)) if len(link.ours) > 1 else (whole,)  # counts have no axis to cut
             taken |= dict(zip(link.ours, parts, strict=True))
     return taken
+
+
+def _no_weights(tensor: Tensor) -> str:
+    """What is wrong with the numbers themselves; counts, which have no axis, may be whole."""
+    if not tensor.is_floating_point():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        return f"holds whole numbers ({kind}): was it made smaller by another library?" if tensor.ndim else ""
+    return "" if bool(tensor.isfinite().all()) else "holds numbers that are not finite"
 
 
 def theirs_of(links: Sequence[Link], ours: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

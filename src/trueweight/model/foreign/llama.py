@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trueweight.errors import SpecError
-from trueweight.model.foreign.links import FIRST, Architecture, Link, numbers_of, refuse_unless
+from trueweight.errors import SpecError, VerifyError
+from trueweight.model.foreign.links import FIRST, Architecture, Link, number_of, numbers_of, refuse_unless
 from trueweight.nn.bodies import Option
 
 __all__ = ["LLAMA"]
@@ -20,23 +20,28 @@ def _options(config: Mapping[str, Any]) -> dict[str, Option]:
     if config.get("head_dim") not in (None, width // heads):
         problem = f"heads of {config['head_dim']} places do not share a width of {width} evenly among {heads}"
         raise SpecError(problem, where="config.json", hint="such models cannot be started from yet")
+    asked = config.get("num_key_value_heads") or heads
+    (keys,) = numbers_of({"num_key_value_heads": asked}, ("num_key_value_heads",), "llama")
     return {
-        "width": width, "layers": layers, "heads": heads, "key_value_heads": config.get("num_key_value_heads") or heads,
+        "width": width, "layers": layers, "heads": heads, "key_value_heads": keys,
         "hidden": hidden, "norm": "pre", "normalization": "rms", "activation": "swiglu", "positions": "rotary",
         "rotary_base": _base(config), "qk_norm": False, "tokens": tokens + FIRST,
-        "norm_eps": float(config.get("rms_norm_eps", 1e-6)), "biases": False, "input_norm": False, "segments": 0,
-        "causal": True, "tied": bool(config.get("tie_word_embeddings", False)),
+        "norm_eps": number_of(config, "rms_norm_eps", 1e-6, "llama"), "biases": False, "input_norm": False,
+        "segments": 0, "causal": True, "tied": bool(config.get("tie_word_embeddings", False)),
     }  # fmt: skip
 
 
 def _base(config: Mapping[str, Any]) -> float:
     """Older files have ``rope_theta`` and ``rope_scaling``, newer ones ``rope_parameters``."""
     asked = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if not isinstance(asked, dict):
+        problem = f"the config of this llama model cannot be understood: its rotary positions are {asked!r}"
+        raise VerifyError(problem, where="config.json", hint="rope_parameters should be a JSON object")
     kind = asked.get("rope_type", asked.get("type", "default"))
     if kind != "default":
         problem = f"this llama model stretches its rotary positions ({kind!r}), which no part of Trueweight does"
         raise SpecError(problem, where="config.json", hint="start from a model without rope_scaling")
-    return float(asked.get("rope_theta", config.get("rope_theta", 10_000.0)))
+    return number_of({**config, **asked}, "rope_theta", 10_000.0, "llama")
 
 
 def _links(options: Mapping[str, Option]) -> list[Link]:

@@ -42,7 +42,7 @@ def read_preparation(folder: Path, channels: int) -> Prepared:
     size, fit = _size(raw, folder)
     number = raw.get("resample", FILTERS["bicubic" if _by_convnext(raw) else "bilinear"])
     names = {value: name for name, value in FILTERS.items()}
-    if number not in names:
+    if type(number) is not int or number not in names:
         raise VerifyError(
             f"resample is {number!r}", where=_at(folder), hint="Pillow's filters have numbers from 0 to 5"
         )
@@ -64,7 +64,7 @@ def _refuse(raw: Mapping[str, Any], folder: Path) -> None:
     wrong = []
     if raw.get("do_resize", True) is not True:
         wrong.append(f"do_resize: {raw['do_resize']!r}, and pictures of one size are read here")
-    if raw.get("do_rescale", True) is not True or abs(float(raw.get("rescale_factor", 1 / 255)) - 1 / 255) > 1e-6:
+    if raw.get("do_rescale", True) is not True or not _is_pixel_share(raw.get("rescale_factor", 1 / 255)):
         wrong.append("do_rescale and rescale_factor, which do not bring pixels from 0 to 1")
     wrong += [
         f"{name}: {raw[name]!r}" for name in ("do_pad", "do_flip_channel_order", "do_reduce_labels") if raw.get(name)
@@ -83,7 +83,7 @@ def _size(raw: Mapping[str, Any], folder: Path) -> tuple[tuple[int, int], dict[s
     sides, short = _sides(raw.get("size"))
     if _by_convnext(raw) and (short or (sides and sides[0] == sides[1])):
         side = short or (sides or (0, 0))[0]
-        share = float(raw.get("crop_pct") or 224 / 256)
+        share = _share_of(raw, folder)
         return (side, side), {"fit": "crop", "crop_share": share} if side < _ENOUGH else {"fit": "stretch"}
     cut, cut_short = _sides(raw.get("crop_size"))
     cut = cut or ((cut_short, cut_short) if cut_short else None)
@@ -98,6 +98,16 @@ def _size(raw: Mapping[str, Any], folder: Path) -> tuple[tuple[int, int], dict[s
         return sides, {"fit": "stretch"}
     problem = f"size is {raw.get('size')!r}, which does not give all pictures one size"
     raise VerifyError(problem, where=_at(folder), hint="a size has a height and a width, or is cut out of the middle")
+
+
+def _share_of(raw: Mapping[str, Any], folder: Path) -> float:
+    share = raw.get("crop_pct")
+    if share is None:
+        return 224 / 256
+    if not _is_share(share) or share == 0:
+        hint = "it should be the share of the shorter side that is cut out, above 0 and at most 1"
+        raise VerifyError(f"crop_pct is {share!r}", where=_at(folder), hint=hint)
+    return float(share)
 
 
 def _sides(asked: Any) -> tuple[tuple[int, int] | None, int]:
@@ -123,11 +133,19 @@ def _of_channels(raw: Mapping[str, Any], name: str, folder: Path, channels: int)
     if not isinstance(values, list) or len(values) != channels or not all(map(_is_share, values)):
         problem = f"{name} is {raw.get(name, 'missing')!r}, and the model reads {channels} channels"
         raise VerifyError(problem, where=_at(folder), hint="one number for each channel, from 0 to 1")
+    if name == "image_std" and not all(values):
+        hint = "colours are divided by it: one number above zero for each channel"
+        raise VerifyError(f"{name} is {raw[name]!r}", where=_at(folder), hint=hint)
     return [float(value) for value in values]
 
 
 def _is_share(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _is_pixel_share(value: Any) -> bool:
+    """Whether pixels from 0 to 255 become numbers from 0 to 1."""
+    return isinstance(value, int | float) and abs(value - 1 / 255) <= 1e-6
 
 
 def written_preparation(

@@ -1,9 +1,10 @@
 """ResNet: He et al. 2016, arXiv:1512.03385, as ``ResNetModel`` of transformers lays it out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from trueweight.errors import SpecError
+from trueweight.errors import SpecError, VerifyError
+from trueweight.files import shortened
 from trueweight.model.foreign.links import Architecture, Link, numbers_of, refuse_unless
 from trueweight.nn.bodies import Option
 from trueweight.nn.resnet import BOTTLENECK, STAGES
@@ -23,13 +24,21 @@ def _options(config: Mapping[str, Any]) -> dict[str, Option]:
         {"embedding_size": 64, "num_channels": 3, **config}, ("embedding_size", "num_channels"), "resnet"
     )
     wide = config.get("layer_type", "bottleneck") == "bottleneck"
-    depths = tuple(config.get("depths") or (3, 4, 6, 3))
+    depths = tuple(_listed(config, "depths", (3, 4, 6, 3)))
     found = [layers for layers, stages in STAGES.items() if stages == depths and (layers in BOTTLENECK) == wide]
     widths = [(4 if wide else 1) * width * 2**stage for stage in range(4)]
-    told = list(config.get("hidden_sizes") or (256, 512, 1024, 2048))
+    told = _listed(config, "hidden_sizes", (256, 512, 1024, 2048))
     if not found or told != widths or channels not in (1, 3):
         raise SpecError(_odd(wide, depths, told, widths, channels, found), where="config.json", hint=_hint(wide))
     return {"layers": found[0], "width": width, "channels": channels}
+
+
+def _listed(config: Mapping[str, Any], name: str, usual: Sequence[int]) -> list[int]:
+    found = config.get(name) or list(usual)
+    if not isinstance(found, list) or not all(type(one) is int for one in found):
+        problem = f"the config of this resnet model cannot be understood: {name} ({shortened(repr(found), 60)})"
+        raise VerifyError(problem, where="config.json", hint="it should be a list of whole numbers, one for each stage")
+    return found
 
 
 def _odd(
