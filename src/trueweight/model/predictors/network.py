@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from trueweight.data.borrowed import slices
 from trueweight.data.field import Field
 from trueweight.data.reading import cells_of, column_part, encoded_of, field_from
 from trueweight.data.signature import ColumnFacts, Signature
@@ -99,7 +100,7 @@ class NetworkPredictor:
         if len(table) <= rows:
             return self.predict_feed(self.feed(table, forced=how.forced), how=how, seed=seed)
         parts, start = [], 0
-        for some in table.slices(rows):
+        for some in slices(table, rows):
             parts.append(self._outputs(self.reading(self.feed(some, forced=how.forced)), how, seed, start))
             start += len(some)
         return self.read(_joined(parts), np.arange(len(table)))
