@@ -1,7 +1,7 @@
 """Tables put together from cells of another one: what was decoded there is not decoded again.
 
-Explanations ask thousands of rows that are made of the cells of a few. A picture, a sound, a text or a series is encoded
-alike in whichever row it stands, so that its arrays are made once and taken from there on.
+Explanations ask thousands of rows that are made of the cells of a few. A picture, a sound, a text or a series is
+encoded alike in whichever row it stands, so that its arrays are made once and taken from there on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -14,6 +14,7 @@ from trueweight.data.borrowed import borrow, joined, kept_but
 from trueweight.data.table import Table
 from trueweight.metrics.prediction import Prediction
 from trueweight.model.protocols import Predictor
+from trueweight.progress import may_stop
 
 __all__ = ["Again", "mosaic", "predicted", "with_column"]
 
@@ -82,6 +83,7 @@ class _Run:
     """Rows of each of the tables that it is made of."""
 
     def answers(self, predictor: Predictor) -> Iterator[Mapping[str, Prediction]]:
+        may_stop()
         answers, start = predictor.predict(self.whole), 0
         for size in self.sizes:
             rows = np.arange(start, start + size)
@@ -92,6 +94,7 @@ class _Run:
 def _runs(parts: Iterable[Table]) -> Iterator[_Run]:
     waiting: list[Table] = []
     for part in parts:
+        may_stop()
         waiting.append(part)
         if sum(map(len, waiting)) >= MOST_ROWS:
             yield _run(waiting)

@@ -6,7 +6,7 @@ import binascii
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +27,18 @@ from trueweight.serve.batching import Batcher
 from trueweight.serve.completing import Completing
 from trueweight.serve.counters import Counters
 from trueweight.serve.doorkeeper import Doorkeeper, Guest
-from trueweight.serve.exchange import BrokenOff, Receive, Reply, Request, Scope, Send, json_reply, send_reply
+from trueweight.serve.exchange import (
+    BrokenOff,
+    Receive,
+    Reply,
+    Request,
+    Scope,
+    Send,
+    json_reply,
+    send_reply,
+    unless_gone,
+)  # fmt: skip
+from trueweight.serve.explaining import Explaining
 from trueweight.serve.hosted import Hosted
 from trueweight.serve.keys import KeyStore
 from trueweight.serve.lanes import Lane
@@ -98,7 +109,8 @@ class Application:
         self._start_id, self._lines = secrets.token_hex(4), 0
         self._worker = ThreadPoolExecutor(1, "answers")
         self._writer = ThreadPoolExecutor(1, "notes")
-        self.slow = Lane("slow", limits.slow, "other explanations and reports are being made", 5)
+        self.slow = Lane("slow", limits.slow, "other reports are being made", 5)
+        self.reasons = Lane("reasons", limits.slow, "other explanations are being made", 5)
         self.texts = Lane("texts", limits.written, "other texts are being written", 1)
         self._slots = ThreadPoolExecutor(1, "slots")
         self._heads = ThreadPoolExecutor(1, "heads")
@@ -108,7 +120,7 @@ class Application:
             self._have_written(hosted)
         self._batchers = {name: self._batcher(name) for name in self.models}
         self._notes: asyncio.Task[None] | None = None
-        handlers = (Answering(self), Streaming(self), Completing(self), Telling(self))
+        handlers = (Answering(self), Explaining(self), Streaming(self), Completing(self), Telling(self))
         self.routes = Routes([route for one in handlers for route in one.routes()])
 
     def _batcher(self, name: str) -> Batcher:
@@ -171,7 +183,7 @@ class Application:
         if self._audit is not None:
             self._audit.close()
             _LOG.info("the audit log ends with %s", self._audit.head)
-        for lane in (self.slow, self.texts):
+        for lane in (self.slow, self.reasons, self.texts):
             lane.stop()
         for pool in (self._worker, self._writer, self._slots, self._heads):
             pool.shutdown(wait=False, cancel_futures=True)
@@ -282,7 +294,7 @@ class Application:
         if batcher.idle:
             return await batcher.ask(rows, seconds)
         # Others are before us: whoever has gone when the turn comes is not answered.
-        return await _while_there(request, batcher.ask(rows, seconds))
+        return await unless_gone(request, batcher.ask(rows, seconds))
 
     def scribe(self, hosted: Hosted, how: Decoding) -> Scribe | None:
         """Who writes a model's texts side by side, if they can be written so."""
@@ -295,7 +307,7 @@ class Application:
     ) -> Any:  # fmt: skip
         """The columns of texts, written side by side with those of everybody else; without whoever goes."""
         asked = scribe.ask(lambda: Wanted.of(hosted.bundle, table(), how, seed), rows, seconds)
-        return await _while_there(request, asked)
+        return await unless_gone(request, asked)
 
     async def read(self, request: Request) -> bytes:
         """The whole body, within its bounds of bytes and time.
@@ -354,20 +366,6 @@ class Application:
         if asked.model:
             facts |= {"model": asked.model, "digest": asked.digest, "rows": asked.rows}
         self._audit.note(facts)
-
-
-async def _while_there(request: Request, asked: Coroutine[Any, Any, Any]) -> Any:
-    """An answer, unless whoever asked goes away before it is there."""
-    asking, gone = asyncio.create_task(asked), asyncio.create_task(request.gone())
-    try:
-        await asyncio.wait((asking, gone), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        gone.cancel()
-        if not asking.done():
-            asking.cancel()
-    if not asking.done():
-        raise Refused(408, "the connection was closed before the answer")
-    return asking.result()
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from trueweight.serve.refusals import Refused
 
 __all__ = [
     "ARRIVED", "DIGEST", "BrokenOff", "Receive", "Reply", "Request", "Scope", "Send", "json_reply", "send_reply",
+    "unless_gone",
 ]  # fmt: skip
 
 Scope = MutableMapping[str, Any]
@@ -161,6 +162,24 @@ class Request:
             await asyncio.Event().wait()  # what is received here would be missing there
         while (await self._receive())["type"] != "http.disconnect":
             await asyncio.sleep(0)
+
+
+async def unless_gone(request: Request, asked: Coroutine[Any, Any, Any]) -> Any:
+    """An answer, unless whoever asked goes away before it is there.
+
+    Raises:
+        Refused: They have gone; what they asked for is cancelled.
+    """
+    asking, gone = asyncio.create_task(asked), asyncio.create_task(request.gone())
+    try:
+        await asyncio.wait((asking, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if not asking.done():
+            asking.cancel()
+    if not asking.done():
+        raise Refused(408, "the connection was closed before the answer")
+    return asking.result()
 
 
 def _too_long(most: int) -> Refused:

@@ -16,6 +16,7 @@ from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
 from trueweight.model.protocols import GREEDY, Context, Decoding, Predictor, State, Way
+from trueweight.progress import may_stop
 from trueweight.spec.base import PartSpec, part_from
 
 if TYPE_CHECKING:
@@ -300,6 +301,7 @@ class NetworkPredictor:
             cpu = torch.device("cpu")
             places: list[torch.Tensor] = []
             for place, batch in feed.chunks(self._rows_at_once(), CHUNK_ITEMS) if len(feed) else _nothing(feed):
+                may_stop()
                 places.append(place)
                 drawn = self.network.noise(batch.rows + before if before else batch.rows, seed)
                 noise = {name: _on(device, tensors) for name, tensors in drawn.items()}
