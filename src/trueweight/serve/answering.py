@@ -109,7 +109,7 @@ class Answering:
         pieces = self._pieces(request, guest, hosted, asked, csv=csv)
         if csv:
             return Reply(kind="text/csv; charset=utf-8", pieces=pieces)
-        return Reply(kind="application/x-ndjson", pieces=broken_off(pieces, _last_line))
+        return Reply(kind="application/x-ndjson", pieces=broken_off(request, pieces, _last_line))
 
     async def _pieces(
         self, request: Request, guest: Guest, hosted: Hosted, asked: "Asked", *, csv: bool

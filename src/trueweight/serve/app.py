@@ -222,9 +222,12 @@ class Application:
         reply.digest, status = asked.digest, reply.status
         try:
             await send_reply(send, reply, bodiless=request.method == "HEAD")
+        except asyncio.CancelledError:
+            request.left()
+            raise
         except Exception as error:
-            status = self._refused(error, request, route).status
-            _LOG.warning("an answer of %s broke off: %d", route.path if route else "", status)
+            request.broke(self._refused(error, request, route).status)
+            _LOG.warning("an answer of %s broke off: %d", route.path if route else "", request.ended["because"])
             await request.drained(_LINGER)
             raise BrokenOff from None
         finally:
@@ -356,6 +359,8 @@ class Application:
     ) -> None:
         path = route.path if route is not None else "none"
         self.counters.request(path, status, seconds)
+        if request.ended:
+            self.counters.unfinished(path, str(request.ended["outcome"]))
         if self._audit is None or (route is not None and route.scope == "free"):
             return
         self._lines += 1
@@ -365,6 +370,7 @@ class Application:
         }  # fmt: skip
         if asked.model:
             facts |= {"model": asked.model, "digest": asked.digest, "rows": asked.rows}
+        facts |= request.ended
         self._audit.note(facts)
 
 

@@ -117,7 +117,7 @@ class Completing:
         self._app.charge(guest, len(wish.prompts))
         asked.model, asked.digest, asked.rows = wish.hosted.name, wish.hosted.bundle.manifest.digest, len(wish.prompts)
         if wish.stream:
-            events = broken_off(self._pieces(request, wish), lambda refused: _event(refused.openai()))
+            events = broken_off(request, self._pieces(request, wish), lambda refused: _event(refused.openai()))
             return Reply(kind="text/event-stream", pieces=events)
         return json_reply(_whole(wish, await self._texts(request, wish)))
 

@@ -57,7 +57,7 @@ class BrokenOff(Exception):  # noqa: N818  # what happened, not that it is wrong
 class Request:
     """What was asked. Headers by small letters; the body is read when it is asked for."""
 
-    __slots__ = ("_arrived", "_receive", "_whole", "headers", "method", "path", "raw_query", "scope")
+    __slots__ = ("_arrived", "_receive", "_whole", "ended", "headers", "method", "path", "raw_query", "scope")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope, self._receive = scope, receive
@@ -66,6 +66,17 @@ class Request:
         self.path: str = scope["path"]
         self.raw_query: bytes = scope.get("query_string", b"")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.ended: dict[str, str | int] = {}
+        """How an answer ended whose status said that all is well, for the notes: "outcome" is "broken" (with the status
+        that "because" would have been) or "gone", as whoever asked left before its end; {} where it is whole."""
+
+    def broke(self, status: int) -> None:
+        """The answer that is being sent ends before its end."""
+        self.ended = {"outcome": "broken", "because": status}
+
+    def left(self) -> None:
+        """Whoever asked has gone before the end."""
+        self.ended = self.ended or {"outcome": "gone"}
 
     def header(self, name: bytes) -> str:
         """Its text, or ""."""
