@@ -1,8 +1,6 @@
 """The application: an ASGI callable that lets requests in, has models answer them, and notes that it did."""
 
 import asyncio
-import base64
-import binascii
 import logging
 import secrets
 import time
@@ -26,7 +24,7 @@ from trueweight.serve.audit import AuditLog
 from trueweight.serve.batching import Batcher
 from trueweight.serve.completing import Completing
 from trueweight.serve.counters import Counters
-from trueweight.serve.doorkeeper import Doorkeeper, Guest
+from trueweight.serve.doorkeeper import Doorkeeper, Guest, given_key
 from trueweight.serve.exchange import (
     BrokenOff,
     Receive,
@@ -48,7 +46,7 @@ from trueweight.serve.routes import Route, Routes
 from trueweight.serve.rows import Rows
 from trueweight.serve.streaming import Streaming
 from trueweight.serve.telling import Telling
-from trueweight.serve.writing import Scribe, Wanted
+from trueweight.serve.writing import Scribe, Spent, Wanted
 
 __all__ = ["Application", "Verbs"]
 
@@ -265,7 +263,7 @@ class Application:
     def _admit(self, request: Request, route: Route) -> Guest:
         if not self.keyed:
             return _EVERYBODY
-        given = _given_key(request)
+        given = given_key(request)
         try:
             return self._door.admit(given, route.scope)
         except Refused as refused:
@@ -306,10 +304,10 @@ class Application:
 
     async def written(
         self, request: Request, hosted: Hosted, scribe: Scribe, table: Callable[[], Table], rows: int, seconds: float,
-        how: Decoding = GREEDY, seed: int = 0,
+        how: Decoding = GREEDY, seed: int = 0, spent: Spent | None = None,
     ) -> Any:  # fmt: skip
         """The columns of texts, written side by side with those of everybody else; without whoever goes."""
-        asked = scribe.ask(lambda: Wanted.of(hosted.bundle, table(), how, seed), rows, seconds)
+        asked = scribe.ask(lambda: Wanted.of(hosted.bundle, table(), how, seed), rows, seconds, spent)
         return await unless_gone(request, asked)
 
     async def read(self, request: Request) -> bytes:
@@ -381,19 +379,6 @@ class Asked:
     model: str = ""
     digest: str = ""
     rows: int = 0
-
-
-def _given_key(request: Request) -> str:
-    """The key as it was sent: as a bearer, as a header of its own, or as the password that a browser asked for."""
-    kind, _, rest = request.header(b"authorization").partition(" ")
-    if kind.lower() == "bearer":
-        return rest.strip()
-    if kind.lower() == "basic":
-        try:
-            return base64.b64decode(rest.strip(), validate=True).decode("latin-1").partition(":")[2]
-        except (binascii.Error, ValueError):
-            return ""
-    return request.header(b"x-api-key")
 
 
 def _now() -> str:

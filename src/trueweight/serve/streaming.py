@@ -16,7 +16,7 @@ from trueweight.serve.hosted import Hosted, told_of
 from trueweight.serve.refusals import Refused
 from trueweight.serve.routes import Route
 from trueweight.serve.rows import read_rows
-from trueweight.serve.writing import Wanted
+from trueweight.serve.writing import Spent, Wanted
 
 if TYPE_CHECKING:
     from trueweight.serve.app import Application, Asked
@@ -115,8 +115,9 @@ async def while_there(request: Request, texts: AsyncGenerator[str, None]) -> Asy
 
 
 async def pieces_of(
-    app: "Application", hosted: Hosted, table: Callable[[], Table], *, target: str | None, how: Decoding, seed: int
-) -> AsyncGenerator[str, None]:
+    app: "Application", hosted: Hosted, table: Callable[[], Table], *, target: str | None, how: Decoding, seed: int,
+    spent: Spent | None = None,
+) -> AsyncGenerator[str, None]:  # fmt: skip
     """One row's text as it is written; in the running batch if it can be.
 
     Args:
@@ -126,11 +127,12 @@ async def pieces_of(
         target: To be written; None for the only one that is a text.
         how: To write.
         seed: Of what is drawn.
+        spent: Told what it took, where it is written in the running batch.
     """
     written_target(hosted.bundle.signature, target)  # refuses what is no text
     scribe = app.scribe(hosted, how)
     if scribe is not None:
-        texts_of = scribe.stream(lambda: Wanted.of(hosted.bundle, table(), how, seed), app.limits.seconds)
+        texts_of = scribe.stream(lambda: Wanted.of(hosted.bundle, table(), how, seed), app.limits.seconds, spent)
         async with aclosing(texts_of) as pieces:
             async for piece in pieces:
                 yield piece
