@@ -31,6 +31,9 @@ _FEW = 1024
 _NUMBER_BYTES = 9
 """A float64 and a missing mark."""
 
+_MARKED = frozenset(("csv", "tsv", "excel"))
+"""Formats whose cells say by a word that there is nothing in them: they have no other way."""
+
 _Key = tuple[str, str, ReadOptions]
 _KNOWN: "WeakKeyDictionary[Table, _Remembered]" = WeakKeyDictionary()
 _ENCODED: WeakKeyDictionary[Table, dict[str, FieldArrays]] = WeakKeyDictionary()
@@ -87,6 +90,8 @@ def cells_between(table: Table, facts: ColumnFacts, options: ReadOptions, start:
 
 def _read(table: Table, facts: ColumnFacts, options: ReadOptions) -> Cells:
     raw = table.data.column(facts.name) if facts.name in table.names else pa.chunked_array([pa.nulls(len(table))])
+    if facts.type == "text" and not options.marked_texts and _MARKED.isdisjoint(table.provenance.format.split("+")):
+        options = replace(options, missing_values=("",))
     cells: Cells = column_part(facts).read(raw, options)  # type: ignore[attr-defined]
     return cells
 
