@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-__all__ = ["Progress", "advance", "listen"]
+__all__ = ["Progress", "StoppedError", "advance", "listen", "may_stop", "stopping"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +50,28 @@ def listen(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _LISTENER.reset(token)
+
+
+class StoppedError(BaseException):
+    """Nobody wants what is being worked on any more. Not an ``Exception``: no method's own fault is taken for it."""
+
+
+_CHECK: ContextVar[Callable[[], None] | None] = ContextVar("trueweight_check", default=None)
+
+
+def may_stop() -> None:
+    """A place, between two pieces of long work, where whoever wants it may end it; costs a function call otherwise."""
+    check = _CHECK.get()
+    if check is not None:
+        check()
+
+
+@contextmanager
+def stopping(check: Callable[[], None]) -> Iterator[None]:
+    """Have ``check`` called between pieces of the work inside the ``with`` block. It ends the work by raising
+    :class:`StoppedError`, which is for whoever wrote the block to catch."""
+    token = _CHECK.set(check)
+    try:
+        yield
+    finally:
+        _CHECK.reset(token)

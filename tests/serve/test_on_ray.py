@@ -1,5 +1,6 @@
 """The application as replicas of Ray Serve: on a local cluster of two nodes, over loopback alone."""
 
+import http.client
 import importlib.util
 import json
 import os
@@ -13,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from trueweight import api
 from trueweight.bundle.bundle import Bundle
 from trueweight.errors import SpecError
 from trueweight.serve.audit import check_audit
+from trueweight.serve.keys import KeyStore
 from trueweight.serve.server import Wish
 
 RAY = importlib.util.find_spec("ray") is not None
@@ -138,6 +141,29 @@ def test_two_replicas_on_two_nodes(plain: Bundle, cluster: str, tmp_path: Path) 
             server.wait()
 
 
+def _broken_off(port: int, state: Path) -> None:
+    """Ray's proxy hands on that an answer is not whole: by a connection that ends before it, or by a last line."""
+    text, _ = KeyStore(state / "keys.sqlite").add("few", ["predict"], budget=700)
+    time.sleep(1.5)  # replicas read keys anew each second
+    room = "x" * 600
+    csv = b"amount,kind,room\n" + b"".join(b"%d,red,%s\n" % (row % 7, room.encode()) for row in range(2000))
+    head = {"authorization": f"Bearer {text}", "content-type": "text/csv"}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    with closing(connection):
+        connection.request("POST", "/v1/models/plain/predict?stream=true", csv, head)
+        reply = connection.getresponse()
+        assert reply.status == 200
+        with pytest.raises(http.client.IncompleteRead) as broken:
+            reply.read()
+    assert 1 < len(broken.value.partial.splitlines()) <= 701
+    lines = json.dumps({"amount": 1.0, "kind": "red"}).encode() + b"\n"
+    with closing(connection):
+        kind = {"content-type": "application/x-ndjson"}
+        connection.request("POST", "/v1/models/plain/predict?stream=true", lines * 2000, head | kind)
+        refused = connection.getresponse()
+        assert (refused.status, b"left to this key" in refused.read()) == (403, True)
+
+
 def _day(port: int, key: str, plain: Bundle, server: "subprocess.Popen[bytes]", state: Path) -> None:
     path, logs = "/v1/models/plain/predict", state / "audit"
     rows = [{"amount": 1.0, "kind": "red"}, {"amount": -0.5, "kind": "blue"}]
@@ -171,10 +197,12 @@ def _day(port: int, key: str, plain: Bundle, server: "subprocess.Popen[bytes]", 
     for _, told in replies:
         assert [row["won.p[yes]"] for row in told["predictions"]] == pytest.approx(expected, abs=1e-5)
 
+    _broken_off(port, state)
     server.send_signal(signal.SIGTERM)
     assert server.wait(timeout=120) == 0
     noted = [json.loads(line) for log in logs.glob("*.jsonl") for line in log.read_text().splitlines()]
     assert all(check_audit(log)[0] for log in logs.glob("*.jsonl"))
     assert len([line for line in noted if line.get("rows") == 2]) == len(replies)
+    assert [one["because"] for one in noted if one.get("outcome") == "broken"] == [403]
     answered = {log.name for log in logs.glob("*.jsonl") if '"rows":2' in log.read_text()}
     assert len(answered) >= 2  # the load was shared

@@ -80,7 +80,7 @@ def test_whoever_waits_for_any_thread_is_told(novel: Bundle, both: Bundle, gate:
     async def all_of_it() -> None:
         app = Application({"novel": novel, "both": both}, verbs_for())
         await app.start()
-        for pool in (app._worker, app._slots, app.slow._pool, app.texts._pool):
+        for pool in (app._worker, app._slots, app.reasons._pool, app.texts._pool):
             pool.submit(gate.wait, 30)
         waiting = [Exchange(app, path, body) for path, body in asked]
         await asyncio.sleep(0.2)

@@ -29,6 +29,10 @@ class ReadOptions:
     decimal_comma: bool | None = None
     media_dir: Path | None = None
     """Folder that paths in cells start from. A fact of this table, never written into a bundle."""
+    marked_texts: bool = True
+    """Whether ``missing_values`` are missing in free texts of every source. If not, then only in those of sources that
+    cannot say so otherwise (CSV and Excel); from others "NA" and "None" are texts. Bundles that do not say were taught
+    with True."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,11 @@ from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 
+from trueweight.data.borrowed import borrowed_of
 from trueweight.data.cells import Cells, ReadOptions, cut, size_of
 from trueweight.data.column import FieldArrays
 from trueweight.data.field import Field
+from trueweight.data.ragged import Ragged
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.registry import registry
@@ -28,6 +30,9 @@ _FEW = 1024
 
 _NUMBER_BYTES = 9
 """A float64 and a missing mark."""
+
+_MARKED = frozenset(("csv", "tsv", "excel"))
+"""Formats whose cells say by a word that there is nothing in them: they have no other way."""
 
 _Key = tuple[str, str, ReadOptions]
 _KNOWN: "WeakKeyDictionary[Table, _Remembered]" = WeakKeyDictionary()
@@ -85,6 +90,8 @@ def cells_between(table: Table, facts: ColumnFacts, options: ReadOptions, start:
 
 def _read(table: Table, facts: ColumnFacts, options: ReadOptions) -> Cells:
     raw = table.data.column(facts.name) if facts.name in table.names else pa.chunked_array([pa.nulls(len(table))])
+    if facts.type == "text" and not options.marked_texts and _MARKED.isdisjoint(table.provenance.format.split("+")):
+        options = replace(options, missing_values=("",))
     cells: Cells = column_part(facts).read(raw, options)  # type: ignore[attr-defined]
     return cells
 
@@ -141,13 +148,30 @@ def encoded_of(table: Table, field: Field, signature: Signature) -> FieldArrays:
         found = field.direct.encode(table.told, signature)
         if found is not None:
             return found
-    cells = {name: cells_of(table, signature.columns[name], signature.options) for name in field.codecs}
     if not field.sensed:
-        return field.encode(cells)
+        return field.encode(_cells_for(table, field, signature))
     known, key = _ENCODED.setdefault(table, {}), field.digest
-    if key not in known:
-        known[key] = field.encode(cells)
+    if key in known:
+        return known[key]
+    if (taken := _taken(table, field, signature)) is not None:  # from what is remembered: quickly taken again
+        return taken
+    known[key] = field.encode(_cells_for(table, field, signature))
     return known[key]
+
+
+def _cells_for(table: Table, field: Field, signature: Signature) -> dict[str, Cells]:
+    return {name: cells_of(table, signature.columns[name], signature.options) for name in field.codecs}
+
+
+def _taken(table: Table, field: Field, signature: Signature) -> FieldArrays | None:
+    """The arrays of a field whose cells are another table's, taken from there; None where they are not."""
+    (column, *more) = field.codecs
+    found = None if more else borrowed_of(table, column)
+    if found is None:
+        return None
+    lender, place_N = found
+    arrays = encoded_of(lender, field, signature)
+    return {key: array.take(place_N) if isinstance(array, Ragged) else array[place_N] for key, array in arrays.items()}
 
 
 def lend(table: Table, field: Field, arrays: FieldArrays) -> None:

@@ -19,7 +19,7 @@ from trueweight.files import cache_dir, digest_compact, private_dir, read_json, 
 from trueweight.progress import advance
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
-from trueweight.spec.data import DataSpec
+from trueweight.spec.data import MISSING_MARKERS, DataSpec
 from trueweight.spec.document import Document, Path, dotted
 from trueweight.spec.run import RunSpec
 from trueweight.spec.slices import BinsSpec
@@ -47,7 +47,9 @@ class Role:
 
 def read_options_of(data: DataSpec) -> ReadOptions:
     """How cells are read, as the spec says."""
-    return ReadOptions(tuple(data.missing_values), data.decimal_comma)
+    markers = tuple(data.missing_values)
+    # Whoever lists markers means them, in texts too.
+    return ReadOptions(markers, data.decimal_comma, marked_texts=markers != MISSING_MARKERS)
 
 
 def assign_roles(table: Table, spec: RunSpec, positions: Document | None = None) -> list[Role]:

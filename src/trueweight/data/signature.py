@@ -85,6 +85,7 @@ class Signature:
             "options": {
                 "missing_values": list(self.options.missing_values),
                 "decimal_comma": self.options.decimal_comma,
+                **({} if self.options.marked_texts else {"marked_texts": False}),
             },
             "columns": [{f.name: getattr(column, f.name) for f in fields(column)} for column in self.columns.values()],
             **({"together": dict(self.together)} if self.together else {}),
@@ -102,13 +103,15 @@ class Signature:
                 raise VerifyError(f"the signature has version {raw['version']!r}, this version reads {VERSION}")
             options = raw["options"]
             require_types({"together": {}} | raw, {"rows": int, "together": Mapping}, "the signature")
-            require_types(options, {"missing_values": list, "decimal_comma": bool | None}, "the signature")
+            kinds = {"missing_values": list, "decimal_comma": bool | None, "marked_texts": bool}
+            marked = options.get("marked_texts", True)
+            require_types({**options, "marked_texts": marked}, kinds, "the signature")
             for item in raw["columns"]:
                 require_types(item, _TYPES, f"column {shortened(str(item['name']), 60)!r} of the signature")
                 require_types(item["notes"], dict.fromkeys(item["notes"], int), f"the notes of column {item['name']!r}")
             return cls(
                 {item["name"]: ColumnFacts(**item) for item in raw["columns"]},
-                ReadOptions(tuple(options["missing_values"]), options["decimal_comma"]),
+                ReadOptions(tuple(options["missing_values"]), options["decimal_comma"], marked_texts=marked),
                 raw["rows"],
                 raw.get("together", {}),
             )

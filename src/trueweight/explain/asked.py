@@ -11,7 +11,7 @@ import numpy as np
 
 from trueweight.data.signature import Signature
 from trueweight.data.table import Table
-from trueweight.evaluate.mosaic import predicted
+from trueweight.evaluate.mosaic import Again, predicted
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction
 from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
@@ -68,27 +68,38 @@ class Asked:
         """That the model reads and the table has."""
         return [facts.name for facts in self.signature.features() if facts.name in self.table.names]
 
-    def scores(self, tables: Iterable[tuple[int, Table]], predictor: Predictor | None = None) -> Iterator[np.ndarray]:
+    def scores(
+        self, tables: Iterable[tuple[int, Table]] | Again, predictor: Predictor | None = None
+    ) -> Iterator[np.ndarray]:
         """The number explained, for every row of many small tables, asked for together.
 
         Args:
-            tables: Each with the position within ``rows`` of the row whose output is asked for.
+            tables: Each with the position within ``rows`` of the row whose output is asked for; or one table for each
+                of ``rows``, which other predictors are asked about too.
             predictor: Another one than ours, e.g. with other weights.
         """
         places: list[int] = []
 
-        def only() -> Iterator[Table]:
-            for place, table in tables:
+        def only(pairs: Iterable[tuple[int, Table]]) -> Iterator[Table]:
+            for place, table in pairs:
                 places.append(place)
                 yield table
 
-        answers = predicted(predictor or self.predictor, only())
+        if isinstance(tables, Again):
+            places += range(len(self.rows))
+        answers = predicted(predictor or self.predictor, tables if isinstance(tables, Again) else only(tables))
         for number, found in enumerate(answers):
             yield np.asarray(found[self.target].scores()[:, self.outputs[places[number]].index])
 
-    def answers(self, predictor: Predictor | None = None) -> np.ndarray:
-        """The number explained of each row as it is, (N,)."""
-        found = (predictor or self.predictor).predict(self.table.take(self.rows))[self.target].scores()
+    def answers(self, predictor: Predictor | None = None, table: Table | None = None) -> np.ndarray:
+        """The number explained of each row as it is, (N,).
+
+        Args:
+            predictor: Another one than ours.
+            table: The rows, where several predictors are asked about them: what was decoded of it is decoded once.
+        """
+        table = self.table.take(self.rows) if table is None else table
+        found = (predictor or self.predictor).predict(table)[self.target].scores()
         return np.asarray(found[np.arange(len(self.rows)), [output.index for output in self.outputs]])
 
     def about(self, output: Output) -> "Asked":

@@ -58,12 +58,13 @@ def sees_weights(
         what = "parts" if curves is None else "columns"
         reason = "there are no weights" if usable else f"it takes more than {FEWEST_PARTS} {what}: few agree by chance"
         return Proof(NAME, "not_applicable", n=len(usable), reason=reason)
-    own_N = asked.answers()
+    rows = asked.table.take(asked.rows)
+    own_N = asked.answers(table=rows)
 
     def drawn(layers: int, number: int) -> tuple[float, Predictor]:
         seed = stream_seed(asked.seed, "randomised", layers, number)
         other = randomised(asked.predictor, seed, share=layers / depth)
-        return _correlation(own_N, asked.answers(other)), other
+        return _correlation(own_N, asked.answers(other, rows)), other
 
     def stage(layers: int, answers: float, other: Predictor) -> Stage:
         found = again(other)

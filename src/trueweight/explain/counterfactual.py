@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from trueweight.data.table import Table
-from trueweight.evaluate.mosaic import predicted
+from trueweight.evaluate.mosaic import mosaic, predicted
 from trueweight.explain.asked import Asked
 from trueweight.explain.record import Change
 from trueweight.explain.usual import Scale, grid_of, scales_of, shown_cell, with_value
@@ -51,7 +51,7 @@ def counterfactuals(asked: Asked) -> list[Change]:
 
 
 def _of_row(asked: Asked, row: int, scales: Mapping[str, Scale], grids: Mapping[str, list[Any]]) -> Change:
-    single = asked.table.take(np.array([row]))
+    single = mosaic(asked.table, np.array([row]))
     answer = asked.predictor.predict(single)[asked.target]
     assert isinstance(answer, ClassPrediction)  # others have no answer to turn
     before = int(answer.answer_N()[0])

@@ -87,8 +87,8 @@ def column_cut(asked: Asked, row: int) -> Cut:
 class Remade:
     """A row whose one cell is written anew without some of its parts."""
 
-    single: Table
-    """The row."""
+    table: Table
+    row: int
     column: str
     parts: tuple[Part, ...]
     write: Callable[[np.ndarray], Any]
@@ -98,7 +98,7 @@ class Remade:
 
     def without(self, gone_MP: np.ndarray) -> Table:
         """See :class:`Cut`."""
-        rows = self.single.take(pa.array(np.zeros(len(gone_MP), np.int64)))
+        rows = mosaic(self.table, np.full(len(gone_MP), self.row))
         return with_column(rows, self.column, pa.array([self.write(gone_P) for gone_P in gone_MP], self.kind))
 
 
@@ -112,7 +112,7 @@ def cell_cut(asked: Asked, row: int, column: str) -> Remade | None:
     match facts.type:
         case "text":
             text = single.column(column)[0].as_py()
-            return _text_cut(single, column, text) if isinstance(text, str) else None
+            return _text_cut(asked.table, row, column, text) if isinstance(text, str) else None
         case "image" | "audio":
             assert isinstance(cells, MediaCells)
             try:
@@ -120,15 +120,16 @@ def cell_cut(asked: Asked, row: int, column: str) -> Remade | None:
                 part: Any = column_part(facts)
                 codec = part.codec(column, facts.learnt)
                 make = _image_cut if facts.type == "image" else _audio_cut
-                return make(single, column, content, codec)
+                return make(asked.table, row, column, content, codec)
             except UnusableError:
                 return None
         case _:
             assert isinstance(cells, SeriesCells)
-            return _series_cut(single, column, np.asarray(cells.value.row(0), np.float64), facts.learnt["mean"])
+            value_TC = np.asarray(cells.value.row(0), np.float64)
+            return _series_cut(asked.table, row, column, value_TC, facts.learnt["mean"])
 
 
-def _text_cut(single: Table, column: str, text: str) -> Remade | None:
+def _text_cut(table: Table, row: int, column: str, text: str) -> Remade | None:
     words = list(_WORD.finditer(text))
     if len(words) < 2:
         return None
@@ -145,10 +146,10 @@ def _text_cut(single: Table, column: str, text: str) -> Remade | None:
             before = end
         return "".join([*kept, text[before:]])
 
-    return Remade(single, column, parts, write, pa.large_string())
+    return Remade(table, row, column, parts, write, pa.large_string())
 
 
-def _image_cut(single: Table, column: str, content: bytes, codec: Any) -> Remade | None:
+def _image_cut(table: Table, row: int, column: str, content: bytes, codec: Any) -> Remade | None:
     from trueweight.data.pictures import calm
     from trueweight.data.preparation import marked
 
@@ -170,10 +171,10 @@ def _image_cut(single: Table, column: str, content: bytes, codec: Any) -> Remade
             changed[top:bottom, left:right] = colour_C
         return marked(png_of(changed))
 
-    return Remade(single, column, tuple(Part(column, box) for box in boxes), write, pa.large_binary())
+    return Remade(table, row, column, tuple(Part(column, box) for box in boxes), write, pa.large_binary())
 
 
-def _audio_cut(single: Table, column: str, content: bytes, codec: Any) -> Remade | None:
+def _audio_cut(table: Table, row: int, column: str, content: bytes, codec: Any) -> Remade | None:
     if not codec.steps:
         return None
     rate = codec.spectrum.rate
@@ -188,10 +189,10 @@ def _audio_cut(single: Table, column: str, content: bytes, codec: Any) -> Remade
             changed[start:end] = 0.0
         return wav_of(changed, rate)
 
-    return Remade(single, column, parts, write, pa.large_binary())
+    return Remade(table, row, column, parts, write, pa.large_binary())
 
 
-def _series_cut(single: Table, column: str, value_TC: np.ndarray, mean: list[float]) -> Remade | None:
+def _series_cut(table: Table, row: int, column: str, value_TC: np.ndarray, mean: list[float]) -> Remade | None:
     steps, channels = value_TC.shape
     if steps < 2 or len(mean) != channels:
         return None
@@ -209,7 +210,7 @@ def _series_cut(single: Table, column: str, value_TC: np.ndarray, mean: list[flo
             changed[start:end, channel] = mean_C[channel]
         return series_cells(changed)
 
-    return Remade(single, column, parts, write, pa.list_(pa.list_(pa.float64())))
+    return Remade(table, row, column, parts, write, pa.list_(pa.list_(pa.float64())))
 
 
 def series_cells(value_TC: np.ndarray) -> list[list[float | None]]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from trueweight.data.signature import ColumnFacts
 from trueweight.data.table import Table
+from trueweight.evaluate.mosaic import mosaic
 from trueweight.explain.asked import Asked, Output
 from trueweight.explain.record import Curve
 from trueweight.explain.usual import grid_of, with_value
@@ -37,7 +38,7 @@ def curves(asked: Asked, output: Output, rows: np.ndarray, predictor: Predictor 
     """
     grids = {name: grid_of(asked.signature.columns[name]) for name in asked.columns}
     grids = {name: grid for name, grid in grids.items() if len(grid) > 1}
-    base = asked.table.take(rows)
+    base = mosaic(asked.table, rows)
 
     def tables() -> Iterator[tuple[int, Table]]:
         for name, grid in grids.items():

@@ -8,6 +8,7 @@ import numpy as np
 
 from trueweight.evaluate.explanation import FEWEST_COLUMNS, FEWEST_ROWS, proof_of
 from trueweight.evaluate.importance import PERMUTATIONS, importance_of, measured_by, shuffle
+from trueweight.evaluate.mosaic import Again
 from trueweight.explain.asked import Asked, Output
 from trueweight.explain.cascade import sees_weights
 from trueweight.explain.counterfactual import counterfactuals
@@ -15,7 +16,7 @@ from trueweight.explain.cuts import Cut, cell_cut, column_cut
 from trueweight.explain.dependence import curves
 from trueweight.explain.gradients import LARGEST_GAP, Traced, integrated_gradients, leaves_of
 from trueweight.explain.nudge import nudged
-from trueweight.explain.occlusion import Occluded, erased, occlusion
+from trueweight.explain.occlusion import Occluded, erased, occluded, occlusion
 from trueweight.explain.proofs import faithful, judged, stays
 from trueweight.explain.prototypes import prototypes
 from trueweight.explain.record import Attribution, Change, Curve, Explanation, Proof, Weight
@@ -149,12 +150,13 @@ def _occluded(asked: Asked, column: str) -> Explanation:
     asked, cuts = _with_cuts(asked, column)
     if not cuts:
         return _nothing("occlusion", asked, "no row has a cell of two parts or more", column)
-    found = occlusion(asked, cuts)
+    ways = occluded(cuts)
+    found = occlusion(asked, cuts, ways=ways)
     values = [one.value_P for one in found]
     other = nudged(asked, column)
     proofs = [
         *faithful(values, partial(erased, asked, cuts), _signs(asked, found), asked.seed),
-        sees_weights(values, partial(_occluded_values, asked, cuts), asked),
+        sees_weights(values, partial(_occluded_values, asked, cuts, ways), asked),
         stays(values, None if other is None else _nudged_values(other, column), "a little noise"),
     ]
     items = tuple(
@@ -174,8 +176,8 @@ def _with_cuts(asked: Asked, column: str) -> tuple[Asked, list[Cut]]:
     return some, cuts
 
 
-def _occluded_values(asked: Asked, cuts: Sequence[Cut], predictor: Predictor) -> list[np.ndarray]:
-    return [one.value_P for one in occlusion(asked, cuts, predictor)]
+def _occluded_values(asked: Asked, cuts: Sequence[Cut], ways: Again, predictor: Predictor) -> list[np.ndarray]:
+    return [one.value_P for one in occlusion(asked, cuts, predictor, ways)]
 
 
 def _nudged_values(asked: Asked, column: str) -> list[np.ndarray] | None:

@@ -36,6 +36,7 @@ from trueweight.nn.category import CodeEmbedding, OneHot
 from trueweight.nn.decoding import GREEDY
 from trueweight.nn.encoding import Tensors
 from trueweight.nn.stems import TokenStem
+from trueweight.progress import may_stop
 
 __all__ = ["RowPath", "row_paths"]
 
@@ -130,6 +131,7 @@ class RowPath:
 
 def _chunks(array: np.ndarray, size: int) -> Iterator[np.ndarray]:
     for start in range(0, len(array), size):
+        may_stop()
         yield array[start : start + size]
 
 

@@ -18,6 +18,7 @@ from trueweight.data.cells import DateCells, LevelCells, NumberCells
 from trueweight.data.reading import cells_of
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
+from trueweight.evaluate.mosaic import with_column
 
 __all__ = [
     "SENSES", "Scale", "canonical", "grid_of", "rewritten", "scales_of", "shown_cell", "usual_row", "with_usual",
@@ -110,8 +111,8 @@ def with_usual(table: Table, signature: Signature) -> Table:
 
 def with_value(table: Table, name: str, value: Any) -> Table:
     """A canonical table with one value in all cells of a column."""
-    place, kind = table.names.index(name), table.data.schema.field(name).type
-    return replace(table, data=table.data.set_column(place, name, pa.array([value] * len(table), kind)))
+    kind = table.data.schema.field(name).type
+    return with_column(table, name, pa.array([value] * len(table), kind))
 
 
 def rewritten(table: Table, row: int, cells: Sequence[tuple[str, str, str]]) -> Table:

@@ -3,7 +3,6 @@
 import asyncio
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -14,7 +13,7 @@ from trueweight.data.frames import arrow_array
 from trueweight.data.sniff import layout_of
 from trueweight.data.write import write_columns
 from trueweight.serve.doorkeeper import Guest
-from trueweight.serve.exchange import JSON, Reply, Request, json_reply
+from trueweight.serve.exchange import Reply, Request, json_reply
 from trueweight.serve.hosted import Columns, Hosted, plain_rows
 from trueweight.serve.kserve import answers_v2, rows_v2
 from trueweight.serve.refusals import Refused
@@ -25,7 +24,7 @@ from trueweight.serve.streaming import broken_off
 if TYPE_CHECKING:
     from trueweight.serve.app import Application, Asked
 
-__all__ = ["Answering"]
+__all__ = ["Answering", "seconds_of"]
 
 _STREAM_ROWS = 512
 _STREAM_BYTES = 2**18
@@ -45,7 +44,6 @@ class Answering:
         """Ours."""
         return [
             Route("POST", "/v1/models/{name}/predict", "predict", self.predict),
-            Route("POST", "/v1/models/{name}/explain", "explain", self.explain),
             Route("POST", "/v2/models/{name}/infer", "predict", self.infer),
         ]
 
@@ -56,7 +54,7 @@ class Answering:
         if request.raw_query:
             query = request.query()
             noted = query.get("notes", "").lower() in _TRUE
-            seconds = _seconds(query.get("timeout"), self._app.limits.seconds)
+            seconds = seconds_of(query.get("timeout"), self._app.limits.seconds)
             if query.get("stream", "").lower() in _TRUE:
                 return self._streamed(request, guest, hosted, asked)
         else:
@@ -111,7 +109,7 @@ class Answering:
         pieces = self._pieces(request, guest, hosted, asked, csv=csv)
         if csv:
             return Reply(kind="text/csv; charset=utf-8", pieces=pieces)
-        return Reply(kind="application/x-ndjson", pieces=broken_off(pieces, _last_line))
+        return Reply(kind="application/x-ndjson", pieces=broken_off(request, pieces, _last_line))
 
     async def _pieces(
         self, request: Request, guest: Guest, hosted: Hosted, asked: "Asked", *, csv: bool
@@ -132,19 +130,6 @@ class Answering:
             first = False
         if first:
             raise Refused(422, "there is no row in the body")
-
-    async def explain(self, request: Request, guest: Guest, name: str, asked: "Asked") -> Reply:
-        """Why rows are answered so: ``{"rows": [...], "methods": [...], "target": ..., "keep": [...]}``."""
-        hosted = self._begin(name, asked)
-        body = await self._app.read(request)
-        rows = read_rows(request.kind, body, hosted.bounds, hosted.reading, request.header(b"content-type"))
-        if rows.count > self._app.limits.explained:
-            raise Refused(413, f"{rows.count:,} rows are more than {self._app.limits.explained} to explain at once")
-        wishes = _wishes(from_json(body)) if request.kind in ("", JSON) else {}
-        self._app.charge(guest, rows.count)
-        asked.rows = rows.count
-        table = hosted.table(rows)
-        return json_reply(await self._app.slow.run(self._app.verbs.explain, hosted.bundle, table, wishes))
 
     async def infer(self, request: Request, guest: Guest, name: str, asked: "Asked") -> Reply:
         """The Open Inference Protocol."""
@@ -176,32 +161,12 @@ async def _in_turn(step: Callable[[], Awaitable[_Found]]) -> _Found:
         await asyncio.sleep(int(again))
 
 
-def _wishes(asked: Any) -> dict[str, Any]:
-    """What is said beside the rows.
+def seconds_of(said: str | None, most: float) -> float:
+    """What ``?timeout=`` says, at most so many.
 
     Raises:
-        Refused: A wish that there is none of, or of the wrong kind; all of them at once.
+        Refused: It is no number of seconds.
     """
-    if not isinstance(asked, dict) or not isinstance(asked.get("rows"), list):
-        return {}  # the row itself
-    wishes = {name: value for name, value in asked.items() if name != "rows" and value is not None}
-    wrong = [said for name, value in wishes.items() if (said := _wrong_wish(name, value))]
-    if wrong:
-        raise Refused(422, "; ".join(wrong), hint="beside rows there may be methods and keep (lists), and target")
-    return wishes
-
-
-def _wrong_wish(name: str, value: Any) -> str:
-    if name == "target":
-        return "" if isinstance(value, str) else "target must be the name of a column"
-    if name not in ("methods", "keep"):
-        near = get_close_matches(name, ("methods", "keep", "target", "rows"), n=1)
-        return f"nothing is called {name[:40]!r} here" + (f"; did you mean {near[0]!r}?" if near else "")
-    listed = isinstance(value, list) and all(isinstance(one, str) for one in value)
-    return "" if listed else f"{name} must be a list of names"
-
-
-def _seconds(said: str | None, most: float) -> float:
     if said is None:
         return most
     try:

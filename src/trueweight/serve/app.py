@@ -1,12 +1,10 @@
 """The application: an ASGI callable that lets requests in, has models answer them, and notes that it did."""
 
 import asyncio
-import base64
-import binascii
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,8 +24,19 @@ from trueweight.serve.audit import AuditLog
 from trueweight.serve.batching import Batcher
 from trueweight.serve.completing import Completing
 from trueweight.serve.counters import Counters
-from trueweight.serve.doorkeeper import Doorkeeper, Guest
-from trueweight.serve.exchange import BrokenOff, Receive, Reply, Request, Scope, Send, json_reply, send_reply
+from trueweight.serve.doorkeeper import Doorkeeper, Guest, given_key
+from trueweight.serve.exchange import (
+    BrokenOff,
+    Receive,
+    Reply,
+    Request,
+    Scope,
+    Send,
+    json_reply,
+    send_reply,
+    unless_gone,
+)  # fmt: skip
+from trueweight.serve.explaining import Explaining
 from trueweight.serve.hosted import Hosted
 from trueweight.serve.keys import KeyStore
 from trueweight.serve.lanes import Lane
@@ -37,7 +46,7 @@ from trueweight.serve.routes import Route, Routes
 from trueweight.serve.rows import Rows
 from trueweight.serve.streaming import Streaming
 from trueweight.serve.telling import Telling
-from trueweight.serve.writing import Scribe, Wanted
+from trueweight.serve.writing import Scribe, Spent, Wanted
 
 __all__ = ["Application", "Verbs"]
 
@@ -98,7 +107,8 @@ class Application:
         self._start_id, self._lines = secrets.token_hex(4), 0
         self._worker = ThreadPoolExecutor(1, "answers")
         self._writer = ThreadPoolExecutor(1, "notes")
-        self.slow = Lane("slow", limits.slow, "other explanations and reports are being made", 5)
+        self.slow = Lane("slow", limits.slow, "other reports are being made", 5)
+        self.reasons = Lane("reasons", limits.slow, "other explanations are being made", 5)
         self.texts = Lane("texts", limits.written, "other texts are being written", 1)
         self._slots = ThreadPoolExecutor(1, "slots")
         self._heads = ThreadPoolExecutor(1, "heads")
@@ -108,7 +118,7 @@ class Application:
             self._have_written(hosted)
         self._batchers = {name: self._batcher(name) for name in self.models}
         self._notes: asyncio.Task[None] | None = None
-        handlers = (Answering(self), Streaming(self), Completing(self), Telling(self))
+        handlers = (Answering(self), Explaining(self), Streaming(self), Completing(self), Telling(self))
         self.routes = Routes([route for one in handlers for route in one.routes()])
 
     def _batcher(self, name: str) -> Batcher:
@@ -171,7 +181,7 @@ class Application:
         if self._audit is not None:
             self._audit.close()
             _LOG.info("the audit log ends with %s", self._audit.head)
-        for lane in (self.slow, self.texts):
+        for lane in (self.slow, self.reasons, self.texts):
             lane.stop()
         for pool in (self._worker, self._writer, self._slots, self._heads):
             pool.shutdown(wait=False, cancel_futures=True)
@@ -212,9 +222,12 @@ class Application:
         reply.digest, status = asked.digest, reply.status
         try:
             await send_reply(send, reply, bodiless=request.method == "HEAD")
+        except asyncio.CancelledError:
+            request.left()
+            raise
         except Exception as error:
-            status = self._refused(error, request, route).status
-            _LOG.warning("an answer of %s broke off: %d", route.path if route else "", status)
+            request.broke(self._refused(error, request, route).status)
+            _LOG.warning("an answer of %s broke off: %d", route.path if route else "", request.ended["because"])
             await request.drained(_LINGER)
             raise BrokenOff from None
         finally:
@@ -252,7 +265,7 @@ class Application:
     def _admit(self, request: Request, route: Route) -> Guest:
         if not self.keyed:
             return _EVERYBODY
-        given = _given_key(request)
+        given = given_key(request)
         try:
             return self._door.admit(given, route.scope)
         except Refused as refused:
@@ -284,7 +297,7 @@ class Application:
         if batcher.idle:
             return await batcher.ask(rows, seconds)
         # Others are before us: whoever has gone when the turn comes is not answered.
-        return await _while_there(request, batcher.ask(rows, seconds))
+        return await unless_gone(request, batcher.ask(rows, seconds))
 
     def scribe(self, hosted: Hosted, how: Decoding) -> Scribe | None:
         """Who writes a model's texts side by side, if they can be written so."""
@@ -293,11 +306,11 @@ class Application:
 
     async def written(
         self, request: Request, hosted: Hosted, scribe: Scribe, table: Callable[[], Table], rows: int, seconds: float,
-        how: Decoding = GREEDY, seed: int = 0,
+        how: Decoding = GREEDY, seed: int = 0, spent: Spent | None = None,
     ) -> Any:  # fmt: skip
         """The columns of texts, written side by side with those of everybody else; without whoever goes."""
-        asked = scribe.ask(lambda: Wanted.of(hosted.bundle, table(), how, seed), rows, seconds)
-        return await _while_there(request, asked)
+        asked = scribe.ask(lambda: Wanted.of(hosted.bundle, table(), how, seed), rows, seconds, spent)
+        return await unless_gone(request, asked)
 
     async def read(self, request: Request) -> bytes:
         """The whole body, within its bounds of bytes and time.
@@ -346,6 +359,8 @@ class Application:
     ) -> None:
         path = route.path if route is not None else "none"
         self.counters.request(path, status, seconds)
+        if request.ended:
+            self.counters.unfinished(path, str(request.ended["outcome"]))
         if self._audit is None or (route is not None and route.scope == "free"):
             return
         self._lines += 1
@@ -355,21 +370,8 @@ class Application:
         }  # fmt: skip
         if asked.model:
             facts |= {"model": asked.model, "digest": asked.digest, "rows": asked.rows}
+        facts |= request.ended
         self._audit.note(facts)
-
-
-async def _while_there(request: Request, asked: Coroutine[Any, Any, Any]) -> Any:
-    """An answer, unless whoever asked goes away before it is there."""
-    asking, gone = asyncio.create_task(asked), asyncio.create_task(request.gone())
-    try:
-        await asyncio.wait((asking, gone), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        gone.cancel()
-        if not asking.done():
-            asking.cancel()
-    if not asking.done():
-        raise Refused(408, "the connection was closed before the answer")
-    return asking.result()
 
 
 @dataclass(slots=True)
@@ -379,19 +381,6 @@ class Asked:
     model: str = ""
     digest: str = ""
     rows: int = 0
-
-
-def _given_key(request: Request) -> str:
-    """The key as it was sent: as a bearer, as a header of its own, or as the password that a browser asked for."""
-    kind, _, rest = request.header(b"authorization").partition(" ")
-    if kind.lower() == "bearer":
-        return rest.strip()
-    if kind.lower() == "basic":
-        try:
-            return base64.b64decode(rest.strip(), validate=True).decode("latin-1").partition(":")[2]
-        except (binascii.Error, ValueError):
-            return ""
-    return request.header(b"x-api-key")
 
 
 def _now() -> str:

@@ -13,6 +13,7 @@ from trueweight.bundle.asked import texts_table, written_target
 from trueweight.data.bpe import tokens_of, vocabulary_from
 from trueweight.data.table import Table
 from trueweight.errors import SpecError
+from trueweight.model.predictors.running import Written
 from trueweight.nn.decoding import Decoding, decoding
 from trueweight.serve.doorkeeper import Guest
 from trueweight.serve.exchange import Reply, Request, json_reply
@@ -21,6 +22,7 @@ from trueweight.serve.media_guard import guard_media
 from trueweight.serve.refusals import Refused
 from trueweight.serve.routes import Route
 from trueweight.serve.streaming import broken_off, pieces_of, while_there
+from trueweight.serve.writing import Spent
 
 if TYPE_CHECKING:
     from trueweight.serve.app import Application, Asked
@@ -47,6 +49,8 @@ class _Wish:
     seed: int
     stream: bool
     chat: bool
+    counted: bool = False
+    """Of a stream: whether what it took is told at its end."""
 
     def told(self, **more: Any) -> dict[str, Any]:
         """What every answer begins with."""
@@ -81,9 +85,28 @@ class _Wish:
         names = [self.target, *(f"{self.target}.other[{place}]" for place in range(2, self.how.samples + 1))]
         return [str(columns[name][row] or "") for row in range(len(self.prompts)) for name in names if name in columns]
 
-    def finish(self, tokens: int) -> str:
-        """Why a text of so many tokens ends."""
-        return "length" if self.how.max_steps is not None and tokens >= self.how.max_steps else "stop"
+    def read_again(self, texts: Sequence[str]) -> Spent:
+        """What texts took of which only that is known: their tokens, as the model would write them."""
+        every = self.tokens([*texts, *self.prompts])  # in one go: a call takes longer than a text
+        most = self.how.max_steps
+        pairs = zip(texts, every, strict=False)
+        written = [Written(text, tokens, most is None or tokens < most) for text, tokens in pairs]
+        return Spent(sum(every[len(texts) :]), written)
+
+    def finishes(self, texts: Sequence[str], spent: Spent) -> list[str]:
+        """Why each of the texts ends. Candidates are told the likeliest first, and were not written so."""
+        found, several = [], self.how.samples
+        for place, text in enumerate(texts):
+            first = place // several * several
+            some = spent.written[first : first + several]
+            ended = next((one.ended for one in some if one.text == text), True)
+            found.append("stop" if ended else "length")
+        return found
+
+
+def _usage(spent: Spent) -> dict[str, int]:
+    written = sum(one.tokens for one in spent.written)
+    return {"prompt_tokens": spent.read, "completion_tokens": written, "total_tokens": spent.read + written}
 
 
 class Completing:
@@ -117,19 +140,22 @@ class Completing:
         self._app.charge(guest, len(wish.prompts))
         asked.model, asked.digest, asked.rows = wish.hosted.name, wish.hosted.bundle.manifest.digest, len(wish.prompts)
         if wish.stream:
-            events = broken_off(self._pieces(request, wish), lambda refused: _event(refused.openai()))
+            events = broken_off(request, self._pieces(request, wish), lambda refused: _event(refused.openai()))
             return Reply(kind="text/event-stream", pieces=events)
-        return json_reply(_whole(wish, await self._texts(request, wish)))
+        return json_reply(_whole(wish, *await self._texts(request, wish)))
 
-    async def _texts(self, request: Request, wish: _Wish) -> list[str]:
-        """Of all prompts, the candidates of each beside each other."""
-        seconds = self._app.limits.seconds
+    async def _texts(self, request: Request, wish: _Wish) -> tuple[list[str], Spent]:
+        """Of all prompts, the candidates of each beside each other; and what they took."""
+        seconds, spent = self._app.limits.seconds, Spent()
         scribe = self._app.scribe(wish.hosted, wish.how)
         if scribe is None:
-            return wish.texts(await self._app.texts.run(_searched, wish))
+            texts = wish.texts(await self._app.texts.run(_searched, wish))
+            return texts, wish.read_again(texts)
         table, count = (lambda: wish.table), len(wish.prompts)
-        columns = await self._app.written(request, wish.hosted, scribe, table, count, seconds, wish.how, wish.seed)
-        return wish.texts(columns)
+        columns = await self._app.written(
+            request, wish.hosted, scribe, table, count, seconds, wish.how, wish.seed, spent
+        )  # fmt: skip
+        return wish.texts(columns), spent
 
     def _wish(self, raw: Any, *, chat: bool) -> _Wish:
         if not isinstance(raw, dict) or not isinstance(raw.get("model"), str):
@@ -146,19 +172,26 @@ class Completing:
         stream = bool(raw.get("stream", False))
         if stream and (len(prompts) > 1 or how.samples > 1):
             raise Refused(400, "one prompt and one choice are streamed at a time")
-        seed = raw.get("seed")
-        return _Wish(hosted, target, prompts, table, how, seed if isinstance(seed, int) else 0, stream, chat)
+        seed, counted = raw.get("seed"), _counted(raw, stream=stream)
+        return _Wish(hosted, target, prompts, table, how, seed if isinstance(seed, int) else 0, stream, chat, counted)
 
     async def _pieces(self, request: Request, wish: _Wish) -> AsyncGenerator[bytes, None]:
         """Server-sent events, one for each piece; between two of them others are served."""
-        told, said = wish.told(), ""
-        texts = pieces_of(self._app, wish.hosted, lambda: wish.table, target=wish.target, how=wish.how, seed=wish.seed)
+        told, said, spent = wish.told(), "", Spent()
+        blank = {"usage": None} if wish.counted else {}
+        texts = pieces_of(
+            self._app, wish.hosted, lambda: wish.table, target=wish.target, how=wish.how, seed=wish.seed, spent=spent
+        )  # fmt: skip
         async with aclosing(while_there(request, texts)) as pieces:
             async for piece in pieces:
                 said += piece
-                yield _event(told | {"choices": [wish.choice(0, piece, None)]})
-        finish = wish.finish(wish.tokens([said])[0])
-        yield _event(told | {"choices": [wish.choice(0, "", finish)]}) + b"data: [DONE]\n\n"
+                yield _event(told | {"choices": [wish.choice(0, piece, None)]} | blank)
+        if not spent.written:  # not by the running batch
+            spent = wish.read_again([said])
+        yield _event(told | {"choices": [wish.choice(0, "", *wish.finishes([said], spent))]} | blank)
+        if wish.counted:
+            yield _event(told | {"choices": [], "usage": _usage(spent)})
+        yield b"data: [DONE]\n\n"
 
 
 def _event(told: Mapping[str, Any]) -> bytes:
@@ -170,12 +203,26 @@ def _searched(wish: _Wish) -> Columns:
     return wish.hosted.bundle.predict_columns(wish.table, how=wish.how, seed=wish.seed)
 
 
-def _whole(wish: _Wish, texts: Sequence[str]) -> dict[str, Any]:
-    both = wish.tokens([*texts, *wish.prompts])  # in one go: a call takes longer than a text
-    written, read = both[: len(texts)], sum(both[len(texts) :])
-    choices = [wish.choice(place, text, wish.finish(written[place])) for place, text in enumerate(texts)]
-    usage = {"prompt_tokens": read, "completion_tokens": sum(written), "total_tokens": read + sum(written)}
-    return wish.told(choices=choices, usage=usage)
+def _whole(wish: _Wish, texts: Sequence[str], spent: Spent) -> dict[str, Any]:
+    pairs = zip(texts, wish.finishes(texts, spent), strict=True)
+    choices = [wish.choice(place, text, finish) for place, (text, finish) in enumerate(pairs)]
+    return wish.told(choices=choices, usage=_usage(spent))
+
+
+def _counted(raw: Mapping[str, Any], *, stream: bool) -> bool:
+    """Whether ``stream_options`` ask for what a stream took.
+
+    Raises:
+        Refused: They make no sense, or there is no stream.
+    """
+    options = raw.get("stream_options")
+    if options is None:
+        return False
+    if not stream:
+        raise Refused(400, "stream_options are for streams", hint="ask with stream: true, or leave them out")
+    if not isinstance(options, dict) or not isinstance(options.get("include_usage", False), bool):
+        raise Refused(400, "stream_options must be an object", hint='such as {"include_usage": true}')
+    return bool(options.get("include_usage", False))
 
 
 def _prompts(raw: Any) -> tuple[str, ...]:

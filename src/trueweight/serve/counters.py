@@ -39,6 +39,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.requests: dict[tuple[str, int], int] = {}
+        self.ended: dict[tuple[str, str], int] = {}
         self.rows: dict[str, int] = {}
         self.seconds: dict[str, _Histogram] = {}
         self.batches: dict[str, _Histogram] = {}
@@ -52,6 +53,10 @@ class Counters:
             found = self.seconds[route] = _Histogram(SECONDS)
         found.add(seconds)
 
+    def unfinished(self, route: str, outcome: str) -> None:
+        """An answer that had begun was not given to its end."""
+        self.ended[route, outcome] = self.ended.get((route, outcome), 0) + 1
+
     def batch(self, model: str, rows: int) -> None:
         """So many rows were answered at once."""
         self.rows[model] = self.rows.get(model, 0) + rows
@@ -64,6 +69,12 @@ class Counters:
         lines += [
             f'trueweight_requests_total{{route="{route}",status="{status}"}} {count}'
             for (route, status), count in sorted(self.requests.items())
+        ]
+        lines += ["# HELP trueweight_unfinished_total Answers that had begun and ended before their end.",
+                  "# TYPE trueweight_unfinished_total counter"]  # fmt: skip
+        lines += [
+            f'trueweight_unfinished_total{{route="{route}",outcome="{outcome}"}} {count}'
+            for (route, outcome), count in sorted(self.ended.items())
         ]
         lines += ["# HELP trueweight_request_duration_seconds From the request's head to the answer's end.",
                   "# TYPE trueweight_request_duration_seconds histogram"]  # fmt: skip

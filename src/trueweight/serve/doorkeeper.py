@@ -1,15 +1,18 @@
 """Lets requests in: who asks, whether the key is good for it, and whether it is not too much."""
 
+import base64
+import binascii
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from trueweight.errors import SpecError
+from trueweight.serve.exchange import Request
 from trueweight.serve.keys import Key, KeyStore, split_key
 from trueweight.serve.refusals import Refused
 
-__all__ = ["Doorkeeper", "Guest"]
+__all__ = ["Doorkeeper", "Guest", "given_key"]
 
 _LOG = logging.getLogger("trueweight.serve")
 
@@ -153,3 +156,16 @@ class Doorkeeper:
             raise
         finally:
             self._written = {}
+
+
+def given_key(request: Request) -> str:
+    """The key as it was sent: as a bearer, as a header of its own, or as the password that a browser asked for."""
+    kind, _, rest = request.header(b"authorization").partition(" ")
+    if kind.lower() == "bearer":
+        return rest.strip()
+    if kind.lower() == "basic":
+        try:
+            return base64.b64decode(rest.strip(), validate=True).decode("latin-1").partition(":")[2]
+        except (binascii.Error, ValueError):
+            return ""
+    return request.header(b"x-api-key")

@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from trueweight.serve.refusals import Refused
 
 __all__ = [
     "ARRIVED", "DIGEST", "BrokenOff", "Receive", "Reply", "Request", "Scope", "Send", "json_reply", "send_reply",
+    "unless_gone",
 ]  # fmt: skip
 
 Scope = MutableMapping[str, Any]
@@ -59,7 +60,7 @@ class BrokenOff(Exception):  # noqa: N818  # what happened, not that it is wrong
 class Request:
     """What was asked. Headers by small letters; the body is read when it is asked for."""
 
-    __slots__ = ("_arrived", "_receive", "_whole", "headers", "method", "path", "raw_query", "scope")
+    __slots__ = ("_arrived", "_receive", "_whole", "ended", "headers", "method", "path", "raw_query", "scope")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope, self._receive = scope, receive
@@ -68,6 +69,17 @@ class Request:
         self.path: str = scope["path"]
         self.raw_query: bytes = scope.get("query_string", b"")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.ended: dict[str, str | int] = {}
+        """How an answer ended whose status said that all is well, for the notes: "outcome" is "broken" (with the status
+        that "because" would have been) or "gone", as whoever asked left before its end; {} where it is whole."""
+
+    def broke(self, status: int) -> None:
+        """The answer that is being sent ends before its end."""
+        self.ended = {"outcome": "broken", "because": status}
+
+    def left(self) -> None:
+        """Whoever asked has gone before the end."""
+        self.ended = self.ended or {"outcome": "gone"}
 
     def header(self, name: bytes) -> str:
         """Its text, or ""."""
@@ -164,6 +176,24 @@ class Request:
             await asyncio.Event().wait()  # what is received here would be missing there
         while (await self._receive())["type"] != "http.disconnect":
             await asyncio.sleep(0)
+
+
+async def unless_gone(request: Request, asked: Coroutine[Any, Any, Any]) -> Any:
+    """An answer, unless whoever asked goes away before it is there.
+
+    Raises:
+        Refused: They have gone; what they asked for is cancelled.
+    """
+    asking, gone = asyncio.create_task(asked), asyncio.create_task(request.gone())
+    try:
+        await asyncio.wait((asking, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if not asking.done():
+            asking.cancel()
+    if not asking.done():
+        raise Refused(408, "the connection was closed before the answer")
+    return asking.result()
 
 
 def _too_long(most: int) -> Refused:

@@ -130,6 +130,10 @@ def _form(about: Subject) -> Content:
     return {"multipart/form-data": {"schema": {"type": "object", "properties": parts}}}
 
 
+def _timeout() -> Mapping[str, Any]:
+    return _query("timeout", {"type": "number", "exclusiveMinimum": 0}, "Seconds that an answer is of use.")
+
+
 def _predict(about: Subject) -> Operation:
     answer = {"model": {"type": "string"}, "digest": {"type": "string"},
               "predictions": listed(refer(f"{about.known}.Answer")), "notes": listed({"type": "string"})}  # fmt: skip
@@ -137,7 +141,7 @@ def _predict(about: Subject) -> Operation:
     asked = (
         _query("stream", {"type": "boolean"}, "CSV or JSON Lines of any length, answered as they arrive."),
         _query("notes", {"type": "boolean"}, "Also say which cells could not be read."),
-        _query("timeout", {"type": "number", "exclusiveMinimum": 0}, "Seconds that an answer is of use."),
+        _timeout(),
     )
     written = {kind: told for kind, told in _ROWS.items() if kind != "application/jsonl"}
     body = {**_json(_fields(about), example=_example(about)), **_ROWS, **_form(about)}
@@ -151,7 +155,7 @@ def _explain(about: Subject) -> Operation:
     fields |= {"properties": fields["properties"] | wishes, "additionalProperties": False}
     body = {**_json(fields, example=_example(about)), **_ROWS, **_form(about)}
     said = "Say why rows are answered so"
-    return Operation(said, _json(refer("Explanations")), body, refusals=_READ, digest=True)
+    return Operation(said, _json(refer("Explanations")), body, (_timeout(),), (*_READ, "504"), digest=True)
 
 
 def _write(about: Subject) -> Operation:

@@ -30,6 +30,7 @@ Record = dict[str, Any]
 
 _ASKED = "the request"
 _ORIGIN = Provenance((_ASKED,))
+_CSV = Provenance((_ASKED,), format="csv")
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -45,6 +46,8 @@ class Rows:
     table: pa.Table | None = None
     plain: bool = False
     """Whether all cells are plain values, of one type in each column."""
+    origin: Provenance = _ORIGIN
+    """What a cell means may depend on the form that it came in."""
     of: Any = None
     """The model that was served when they were asked: it answers them, whatever is swapped meanwhile."""
 
@@ -166,7 +169,7 @@ def table_of(several: Sequence[Rows]) -> Table:
     else:
         tables = [rows.table for rows in several if rows.table is not None]
         data = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
-    return Table(data, _ORIGIN)
+    return Table(data, several[0].origin)
 
 
 def _arrow_of(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
@@ -215,7 +218,8 @@ def _csv(body: bytes, limits: Limits, options: DataSpec, _: str) -> Rows:
         data, _notes = named(piece.data, _ASKED)
     except DataError as error:
         raise Refused(422, error.problem, hint=error.hint) from None
-    return Rows(len(data), data.schema, table=data)
+    key = ("csv", *((field.name, str(field.type)) for field in data.schema))
+    return Rows(len(data), key, table=data, origin=_CSV)
 
 
 def _refuse_wide_header(body: bytes, limits: Limits, options: DataSpec) -> None:

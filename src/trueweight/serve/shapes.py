@@ -122,8 +122,10 @@ def completion_shapes(writers: Sequence[str], limits: Limits, prompts: int) -> d
         prompts: Most texts of one request.
     """
     n = {"type": ["integer", "null"], "minimum": 1, "maximum": limits.choices}
+    options = _object({"include_usage": {"type": "boolean"}})
+    options |= {"type": ["object", "null"], "description": "Of streams: whether what it took is told at its end."}
     asked = {"model": {"type": "string", "enum": list(writers)}, **decoding_wishes(limits), "n": n,
-             "stream": {"type": ["boolean", "null"]}}  # fmt: skip
+             "stream": {"type": ["boolean", "null"]}, "stream_options": options}  # fmt: skip
     prompt = {"oneOf": [_TEXT, listed(_TEXT, minItems=1, maxItems=prompts)]}
     content = {"oneOf": [_TEXT, listed(_object({"type": _TEXT, "text": _TEXT}))]}
     message = _object({"role": _TEXT, "content": content}, ["content"])

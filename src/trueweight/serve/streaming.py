@@ -16,7 +16,7 @@ from trueweight.serve.hosted import Hosted, told_of
 from trueweight.serve.refusals import Refused
 from trueweight.serve.routes import Route
 from trueweight.serve.rows import read_rows
-from trueweight.serve.writing import Wanted
+from trueweight.serve.writing import Spent, Wanted
 
 if TYPE_CHECKING:
     from trueweight.serve.app import Application, Asked
@@ -55,7 +55,8 @@ class Streaming:
         self._app.charge(guest, 1)
         asked.rows = 1
         texts = pieces_of(self._app, hosted, lambda: table, target=target, how=how, seed=seed)
-        events = broken_off(self._pieces(request, texts), lambda refused: _event("error", refused.problem()))
+        pieces = self._pieces(request, texts)
+        events = broken_off(request, pieces, lambda refused: _event("error", refused.problem()))
         return Reply(kind="text/event-stream", pieces=events)
 
     async def _pieces(self, request: Request, texts: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:
@@ -66,12 +67,13 @@ class Streaming:
 
 
 async def broken_off(
-    events: AsyncGenerator[bytes, None], last: Callable[[Refused], bytes]
-) -> AsyncGenerator[bytes, None]:  # fmt: skip
+    request: Request, events: AsyncGenerator[bytes, None], last: Callable[[Refused], bytes]
+) -> AsyncGenerator[bytes, None]:
     """Events of an answer. What goes wrong before the first of them is raised, and takes the answer's place; once its
     status is sent, a last event says why it breaks off.
 
     Args:
+        request: That is answered; it is noted there.
         events: Of one answer.
         last: Makes that event, in the form that the answer's readers know.
     """
@@ -84,7 +86,9 @@ async def broken_off(
     except Exception as error:
         if not begun:
             raise
-        yield last(told_of(error))
+        refused = told_of(error)
+        request.broke(refused.status)
+        yield last(refused)
 
 
 async def while_there(request: Request, texts: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
@@ -95,7 +99,10 @@ async def while_there(request: Request, texts: AsyncGenerator[str, None]) -> Asy
         while True:
             coming = asyncio.ensure_future(anext(texts, None))
             await asyncio.wait((coming, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not coming.done() or (piece := coming.result()) is None:
+            if not coming.done():
+                request.left()
+                return
+            if (piece := coming.result()) is None:
                 return
             yield piece
     finally:
@@ -108,8 +115,9 @@ async def while_there(request: Request, texts: AsyncGenerator[str, None]) -> Asy
 
 
 async def pieces_of(
-    app: "Application", hosted: Hosted, table: Callable[[], Table], *, target: str | None, how: Decoding, seed: int
-) -> AsyncGenerator[str, None]:
+    app: "Application", hosted: Hosted, table: Callable[[], Table], *, target: str | None, how: Decoding, seed: int,
+    spent: Spent | None = None,
+) -> AsyncGenerator[str, None]:  # fmt: skip
     """One row's text as it is written; in the running batch if it can be.
 
     Args:
@@ -119,11 +127,12 @@ async def pieces_of(
         target: To be written; None for the only one that is a text.
         how: To write.
         seed: Of what is drawn.
+        spent: Told what it took, where it is written in the running batch.
     """
     written_target(hosted.bundle.signature, target)  # refuses what is no text
     scribe = app.scribe(hosted, how)
     if scribe is not None:
-        texts_of = scribe.stream(lambda: Wanted.of(hosted.bundle, table(), how, seed), app.limits.seconds)
+        texts_of = scribe.stream(lambda: Wanted.of(hosted.bundle, table(), how, seed), app.limits.seconds, spent)
         async with aclosing(texts_of) as pieces:
             async for piece in pieces:
                 yield piece

@@ -18,14 +18,14 @@ from trueweight.bundle.bundle import Bundle
 from trueweight.data.table import Table
 from trueweight.metrics.prediction import Prediction
 from trueweight.model.predictors.orders import Order
-from trueweight.model.predictors.running import Running
+from trueweight.model.predictors.running import Running, Written
 from trueweight.model.protocols import Decoding
 from trueweight.serve.hosted import Columns, told_of
 from trueweight.serve.lanes import in_thread
 from trueweight.serve.limits import Limits
 from trueweight.serve.refusals import Refused
 
-__all__ = ["Scribe", "Wanted"]
+__all__ = ["Scribe", "Spent", "Wanted"]
 
 _TURN = 0.005
 """Seconds of steps after which those who read along are told what was written."""
@@ -58,6 +58,16 @@ class Wanted:
         return cls(table, how, seed, partial(bundle.told, table))
 
 
+@dataclass(slots=True)
+class Spent:
+    """What the texts of a request took; it is filled in when they are complete."""
+
+    read: int = 0
+    """Tokens, of all its rows."""
+    written: list[Written] = field(default_factory=list)
+    """Its texts, those of a row beside each other."""
+
+
 @dataclass(eq=False, slots=True)
 class _Job:
     """A request. The event loop's side of it and the thread's are told apart by who writes them."""
@@ -69,6 +79,7 @@ class _Job:
     streamed: bool
     told: "asyncio.Queue[Any]"
     """Pieces of a stream, then the columns; or in their place what is raised."""
+    spent: Spent | None
     gone: bool = False
     done: bool = False
     begun: bool = False
@@ -121,18 +132,21 @@ class Scribe:
         """Whether texts can be written so."""
         return self._running.takes(how)
 
-    async def ask(self, wanted: Callable[[], Wanted], rows: int, seconds: float) -> Columns:
+    async def ask(
+        self, wanted: Callable[[], Wanted], rows: int, seconds: float, spent: Spent | None = None
+    ) -> Columns:  # fmt: skip
         """The columns of some rows' texts.
 
         Args:
             wanted: Makes what is to be written; called in a thread.
             rows: Of the request.
             seconds: That may pass until the answer.
+            spent: Told what it took.
 
         Raises:
             Refused: Too many rows wait (429), or the time is over (504).
         """
-        job = self._counted_in(wanted, rows, seconds, streamed=False)
+        job = self._counted_in(wanted, rows, seconds, spent, streamed=False)
         try:
             if rows > _FEW:
                 made = await in_thread(self._aside, wanted)
@@ -145,17 +159,20 @@ class Scribe:
             raise found
         return found
 
-    async def stream(self, wanted: Callable[[], Wanted], seconds: float) -> AsyncGenerator[str, None]:
+    async def stream(
+        self, wanted: Callable[[], Wanted], seconds: float, spent: Spent | None = None
+    ) -> AsyncGenerator[str, None]:
         """The text of one row in pieces, as they are written.
 
         Args:
             wanted: As for :meth:`ask`.
             seconds: That may pass until it begins.
+            spent: Told what it took.
 
         Raises:
             Refused: As for :meth:`ask`.
         """
-        job = self._counted_in(wanted, 1, seconds, streamed=True)
+        job = self._counted_in(wanted, 1, seconds, spent, streamed=True)
         try:
             self._begin(job)
             while isinstance(found := await job.told.get(), str):
@@ -165,12 +182,14 @@ class Scribe:
         if isinstance(found, BaseException):
             raise found
 
-    def _counted_in(self, wanted: Callable[[], Wanted], rows: int, seconds: float, *, streamed: bool) -> _Job:
+    def _counted_in(
+        self, wanted: Callable[[], Wanted], rows: int, seconds: float, spent: Spent | None, *, streamed: bool
+    ) -> _Job:
         if self.rows and self.rows + rows > self._limits.queued:
             wait = max(1, round(self.rows * self._seconds + 0.5))
             raise Refused(429, f"{self.rows:,} texts wait already", headers={"retry-after": str(wait)})
         loop = asyncio.get_running_loop()
-        job = _Job(wanted, rows, loop.time() + seconds, streamed, asyncio.Queue())
+        job = _Job(wanted, rows, loop.time() + seconds, streamed, asyncio.Queue(), spent)
         self._counted.add(job)
         self.rows += rows
         return job
@@ -282,6 +301,8 @@ class Scribe:
             return _News(job, pieces, told_of(order.failed))
         assert order.answer is not None
         try:
+            if job.spent is not None:
+                job.spent.read, job.spent.written = self._running.spent(order)
             return _News(job, pieces, columns(order.answer))
         except Exception as error:
             return _News(job, pieces, told_of(error))

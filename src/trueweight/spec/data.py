@@ -88,7 +88,8 @@ class DataSpec(Spec):
     folder."""
 
     missing_values: list[str] = Field(default_factory=lambda: list(MISSING_MARKERS))
-    """Cells that mean "no value", compared after trimming spaces."""
+    """Cells that mean "no value", compared after trimming spaces. The usual list holds for free texts of CSV and Excel
+    alone: other sources can leave a cell empty. A list of your own holds everywhere."""
 
     decimal_comma: bool | None = None
     """Whether ``1,5`` is one and a half. Null decides per column, from the cells."""

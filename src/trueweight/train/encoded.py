@@ -161,7 +161,8 @@ def _encode_field(ready: Prepared, field: Field, keep: bool) -> FieldArrays:
     if not keep or not ready.table.provenance.digest:  # without one, other tables would share the address
         return some(0, count)
     # How cells are read decides what is encoded, and the data's digest does not know it.
-    reading = [list(options.missing_values), options.decimal_comma, [_reading(columns[name]) for name in field.codecs]]
+    how = [list(options.missing_values), options.decimal_comma, options.marked_texts]
+    reading = [*how, [_reading(columns[name]) for name in field.codecs]]
     sensed = [columns[name] for name, codec in field.codecs.items() if codec.senses()]
     # Nor does it know what the files hold that cells name.
     files = [digest_bytes(c.print_N.tobytes()) for c in _cells(ready, sensed) if isinstance(c, MediaCells)]

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from trueweight.data.borrowed import slices
 from trueweight.data.field import Field
 from trueweight.data.reading import cells_of, column_part, encoded_of, field_from
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
 from trueweight.model.protocols import GREEDY, Context, Decoding, Predictor, State, Way
+from trueweight.progress import may_stop
 from trueweight.spec.base import PartSpec, part_from
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ class NetworkPredictor:
         if len(table) <= rows:
             return self.predict_feed(self.feed(table, forced=how.forced), how=how, seed=seed)
         parts, start = [], 0
-        for some in table.slices(rows):
+        for some in slices(table, rows):
             parts.append(self._outputs(self.reading(self.feed(some, forced=how.forced)), how, seed, start))
             start += len(some)
         return self.read(_joined(parts), np.arange(len(table)))
@@ -299,6 +301,7 @@ class NetworkPredictor:
             cpu = torch.device("cpu")
             places: list[torch.Tensor] = []
             for place, batch in feed.chunks(self._rows_at_once(), CHUNK_ITEMS) if len(feed) else _nothing(feed):
+                may_stop()
                 places.append(place)
                 drawn = self.network.noise(batch.rows + before if before else batch.rows, seed)
                 noise = {name: _on(device, tensors) for name, tensors in drawn.items()}

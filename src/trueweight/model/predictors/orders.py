@@ -93,6 +93,8 @@ class Order:
     """Texts that are not complete."""
     slotted: int = 0
     """Texts that have had a slot."""
+    prompted: int = 0
+    """Tokens that these began with."""
 
     @property
     def unread(self) -> bool:
@@ -110,6 +112,7 @@ class Order:
         while self.waiting and len(found) < most and tokens > 0:
             found.append(self.waiting.popleft())
             tokens -= len(found[-1].row.prompt) + 1
+            self.prompted += len(found[-1].row.prompt)
         self.slotted += len(found)
         return found
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trueweight.data.ragged import Ragged
+from trueweight.data.reading import encoded_of
 from trueweight.data.table import Table
 from trueweight.model.predictors.blend import BlendPredictor
 from trueweight.model.predictors.network import NetworkPredictor
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from trueweight.nn.spelling import Spelling
     from trueweight.nn.texts import Texts
 
-__all__ = ["Running", "leaf_of", "running_of"]
+__all__ = ["Running", "Written", "leaf_of", "running_of"]
 
 _GATHERING = 0.01
 """Seconds that those who come wait for more of them, if they are few beside those who are written."""
@@ -95,6 +97,17 @@ class _Heard:
         return cls(rows, [order.written[row.name].append for row, order in zip(rows, orders, strict=True)], spelt)
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text that was written."""
+
+    text: str
+    tokens: int
+    """That it took: what is cut off at a stop is among them, and so is its end."""
+    ended: bool
+    """Whether it came to its end, or to a stop; else it was as long as it might be."""
+
+
 class Running:
     """The batch. Belongs to one thread at a time.
 
@@ -148,6 +161,24 @@ class Running:
         order.left = len(order.written)
         self._orders.append(order)
         return order
+
+    def spent(self, order: Order) -> tuple[int, list[Written]]:
+        """Tokens that were read for a complete order, and each of its texts as it was written; of a row's candidates in
+        any order. A model that reads no tokens has read none."""
+        from trueweight.nn.generate import END
+
+        head, texts = self._leaf.network.texts(self.target), []
+        for tokens in order.written:
+            spelling = head.spelling(order.how)
+            text = "".join([*(spelling.add(token) for token, _ in tokens), spelling.end()])
+            ended = spelling.stopped or (bool(tokens) and tokens[-1][0] == END)
+            texts.append(Written(text, len(tokens), ended))
+        return order.prompted // order.how.samples if head.continues else self._read_of(order.table), texts
+
+    def _read_of(self, table: Table) -> int:
+        fields = [field for field in self._leaf.fields.values() if field.layout().width("token")]
+        read = [encoded_of(table, field, self._leaf.signature)["token"] for field in fields]
+        return sum(int(tokens.lengths.sum()) for tokens in read if isinstance(tokens, Ragged))
 
     def step(self) -> list[Order]:
         """One token more for everybody; gives the orders that are complete or have failed."""
