@@ -68,6 +68,11 @@ class FusedSteps:
 
     def __call__(self, token_B: Tensor, at: Places, memory: Tensors, cache: Tensors) -> Tensor:
         """Logits (B, V) of what follows one token more at its place."""
+        state_BD = self.state(token_B, at, memory, cache)
+        return functional.linear(state_BD, self._table if self._head is None else self._head.weight)
+
+    def state(self, token_B: Tensor, at: Places, memory: Tensors, cache: Tensors) -> Tensor:
+        """What these logits are made of, (B, D)."""
         x_BD, turn = self._placed(token_B, at)
         mask, real = at.mask(x_BD), memory.get("real")
         row_B = None if at.place_B is None else torch.arange(len(token_B), device=token_B.device)
@@ -77,7 +82,7 @@ class FusedSteps:
             if layer.cross is not None and unseen is not None:
                 x_BD = layer.cross(x_BD, memory, unseen)
             x_BD = layer.perceive(x_BD)
-        return functional.linear(self._last(x_BD), self._table if self._head is None else self._head.weight)
+        return self._last(x_BD)
 
     def _placed(self, token_B: Tensor, at: Places) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         x_BD = functional.embedding(token_B, self._table)

@@ -7,7 +7,7 @@ Shape suffixes:
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +45,7 @@ from trueweight.spec.data import MISSING_MARKERS
 
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
+    from trueweight.nn.copying import Copying
     from trueweight.nn.encoding import Form
 
 __all__ = ["TextHead"]
@@ -65,7 +66,9 @@ class TextHead(PartSpec):
 
     Facts learnt: "count" (training rows with a text), "merges" of the byte-pair encoding, "max_tokens", "tokens" (mean
     number, with the end), "length" (mean characters), "cut" (share of training texts that are longer than
-    ``max_tokens``), "usual" (the most frequent text, if at least ten rows have it).
+    ``max_tokens``), "usual" (the most frequent text, if at least ten rows have it); where there is a text to copy from,
+    "copied" (share of words that stand in it), "copied_by_chance" (in another row's), and "copied_from", its column, if
+    it is copied from.
 
     Source: Sutskever, Vinyals and Le 2014, "Sequence to sequence learning with neural networks", arXiv:1409.3215.
 
@@ -100,6 +103,11 @@ class TextHead(PartSpec):
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability that is spread over all tokens in the loss: Szegedy et al. 2015, arXiv:1512.00567, section 7."""
+
+    copying: bool | Literal["auto"] = "auto"
+    """Whether tokens of the text that is read can be written as they stand there, names and numbers that were hardly
+    ever seen among them; both columns then share one vocabulary. It takes one text, read token by token. auto: where
+    training rows say at least a tenth of their words again, beyond what they share with other rows' texts."""
 
     beams: Annotated[int, Field(ge=1)] = 1
     """Texts that are followed side by side when answers are written; 1 takes the likeliest token each time."""
@@ -211,8 +219,22 @@ class TextHead(PartSpec):
         return Texts(
             decoder.build(size, form.width if reads else None, most + 1), reads=reads,
             usual_tokens=learnt["tokens"], label_smoothing=self.label_smoothing, usual=usual,
-            alphabet=alphabet_of(merges), reader=_read,
+            alphabet=alphabet_of(merges), reader=_read, copying=self._copying(form, learnt),
         )  # fmt: skip
+
+    def _copying(self, form: "Form", learnt: Mapping[str, Any]) -> "Copying | None":
+        """What copies, where the rows say so and what is read can be copied from."""
+        from trueweight.nn.copying import Copying
+
+        if "copied_from" not in learnt:
+            return None
+        if form.coded:
+            return Copying(cast(Any, self.decoder).width, form.width)
+        if self.copying == "auto":
+            return None
+        problem = f"what is read of {learnt['copied_from']!r} has lost its tokens: it was pooled, or cut otherwise"
+        hint = "use encoder transformer, lstm or gru with pooling: none, or leave copying out"
+        raise SpecError(problem, where="copying", hint=hint)
 
     def build_solving(self, form: "Form", learnt: Mapping[str, Any]) -> "Solving":  # noqa: ARG002
         """Refused.
