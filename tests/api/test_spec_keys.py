@@ -1230,6 +1230,7 @@ CHANGES: dict[str, Change] = {
     "head.text.beams": on_text("beams", 1, 4),
     "head.text.length_penalty": on_text("length_penalty", 0.0, 6.0, beams=6, vocabulary_size=258),
     "head.text.repetition_penalty": on_text("repetition_penalty", 1.0, 3.0),
+    "head.text.no_repeat": on_text("no_repeat", 0, 1),
     "head.text.loss_weight": on_text("loss_weight", 1.0, 2.0),
     "decoder.lstm.width": on_decoder("lstm", "width", 8, 12),
     "decoder.lstm.layers": on_decoder("lstm", "layers", 1, 2),

@@ -99,9 +99,11 @@ class Copying(nn.Module):
         total_BT1 = found.total().unsqueeze(2)
         share_BTL = (found.score_L - total_BT1).exp()
         code_BTL = memory["copy.code"].unsqueeze(1).expand_as(share_BTL)
-        copied_BTV = torch.zeros_like(logit_BTV).scatter_add_(2, code_BTL, share_BTL)
         own_BTV = found.own.unsqueeze(2) - total_BT1 + logit_BTV.log_softmax(2)
-        return torch.logaddexp(own_BTV, copied_BTV.log())
+        # Only tokens that were read change: logarithms of all others would take most of a step.
+        copied_BTV = torch.zeros_like(own_BTV).scatter_add_(2, code_BTL, share_BTL)
+        both_BTL = torch.logaddexp(own_BTV.gather(2, code_BTL), copied_BTV.gather(2, code_BTL).log())
+        return own_BTV.scatter_(2, code_BTL, both_BTL)
 
     def log_p_of(
         self, state_BTD: Tensor, logits: Callable[[Tensor], Tensor], before_BT: Tensor, after_BT: Tensor,
@@ -179,8 +181,8 @@ class CopyingWriter(nn.Module):
 
     def _told(self, state_BD: Tensor, token_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:
         logit_BV: Tensor = self.decoder.logits(state_BD)  # type: ignore[operator]
-        each = (t.unsqueeze(1) for t in (state_BD, logit_BV, token_B, cache[_BEFORE]))
-        logp_BV = self.copying.log_p(*each, memory).squeeze(1)
+        state, logit, token, before = (t.unsqueeze(1) for t in (state_BD, logit_BV, token_B, cache[_BEFORE]))
+        logp_BV = self.copying.log_p(state, logit, token, before, memory).squeeze(1)
         cache[_BEFORE].copy_(token_B)
         return logp_BV
 

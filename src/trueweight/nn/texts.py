@@ -126,7 +126,7 @@ class Texts(nn.Module):
 
     def writer(self) -> Writer:
         """What writes: the decoder, with what copies where there is such a thing."""
-        return self._decoder() if self.copying is None else CopyingWriter(self._decoder(), self.copying)
+        return self._decoder() if self.copying is None else CopyingWriter(self.decoder, self.copying)
 
     def _decoder(self) -> TextDecoder:
         return self.decoder  # type: ignore[return-value]
@@ -264,6 +264,7 @@ class Texts(nn.Module):
         asked = {
             "steps": how.max_steps, "top_k": how.top_k, "top_p": how.top_p, "beams": how.beams,
             "length_penalty": how.length_penalty, "repetition_penalty": how.repetition_penalty,
+            "no_repeat": how.no_repeat,
         }  # fmt: skip
         wishes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
         if how.temperature > 0 and how.beams is None:

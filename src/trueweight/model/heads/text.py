@@ -27,6 +27,7 @@ from trueweight.data.bpe import (
 from trueweight.data.cells import Cells, ReadOptions, TextCells
 from trueweight.data.column import FieldArrays
 from trueweight.data.ragged import Ragged, starts_of
+from trueweight.data.repeats import unrepeated
 from trueweight.data.sample import BottomK
 from trueweight.data.spelling import Spelling
 from trueweight.errors import DataError, SpecError
@@ -66,7 +67,8 @@ class TextHead(PartSpec):
 
     Facts learnt: "count" (training rows with a text), "merges" of the byte-pair encoding, "max_tokens", "tokens" (mean
     number, with the end), "length" (mean characters), "cut" (share of training texts that are longer than
-    ``max_tokens``), "usual" (the most frequent text, if at least ten rows have it); where there is a text to copy from,
+    ``max_tokens``), "usual" (the most frequent text, if at least ten rows have it),
+    "unrepeated" (tokens of a run that hardly any text holds twice); where there is a text to copy from,
     "copied" (share of words that stand in it), "copied_by_chance" (in another row's), and "copied_from", its column, if
     it is copied from.
 
@@ -117,6 +119,11 @@ class TextHead(PartSpec):
 
     repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
     """Above 1 makes tokens that were written already less likely."""
+
+    no_repeat: Annotated[int, Field(ge=0)] | None = None
+    """No run of so many tokens is written twice, against texts that turn in circles; 0 lets any be. Null: the least
+    number, from 2 to 16, of which at most one training text in a hundred holds a run twice, and 0 where there is none.
+    What a language model goes on from does not count."""
 
     loss_weight: Annotated[float, Field(ge=0)] = 1.0
     """Share of this target in the summed loss of all."""
@@ -170,6 +177,7 @@ class TextHead(PartSpec):
             "count": len(given), "merges": vocabulary_to_json(merges), "max_tokens": most,
             "tokens": float(np.minimum(count_N, most).mean()) + 1, "length": float(length_N.mean()),
             "cut": float((count_N > most).mean()), "usual": _usual(some),
+            "unrepeated": unrepeated(every, most),
         }  # fmt: skip
 
     def prompts(self, cells: Cells, learnt: Mapping[str, Any]) -> FieldArrays:
@@ -215,6 +223,7 @@ class TextHead(PartSpec):
         usual = Choice(
             steps=most, beams=self.beams, length_penalty=self.length_penalty,
             repetition_penalty=self.repetition_penalty,
+            no_repeat=learnt.get("unrepeated", 0) if self.no_repeat is None else self.no_repeat,
         )  # fmt: skip
         return Texts(
             decoder.build(size, form.width if reads else None, most + 1), reads=reads,
