@@ -66,7 +66,8 @@ for language models, whose probabilities are what is asked for, and which it mak
 
 COPIED = 0.1
 """Share of a text's words that must stand in its own source, beyond those that stand in another row's, for words to be
-copied from there. Titles of clothing reviews have 0.19 in their reviews."""
+copied from there; a choice. Titles of clothing reviews have 0.19: after 700 steps of 64 rows, width 64, one seed, 600
+test rows, ROUGE-L was 0.116 with copying and 0.090 without, paired difference 0.010 to 0.044."""
 
 
 def writes(targets: Mapping[str, str]) -> bool:
