@@ -156,14 +156,15 @@ def spoken(raw: Mapping[str, Any]) -> Any:
     part: Any = column_part(facts)
     cells = cells_of(ready.table, facts, ready.signature.options)
     torch.manual_seed(0)
-    head = part.build(Form(6, grid_rank=1), facts.learnt)
+    head = part.build(Form(6, grid_rank=1, coded=True), facts.learnt)
     weights = sum(p.numel() for p in head.parameters())
     with torch.no_grad():
         for weight in head.parameters():
             weight.add_(torch.randn_like(weight) * 0.2)  # first weights would say the same whatever was written
     rows = torch.arange(8)
     y = Feed(rows, {}, {"note": stored(part.encode(cells, facts.learnt))}).batch(rows).targets["note"]
-    z, rng = Encoding(torch.randn(8, 5, 6), None, (5,)), torch.Generator()
+    code = torch.arange(2, 42).view(8, 5)
+    z, rng = Encoding(torch.randn(8, 5, 6), None, (5,), code_BL=code), torch.Generator()
     loss = float(head.train().loss(z, y, None, rng).detach())
     with torch.inference_mode():
         out = head.eval().outputs(z, GREEDY, head.noise(rows, 0))
@@ -1220,11 +1221,16 @@ CHANGES: dict[str, Change] = {
     "head.text.vocabulary_size": on_text("vocabulary_size", 260, 300),
     "head.text.like": change("targets/note/like", None, "kind", spoken, features={"kind": BY_TOKENS},
                              targets={"note": {"type": "text", "decoder": {"type": "lstm", "width": 8}}}),
+    "head.text.copying": change("targets/note/copying", False, True, spoken,
+                                split={"method": "column", "column": "part"},
+                                features={"kind": {"type": "text", "encoder": "lstm"}, "size": "ignore"},
+                                targets={"note": {"type": "text", "decoder": {"type": "lstm", "width": 8}}}),
     "head.text.max_tokens": on_text("max_tokens", 3, 9),
     "head.text.label_smoothing": on_text("label_smoothing", 0.0, 0.3),
     "head.text.beams": on_text("beams", 1, 4),
     "head.text.length_penalty": on_text("length_penalty", 0.0, 6.0, beams=6, vocabulary_size=258),
     "head.text.repetition_penalty": on_text("repetition_penalty", 1.0, 3.0),
+    "head.text.no_repeat": on_text("no_repeat", 0, 1),
     "head.text.loss_weight": on_text("loss_weight", 1.0, 2.0),
     "decoder.lstm.width": on_decoder("lstm", "width", 8, 12),
     "decoder.lstm.layers": on_decoder("lstm", "layers", 1, 2),

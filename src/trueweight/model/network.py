@@ -337,7 +337,7 @@ def build_network(
             name: cast(nn.Module, _builder(part, solving=solving, boosting=boosting)(form, learnt))
             for name, (part, learnt) in targets.items()
         }
-        tie_tables(bodies, fields, heads, {name: part for name, (part, _) in targets.items()})
+        tie_tables(bodies, fields, heads, targets)
         return Network(bodies, joined, heads, {name: part.loss_weight for name, (part, _) in targets.items()})
 
 

@@ -18,9 +18,10 @@ __all__ = ["tie_tables"]
 
 def tie_tables(
     encoders: Mapping[str, nn.Module], fields: Mapping[str, Field], heads: Mapping[str, nn.Module],
-    parts: Mapping[str, HeadType],
+    targets: Mapping[str, tuple[HeadType, Mapping[str, Any]]],
 ) -> None:  # fmt: skip
-    """Let columns that are ``like`` each other look tokens up in one table.
+    """Let columns that are ``like`` each other look tokens up in one table; a target that copies and what it copies
+    from do so where their widths allow it.
 
     Source: Press and Wolf 2017, "Using the output embedding to improve language models", arXiv:1608.05859, section 3,
     which ties all three tables of a translator.
@@ -29,13 +30,13 @@ def tie_tables(
         encoders: Modules by field.
         fields: Columns with their codecs, by field.
         heads: Modules by target.
-        parts: Heads' specs, by target.
+        targets: Heads' specs and what they learnt, by target.
 
     Raises:
         SpecError: Tables that are to be one have different widths.
     """
-    likes = _likes(fields, parts)
-    if not likes:
+    likes, copied = _likes(fields, targets), _copied(targets)
+    if not likes and not copied:
         return
     written = {name: table for name, head in heads.items() if (table := _written(head)) is not None}
     read = {
@@ -46,14 +47,23 @@ def tie_tables(
         names = [name for name in [*written, *read] if _root(name, likes) == root]
         if len(names) > 1:
             _tie(names, written, read)
+    for name, source in copied.items():
+        if name in written and source in read and written[name].weight.shape == read[source].embedding.weight.shape:
+            _tie([name, source], written, read)
 
 
-def _likes(fields: Mapping[str, Field], parts: Mapping[str, HeadType]) -> dict[str, str]:
+def _copied(targets: Mapping[str, tuple[HeadType, Mapping[str, Any]]]) -> dict[str, str]:
+    return {name: learnt["copied_from"] for name, (_, learnt) in targets.items() if "copied_from" in learnt}
+
+
+def _likes(
+    fields: Mapping[str, Field], targets: Mapping[str, tuple[HeadType, Mapping[str, Any]]]
+) -> dict[str, str]:  # fmt: skip
     found = {
         column: codec.like for field in fields.values() for column, codec in field.codecs.items()
         if isinstance(codec, TextCodec) and codec.like is not None
     }  # fmt: skip
-    texts = {name: cast(Any, part).like for name, part in parts.items() if part.type == "text"}
+    texts = {name: cast(Any, part).like for name, (part, _) in targets.items() if part.type == "text"}
     return found | {name: like for name, like in texts.items() if like is not None}
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trueweight.nn.encoding import Tensors
-from trueweight.nn.generate import BEGIN, END, Choice, Writer, penalised, prefill_of
+from trueweight.nn.generate import BEGIN, END, Choice, Writer, forbidden, penalised, prefill_of
 from trueweight.nn.places import Places
 from trueweight.nn.threads import SHORT, one_thread, work_of
 
@@ -207,6 +207,9 @@ class _Running:
         self._keep([place for place, open_ in enumerate(go_on) if open_], source_RM, token_RM)
 
     def _likeliness(self, logit_BV: Tensor) -> Tensor:
+        if self._how.no_repeat:
+            said = [tokens for search in self.rows for tokens in search.said]
+            logit_BV = forbidden(logit_BV, said, self._how.no_repeat)
         return (logit_BV if self._seen_BV is None else penalised(logit_BV, self._seen_BV, self._how)).log_softmax(1)
 
     def _keep(self, places: Sequence[int], source_RM: Tensor, token_RM: Tensor) -> None:

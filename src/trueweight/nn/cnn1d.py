@@ -81,7 +81,7 @@ class Cnn1d(nn.Module):
         for _ in channels:
             steps = steps if steps is None or pool == "none" else -(-steps // 2)
         size = () if steps is None else (steps,)
-        self.form = replace(form, width=channels[-1], grid_rank=1, levels=0, size=size)
+        self.form = replace(form, width=channels[-1], grid_rank=1, levels=0, size=size, coded=False)
 
     def forward(self, z: Encoding) -> Encoding:
         """Convolve."""

@@ -135,4 +135,4 @@ class Conformer(nn.Module):
             x_BLD = block(x_BLD, real_BL1, attended(mask_BL), turn)
         if real_BL1 is not None:
             x_BLD = x_BLD * real_BL1.to(x_BLD.dtype)
-        return Encoding(x_BLD, mask_BL, (x_BLD.shape[1],), members=z.members)
+        return Encoding(x_BLD, mask_BL, (x_BLD.shape[1],), members=z.members, code_BL=z.code_BL)

@@ -293,12 +293,17 @@ class TransformerDecoder(nn.Module):
 
     def step(self, token_B: Tensor, place_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:
         """Logits (B, V) of what follows one token more at its place."""
+        return self.logits(self.step_state(token_B, place_B, memory, cache))
+
+    def step_state(self, token_B: Tensor, place_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:
+        """What these logits are made of, (B, D)."""
         at = Places.of(place_B)
         x_B1D, turn = self._placed_at(self.embedding(token_B).unsqueeze(1), place_B)
         for number, block in enumerate(self._layers()):
             kept = cache[f"k{number}"], cache[f"v{number}"]
             x_B1D = block.step(x_B1D, turn, _of_layer(memory, number), *kept, at)
-        return self.logits(self.last(x_B1D)).squeeze(1)
+        state_B1D: Tensor = self.last(x_B1D)
+        return state_B1D.squeeze(1)
 
     def steps(self) -> Callable[[Tensor, Places, Tensors, dict[str, Tensor]], Tensor]:
         """:meth:`step` for many steps in a row, by the weights as they are now."""
@@ -307,6 +312,16 @@ class TransformerDecoder(nn.Module):
 
         def plain(token_B: Tensor, at: Places, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:
             return self.step(token_B, at.each(len(token_B), token_B.device), memory, cache)
+
+        return plain
+
+    def state_steps(self) -> Callable[[Tensor, Places, Tensors, dict[str, Tensor]], Tensor]:
+        """:meth:`step_state` for many steps in a row, by the weights as they are now."""
+        if can_be_fused(self):
+            return FusedSteps(self).state
+
+        def plain(token_B: Tensor, at: Places, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:
+            return self.step_state(token_B, at.each(len(token_B), token_B.device), memory, cache)
 
         return plain
 

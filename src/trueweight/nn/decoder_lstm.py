@@ -113,8 +113,12 @@ class LstmDecoder(nn.Module):
         cache["h"][some], cache["c"][some] = h_NBD.transpose(0, 1), c_NBD.transpose(0, 1)
         cache["begun"][some] = True
 
-    def step(self, token_B: Tensor, place_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:  # noqa: ARG002
+    def step(self, token_B: Tensor, place_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:
         """Logits (B, V) of what follows one token more."""
+        return self.logits(self.step_state(token_B, place_B, memory, cache))
+
+    def step_state(self, token_B: Tensor, place_B: Tensor, memory: Tensors, cache: dict[str, Tensor]) -> Tensor:  # noqa: ARG002
+        """What these logits are made of, (B, D)."""
         first = self._first(memory, len(token_B))
         begun_B11 = cache["begun"][:, None, None]
         h_BND, c_BND = cache["h"], cache["c"]
@@ -126,12 +130,17 @@ class LstmDecoder(nn.Module):
         cache["h"].copy_(h_NBD.transpose(0, 1))
         cache["c"].copy_(c_NBD.transpose(0, 1))
         cache["begun"].fill_(True)
-        return self.logits(self._asked(h_B1D, memory)).squeeze(1)
+        return self._asked(h_B1D, memory).squeeze(1)
 
     def steps(self) -> Callable[[Tensor, Places, Tensors, dict[str, Tensor]], Tensor]:
         """:meth:`step`; where a token stands is in the state."""
         nowhere = torch.zeros(0, dtype=torch.int64)
         return lambda token_B, _, memory, cache: self.step(token_B, nowhere, memory, cache)
+
+    def state_steps(self) -> Callable[[Tensor, Places, Tensors, dict[str, Tensor]], Tensor]:
+        """:meth:`step_state`, likewise."""
+        nowhere = torch.zeros(0, dtype=torch.int64)
+        return lambda token_B, _, memory, cache: self.step_state(token_B, nowhere, memory, cache)
 
     def _embedded(self, token_BT: Tensor) -> Tensor:
         embedded_BTD: Tensor = self.embedding(token_BT) * self.width**0.5

@@ -74,6 +74,11 @@ class FusedSteps:
 
     def __call__(self, token_B: Tensor, at: Places, memory: Tensors, cache: Tensors) -> Tensor:
         """Logits (B, V) of what follows one token more at its place."""
+        state_BD = self.state(token_B, at, memory, cache)
+        return self._logits(state_BD)
+
+    def state(self, token_B: Tensor, at: Places, memory: Tensors, cache: Tensors) -> Tensor:
+        """What these logits are made of, (B, D)."""
         x_BD, turn = self._placed(token_B, at)
         mask, unseen = at.mask(x_BD), _unseen(memory, x_BD)
         row_B = None if at.place_B is None else torch.arange(len(token_B), device=token_B.device)
@@ -87,7 +92,7 @@ class FusedSteps:
                 k_BGKS[row_B, :, :, at.place_B], v_BGSK[row_B, :, at.place_B] = k_BGK, v_BGK
             mixed_BD = _attended(q_BHK, k_BGKS.narrow(3, 0, at.used), v_BGSK.narrow(2, 0, at.used), mask)
             x_BD = layer.rest(x_BD, mixed_BD.view(len(x_BD), -1), memory, unseen)
-        return self._logits(self._last(x_BD))
+        return self._last(x_BD)
 
     def prefill(self, token_BT: Tensor, length_B: Tensor, memory: Tensors, cache: Tensors) -> None:  # noqa: ARG002
         """Write the first tokens into the cache, as the decoder's own ``prefill`` does. What the last layer makes of

@@ -30,6 +30,8 @@ class Decoding:
     """Draw from the likeliest tokens that together have this probability."""
     repetition_penalty: float | None = None
     """Above 1 makes tokens that were written already less likely."""
+    no_repeat: int | None = None
+    """No run of so many tokens is written twice; 0: any may be."""
     beams: int | None = None
     """Texts that are followed side by side; 1 for none."""
     length_penalty: float | None = None
@@ -53,7 +55,12 @@ class Decoding:
                 object.__setattr__(self, name, float(value))  # tensors divide by no whole number of any size
 
     def _wrong_values(self) -> Iterator[str]:
-        whole = {"max_tokens": (self.max_steps, 1), "top_k": (self.top_k, 0), "beams": (self.beams, 1)}
+        whole = {
+            "max_tokens": (self.max_steps, 1),
+            "top_k": (self.top_k, 0),
+            "beams": (self.beams, 1),
+            "no_repeat": (self.no_repeat, 0),
+        }
         for name, (count, least) in {**whole, "samples": (self.samples, 1)}.items():
             if count is not None and (not _is_whole(count) or count < least):
                 yield f"{name} must be a whole number of at least {least}, not {count!r}"
@@ -98,6 +105,7 @@ def decoding(
     *, beams: int | None = None, length_penalty: float | None = None, temperature: float | None = None,
     top_k: int | None = None, top_p: float | None = None, repetition_penalty: float | None = None,
     stop: str | tuple[str, ...] | list[str] = (), max_tokens: int | None = None, samples: int = 1,
+    no_repeat: int | None = None,
 ) -> Decoding:  # fmt: skip
     """A Decoding from what a user asks for.
 
@@ -114,6 +122,7 @@ def decoding(
         stop: One text or several before which an answer ends.
         max_tokens: Most tokens of an answer.
         samples: Candidates of each row.
+        no_repeat: No run of so many tokens is written twice; 0 lets any be.
 
     Raises:
         SpecError: All values that make no sense, at once.
@@ -123,7 +132,7 @@ def decoding(
     return Decoding(
         temperature=(1.0 if drawn else 0.0) if temperature is None else temperature, max_steps=max_tokens, top_k=top_k,
         top_p=top_p, repetition_penalty=repetition_penalty, beams=beams, length_penalty=length_penalty,
-        stop=tuple(stop) if isinstance(stop, tuple | list) else (stop,), samples=samples,
+        stop=tuple(stop) if isinstance(stop, tuple | list) else (stop,), samples=samples, no_repeat=no_repeat,
     )  # fmt: skip
 
 

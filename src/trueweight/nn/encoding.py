@@ -62,6 +62,8 @@ class Encoding:
     """Of one token a row: ``tokens_BLD``, and what it was before it got the axis L. Taking that away again, and the
     gradient's way back through both, is a noticeable part of a small network's step. Whoever puts other tokens in the
     place of these need not think of it: :attr:`vector_BD` belongs to these alone."""
+    code_BL: Tensor | None = None
+    """int64 number of the text's token that stands at each place, 0 behind its end; None: no token of a text does."""
 
     @property
     def vector_BD(self) -> Tensor | None:  # noqa: N802  # shapes are part of names
@@ -98,13 +100,15 @@ class Form:
     sparse: bool = False
     """Whether nearly all numbers are zeros, and who makes them can tell the others alone: its method ``entries``, from
     the same arguments, gives ``nn.entries.Entries``."""
+    coded: bool = False
+    """Whether encodings have ``code_BL``: each place is one token of a text."""
 
 
-_NAMES = ("tokens_BLD", "mask_BL", "finer")
+_NAMES = ("tokens_BLD", "mask_BL", "finer", "code_BL")
 
 
 def _flatten(z: Encoding) -> tuple[list[object], tuple[object, ...]]:
-    return [z.tokens_BLD, z.mask_BL, list(z.finer)], (z.grid, z.members)
+    return [z.tokens_BLD, z.mask_BL, list(z.finer), z.code_BL], (z.grid, z.members)
 
 
 def _flatten_with_keys(z: Encoding) -> tuple[list[tuple[_pytree.KeyEntry, object]], tuple[object, ...]]:
@@ -114,9 +118,9 @@ def _flatten_with_keys(z: Encoding) -> tuple[list[tuple[_pytree.KeyEntry, object
 
 
 def _unflatten(leaves: "list[object]", context: tuple[object, ...]) -> Encoding:
-    tokens, mask, finer = leaves
+    tokens, mask, finer, code = leaves
     grid, members = context
-    return Encoding(tokens, mask, grid, tuple(finer), members)  # type: ignore[arg-type]
+    return Encoding(tokens, mask, grid, tuple(finer), members, code_BL=code)  # type: ignore[arg-type]
 
 
 _pytree.register_pytree_node(

@@ -6,7 +6,7 @@ Shape suffixes in this file:
     R  rows    B  slots    V  vocabulary
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -17,8 +17,8 @@ from trueweight.nn.encoding import Tensors
 from trueweight.nn.places import Places
 
 __all__ = [
-    "BEGIN", "END", "Choice", "Prefill", "Prefilling", "Steps", "Writer", "drawn", "gumbel", "kept", "penalised",
-    "prefill_of",
+    "BEGIN", "END", "Choice", "Prefill", "Prefilling", "Steps", "Writer", "drawn", "forbidden", "gumbel", "kept",
+    "penalised", "prefill_of",
 ]  # fmt: skip
 
 END, BEGIN = 0, 1
@@ -86,6 +86,8 @@ class Choice:
     """Draw from the likeliest tokens that together have this probability."""
     repetition_penalty: float = 1.0
     """Logits of tokens that were written already are divided by this, or multiplied where below 0."""
+    no_repeat: int = 0
+    """No run of so many tokens is written twice; 0: any run may be."""
     beams: int = 1
     length_penalty: float = 1.0
     """Of beams: sums of log probabilities are divided by ``((5 + length) / 6) ** penalty``."""
@@ -135,6 +137,44 @@ def penalised(logit_BV: Tensor, seen_BV: Tensor | None, how: Choice) -> Tensor:
         return logit_BV
     lower_BV = torch.where(logit_BV > 0, logit_BV / how.repetition_penalty, logit_BV * how.repetition_penalty)
     return torch.where(seen_BV, lower_BV, logit_BV)
+
+
+def forbidden(logit_BV: Tensor, said: Sequence[Sequence[int] | None], size: int | Sequence[int]) -> Tensor:
+    """Without the tokens that would end a run which a text holds already.
+
+    Source: Paulus, Xiong and Socher 2017, "A deep reinforced model for abstractive summarization", arXiv:1705.04304,
+    section 2.5, where runs have three tokens.
+
+    Args:
+        logit_BV: Not changed.
+        said: What each row has written, its prompt not among it; None: nobody is there.
+        size: Tokens of a run, of all rows or of each; 0: any run may be written twice.
+    """
+    sizes = [size] * len(said) if isinstance(size, int) else size
+    found = [
+        (row, token)
+        for row, (tokens, least) in enumerate(zip(said, sizes, strict=True))
+        if tokens is not None and least
+        for token in _ends_of_runs(tokens, least)
+    ]
+    if not found:
+        return logit_BV
+    row_F, token_F = torch.tensor(found, dtype=torch.int64, device=logit_BV.device).unbind(1)
+    return logit_BV.index_put((row_F, token_F), logit_BV.new_tensor(-torch.inf))
+
+
+def _ends_of_runs(said: Sequence[int], size: int) -> list[int]:
+    """Tokens that have followed the last ``size - 1`` before."""
+    if size == 1:
+        return list(said)
+    if len(said) < size:
+        return []
+    last, before = said[-1], said[-(size - 1) :]
+    return [
+        said[place + 1]
+        for place in range(size - 2, len(said) - 1)
+        if said[place] == last and said[place - size + 2 : place + 1] == before
+    ]
 
 
 def drawn(logit_BV: Tensor, seen_BV: Tensor | None, seed_B: Tensor, step_B: Tensor, how: Choice) -> Tensor:

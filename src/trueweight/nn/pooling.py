@@ -53,7 +53,7 @@ class Pool(nn.Module):
         self.kind = kind
         self.score = nn.Linear(form.width, 1) if kind == "attention" else nn.Identity()
         places = int(torch.tensor(form.size).prod()) if kind == "flatten" else 1
-        self.form = replace(form, width=form.width * places, grid_rank=0, levels=0, size=())
+        self.form = replace(form, width=form.width * places, grid_rank=0, levels=0, size=(), coded=False)
 
     def forward(self, z: Encoding) -> Encoding:
         """Pool."""

@@ -69,7 +69,9 @@ class Recurrent(nn.Module):
         self.dropout, self.ends, self.hidden = dropout, ends, hidden
         steps = int(torch.tensor(form.size).prod()) if form.size else 0
         size = (steps,) if steps and not ends else ()
-        self.form = replace(form, width=width, grid_rank=0 if ends else 1, levels=0, size=size)
+        self.form = replace(
+            form, width=width, grid_rank=0 if ends else 1, levels=0, size=size, coded=form.coded and not ends
+        )
 
     def forward(self, z: Encoding) -> Encoding:
         """Read all steps."""
@@ -82,7 +84,7 @@ class Recurrent(nn.Module):
             return Encoding.single(self._last(x_BTD, mask_BT), z.members)
         if mask_BT is not None:
             x_BTD = x_BTD * mask_BT.unsqueeze(2).to(x_BTD.dtype)
-        return Encoding(x_BTD, mask_BT, (x_BTD.shape[1],), members=z.members)
+        return Encoding(x_BTD, mask_BT, (x_BTD.shape[1],), members=z.members, code_BL=z.code_BL)
 
     def _layer(self, ways: nn.Module, x_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
         if x_BTD.shape[0] == 0:  # which the kernels refuse

@@ -8,7 +8,7 @@ Shape suffixes in this file:
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate, pairwise
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from trueweight.nn.encoding import Tensors
-from trueweight.nn.generate import BEGIN, END, Choice, Writer, drawn, prefill_of
+from trueweight.nn.generate import BEGIN, END, Choice, Writer, drawn, forbidden, prefill_of
 from trueweight.nn.places import Places
 from trueweight.nn.stores import Store
 from trueweight.nn.threads import SHORT, one_thread, work_of
@@ -56,6 +56,8 @@ class Row:
     """Number of the step that writes its first token."""
     end: int = 0
     """Number of the first step for which there is no room."""
+    said: list[int] = field(default_factory=list)
+    """What has been written, where no run of it may be written twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +185,14 @@ class Slots:
         at = Places(used, None if line.offset_B is None else line.offset_B + self._now)
         with one_thread(when=self._work * len(line.rows) < SHORT):
             logit_BV = self._steps(line.token_B, at, line.memory, line.cache)
-            token_B = self._drawn(logit_BV, line)
+            token_B = self._drawn(self._without_runs(logit_BV, line.rows), line)
             logp_B = logit_BV.log_softmax(1).gather(1, token_B.unsqueeze(1)).squeeze(1)
         tokens, ended = token_B.tolist(), list[Row]()
         self._now += 1
         self._last[line.start : line.start + len(tokens)], line.token_B = tokens, token_B
+        for row, token in zip(line.rows, tokens, strict=True):
+            if row.how.no_repeat:
+                row.said.append(token)
         if self._now >= line.end or END in tokens:
             ended = [row for row, token in zip(line.rows, tokens, strict=True) if self._ends(row, token)]
         for row in ended:
@@ -197,6 +202,10 @@ class Slots:
     def _ends(self, row: Row, token: int) -> bool:
         stopped = row.stops is not None and row.stops(token)
         return stopped or token == END or self._now >= row.end
+
+    def _without_runs(self, logit_BV: Tensor, rows: Sequence[Row]) -> Tensor:
+        sizes = [row.how.no_repeat for row in rows]
+        return forbidden(logit_BV, [row.said for row in rows], sizes) if any(sizes) else logit_BV
 
     def _drawn(self, logit_BV: Tensor, line: _Line) -> Tensor:
         token_B, some = line.token_B.clone(), slice(line.start, line.start + len(line.rows))

@@ -38,7 +38,7 @@ class TokenStem(nn.Module):
         nn.init.normal_(self.embedding.weight[1:].detach(), std=width**-0.5)
         self.shared = False
         """Whether the table is also a decoder's, for which number 0 is the end of a text and no padding."""
-        self.form = Form(width, grid_rank=1)
+        self.form = Form(width, grid_rank=1, coded=True)
 
     def forward(self, x: Tensors) -> Encoding:
         """Look up."""
@@ -47,7 +47,7 @@ class TokenStem(nn.Module):
         token_BTD = self.embedding(token_BT)
         if self.shared and mask_BT is not None:
             token_BTD = token_BTD * mask_BT.unsqueeze(2).to(token_BTD.dtype)
-        return Encoding(token_BTD, mask_BT, (token_BT.shape[1],))
+        return Encoding(token_BTD, mask_BT, (token_BT.shape[1],), code_BL=token_BT)
 
 
 class FrameStem(nn.Module):

@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 from trueweight.errors import SpecError
 from trueweight.metrics.prediction import Prediction
 from trueweight.nn.beams import beam_search
+from trueweight.nn.copying import Copying, CopyingWriter
 from trueweight.nn.decoding import Context, Decoding
 from trueweight.nn.encoding import Encoding, Tensors
 from trueweight.nn.generate import BEGIN, END, Choice, Writer
@@ -98,6 +99,7 @@ class Texts(nn.Module):
         usual: How texts are written unless asked otherwise.
         alphabet: Bytes of each token.
         reader: Gives the answer.
+        copying: What lets the decoder write tokens of what it reads as they stand there; None: it does not.
     """
 
     row_wise = True
@@ -105,9 +107,10 @@ class Texts(nn.Module):
 
     def __init__(
         self, decoder: nn.Module, *, reads: bool, usual_tokens: float, label_smoothing: float, usual: Choice,
-        alphabet: Alphabet, reader: Reader,
+        alphabet: Alphabet, reader: Reader, copying: Copying | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.copying = copying
         self.decoder, self.reads, self.usual_tokens = decoder, reads, usual_tokens
         self.label_smoothing, self.usual, self.alphabet, self.reader = label_smoothing, usual, alphabet, reader
 
@@ -119,10 +122,13 @@ class Texts(nn.Module):
     @property
     def packs(self) -> bool:
         """Whether rows may lie end to end when they are learnt from: a language model whose decoder can."""
-        return not self.reads and self.writer().packs
+        return not self.reads and self._decoder().packs
 
-    def writer(self) -> TextDecoder:
-        """The decoder."""
+    def writer(self) -> Writer:
+        """What writes: the decoder, with what copies where there is such a thing."""
+        return self._decoder() if self.copying is None else CopyingWriter(self.decoder, self.copying)
+
+    def _decoder(self) -> TextDecoder:
         return self.decoder  # type: ignore[return-value]
 
     def loss(self, z: Encoding, y: Tensors, weight_R: Tensor | None, rng: Generator) -> Tensor:  # noqa: ARG002
@@ -134,17 +140,26 @@ class Texts(nn.Module):
         before_RT, after_RT, real_RT = _shifted(y)
         present_R = y.get("present")
         real_RT = real_RT if present_R is None else real_RT & present_R.unsqueeze(1)
-        state_RTD = self.writer().states(before_RT, self._read(z))
-        # Only real tokens are turned into logits, which cost most where vocabularies are large.
-        logit_MV = self.writer().logits(state_RTD[real_RT])
-        loss_M = nn.functional.cross_entropy(
-            logit_MV, after_RT[real_RT], reduction="none", label_smoothing=self.label_smoothing
-        )
+        memory = self._read(z)
+        state_RTD = self._decoder().states(before_RT, memory)
+        loss_M = self._loss_of(state_RTD, before_RT, after_RT, real_RT, memory)
         loss_R = loss_M.new_zeros(len(real_RT)).index_add(0, real_RT.nonzero()[:, 0], loss_M)
         return mean_over_rows(loss_R.unsqueeze(1) / self.usual_tokens, present_R, weight_R)
 
+    def _loss_of(
+        self, state_RTD: Tensor, before_RT: Tensor, after_RT: Tensor, real_RT: Tensor, memory: Tensors
+    ) -> Tensor:
+        """Of each real token, (M,): only they are turned into logits, which cost most where vocabularies are large."""
+        logits, smoothing = self._decoder().logits, self.label_smoothing
+        if self.copying is None:
+            logit_MV, after_M = logits(state_RTD[real_RT]), after_RT[real_RT]
+            return nn.functional.cross_entropy(logit_MV, after_M, reduction="none", label_smoothing=smoothing)
+        # Smoothed is the vocabulary alone: over the mixture, it would ask the pointer to point at nothing.
+        logp_M, mean_M = self.copying.log_p_of(state_RTD, logits, before_RT, after_RT, real_RT, memory)
+        return -(1 - smoothing) * logp_M - smoothing * mean_M
+
     def _loss_packed(self, y: Tensors, weight_P: Tensor | None) -> Tensor:
-        writer, after_M = self.writer(), y["after"]
+        writer, after_M = self._decoder(), y["after"]
         logit_MV = writer.logits(writer.states_packed(y["before"], y["place"], y["count"]))
         if weight_P is None:
             return nn.functional.cross_entropy(logit_MV, after_M, label_smoothing=self.label_smoothing)
@@ -241,13 +256,15 @@ class Texts(nn.Module):
         return self.reader({name: t.numpy() for name, t in out.items()}, facts)
 
     def _read(self, z: Encoding) -> Tensors:
-        return self.writer().read(z if self.reads else None)
+        memory = self._decoder().read(z if self.reads else None)
+        return memory if self.copying is None else {**memory, **self.copying.read(z)}
 
     def choice(self, how: Decoding) -> Choice:
         """How tokens are chosen."""
         asked = {
             "steps": how.max_steps, "top_k": how.top_k, "top_p": how.top_p, "beams": how.beams,
             "length_penalty": how.length_penalty, "repetition_penalty": how.repetition_penalty,
+            "no_repeat": how.no_repeat,
         }  # fmt: skip
         wishes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
         if how.temperature > 0 and how.beams is None:
@@ -325,12 +342,19 @@ class Texts(nn.Module):
         found = [torch.zeros(0, dtype=torch.float64)]
         for start in range(0, len(before_RT), size):
             some = slice(start, start + size)
-            state_RTD = self.writer().states(before_RT[some], {name: t[some] for name, t in memory.items()})
-            logp_RTV = self.writer().logits(state_RTD).log_softmax(2)
-            logp_RT = logp_RTV.gather(2, after_RT[some].unsqueeze(2)).squeeze(2).double()
-            found.append((logp_RT * real_RT[some]).sum(1))
+            logp_RT = self._logp_of(before_RT[some], after_RT[some], {name: t[some] for name, t in memory.items()})
+            found.append((logp_RT.double() * real_RT[some]).sum(1))
         said_R = (bytes_V[after_RT] * real_RT).sum(1)
         return {"truth_logp": torch.cat(found), "truth_tokens": real_RT.sum(1), "truth_bytes": said_R}
+
+    def _logp_of(self, before_RT: Tensor, after_RT: Tensor, memory: Tensors) -> Tensor:
+        state_RTD = self._decoder().states(before_RT, memory)
+        if self.copying is None:
+            logp_RTV = self._decoder().logits(state_RTD).log_softmax(2)
+            return logp_RTV.gather(2, after_RT.unsqueeze(2)).squeeze(2)
+        every_RT = torch.ones_like(before_RT, dtype=torch.bool)
+        found = self.copying.log_p_of(state_RTD, self._decoder().logits, before_RT, after_RT, every_RT, memory)
+        return found[0].view_as(before_RT)
 
 
 _ALL = 2**62

@@ -209,7 +209,7 @@ class Transformer(nn.Module):
         self.blocks = Blocks(width, wishes)
         self.pooler = nn.Sequential(nn.Linear(width, width), nn.Tanh()) if pooler else nn.Identity()
         whole = replace(form, width=width, levels=0)
-        self.form = replace(whole, grid_rank=0, size=()) if class_token else whole
+        self.form = replace(whole, grid_rank=0, size=(), coded=False) if class_token else whole
 
     def forward(self, z: Encoding) -> Encoding:
         """Encode."""
@@ -227,7 +227,7 @@ class Transformer(nn.Module):
         tokens_BLD = self.pooler(tokens_BLD)
         if mask_BL is not None:  # what follows may look over the edge
             tokens_BLD = tokens_BLD * mask_BL.unsqueeze(2).to(tokens_BLD.dtype)
-        return Encoding(tokens_BLD, mask_BL, z.grid, members=z.members)
+        return Encoding(tokens_BLD, mask_BL, z.grid, members=z.members, code_BL=z.code_BL)
 
 
 def _positions(kind: str, length: int, width: int) -> nn.Module:

@@ -12,9 +12,9 @@ from trueweight.spec.base import PartSpec
 from trueweight.spec.run import RunSpec
 
 __all__ = [
-    "FUSION", "HURRIED", "LABEL_SMOOTHING", "RATE", "READ", "READ_IN_TURN", "SMALL", "STEP_ROWS", "STEP_TOKENS",
-    "for_writing", "fusion_for", "optimizer_for", "step_rows", "with_letters", "with_small_decoder", "with_smoothing",
-    "writes",
+    "COPIED", "FUSION", "HURRIED", "LABEL_SMOOTHING", "RATE", "READ", "READ_IN_TURN", "SMALL", "STEP_ROWS",
+    "STEP_TOKENS", "for_writing", "fusion_for", "optimizer_for", "step_rows", "with_letters", "with_small_decoder",
+    "with_smoothing", "writes",
 ]  # fmt: skip
 
 HURRIED = 100.0
@@ -62,6 +62,12 @@ LEAST_STEP_ROWS = 4
 LABEL_SMOOTHING = 0.1
 """Where there is something to read: Vaswani et al. 2017, arXiv:1706.03762, section 5.4, which gained BLEU by it. None
 for language models, whose probabilities are what is asked for, and which it makes worse by the same section."""
+
+
+COPIED = 0.1
+"""Share of a text's words that must stand in its own source, beyond those that stand in another row's, for words to be
+copied from there; a choice. Titles of clothing reviews have 0.19: after 700 steps of 64 rows, width 64, one seed, 600
+test rows, ROUGE-L was 0.116 with copying and 0.090 without, paired difference 0.010 to 0.044."""
 
 
 def writes(targets: Mapping[str, str]) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from trueweight.data.cases import Cases, fingerprints, repeats_of_earlier_rows
 from trueweight.data.cells import Cells, DateCells, LevelCells, NumberCells, ReadOptions
 from trueweight.data.channels import JOINED
+from trueweight.data.copied import copies_of, with_copies, with_one_vocabulary
 from trueweight.data.learn import blank_signature, learn_signature
 from trueweight.data.likes import like_roots, shared_spellings
 from trueweight.data.reading import cells_of, plain_facts
@@ -122,10 +123,13 @@ def prepare(
     group = group_codes(table, resolved.split.group, options)
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
-    spellings = shared_spellings(blank, table, split.train, roles, min_group=min_group) | dict(borrowed)
+    copies = copies_of(blank, table, split.train, roles, borrowed)
+    alike = with_one_vocabulary(roles, copies)
+    spellings = shared_spellings(blank, table, split.train, alike, min_group=min_group) | dict(borrowed)
     # What shares a vocabulary has one, wherever it comes from.
     spellings |= {name: spellings[root] for name, root in roots.items() if root in spellings}
     signature = learn_signature(blank, table, split.train, min_group=min_group, weight_N=weight_N, spellings=spellings)
+    signature = with_copies(signature, copies)
     require_features(roles)
     cluster = group_codes(table, resolved.evaluate.interval.cluster, options)
     return Prepared(

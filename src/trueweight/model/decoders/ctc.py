@@ -29,7 +29,7 @@ class Aligning(Protocol):
         ...
 
 
-_WRITERS_OWN = {"label_smoothing": 0.0, "length_penalty": 1.0, "repetition_penalty": 1.0}
+_WRITERS_OWN = {"label_smoothing": 0.0, "length_penalty": 1.0, "repetition_penalty": 1.0, "no_repeat": None}
 """Options of a text that mean something to decoders that write alone, and their defaults."""
 
 

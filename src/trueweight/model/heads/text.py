@@ -7,7 +7,7 @@ Shape suffixes:
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ from trueweight.data.bpe import (
 from trueweight.data.cells import Cells, ReadOptions, TextCells
 from trueweight.data.column import FieldArrays
 from trueweight.data.ragged import Ragged, starts_of
+from trueweight.data.repeats import unrepeated
 from trueweight.data.sample import BottomK
 from trueweight.data.spelling import Spelling
 from trueweight.errors import DataError, SpecError
@@ -45,6 +46,7 @@ from trueweight.spec.data import MISSING_MARKERS
 
 if TYPE_CHECKING:
     from trueweight.model.protocols import Head, Solving
+    from trueweight.nn.copying import Copying
     from trueweight.nn.encoding import Form
 
 __all__ = ["TextHead"]
@@ -65,7 +67,10 @@ class TextHead(PartSpec):
 
     Facts learnt: "count" (training rows with a text), "merges" of the byte-pair encoding, "max_tokens", "tokens" (mean
     number, with the end), "length" (mean characters), "cut" (share of training texts that are longer than
-    ``max_tokens``), "usual" (the most frequent text, if at least ten rows have it).
+    ``max_tokens``), "usual" (the most frequent text, if at least ten rows have it),
+    "unrepeated" (tokens of a run that hardly any text holds twice); where there is a text to copy from,
+    "copied" (share of words that stand in it), "copied_by_chance" (in another row's), and "copied_from", its column, if
+    it is copied from.
 
     Source: Sutskever, Vinyals and Le 2014, "Sequence to sequence learning with neural networks", arXiv:1409.3215.
 
@@ -101,6 +106,11 @@ class TextHead(PartSpec):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability that is spread over all tokens in the loss: Szegedy et al. 2015, arXiv:1512.00567, section 7."""
 
+    copying: bool | Literal["auto"] = "auto"
+    """Whether tokens of the text that is read can be written as they stand there, names and numbers that were hardly
+    ever seen among them; both columns then share one vocabulary. It takes one text, read token by token. auto: where
+    training rows say at least a tenth of their words again, beyond what they share with other rows' texts."""
+
     beams: Annotated[int, Field(ge=1)] = 1
     """Texts that are followed side by side when answers are written; 1 takes the likeliest token each time."""
 
@@ -109,6 +119,11 @@ class TextHead(PartSpec):
 
     repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
     """Above 1 makes tokens that were written already less likely."""
+
+    no_repeat: Annotated[int, Field(ge=0)] | None = None
+    """No run of so many tokens is written twice, against texts that turn in circles; 0 lets any be. Null: the least
+    number, from 2 to 16, of which at most one training text in a hundred holds a run twice, and 0 where there is none.
+    What a language model goes on from does not count."""
 
     loss_weight: Annotated[float, Field(ge=0)] = 1.0
     """Share of this target in the summed loss of all."""
@@ -162,6 +177,7 @@ class TextHead(PartSpec):
             "count": len(given), "merges": vocabulary_to_json(merges), "max_tokens": most,
             "tokens": float(np.minimum(count_N, most).mean()) + 1, "length": float(length_N.mean()),
             "cut": float((count_N > most).mean()), "usual": _usual(some),
+            "unrepeated": unrepeated(every, most),
         }  # fmt: skip
 
     def prompts(self, cells: Cells, learnt: Mapping[str, Any]) -> FieldArrays:
@@ -207,12 +223,27 @@ class TextHead(PartSpec):
         usual = Choice(
             steps=most, beams=self.beams, length_penalty=self.length_penalty,
             repetition_penalty=self.repetition_penalty,
+            no_repeat=learnt.get("unrepeated", 0) if self.no_repeat is None else self.no_repeat,
         )  # fmt: skip
         return Texts(
             decoder.build(size, form.width if reads else None, most + 1), reads=reads,
             usual_tokens=learnt["tokens"], label_smoothing=self.label_smoothing, usual=usual,
-            alphabet=alphabet_of(merges), reader=_read,
+            alphabet=alphabet_of(merges), reader=_read, copying=self._copying(form, learnt),
         )  # fmt: skip
+
+    def _copying(self, form: "Form", learnt: Mapping[str, Any]) -> "Copying | None":
+        """What copies, where the rows say so and what is read can be copied from."""
+        from trueweight.nn.copying import Copying
+
+        if "copied_from" not in learnt:
+            return None
+        if form.coded:
+            return Copying(cast(Any, self.decoder).width, form.width)
+        if self.copying == "auto":
+            return None
+        problem = f"what is read of {learnt['copied_from']!r} has lost its tokens: it was pooled, or cut otherwise"
+        hint = "use encoder transformer, lstm or gru with pooling: none, or leave copying out"
+        raise SpecError(problem, where="copying", hint=hint)
 
     def build_solving(self, form: "Form", learnt: Mapping[str, Any]) -> "Solving":  # noqa: ARG002
         """Refused.
