@@ -104,7 +104,11 @@ def _look(cells: MediaCells, steps: Steps, rate: int, most: float, made_by: Hash
     except UnusableError:
         return None
     found_TM = steps(sample_N)
-    if made_by is not None and found_TM.size * 2 <= _KEPT_BYTES and float(seconds_of(cells, np.array([row]))[0]) <= most:
+    if (
+        made_by is not None
+        and found_TM.size * 2 <= _KEPT_BYTES
+        and float(seconds_of(cells, np.array([row]))[0]) <= most
+    ):
         cells.kept[int(cells.print_N[row]), made_by] = found_TM.astype(np.float16)
     frame_TM = found_TM.astype(np.float64)
     size_N = np.abs(np.nan_to_num(sample_N, nan=0.0, posinf=0.0, neginf=0.0))
