@@ -14,7 +14,7 @@ SERIES = SenseRecipe(
     # bidirectional layers of an LSTM had 0.78 and 0.82 in more time.
     encoder=[{"type": "cnn", "channels": [64, 128, 128], "kernel_sizes": [7, 5, 3]}],
     augment=[{"type": "jitter"}, {"type": "scaling"}],
-    # Muon on filters by their cost, AdamW elsewhere, at the rates of pictures, beside 0.02, 3e-3 and a momentum of 0.95.
+    # Muon on filters by their cost, AdamW elsewhere, at the rates of pictures, beside 0.02, 3e-3 and momentum 0.95.
     # The network alone, seeds 0 to 2: which day of the week follows 28 days of household-power, log loss after 60 steps
     # 1.239, 1.437, 1.284 for 1.432, 1.528, 1.534, after 300 steps 0.489, 0.650, 0.529 for 0.652, 0.747, 0.667, accuracy
     # 0.847, 0.770, 0.827 for 0.768, 0.745, 0.773; GunPoint after 60 steps 0.010, 0.013, 0.024 for 0.121, 0.166, 0.207,
