@@ -177,6 +177,19 @@ def test_means_are_those_of_all_steps():
     np.testing.assert_allclose(learnt["std"], value.std(0), atol=2e-3)
 
 
+def test_what_was_decoded_to_learn_from_is_encoded_without_decoding_it_again():
+    sounds = [file_of(noise(800 * (1 + i % 5), i), 8000) for i in range(30)]
+    values = [*sounds, file_of(noise(12_001, 30), 8000), sounds[0], None]
+    part = AudioColumn(sample_rate=8000, n_mels=20, max_seconds=1)
+    cells, _, codec = run(values, part)
+    assert len(cells.kept) == 30  # all but the one that is cut, and what is there twice is kept once
+    fresh = part.read(pa.chunked_array([pa.array(values)]), OPTIONS)
+    expected, found = codec.encode(fresh), codec.encode(cells)
+    assert not cells.kept
+    np.testing.assert_array_equal(found["frame"].value_MC, expected["frame"].value_MC)
+    np.testing.assert_array_equal(found["frame"].start_N1, expected["frame"].start_N1)
+
+
 def test_too_few_sounds_tell_nothing():
     raw = [file_of(noise(8000), 8000)] * 3 + [None] * 50
     _, learnt, codec = run(raw, min_group=10)

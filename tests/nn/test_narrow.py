@@ -31,6 +31,8 @@ def test_the_short_way_finds_what_the_long_way_finds(kind, monkeypatch):
         else (lambda: list(logistic.logistic_path(train, validation, kind, (1.0, 0.1, 0.01))))
     )
     assert narrowed(train, validation) is not None
+    monkeypatch.setattr(logistic, "CLOSE_FEW", logistic.CLOSE)
+    monkeypatch.setattr(logistic, "ROUGH_WIDE", logistic.ROUGH)
     short = path()
     monkeypatch.setattr(narrow, "MOST_ROWS", 0)
     assert narrowed(train, validation) is None
@@ -39,6 +41,15 @@ def test_the_short_way_finds_what_the_long_way_finds(kind, monkeypatch):
             torch.testing.assert_close(weight, other_weight, rtol=1e-3, atol=1e-4)
             torch.testing.assert_close(bias, other_bias, rtol=1e-3, atol=1e-3)  # Newton stops a little early
         assert loss == pytest.approx(other_loss, rel=1e-4)
+
+
+def test_narrow_problems_stop_early_and_lose_nothing_that_validation_sees(monkeypatch):
+    train, validation = (chunks(60, 90, 5, classes=True, seed=seed) for seed in (0, 1))
+    early = [loss for _, loss, _, _ in logistic.logistic_path(train, validation, "softmax", (1.0, 0.1, 0.01, 1e-3))]
+    monkeypatch.setattr(logistic, "CLOSE_FEW", 1e-12)
+    monkeypatch.setattr(logistic, "ROUGH_WIDE", 1e-3)
+    late = [loss for _, loss, _, _ in logistic.logistic_path(train, validation, "softmax", (1.0, 0.1, 0.01, 1e-3))]
+    assert early == pytest.approx(late, rel=1e-3)
 
 
 def test_answers_of_the_narrow_problem_are_those_of_the_whole():

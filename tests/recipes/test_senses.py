@@ -96,3 +96,10 @@ def test_much_time_for_each_of_many_pictures_makes_networks_wider(rows, seconds,
     patient = SENSES["image"].patient_with(rows, little_time, side * side)
     encoder = with_defaults(column, "standard", little_time, patient=patient).encoder
     assert (encoder.channels == [64, 256, 256]) == wide
+
+
+@pytest.mark.parametrize("kind", ["audio", "timeseries"])
+def test_classes_are_learnt_at_higher_rates_than_numbers(kind: str):
+    classes, numbers = (preset_for("standard", [kind], [told]).optimizer for told in ("category", "number"))
+    assert classes["learning_rate"] > numbers["learning_rate"]
+    assert preset_for("standard", ["audio", "timeseries"], ["number"]).optimizer == numbers  # they agree

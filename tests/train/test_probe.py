@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from trueweight.data.feed import Feed
+from trueweight.data.packed import Packed
 from trueweight.errors import TrainError
 from trueweight.spec.run import TrainSpec
 from trueweight.train import probe
@@ -34,6 +35,24 @@ def test_pictures_are_looked_at_sparingly_in_short_runs():
     assert looks_for(130, 256, 40_000, 2000) == 5
     assert looks_for(130, 256, 40_000, 2000, sparing=True) == 2
     assert looks_for(3200, 32, 1024, 100, sparing=True) == 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "looks"),
+    [(torch.float16, "value", 3), (torch.float32, "value", 10), (torch.float16, "token", 10)],
+    ids=["sounds", "series", "speech"],
+)
+def test_sounds_are_looked_at_sparingly_unless_texts_are_told(make_job, monkeypatch, kind, target, looks):
+    rows = 200
+    monkeypatch.setattr(probe, "_measure", lambda *_: (0.01, 0.01))
+    start = torch.arange(rows + 1) * 5
+    inputs = {
+        "table": {"number": torch.zeros(rows, 3)},
+        "column heard": {"frame": Packed(torch.zeros(rows * 5, 4, dtype=kind), start)},
+    }
+    targets = {"y": {"value": torch.zeros(rows, 1), target: torch.zeros(rows, 1), "present": torch.ones(rows).bool()}}
+    plan = decide_plan(replace(make_job(), train=Feed(torch.arange(rows), inputs, targets)), Stopwatch())
+    assert (plan.steps, plan.steps // plan.validate_every) == (60, looks)
 
 
 @pytest.mark.parametrize(("seconds", "size"), [(1.0, 128), (60.0, 256)])

@@ -4,7 +4,7 @@ Shape suffixes:
     N  rows    D  width of a vector    M  members of all sets together    F  facts of a file
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeAlias
@@ -110,6 +110,9 @@ class MediaCells(_Cells):
     """uint64: equal where files are equal, byte by byte."""
     head_NF: np.ndarray
     """int64: what the head of each file tells, e.g. height and width; 0 where missing."""
+    kept: dict[tuple[int, Hashable], np.ndarray] = field(default_factory=dict, compare=False)
+    """By print, and by what made it: arrays of files that were decoded to learn from, for whoever encodes them next,
+    who takes them out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +148,9 @@ def cut(cells: Cells, start: int, end: int) -> Cells:
         case MediaCells():
             raw, head = cells.raw_N.slice(start, end - start), cells.head_NF[part]
             return MediaCells(
-                missing_N=missing, raw_N=raw, folder=cells.folder, print_N=cells.print_N[part], head_NF=head
-            )
+                missing_N=missing, raw_N=raw, folder=cells.folder, print_N=cells.print_N[part], head_NF=head,
+                kept=cells.kept,
+            )  # fmt: skip
         case SeriesCells():
             return SeriesCells(missing_N=missing, value=cells.value.cut(start, end))
 

@@ -7,7 +7,7 @@ Shape suffixes:
 import base64
 import io
 import wave
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from math import ceil
 from typing import Any
@@ -20,13 +20,19 @@ from trueweight.data.quantiles import inner_quantiles
 from trueweight.data.sample import BottomK
 from trueweight.data.sounds import decode, mel_centres
 
-__all__ = ["MOST_SECONDS", "SAMPLE_SOUNDS", "learn_sounds", "make_up", "seconds_of"]
+__all__ = ["AT_ONCE", "MOST_SECONDS", "SAMPLE_SOUNDS", "learn_sounds", "make_up", "seconds_of"]
 
 MOST_SECONDS = 30.0
 """Where sounds are cut if the spec does not say and they are longer."""
 
 SAMPLE_SOUNDS = 512
 """Sounds that are decoded for means, spreads and a look at their quality."""
+
+AT_ONCE = 8
+"""Sounds that a thread takes: most are decoded so quickly that handing over each alone takes a tenth of the time."""
+
+_KEPT_BYTES = 2**16
+"""Of steps, up to which they are kept until they are encoded: five seconds in 64 bands."""
 
 _USUAL = (-9.0, 3.0)
 """Mean and spread of log power in speech, for tables too small to tell theirs."""
@@ -44,8 +50,9 @@ def seconds_of(cells: MediaCells, rows: np.ndarray) -> np.ndarray:
 
 
 def learn_sounds(
-    cells: MediaCells, given: np.ndarray, *, steps: Steps, rate: int, mels: int, cut: float | None, min_group: int
-) -> dict[str, Any]:
+    cells: MediaCells, given: np.ndarray, *, steps: Steps, rate: int, mels: int, cut: float | None, min_group: int,
+    made_by: Hashable = None,
+) -> dict[str, Any]:  # fmt: skip
     """Facts of the sounds of some rows; see :class:`~trueweight.data.columns.audio.AudioColumn` for their names.
 
     Args:
@@ -56,6 +63,8 @@ def learn_sounds(
         mels: M.
         cut: Seconds that are kept of each; None decides by the lengths.
         min_group: Rows that hide each other.
+        made_by: What tells the steps from others of the same sounds. Those of short ones are kept under it in
+            ``cells.kept``, in half precision, as they will be encoded; None keeps none.
     """
     levels = (0.05, 0.5, 0.95, 0.99)
     seconds = seconds_of(cells, given)
@@ -63,7 +72,8 @@ def learn_sounds(
     # Whole seconds, so that nothing tells how long the longest of them is.
     most = cut or (min(MOST_SECONDS, float(ceil(quantiles[-1] - 1e-6))) if quantiles else MOST_SECONDS)
     chosen = BottomK.of(given, k=SAMPLE_SOUNDS).rows
-    looked = list(in_threads(partial(_look, cells, steps, rate, most), chosen.tolist()))
+    look = partial(_look, cells, steps, rate, most, made_by)
+    looked = list(in_threads(look, chosen.tolist(), at_once=AT_ONCE))
     found = [one for one in looked if one is not None]
     count = sum(one[0] for one in found)
     mean_M = sum((one[1] for one in found), np.zeros(mels)) / max(count, 1)
@@ -87,13 +97,20 @@ def learn_sounds(
 _Look = tuple[int, np.ndarray, np.ndarray, bool, bool, bool]
 
 
-def _look(cells: MediaCells, steps: Steps, rate: int, most: float, row: int) -> _Look | None:
+def _look(cells: MediaCells, steps: Steps, rate: int, most: float, made_by: Hashable, row: int) -> _Look | None:
     """Steps, sums and squares in each band, and whether a sound is silent, clipped, or has samples that are none."""
     try:
         sample_N = decode(content_of(cells, row), rate, most)
     except UnusableError:
         return None
-    frame_TM = steps(sample_N).astype(np.float64)
+    found_TM = steps(sample_N)
+    if (
+        made_by is not None
+        and found_TM.size * 2 <= _KEPT_BYTES
+        and float(seconds_of(cells, np.array([row]))[0]) <= most
+    ):
+        cells.kept[int(cells.print_N[row]), made_by] = found_TM.astype(np.float16)
+    frame_TM = found_TM.astype(np.float64)
     size_N = np.abs(np.nan_to_num(sample_N, nan=0.0, posinf=0.0, neginf=0.0))
     clipped = bool((size_N >= _FULL).mean() > 1e-3)
     finite = bool(np.isfinite(sample_N).all())

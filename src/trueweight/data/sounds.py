@@ -19,7 +19,7 @@ from trueweight.data.media import UnusableError
 from trueweight.data.waves import plain_wave
 
 __all__ = [
-    "FLOOR", "decode", "fft_size", "is_sound", "log_mel", "mel_centres", "mel_filters", "resample",
+    "FLOOR", "decode", "fft_size", "is_sound", "log_mel", "mel_centres", "mel_filters", "quick_length", "resample",
     "sound_head", "steps_of",
 ]  # fmt: skip
 
@@ -193,7 +193,7 @@ def resample(sample_N: np.ndarray, old: int, new: int) -> np.ndarray:
     down, up = old // gcd(old, new), new // gcd(old, new)
     wanted = -(-len(sample_N) * up // down)
     # Whole periods of both rates, some silence for what rings across the ends, and a length that is quick to transform.
-    periods = _smooth(ceil((len(sample_N) + 64 * ceil(max(1, old / new))) / down))
+    periods = quick_length(ceil((len(sample_N) + 64 * ceil(max(1, old / new))) / down))
     spectrum_K = np.fft.rfft(np.asarray(sample_N, np.float32), periods * down)
     limit = periods * min(down, up) / 2
     kept_K = spectrum_K[: int(limit) + 1]
@@ -204,8 +204,9 @@ def resample(sample_N: np.ndarray, old: int, new: int) -> np.ndarray:
     return np.asarray(np.fft.irfft(full_K, periods * up)[:wanted], np.float32)
 
 
-def _smooth(least: int) -> int:
-    """The smallest product of 2, 3 and 5 that is not below ``least``, which is at least 1."""
+def quick_length(least: int) -> int:
+    """The smallest product of 2, 3 and 5 that is not below ``least``, which is at least 1: so many numbers are quick
+    to transform."""
     best, fives = 1 << (least - 1).bit_length(), 1
     while fives < best:
         threes = fives

@@ -121,6 +121,8 @@ def _places(signature: Signature, table: Table) -> np.ndarray:
     """(N, D), D the same for every table of one Signature."""
     found: list[np.ndarray] = []
     for facts in signature.features():
+        if facts.type in _FILES:  # they are opened once, not once more for this
+            continue
         for place_ND in _of_column(facts, cells_of(table, facts, signature.options)):
             if len(found) + place_ND.shape[1] <= _WIDTH:
                 found += list(place_ND.T)
@@ -128,7 +130,7 @@ def _places(signature: Signature, table: Table) -> np.ndarray:
 
 
 def _of_column(facts: ColumnFacts, cells: Cells) -> Iterator[np.ndarray]:
-    if facts.learnt["count"] == 0 or isinstance(cells, MediaCells):  # files are opened once, not once more for this
+    if facts.learnt["count"] == 0 or isinstance(cells, MediaCells):
         return
     match cells:
         case LevelCells():

@@ -16,7 +16,8 @@ from trueweight.data.columns.audio import AudioCodec
 from trueweight.data.media import UnusableError, content_of, in_threads
 from trueweight.data.reading import column_part
 from trueweight.data.signature import ColumnFacts
-from trueweight.data.sounds import decode
+from trueweight.data.sound_facts import AT_ONCE
+from trueweight.data.sounds import decode, quick_length
 from trueweight.evaluate.corrupt import Family, Suite, missing_suite
 
 __all__ = ["SOUNDS", "Sounds", "load_sounds", "wav", "write_sounds"]
@@ -53,7 +54,7 @@ def load_sounds(cells: Cells, facts: ColumnFacts) -> Sounds | None:
         except UnusableError:
             return None
 
-    return Sounds(tuple(in_threads(one, range(len(cells)))), codec.spectrum.rate)
+    return Sounds(tuple(in_threads(one, range(len(cells)), at_once=AT_ONCE)), codec.spectrum.rate)
 
 
 def wav(sample_N: np.ndarray, rate: int) -> bytes:
@@ -100,9 +101,11 @@ def _late(loaded: Sounds, strength: float, rng: np.random.Generator) -> pa.Array
 
 def _dull(loaded: Sounds, strength: float, rng: np.random.Generator) -> pa.Array:  # noqa: ARG001
     def low(sound: np.ndarray) -> np.ndarray:
-        spectrum = np.fft.rfft(sound)
+        # Some silence behind, since a transform of a length with large prime factors takes several times as long.
+        size = quick_length(len(sound))
+        spectrum = np.fft.rfft(sound, size)
         spectrum[int(len(spectrum) * strength / 100) + 1 :] = 0
-        return np.asarray(np.fft.irfft(spectrum, len(sound)))
+        return np.asarray(np.fft.irfft(spectrum, size)[: len(sound)])
 
     return loaded.changed(low)
 

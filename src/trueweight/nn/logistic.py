@@ -15,7 +15,7 @@ from trueweight.nn.design import Chunk
 from trueweight.nn.narrow import narrowed
 from trueweight.nn.ratios import penalty_shares
 from trueweight.nn.ridge import Fit
-from trueweight.nn.rows import few_threads
+from trueweight.nn.rows import Rows, few_threads
 
 __all__ = ["STRENGTHS", "logistic_path"]
 
@@ -54,6 +54,11 @@ CLOSE_WIDE = 1e-4
 """The same for wide problems: their products are computed in float32, and the last step leaves about a millionth, which
 validation does not see."""
 
+CLOSE_FEW = 1e-6
+"""The same for narrow problems, which have as many places as rows. Of 416 sounds in 52 classes, whose 641 places are
+looked at as 415, with products in float32 the whole path took 1.19 processor seconds instead of 4.75, and the losses on
+validation were the same to 2 in 10,000."""
+
 ROUGH = 0.1
 """How far steps by conjugate gradients may be from Newton's, as a share of the gradient."""
 
@@ -83,16 +88,17 @@ def logistic_path(
         strengths: > 0, descending; None takes those that suit the number of places.
     """
     if (narrow := narrowed(train, validation)) is not None:
-        for strength, loss, weight_QC, bias_C in _path(narrow.train, narrow.validation, link, strengths):
+        for strength, loss, weight_QC, bias_C in _path(narrow.train, narrow.validation, link, strengths, few=True):
             yield strength, loss, *narrow.widened(weight_QC, bias_C)
     else:
         yield from _path(train, validation, link, strengths)
 
 
 def _path(
-    train: Iterable[Chunk], validation: Iterable[Chunk], link: Link, strengths: tuple[float, ...] | None
-) -> Iterator[Fit]:
-    problem, places, classes, chunk = _looked_at(train, link)
+    train: Iterable[Chunk], validation: Iterable[Chunk], link: Link, strengths: tuple[float, ...] | None,
+    *, few: bool = False,
+) -> Iterator[Fit]:  # fmt: skip
+    problem, places, classes, chunk = _looked_at(train, link, few=few)
     whole, wide = problem.whole, chunk.x.wide
     weight_QC = torch.zeros(places + 1, classes, dtype=torch.float64)
     best, worse = float("inf"), 0
@@ -118,7 +124,7 @@ def _alike(places: int) -> Tensor:
     return share_Q1
 
 
-def _looked_at(train: Iterable[Chunk], link: Link) -> "tuple[_Problem, int, int, Chunk]":
+def _looked_at(train: Iterable[Chunk], link: Link, *, few: bool) -> "tuple[_Problem, int, int, Chunk]":
     """What is to be solved and how; places, classes, and the last chunk."""
     rows, total = 0, 0.0
     for chunk in train:
@@ -127,7 +133,7 @@ def _looked_at(train: Iterable[Chunk], link: Link) -> "tuple[_Problem, int, int,
     whole = link == "sigmoid" and classes == 1 and not sparse and rows * places**2 <= NEWTON_FLOPS
     worth = rows * places**2 <= EIGEN_FLOPS or (places <= EIGEN_PLACES and rows <= 8 * places)
     turn = _eigen(train, total) if worth and not whole and not sparse else None
-    close, rough = (CLOSE_WIDE, ROUGH_WIDE) if chunk.x.wide else (CLOSE, ROUGH)
+    close, rough = (CLOSE_WIDE, ROUGH_WIDE) if chunk.x.wide else (CLOSE_FEW, ROUGH_WIDE) if few else (CLOSE, ROUGH)
     problem = _Problem(train, total, link, rows * classes * 8 <= CURVE_BYTES, turn, whole, close, rough)
     return problem, places, classes, chunk
 
@@ -240,7 +246,7 @@ def _by_products(problem: _Problem, penalty_QC: Tensor, start_QC: Tensor) -> Cal
             p_RC = _probability(z_RC, problem.link)
             if problem.remember:
                 remembered.append(p_RC)
-            _add(gradient_QC, chunk, (p_RC - chunk.y_RO) * chunk.weight_R.unsqueeze(1))
+            _add(gradient_QC, chunk.x, (p_RC - chunk.y_RO) * chunk.weight_R.unsqueeze(1))
         value = value / problem.total + 0.5 * float((penalty_QC * weight_QC.square()).sum())
         gradient_QC = gradient_QC / problem.total + penalty_QC * weight_QC
 
@@ -248,7 +254,7 @@ def _by_products(problem: _Problem, penalty_QC: Tensor, start_QC: Tensor) -> Cal
             found_QC = torch.zeros_like(way_QC)
             for k, chunk in enumerate(problem.design):
                 p_RC = remembered[k] if remembered else _probability(_logits(chunk, weight_QC), problem.link)
-                _add(found_QC, chunk, _curved(p_RC, _logits(chunk, way_QC), problem.link) * chunk.weight_R.unsqueeze(1))
+                _add(found_QC, chunk.x.rough, _bent(chunk, p_RC, way_QC, problem.link))
             return found_QC / problem.total + ridge_QC * way_QC
 
         return value, gradient_QC, lambda: _conjugate(product, gradient_QC, ease, problem.rough)
@@ -329,8 +335,16 @@ def _curved(p_RC: Tensor, way_RC: Tensor, link: Link) -> Tensor:
     return p_RC * (way_RC - (p_RC * way_RC).sum(1, keepdim=True))
 
 
-def _add(sum_QC: Tensor, chunk: Chunk, error_RC: Tensor) -> None:
-    sum_QC[:-1] += chunk.x.transposed_times(error_RC)
+def _bent(chunk: Chunk, p_RC: Tensor, way_QC: Tensor, link: Link) -> Tensor:
+    """How the rows' errors change along a way, (R, C). Of dense rows in float32: steps are rough anyway, and the
+    gradient, which alone decides where the minimum lies, is exact."""
+    kind = torch.float64 if chunk.x.sparse else torch.float32
+    way_QC, weight_R1 = way_QC.to(kind), chunk.weight_R.to(kind).unsqueeze(1)
+    return _curved(p_RC.to(kind), chunk.x.rough.times(way_QC[:-1]) + way_QC[-1], link) * weight_R1
+
+
+def _add(sum_QC: Tensor, x: Rows, error_RC: Tensor) -> None:
+    sum_QC[:-1] += x.transposed_times(error_RC)
     sum_QC[-1] += error_RC.sum(0)
 
 

@@ -211,6 +211,13 @@ class Rows:
         return Rows(self.columns, self.dense_RD - shift_D, self.count_R, self.place_N, self.value_N)
 
     @cached_property
+    def rough(self) -> "Rows":
+        """The same in float32, for products that need not be exact; itself where columns are stored sparsely."""
+        if self.sparse:
+            return self
+        return Rows(self.columns, self.dense_RD.float(), self.count_R, self.place_N, self.value_N)
+
+    @cached_property
     def _owner(self) -> Tensor:
         """(N,) the row of each stored number."""
         return torch.repeat_interleave(self.count_R)

@@ -1,10 +1,12 @@
 """What a recipe says about columns of one sense: texts, pictures, sounds or series."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["Effort", "Raw", "SenseRecipe"]
+
+_NUMBERS = frozenset({"number", "vector"})
 
 Raw = Mapping[str, Any]
 """A part as plain data: its ``type`` and what differs from the part's own defaults."""
@@ -58,6 +60,12 @@ class SenseRecipe:
     """By preset."""
     optimizer: Raw | None = None
     """Who moves the weights; None: who moves those of tables."""
+    for_numbers: Raw | None = None
+    """The same where numbers are told; None: the same."""
+
+    def optimizer_for(self, targets: Iterable[str]) -> Raw | None:
+        """Who moves the weights of what tells targets of these types."""
+        return self.for_numbers if self.for_numbers and _NUMBERS & set(targets) else self.optimizer
 
     def patient_with(self, rows: int, hurry: float, pixels: float) -> bool:
         """Whether there is much time for each of many rows.

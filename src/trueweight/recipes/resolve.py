@@ -53,7 +53,7 @@ def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
         SpecError: A wish that the data's types rule out.
     """
     require_fitting(spec.features, facts.features)
-    preset = preset_for(spec.model.preset, facts.features.values())
+    preset = preset_for(spec.model.preset, facts.features.values(), facts.targets.values())
     if SPEECH.optimizer and any(is_speech(facts.features, kind) for kind in facts.targets.values()):
         preset = replace(preset, optimizer=dict(SPEECH.optimizer))
     split = _split(spec.split, facts)

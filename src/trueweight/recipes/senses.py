@@ -54,7 +54,7 @@ def hurry(spec: RunSpec, rows: int) -> float:
     return rows / (budget.time or PRESETS[spec.model.preset].seconds)
 
 
-def preset_for(name: str, types: Iterable[str]) -> Preset:
+def preset_for(name: str, types: Iterable[str], targets: Iterable[str] = ()) -> Preset:
     """The preset of a table with columns of these types: the recipe for tables, and what senses want otherwise.
 
     Most time and most passes count where several say something, and every member that any of them wants is blended. The
@@ -63,11 +63,14 @@ def preset_for(name: str, types: Iterable[str]) -> Preset:
     Args:
         name: "fast", "standard" or "best".
         types: Of the feature columns.
+        targets: Types of what is told.
     """
     base, kinds = PRESETS[name], sorted({kind for kind in types if kind in SENSES})
     efforts = [SENSES[kind].efforts.get(name, Effort()) for kind in kinds]
     members = dict.fromkeys([*base.members, *(member for effort in efforts for member in effort.members)])
-    optimizers = [effort.optimizer or SENSES[kind].optimizer for kind, effort in zip(kinds, efforts, strict=True)]
+    told = frozenset(targets)
+    usual = [SENSES[kind].optimizer_for(told) for kind in kinds]
+    optimizers = [effort.optimizer or raw for effort, raw in zip(efforts, usual, strict=True)]
     agreed = optimizers[0] if optimizers and all(raw == optimizers[0] for raw in optimizers) else None
     return replace(
         base, members=tuple(members), optimizer=dict(agreed or base.optimizer),

@@ -18,7 +18,7 @@ from trueweight.data.media import UnusableError, content_of, in_threads, read_me
 from trueweight.data.quantiles import tellable
 from trueweight.data.ragged import Ragged
 from trueweight.data.sample import BottomK
-from trueweight.data.sound_facts import learn_sounds, make_up
+from trueweight.data.sound_facts import AT_ONCE, learn_sounds, make_up
 from trueweight.data.sounds import decode, log_mel, mel_centres, sound_head
 from trueweight.spec.base import AugmentationPart, EncoderPart, PartSpec, only_for
 
@@ -84,7 +84,7 @@ class AudioCodec:
         assert isinstance(cells, MediaCells)
         if not self.steps:
             return {}
-        rows = list(in_threads(partial(self._row, cells), range(len(cells))))
+        rows = list(in_threads(partial(self._row, cells), range(len(cells)), at_once=AT_ONCE))
         self._warn(rows)
         empty = np.zeros((0, self.spectrum.mels), np.float16)
         frames = Ragged.of([empty if isinstance(row, str) else row for row in rows], self.spectrum.mels, np.float16)
@@ -96,6 +96,8 @@ class AudioCodec:
         """The steps of one row, or why there are none."""
         if cells.missing_N[row]:
             return ""
+        if (kept := cells.kept.pop((int(cells.print_N[row]), self.spectrum), None)) is not None:
+            return kept[: self.steps]
         try:
             sample_N = decode(content_of(cells, row), self.spectrum.rate, self.spectrum.seconds(self.steps))
         except UnusableError as reason:
@@ -185,7 +187,7 @@ class AudioColumn(PartSpec):
         spectrum = self._spectrum()
         facts = learn_sounds(
             cells, given if count >= min(min_group, len(rows)) else given[:0], steps=lambda x: spectrum(x, len(x)),
-            rate=self.sample_rate, mels=self.n_mels, cut=self.max_seconds, min_group=min_group,
+            rate=self.sample_rate, mels=self.n_mels, cut=self.max_seconds, min_group=min_group, made_by=spectrum,
         )  # fmt: skip
         seconds_N = gist_of("audio", cells)
         assert seconds_N is not None
