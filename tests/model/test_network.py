@@ -1,5 +1,7 @@
 """The network as a whole: names, seeds, losses, and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from trueweight.data.batch import Batch
 from trueweight.data.pictures import made_up_picture
 from trueweight.errors import SpecError
+from trueweight.model.augmentations.horizontal_flip import HorizontalFlipAugmentation
 from trueweight.nn.decoding import GREEDY
 from trueweight.nn.mix import taken_apart
 from trueweight.nn.resizing import tell

@@ -1,4 +1,4 @@
-"""Turns of rows: counted over passes, resumed, cut into pieces, and what alternating flips make of them in a real run."""
+"""Turns of rows: counted over passes, resumed, cut into pieces, and what alternating flips make of them."""
 
 from dataclasses import replace
 from itertools import islice

@@ -148,9 +148,7 @@ def train_steps(
         yield Step(number, len(batch.rows), loss)
 
 
-def batches_from(
-    feed: Feed, plan: MemberPlan, seed: int, *, after: int = 0, turning: bool = False
-) -> Iterator[Batch]:
+def batches_from(feed: Feed, plan: MemberPlan, seed: int, *, after: int = 0, turning: bool = False) -> Iterator[Batch]:
     """Batches without end, from step ``after + 1`` on: a pure function of (seed, step).
 
     All batches have the same size, which the plan counts in rows or in tokens; see
