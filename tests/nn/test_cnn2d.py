@@ -130,9 +130,10 @@ def test_sequences_are_read_along_their_steps():
     torch.testing.assert_close(alone, whole[1:])
 
 
-def test_can_be_exported_for_any_number_of_rows():
+@pytest.mark.parametrize("options", [{}, {"norm_scale": False, "initializer": "dirac", "norm_eps": 1e-12}])
+def test_can_be_exported_for_any_number_of_rows(options):
     torch.manual_seed(0)
-    body = CnnEncoder(channels=[4, 6], pooling="max").build(layout(12, 3)).eval()
+    body = CnnEncoder(channels=[4, 6], pooling="max", **options).build(layout(12, 3)).eval()
     pixel = torch.randint(0, 256, (11, 12, 12, 3), dtype=torch.uint8)
     rows = {"pixel": {0: torch.export.Dim("rows")}}
     exported = torch.export.export(body, ({"pixel": pixel[:6]},), dynamic_shapes=(rows,)).module()
