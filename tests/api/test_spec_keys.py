@@ -739,10 +739,10 @@ def on_photo(key: str, first: Any, second: Any, see: Any) -> Change:
     return change(f"features/photo/{key}", first, second, see, **merged(SMALL, photo))
 
 
-def on_pixels(kind: str, key: str, first: Any, second: Any) -> Change:
+def on_pixels(kind: str, key: str, first: Any, second: Any, see: Any = augmented) -> Change:
     features = {"features": {"photo": {"type": "image"}, "size": "ignore", "kind": "ignore"}}
     ways = [[{"type": kind, key: value}] for value in (first, second)]
-    return change("features/photo/augment", *ways, augmented, **merged(SMALL, features))
+    return change("features/photo/augment", *ways, see, **merged(SMALL, features))
 
 
 def on_signs(kind: str, key: str, first: Any, second: Any) -> Change:
@@ -1166,16 +1166,22 @@ CHANGES: dict[str, Change] = {
     "encoder.cnn.stride": on_cnn("stride", None, 2),
     "encoder.cnn.pool": on_cnn("pool", "max", "mean"),
     "encoder.cnn.normalization": on_cnn("normalization", "batch", "layer"),
+    "encoder.cnn.norm_momentum": on_cnn("norm_momentum", 0.1, 0.9),
+    "encoder.cnn.norm_eps": on_cnn("norm_eps", 1e-5, 1.0),
+    "encoder.cnn.norm_scale": on_cnn("norm_scale", True, False),
     "encoder.cnn.activation": on_cnn("activation", "relu", "tanh"),
+    "encoder.cnn.initializer": on_cnn("initializer", "kaiming_normal", "dirac"),
     "encoder.cnn.residual": on_cnn("residual", False, True),
     "encoder.cnn.separable": on_cnn("separable", False, True),
     "encoder.cnn.whitening": on_cnn("whitening", False, True),
+    "encoder.cnn.whitened_bias": on_cnn("whitened_bias", False, True, whitening=True),
     "encoder.cnn.dropout": on_cnn("dropout", 0.0, 0.5),
     "encoder.cnn.pooling": on_cnn("pooling", "none", "max"),
     "encoder.cnn.hidden_sizes": on_cnn("hidden_sizes", [], [5]),
     # Augmentations
     "augmentation.horizontal_flip.grey": on_pixels("horizontal_flip", "grey", True, False),
     "augmentation.horizontal_flip.wary": on_signs("horizontal_flip", "wary", False, True),
+    "augmentation.horizontal_flip.alternate": on_pixels("horizontal_flip", "alternate", False, True, see=answers),
     "augmentation.shift.share": on_pixels("shift", "share", 0.1, 0.4),
     "augmentation.crop.smallest": on_pixels("crop", "smallest", 0.2, 0.8),
     "augmentation.spec_augment.time_masks": on_frames("spec_augment", "time_masks", 0, 5),

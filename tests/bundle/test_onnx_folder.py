@@ -94,6 +94,10 @@ TARGETS: dict[str, dict[str, Any]] = {
     "tags": {"type": "set", "separator": "|"}, "place": {"type": "vector"},
 }  # fmt: skip
 SMALL_CNN = {"type": "cnn", "channels": [4, 6]}
+AIRBENCH = {
+    **SMALL_CNN, "activation": "gelu", "initializer": "dirac", "norm_eps": 1e-12, "norm_scale": False,
+    "whitened_bias": True, "pooling": "max",
+}  # fmt: skip
 READERS: list[tuple[str, dict[str, Any]]] = [
     *(
         (name, {"type": "mlp", "hidden_sizes": [6]})
@@ -110,6 +114,7 @@ READERS: list[tuple[str, dict[str, Any]]] = [
     ("timeseries", {"type": "rocket", "dilations": 2}),
     ("timeseries", {"type": "chain", "parts": [SMALL_CNN, {"type": "lstm", "hidden_size": 5}]}),
     ("image", SMALL_CNN),
+    ("image", AIRBENCH),
     ("image", {"type": "resnet", "layers": 10, "width": 4}),
     ("image", {"type": "transformer", "width": 8, "layers": 1}),
     ("audio", SMALL_CNN),

@@ -65,6 +65,16 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "cnn": [
         {"channels": [4, 6]},
         {"channels": [4], "kernel_sizes": [2], "convolutions": 3, "residual": True, "pool": "mean", "pooling": "max"},
+        {
+            "channels": [4, 6],
+            "activation": "gelu",
+            "initializer": "dirac",
+            "norm_momentum": 0.4,
+            "norm_eps": 1e-12,
+            "norm_scale": False,
+            "whitened_bias": True,
+            "pooling": "max",
+        },
         {"channels": [5, 6], "normalization": "layer", "activation": "silu", "whitening": False, "pooling": "flatten"},
         {
             "channels": [4, 4],

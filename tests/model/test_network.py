@@ -1,5 +1,7 @@
 """The network as a whole: names, seeds, losses, and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from trueweight.data.batch import Batch
 from trueweight.data.pictures import made_up_picture
 from trueweight.errors import SpecError
+from trueweight.model.augmentations.horizontal_flip import HorizontalFlipAugmentation
 from trueweight.nn.decoding import GREEDY
 from trueweight.nn.mix import taken_apart
 from trueweight.nn.resizing import tell
@@ -196,6 +199,22 @@ def test_mixed_rows_are_trained_on_and_never_answered(pictures):
     for name, out in plain.answer(batch, GREEDY, {}).items():  # while training as well: augmenting is for losses
         for key, tensor in out.items():
             assert torch.equal(network.answer(batch, GREEDY, {})[name][key], tensor)
+
+
+@pytest.mark.parametrize("resized", [False, True])
+def test_the_loss_is_of_the_side_whose_turn_it_is(pictures, resized):
+    made = {"type": "cnn", "channels": [4], "normalization": "none"}
+    network, plain = pictures.network(made), pictures.network(made)
+    network.augment_with({"table": [HorizontalFlipAugmentation(alternate=True)]}, pictures.fields)
+    if resized:  # behind the flips, and not at this moment of the run
+        network.resize_with({"table": (0.7, 0.5)}, pictures.fields)
+    batch, rng = pictures.feed().batch(torch.arange(20)), torch.Generator()
+    turn = torch.randint(0, 9, (20,))
+    for grown in (turn, turn + 1):
+        pixel = batch.inputs["table"]["pixel"].clone()
+        pixel[grown % 2 == 1] = pixel[grown % 2 == 1].flip(2)
+        expected = plain.train()(replace(batch, inputs={"table": {**batch.inputs["table"], "pixel": pixel}}), rng)
+        assert torch.equal(network.train()(replace(batch, turn_B=grown), rng), expected)
 
 
 def test_pictures_that_begin_smaller_are_answered_at_full_size(pictures):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from trueweight.nn.augment_pixels import Cutout, HorizontalFlip, Mixup, Shift, Zoom
+from trueweight.nn.augment_pixels import AlternatingFlip, Cutout, HorizontalFlip, Mixup, Shift, Zoom
 from trueweight.nn.mix import taken_apart
+from trueweight.nn.turns import TURN, asks_turns, with_turns, without_turns
 
 ROWS, HIGH, WIDE = 64, 6, 9
 PIXEL = torch.arange(ROWS * HIGH * WIDE * 2).remainder(251).to(torch.uint8).view(ROWS, HIGH, WIDE, 2)
@@ -59,7 +60,7 @@ def test_cutouts_hide_a_square_of_the_mean_colour():
     assert (counts == 9).sum() > ROWS / 4
 
 
-@pytest.mark.parametrize("module", [HorizontalFlip(), Shift(1, 1), Zoom(0.5), Cutout(2, [0, 0])])
+@pytest.mark.parametrize("module", [HorizontalFlip(), AlternatingFlip(), Shift(1, 1), Zoom(0.5), Cutout(2, [0, 0])])
 def test_each_picture_is_changed_by_itself(module):
     same = PIXEL[:1].expand(ROWS, HIGH, WIDE, 2)
     torch.manual_seed(1)
@@ -88,3 +89,26 @@ def test_shares_are_of_the_beta_distribution(alpha):
     variance = 1 / (4 * (2 * alpha + 1))
     assert abs(shares.mean() - 0.5) < 4 * (variance / 2000) ** 0.5
     assert abs(shares.var() - variance) < 0.1 * variance
+
+
+def test_pictures_whose_turn_is_odd_are_mirrored():
+    turn = torch.arange(ROWS) // 3
+    for grown in range(3):
+        after = AlternatingFlip()(with_turns({"pixel": PIXEL}, turn + grown))["pixel"]
+        for row in range(ROWS):
+            odd = (row // 3 + grown) % 2
+            assert torch.equal(after[row], PIXEL[row].flip(1) if odd else PIXEL[row])
+
+
+@pytest.mark.parametrize("before", [Shift(1, 1), Zoom(0.5), Cutout(2, [0, 0]), Mixup(1.0), AlternatingFlip()])
+def test_turns_pass_through_other_changes(before):
+    turn = torch.arange(ROWS) + 7
+    after = before(with_turns({"pixel": PIXEL}, turn))
+    assert torch.equal(after[TURN], turn)
+    left, _ = taken_apart(without_turns(after))
+    assert set(left) == {"pixel"}
+
+
+def test_who_asks_for_turns():
+    assert asks_turns(torch.nn.Sequential(Shift(1, 1), AlternatingFlip()))
+    assert not asks_turns(torch.nn.Sequential(Shift(1, 1), HorizontalFlip()))

@@ -29,6 +29,9 @@ class Batch:
     share: Tensor | None = None
     """What the batch's mean loss counts for, a scalar, where batches hold different numbers of rows: its rows over
     those of a usual batch. None for 1."""
+    turn_B: Tensor | None = None
+    """(B,) int64: a number that each row starts the run with, and that grows by one in every pass; see ``nn.turns``.
+    None where nobody asks for it."""
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
@@ -39,6 +42,7 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
         {name: _moved(tensors, device) for name, tensors in batch.targets.items()},
         None if batch.weight_B is None else batch.weight_B.to(device),
         None if batch.share is None else batch.share.to(device),
+        None if batch.turn_B is None else batch.turn_B.to(device),
     )
 
 
@@ -47,13 +51,14 @@ def _moved(tensors: Tensors, device: torch.device) -> Tensors:
 
 
 _NAMES = ("rows", "inputs", "targets")
-_MAYBE = ("weight_B", "share")
+_MAYBE = ("weight_B", "share", "turn_B")
 
 
 def _flatten(batch: Batch) -> tuple[list[object], tuple[str, ...]]:
     leaves: list[object] = [batch.rows, dict(batch.inputs), dict(batch.targets)]
     # What is not there is no leaf: vmap maps over tensors only.
-    there = {name: t for name, t in zip(_MAYBE, (batch.weight_B, batch.share), strict=True) if t is not None}
+    maybe = zip(_MAYBE, (batch.weight_B, batch.share, batch.turn_B), strict=True)
+    there = {name: t for name, t in maybe if t is not None}
     return [*leaves, *there.values()], tuple(there)
 
 

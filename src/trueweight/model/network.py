@@ -27,6 +27,7 @@ from trueweight.nn.resizing import Resized, reads_any_size
 from trueweight.nn.slots import Row
 from trueweight.nn.spelling import Spelling
 from trueweight.nn.texts import Begun, Texts
+from trueweight.nn.turns import asks_turns, with_turns, without_turns
 from trueweight.spec.base import PartSpec
 
 __all__ = ["Network", "build_network"]
@@ -60,6 +61,7 @@ class Network(nn.Module):
         self.loss_weights = {name: (loss_weights or {}).get(name, 1.0) for name in heads}
         self.augments = nn.ModuleDict()
         self.augmented = False
+        self._turning: frozenset[str] = frozenset()
         self._resting: tuple[nn.Module, ...] = ()
         self._first: tuple[Mapping[str, Tensor | None], str] | None = None
         """Where the first of its weights is, by what holds it: looking for it takes as long as a small layer."""
@@ -104,6 +106,7 @@ class Network(nn.Module):
                 layout = fields[name].layout()
                 self.augments[f"f{i}"] = nn.Sequential(*(cast(Any, part).build(layout) for part in parts))
                 self.augmented = True
+        self._turning = frozenset(place for place, changes in self.augments.items() if asks_turns(changes))
 
     def resize_with(self, chosen: Mapping[str, tuple[float, float]], fields: Mapping[str, Field]) -> None:
         """Begin with smaller pictures, behind all other changes; see ``nn.resizing``.
@@ -171,8 +174,9 @@ class Network(nn.Module):
         """What is trained on instead of a batch, and how its rows were mixed."""
         inputs, mix = dict(batch.inputs), None
         for i, name in enumerate(self.fields):
-            if f"f{i}" in self.augments:
-                inputs[name], found = taken_apart(self.augments[f"f{i}"](inputs[name]))
+            if (place := f"f{i}") in self.augments:
+                x = with_turns(inputs[name], batch.turn_B) if place in self._turning else inputs[name]
+                inputs[name], found = taken_apart(without_turns(self.augments[place](x)))
                 mix = found or mix  # the recipe sees to it that no second field mixes
         return replace(batch, inputs=inputs), mix
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from trueweight.nn.encoding import Tensors
 from trueweight.nn.mix import Mix, mixed_by
+from trueweight.nn.turns import TURN, Turning, with_turns, without_turns
 
-__all__ = ["Cutout", "HorizontalFlip", "Mixup", "Shift", "Zoom"]
+__all__ = ["AlternatingFlip", "Cutout", "HorizontalFlip", "Mixup", "Shift", "Zoom"]
 
 
 def _whole(low: int, high: int, like: Tensor) -> Tensor:
@@ -28,8 +29,30 @@ class HorizontalFlip(nn.Module):
     def forward(self, x: Tensors) -> Tensors:
         """Mirror some."""
         pixel_BHWC = x["pixel"]
-        mirrored_B111 = _whole(0, 1, pixel_BHWC).bool().view(-1, 1, 1, 1)
-        return {**x, "pixel": torch.where(mirrored_B111, pixel_BHWC.flip(2), pixel_BHWC)}
+        return {**x, "pixel": _mirrored(pixel_BHWC, _whole(0, 1, pixel_BHWC))}
+
+
+class AlternatingFlip(Turning):
+    """Half of the pictures mirrored in the first pass, and in each further one those that were not in the one before.
+
+    Two passes in a row then show both sides of every picture, which chance does for half of them. Source: Jordan 2024,
+    "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", arXiv:2404.00498, section 3.6. Where nobody counts passes, chance
+    decides.
+
+    Shape:
+        ``pixel`` (B, H, W, C) uint8, and ``row.turn`` (B,) int64 -> the same.
+    """
+
+    def forward(self, x: Tensors) -> Tensors:
+        """Mirror those whose turn is odd."""
+        pixel_BHWC = x["pixel"]
+        turn_B = x[TURN] if TURN in x else _whole(0, 1, pixel_BHWC)
+        return {**x, "pixel": _mirrored(pixel_BHWC, turn_B % 2)}
+
+
+def _mirrored(pixel_BHWC: Tensor, which_B: Tensor) -> Tensor:
+    """Those with a 1."""
+    return torch.where(which_B.bool().view(-1, 1, 1, 1), pixel_BHWC.flip(2), pixel_BHWC)
 
 
 class Shift(nn.Module):
@@ -161,4 +184,5 @@ class Mixup(nn.Module):
             both = torch.lerp(value[partner_B].to(share.dtype), value.to(share.dtype), share)
             return both.round().to(value.dtype) if value.dtype == torch.uint8 else both.to(value.dtype)
 
-        return mixed_by(Mix(partner_B, share), {key: mixed(value) for key, value in x.items()})
+        alone = {key: mixed(value) for key, value in without_turns(x).items()}
+        return mixed_by(Mix(partner_B, share), with_turns(alone, x.get(TURN)))

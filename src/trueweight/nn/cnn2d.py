@@ -6,7 +6,8 @@ Shape suffixes in this file:
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from trueweight.nn.dropout import Dropout
 from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.nn.mlp import ACTIVATIONS, Mlp
 
-__all__ = ["Cnn2d", "PictureStem", "Topped", "whitening_filters"]
+__all__ = ["Cnn2d", "PictureStem", "Stage", "StageNorm", "Topped", "whitening_filters"]
 
 _PATCH = 2
 _SOFT = 5e-4
@@ -51,6 +52,7 @@ class PictureStem(nn.Module):
         std: Of each channel, above 0.
         covariance: Of patches, for whitening; () for none.
         stride: Of the whitening, in pixels.
+        bias: Whether each whitened channel has a learnt one, 0 at first.
 
     Shape:
         (B, H, W, C) uint8 -> (B, C', H', W'), channels last in memory.
@@ -62,7 +64,7 @@ class PictureStem(nn.Module):
 
     def __init__(
         self, grid: tuple[int, ...], mean: Sequence[float], std: Sequence[float],
-        covariance: Sequence[Sequence[float]], stride: int,
+        covariance: Sequence[Sequence[float]], stride: int, *, bias: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.register_buffer("mean_C", torch.tensor(mean) * 255, persistent=False)
@@ -71,6 +73,7 @@ class PictureStem(nn.Module):
         self.register_buffer("filters", whitening_filters(covariance, std) if covariance else None)
         self.stride = stride
         self.width = len(mean) if self.filters is None else len(self.filters)
+        self.bias = nn.Parameter(torch.zeros(self.width)) if bias and self.filters is not None else None
         high, wide = grid
         self.grid = (high, wide) if self.filters is None else ((high - 2) // stride + 1, (wide - 2) // stride + 1)
 
@@ -80,14 +83,36 @@ class PictureStem(nn.Module):
         value_BCHW = value_BHWC.movedim(3, 1)
         if self.filters is None:
             return value_BCHW
-        return nn.functional.conv2d(value_BCHW, self.filters, stride=self.stride)
+        return nn.functional.conv2d(value_BCHW, self.filters, self.bias, self.stride)
 
 
-_NORMALIZATIONS: Mapping[str, Callable[[int], nn.Module]] = {
-    "none": lambda width: nn.Identity(),  # noqa: ARG005
-    "batch": nn.BatchNorm2d,
-    "layer": lambda width: nn.GroupNorm(1, width),
-}
+@dataclass(frozen=True, slots=True)
+class StageNorm:
+    """Which norm the layers of a stage have, and how."""
+
+    kind: str = "batch"
+    """"none", "batch" or "layer"."""
+    momentum: float = 0.1
+    """Share that each batch has in what a batch norm remembers of the rows."""
+    eps: float = 1e-5
+    """Added to variances."""
+    scale: bool = True
+    """Whether each channel has a learnt factor."""
+
+    def build(self, width: int) -> nn.Module:
+        """One, over so many channels."""
+        if self.kind == "none":
+            return nn.Identity()
+        norm = (
+            nn.BatchNorm2d(width, self.eps, self.momentum) if self.kind == "batch" else nn.GroupNorm(1, width, self.eps)
+        )
+        if not self.scale:
+            # A factor of 1 that is no weight, rather than none: kernels of GPUs and ONNX want a factor beside the bias.
+            del norm.weight
+            norm.register_buffer("weight", torch.ones(width), persistent=False)
+        return norm
+
+
 _POOLS: Mapping[str, Callable[[], nn.Module]] = {
     "none": nn.Identity, "max": lambda: nn.MaxPool2d(2), "mean": lambda: nn.AvgPool2d(2),
 }  # fmt: skip
@@ -108,11 +133,12 @@ class Stage(nn.Module):
         stride: Of the first convolution.
         convolutions: How many.
         padding: "same" keeps the size, "valid" looks at whole windows only.
-        normalization: "none", "batch" or "layer".
+        norm: Behind each convolution, before the activation.
         activation: One of ``nn.mlp.ACTIVATIONS``.
         residual: Add the first's output to the last's.
         pool: "none", "max" or "mean", over 2 by 2.
         separable: Filter each channel alone and then mix channels (Chollet 2017, "Xception", arXiv:1610.02357).
+        initializer: Of the filters: "kaiming_normal" or "dirac".
 
     Raises:
         ValueError: The filters are larger than what comes in.
@@ -120,7 +146,8 @@ class Stage(nn.Module):
 
     def __init__(
         self, width_in: int, width: int, grid: tuple[int, int], *, kernel_size: int, stride: int, convolutions: int,
-        padding: str, normalization: str, activation: str, residual: bool, pool: str, separable: bool,
+        padding: str, norm: StageNorm, activation: str, residual: bool, pool: str, separable: bool,
+        initializer: str = "kaiming_normal",
     ) -> None:  # fmt: skip
         super().__init__()
         margin = kernel_size - 1 if padding == "same" else 0
@@ -129,21 +156,22 @@ class Stage(nn.Module):
             return (side + margin - kernel_size) // step + 1
 
         def layer(width_in: int, step: int) -> nn.Module:
-            bias = normalization != "batch"  # which has one of its own
+            bias = norm.kind != "batch"  # which has one of its own
+            conv = partial(_conv, initializer=initializer)
             if not separable:
-                return _conv(width_in, width, kernel_size, stride=step, margin=margin, bias=bias)
-            each = _conv(width_in, width_in, kernel_size, stride=step, margin=margin, bias=False, groups=width_in)
-            return nn.Sequential(each, _conv(width_in, width, 1, bias=bias))
+                return conv(width_in, width, kernel_size, stride=step, margin=margin, bias=bias)
+            each = conv(width_in, width_in, kernel_size, stride=step, margin=margin, bias=False, groups=width_in)
+            return nn.Sequential(each, conv(width_in, width, 1, bias=bias))
 
         high, wide = (convolved(side, stride) for side in grid)
-        norm, act = _NORMALIZATIONS[normalization], ACTIVATIONS[activation]
+        act = ACTIVATIONS[activation]
         pooling = _POOLS[pool] if min(high, wide) > 1 else nn.Identity
-        self.first = nn.Sequential(layer(width_in, stride), pooling(), norm(width), act())
+        self.first = nn.Sequential(layer(width_in, stride), pooling(), norm.build(width), act())
         if pooling is not nn.Identity:
             high, wide = high // 2, wide // 2
         rest: list[nn.Module] = []
         for _ in range(convolutions - 1):
-            rest += [layer(width, 1), norm(width), act()]
+            rest += [layer(width, 1), norm.build(width), act()]
             high, wide = convolved(high, 1), convolved(wide, 1)
         if min(high, wide) < 1:
             raise ValueError(f"filters of {kernel_size} by {kernel_size} do not fit what is left of the picture")
@@ -159,9 +187,11 @@ class Stage(nn.Module):
 
 
 def _conv(
-    width_in: int, width: int, size: int, *, bias: bool, stride: int = 1, margin: int = 0, groups: int = 1
-) -> nn.Module:
-    """With first weights that keep the spread of what passes a rectifier: He et al. 2015, arXiv:1502.01852.
+    width_in: int, width: int, size: int, *, bias: bool, stride: int = 1, margin: int = 0, groups: int = 1,
+    initializer: str,
+) -> nn.Module:  # fmt: skip
+    """With first weights that keep the spread of what passes a rectifier (He et al. 2015, arXiv:1502.01852), or such
+    that hand on what comes in; see :func:`_hand_on`.
 
     Args:
         width_in: Channels that come in.
@@ -171,10 +201,34 @@ def _conv(
         stride: From one place to the next.
         margin: Zeros added to each axis, half of them (and the odd one) behind.
         groups: Of channels that do not see each other.
+        initializer: "kaiming_normal" or "dirac".
     """
     conv = nn.Conv2d(width_in, width, size, stride, margin // 2, groups=groups, bias=bias)
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    if initializer == "dirac":
+        _hand_on(conv.weight, margin // 2 if margin else size // 2, groups)
+    else:
+        nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     return conv if margin % 2 == 0 else nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), conv)
+
+
+@torch.no_grad()
+def _hand_on(filter_OIHW: Tensor, place: int, groups: int) -> None:
+    """Let as many filters as channels come in give one of these channels each, unchanged; others stay as torch draws
+    them.
+
+    Source: Zagoruyko and Komodakis 2017, "DiracNets", arXiv:1706.00388; for part of the filters Jordan 2024,
+    arXiv:2404.00498, section 3.3.
+
+    Args:
+        filter_OIHW: Weights of a convolution, I channels of its group.
+        place: Of the 1 in a filter, along both sides: 0 means that the filter begins at the pixel.
+        groups: Of channels that do not see each other.
+    """
+    inward = filter_OIHW.shape[1]
+    for start in range(0, filter_OIHW.shape[0], filter_OIHW.shape[0] // groups):
+        here = filter_OIHW[start : start + min(inward, filter_OIHW.shape[0] // groups)]
+        channel = torch.arange(len(here))
+        here.zero_()[channel, channel, place, place] = 1
 
 
 class Cnn2d(nn.Module):

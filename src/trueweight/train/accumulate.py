@@ -65,6 +65,7 @@ def _cut(batch: Batch, cut: slice) -> Batch:
         {name: {key: t[cut] for key, t in tensors.items()} for name, tensors in batch.targets.items()},
         None if batch.weight_B is None else batch.weight_B[cut],
         batch.share,
+        None if batch.turn_B is None else batch.turn_B[cut],
     )
 
 

@@ -19,6 +19,7 @@ from trueweight.data.batch import Batch
 from trueweight.errors import TrainError
 from trueweight.files import canonical_json, digest_bytes
 from trueweight.nn.resizing import sized_steps, tell
+from trueweight.nn.turns import asks_turns
 from trueweight.train.checkpoint import Checkpoint, Checkpoints
 from trueweight.train.filling import refuse_foreign
 from trueweight.train.foresight import foreseen
@@ -174,7 +175,7 @@ class Descent:
         rules: list[GradientRule] = [clip_to(self.job.spec.max_grad_norm)] if self.job.spec.max_grad_norm else []
         streams = Streams(seed, torch.device(plan.device))
         rows = foreseen(self.job.network, self.job.train, plan)
-        batches = batches_from(rows, plan, seed, after=self.step)
+        batches = batches_from(rows, plan, seed, after=self.step, turning=asks_turns(self.job.network))
         batches = self._told(batches) if sized_steps(self.job.network) else batches
         taken, optimizer = self.taken, self.state.optimizer
         yield from train_steps(

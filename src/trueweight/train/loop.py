@@ -19,6 +19,7 @@ from trueweight.data.feed import Feed, bucketed, epoch_order
 from trueweight.data.packing import Packing
 from trueweight.seeds import stream_seed
 from trueweight.train.plan import MemberPlan
+from trueweight.train.turns import turned
 
 __all__ = [
     "Backward", "GradientRule", "Optimizer", "Step", "Streams", "batches_from", "clip_to", "plain_backward",
@@ -147,7 +148,7 @@ def train_steps(
         yield Step(number, len(batch.rows), loss)
 
 
-def batches_from(feed: Feed, plan: MemberPlan, seed: int, *, after: int = 0) -> Iterator[Batch]:
+def batches_from(feed: Feed, plan: MemberPlan, seed: int, *, after: int = 0, turning: bool = False) -> Iterator[Batch]:
     """Batches without end, from step ``after + 1`` on: a pure function of (seed, step).
 
     All batches have the same size, which the plan counts in rows or in tokens; see
@@ -155,9 +156,17 @@ def batches_from(feed: Feed, plan: MemberPlan, seed: int, *, after: int = 0) -> 
     all epochs are laid end to end and cut evenly, so each row comes once per epoch and a batch may hold the end of one
     and the start of the next. Rows of different lengths are sorted into batches by their length; see
     :func:`~trueweight.data.feed.bucketed`.
+
+    Args:
+        feed: Rows to learn from.
+        plan: Of the member.
+        seed: Of the member.
+        after: Steps already taken.
+        turning: Whether each row is to know whose turn it is; see :mod:`~trueweight.nn.turns`.
     """
     feed, device = feed.lean(), torch.device(plan.device)
-    for batch in _batches(feed, plan, seed, after):
+    batches = _batches(feed, plan, seed, after)
+    for batch in turned(batches, feed, plan, seed, after) if turning else batches:
         yield batch if device.type == "cpu" else to_device(batch, device)
 
 

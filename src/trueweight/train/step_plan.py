@@ -20,6 +20,7 @@ from torch import nn
 
 from trueweight.errors import SpecError, VerifyError
 from trueweight.files import read_json, write_json
+from trueweight.nn.turns import asks_turns
 from trueweight.train.foresight import foreseen
 from trueweight.train.job import Job
 from trueweight.train.loop import GradientRule, Streams, batches_from, clip_to, quiet, train_steps
@@ -121,8 +122,9 @@ class Runner:
         rates = [_GENTLY * group["lr"] for group in optimizer.param_groups]
         rules: list[GradientRule] = [clip_to(job.spec.max_grad_norm)] if job.spec.max_grad_norm else []
         rows = foreseen(self.network, job.train, plan)
+        batches = batches_from(rows, plan, job.member_seed, turning=asks_turns(self.network))
         self._steps = train_steps(
-            taken.module, optimizer, batches_from(rows, plan, job.member_seed), Streams(job.member_seed, device),
+            taken.module, optimizer, batches, Streams(job.member_seed, device),
             lambda _: rates, backward=taken.backward, rules=rules,
         )  # fmt: skip
 

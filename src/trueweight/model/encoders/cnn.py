@@ -81,8 +81,22 @@ class CnnEncoder(PartSpec):
     normalization: Literal["batch", "layer", "none"] = "batch"
     """Before each activation. batch mixes rows while training, which private training refuses."""
 
+    norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share that each batch has in the mean and spread that batch norm answers with, for pictures. More where there are
+    few steps."""
+
+    norm_eps: Annotated[float, Field(gt=0, le=1)] = 1e-5
+    """Added to the variances that the norm divides by, for pictures."""
+
+    norm_scale: bool = True
+    """Whether the norm has a learnt factor for each channel beside its bias, for pictures."""
+
     activation: Literal["relu", "gelu", "silu", "selu", "tanh"] = "relu"
     """Between the layers."""
+
+    initializer: Literal["kaiming_normal", "dirac"] = "kaiming_normal"
+    """First weights of the filters, for pictures. With dirac as many filters as channels come in hand these on
+    unchanged; others are drawn evenly, as torch does."""
 
     residual: bool = False
     """Add what the first layer of a stage gives to what the last one gives."""
@@ -93,6 +107,9 @@ class CnnEncoder(PartSpec):
     whitening: bool | None = None
     """Begin pictures with fixed filters that make neighbouring pixels uncorrelated, known from the training rows. Null:
     unless one place alone would be left of the picture for that, as of 8 by 8 pixels after two stages."""
+
+    whitened_bias: bool = False
+    """Whether each whitened channel has a learnt bias, 0 at first."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of values that are zeroed behind the last stage in each training step."""
@@ -160,21 +177,22 @@ class CnnEncoder(PartSpec):
         return plain if max(plain.form.size) > 1 else whitened
 
     def _stages(self, layout: Layout, *, whitening: bool) -> Any:
-        from trueweight.nn.cnn2d import Cnn2d, PictureStem, Stage, stages_for
+        from trueweight.nn.cnn2d import Cnn2d, PictureStem, Stage, StageNorm, stages_for
 
         sense = layout.senses["pixel"]
         stride = self.stride or (2 if min(sense.grid) >= WIDE else 1)
         covariance = sense.covariance if whitening and min(sense.grid) > stride + 1 else ()
-        stem = PictureStem(sense.grid, sense.mean, sense.std, covariance, stride)
+        stem = PictureStem(sense.grid, sense.mean, sense.std, covariance, stride, bias=self.whitened_bias)
         steps = 1 if covariance else stride
         left = (stem.grid[0] // steps, stem.grid[1] // steps)
         channels = self.channels or list(_CHANNELS[: stages_for(left)])
+        norm = StageNorm(self.normalization, self.norm_momentum, self.norm_eps, self.norm_scale)
         width, grid, stages = stem.width, stem.grid, []
         for place, (filters, kernel) in enumerate(zip(channels, self._kernels(len(channels)), strict=True)):
             stage = Stage(
                 width, filters, grid, kernel_size=kernel, stride=steps if place == 0 else 1,
-                convolutions=self.convolutions, padding=self.padding, normalization=self.normalization,
-                activation=self.activation, residual=self.residual, pool=self.pool, separable=self.separable,
+                convolutions=self.convolutions, padding=self.padding, norm=norm, activation=self.activation,
+                residual=self.residual, pool=self.pool, separable=self.separable, initializer=self.initializer,
             )  # fmt: skip
             width, grid = filters, stage.grid
             stages.append(stage)
