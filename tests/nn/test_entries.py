@@ -99,6 +99,18 @@ def _heads(form: Form) -> dict[str, torch.nn.Module]:
     }
 
 
+def test_a_head_of_classes_may_begin_small():
+    options = {"prior_C": [0.5, 0.5], "gamma": 0.0, "label_smoothing": 0.0, "reader": lambda *_: None}
+    torch.manual_seed(0)
+    usual = OneOfMany(Form(400), [1.0] * 2, **options).linear
+    torch.manual_seed(0)
+    small = OneOfMany(Form(400), [1.0] * 2, **options, small=True).linear
+    assert usual.weight_KDO.std().item() == pytest.approx(400**-0.5 / 3**0.5, rel=0.05)
+    assert small.weight_KDO.std().item() == pytest.approx(1 / 400, rel=0.05)
+    torch.testing.assert_close(small.weight_KDO, usual.weight_KDO * (3 / 400) ** 0.5)
+    assert torch.equal(small.bias_KO, usual.bias_KO)
+
+
 def test_a_network_answers_the_same_from_entries(bag, featurizer):
     torch.manual_seed(0)
     fusion = Concat({"text": featurizer.form})

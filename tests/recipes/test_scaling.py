@@ -59,6 +59,26 @@ def test_rates_by_hand():
     assert scaled({"type": "muon", "learning_rate": 0.02}, 4.0) == {"type": "muon", "learning_rate": 0.04}
 
 
+def test_who_moves_the_others_says_how_their_rates_follow():
+    options = {
+        "type": "muon", "others": "sgd", "learning_rate": 0.1, "weight_decay": 0.01, "other_learning_rate": 0.02,
+        "other_weight_decay": 0.2, "bias_learning_rate": 100.0, "bias_weight_decay": 1e-5,
+    }  # fmt: skip
+    new = scaled(options, 4.0)
+    assert new == {
+        "type": "muon", "others": "sgd", "learning_rate": 0.2, "weight_decay": 0.02, "other_learning_rate": 0.08,
+        "other_weight_decay": 0.2, "bias_learning_rate": 400.0, "bias_weight_decay": 1e-5,
+    }  # fmt: skip
+    assert scaled(options | {"others": "adamw"}, 4.0)["bias_learning_rate"] == 200.0
+
+
+def test_an_auto_that_follows_another_option_stays():
+    four = resolved({"batch_size": 4 * USUAL, "optimizer": {"type": "muon", "others": "sgd"}})
+    assert four["learning_rate"] == pytest.approx(0.04)
+    assert four["other_learning_rate"] == pytest.approx(4 * 0.05)
+    assert four["bias_learning_rate"] == four["other_weight_decay"] == "auto"
+
+
 def resolved(train: dict[str, Any], rows: int = 20_000) -> dict[str, Any]:
     raw = {"name": "r", "data": {"source": "a.csv"}, "targets": {"y": "number"}, "train": train}
     spec = RunSpec.model_validate(raw)

@@ -303,6 +303,85 @@ def test_muon_leaves_the_rest_to_who_is_named():
     assert methods == ["muon", "nadamw", "nadamw"]
 
 
+def test_muon_hands_the_rest_to_torchs_own_sgd_bit_for_bit():
+    ours, theirs = Small(), Small()
+    muon = Muon(
+        others="sgd", other_learning_rate=0.1, other_momentum=0.85, other_weight_decay=0.2, bias_learning_rate=0.5,
+        bias_weight_decay=0.01,
+    )  # fmt: skip
+    vectors = [p for p in theirs.parameters() if p.ndim < 2]
+    groups = [
+        {"params": [theirs.heads["y"].weight], "weight_decay": 0.2},
+        {"params": [theirs.table.weight], "weight_decay": 0.0},
+        {"params": vectors, "weight_decay": 0.01, "lr": 0.5},
+    ]
+    mine = run(ours, muon.build(ours))
+    yours = run(theirs, torch.optim.SGD(groups, lr=0.1, momentum=0.85, nesterov=True, fused=True))
+    names = [name for name, _ in ours.named_parameters()]
+    rest = [place for place, name in enumerate(names) if name not in {"body.0.weight", "body.2.weight"}]
+    assert len(rest) == 2 + len(vectors)
+    for place in rest:
+        assert (mine[place] == yours[place]).all()
+
+
+def test_sgd_of_the_rest_can_do_without_memory():
+    network = Small()
+    before = network.table.weight.detach().clone()
+    optimizer = Muon(others="sgd", other_learning_rate=0.1, other_momentum=0.0).build(network)
+    for p, gradient in zip(network.parameters(), gradients(network)[0], strict=True):
+        p.grad = gradient.clone()
+    optimizer.step()
+    torch.testing.assert_close(network.table.weight, before - 0.1 * network.table.weight.grad)
+
+
+def test_biases_may_have_a_rate_of_their_own_whoever_moves_them():
+    network = Small()
+    optimizer = Muon(other_learning_rate=0.1, bias_learning_rate=0.3).build(network)
+    names = {id(p): name for name, p in network.named_parameters()}
+    rates = {names[id(p)]: group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert {name for name, rate in rates.items() if rate == 0.3} == {
+        n for n, p in network.named_parameters() if p.ndim < 2
+    }
+    assert rates["table.weight"] == rates["heads.y.weight"] == 0.1
+
+
+def test_normalised_steps_are_those_of_a_slow_loop():
+    """As airbench says it, matrix by matrix and in float64, the iterations by the singular values."""
+    network = Pictures()
+    part = Muon(learning_rate=0.2, momentum=0.6, normalized=True, iterations=3, weight_decay=0.5, layers="all")
+    places = {name: place for place, (name, _) in enumerate(network.named_parameters())}
+    expected = {}
+    for name in sorted(MATRICES):
+        w = network.get_parameter(name).detach().flatten(1).double().numpy().copy()
+        velocity = np.zeros_like(w)
+        for row in gradients(network):
+            g = row[places[name]].flatten(1).double().numpy()
+            velocity = 0.6 * velocity + g
+            u, s, vt = np.linalg.svd(g + 0.6 * velocity, full_matrices=False)
+            w = w * len(w) ** 0.5 / np.linalg.norm(w)
+            w = w - 0.2 * (u * polynomial(s / np.linalg.norm(s), 3)) @ vt
+        expected[name] = w
+    run(network, part.build(network))
+    for name, w in expected.items():
+        # Twelve steps in float32, each of nine products.
+        np.testing.assert_allclose(network.get_parameter(name).detach().flatten(1).numpy(), w, atol=1e-4)
+
+
+def test_a_matrix_of_zeros_can_be_normalised():
+    layer = nn.Linear(4, 3, bias=False)
+    nn.init.zeros_(layer.weight)
+    optimizer = Muon(normalized=True).build(layer)
+    layer.weight.grad = torch.ones(3, 4)
+    optimizer.step()
+    assert layer.weight.isfinite().all()
+    assert layer.weight.abs().max() > 0
+
+
+def test_momentum_of_the_rest_is_refused_where_nobody_has_it():
+    with pytest.raises(ValidationError, match="only SGD has it"):
+        Muon(other_momentum=0.5)
+
+
 def test_muon_without_matrices_is_adamw():
     ours, theirs = nn.LayerNorm(4), nn.LayerNorm(4)
     a = run(ours, Muon(other_learning_rate=0.1).build(ours))

@@ -3,7 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from trueweight.spec.run import ScheduleSpec
 from trueweight.train.schedule import Schedule
 
 
@@ -45,6 +47,15 @@ def test_known_values():
     assert schedule.cooled(4, 4).total == 8
     assert not schedule.cooling(5)
     assert schedule.cooling(6)
+
+
+def test_it_may_fall_from_the_first_step_on():
+    schedule = Schedule.of(9, warmup=0, decay=1)
+    assert [schedule.factor(step) for step in range(1, 11)] == pytest.approx([k / 10 for k in range(9, -1, -1)])
+    assert schedule.cooling(0)
+    assert ScheduleSpec(warmup=0, decay="100%").decay == 1
+    with pytest.raises(ValidationError, match="more than the whole run"):
+        ScheduleSpec(decay=1)
 
 
 def test_a_second_cooldown_starts_from_the_first():

@@ -119,6 +119,15 @@ def test_a_plan_scales_the_rates_and_chooses_the_kernel():
     spec = TrainSpec.model_validate({"optimizer": {"type": "adamw", "learning_rate": 0.01}})
     built = optimizer_for(spec, Convolved(), plan(rate=0.5, optimizer="foreach"))
     assert {group["lr"] for group in built.param_groups} == {0.005}
+    options = {
+        "type": "muon",
+        "learning_rate": 0.1,
+        "others": "sgd",
+        "other_learning_rate": 0.2,
+        "bias_learning_rate": 1,
+    }
+    mixed = optimizer_for(TrainSpec.model_validate({"optimizer": options}), nn.Linear(4, 2), plan(rate=0.5))
+    assert [group["lr"] for group in mixed.param_groups] == [0.05, 0.25]  # SGD follows the ratio, not its root
     several = TrainSpec.model_validate({"optimizer": "muon"})
     with pytest.raises(TrainError, match="asks for foreach"):
         optimizer_for(several, nn.Linear(2, 1), plan(optimizer="foreach"))

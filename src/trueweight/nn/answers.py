@@ -177,6 +177,7 @@ class OneOfMany(nn.Module):
         gamma: Of focal loss; 0 is cross entropy. Solving always minimises cross entropy.
         label_smoothing: In [0, 1).
         reader: Gives the answer.
+        small: Whether weights begin with a standard deviation of 1 / width.
     """
 
     row_wise = True
@@ -191,11 +192,14 @@ class OneOfMany(nn.Module):
         gamma: float,
         label_smoothing: float,
         reader: Reader,
+        small: bool = False,
     ) -> None:
         super().__init__()
         self.linear = MemberLinear(form.members, form.width, len(weight_C))
         with torch.no_grad():
             self.linear.bias_KO.copy_(torch.tensor(prior_C).log())
+            if small and form.width:  # from a uniform distribution up to 1 / sqrt(width)
+                self.linear.weight_KDO.mul_((3 / form.width) ** 0.5)
         self.register_buffer("weight_C", torch.tensor(weight_C), persistent=False)
         self.weighted = len(set(weight_C)) > 1
         self.gamma, self.label_smoothing, self.reader = gamma, label_smoothing, reader

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trueweight.recipes.scaling import RATES, batch_size_for, scaled
+from trueweight.recipes.scaling import DECAYS, RATES, batch_size_for, scaled
 from trueweight.registry import registry
 from trueweight.spec.base import PartSpec
 from trueweight.spec.run import SplitSpec, TrainSpec
@@ -35,12 +35,17 @@ def optimizer_of(train: TrainSpec, default: Mapping[str, Any], split: SplitSpec,
     if ratio == 1.0 or (train.optimizer is not None and options["learning_rate"] != "auto"):
         return part  # type: ignore[no-any-return]  # a part
     named = set() if train.optimizer is None else part.model_fields_set
-    ours = {
-        name: part.auto[name] if options[name] == "auto" else options[name]
-        for name in (*RATES, "betas", "weight_decay")
-        if name in options and (name not in named or options[name] == "auto")
+    # An auto without a number goes after another option.
+    usual = {name: value for name, value in options.items() if value != "auto"} | {
+        name: value for name, value in getattr(part, "usual", part.auto).items() if options[name] == "auto"
     }
-    new = {name: _short(value) for name, value in scaled({"type": part.type, **ours}, ratio).items()}
+    ours = {
+        name: usual[name]
+        for name in (*RATES, "betas", *DECAYS)
+        if name in usual and (name not in named or options[name] == "auto")
+    }
+    kinds = {name: options[name] for name in ("type", "others") if name in options}
+    new = {name: _short(value) for name, value in scaled(kinds | ours, ratio).items()}
     return type(part).model_validate(options | new)  # type: ignore[no-any-return]  # a part
 
 

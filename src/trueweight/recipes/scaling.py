@@ -18,7 +18,7 @@ rows, 5 processor seconds, one seed) steps of 1,024 rows instead of 128 gave an 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["BATCHES", "RATES", "batch_size_for", "rate_factor", "scaled"]
+__all__ = ["BATCHES", "DECAYS", "RATES", "batch_size_for", "rate_factor", "scaled"]
 
 BATCHES = ((1_000, 32), (6_400, 128), (108_000, 256), (500_000, 512))
 """Rows per step of tables with fewer training rows than the first number."""
@@ -27,8 +27,12 @@ _LARGEST_BATCH = 1024
 _POWERS: Mapping[str, float] = {"sgd": 1.0}
 """Of the batch size, by optimiser; 0.5 for all that divide by what gradients usually are."""
 
-RATES = ("learning_rate", "other_learning_rate")
-"""Options that are rates."""
+RATES = ("learning_rate", "other_learning_rate", "bias_learning_rate")
+"""Options that are rates; all but the first are of whom ``others`` names, where an optimiser hands weights on."""
+
+DECAYS = {"weight_decay": "learning_rate", "other_weight_decay": "other_learning_rate",
+          "bias_weight_decay": "bias_learning_rate"}  # fmt: skip
+"""Options that are decays, and the rates that they are multiplied with."""
 
 
 def batch_size_for(rows: int) -> int:
@@ -55,15 +59,17 @@ def scaled(options: Mapping[str, Any], ratio: float) -> dict[str, Any]:
     """An optimiser's options, for steps of ``ratio`` times the rows.
 
     Args:
-        options: Its ``type``, and of ``learning_rate``, ``other_learning_rate``, ``betas`` and ``weight_decay`` those
-            that are to follow. Everything else stays.
+        options: Its ``type``, ``others`` where it has them, and of rates, ``betas`` and decays those that are to
+            follow. Everything else stays.
         ratio: See :func:`rate_factor`.
     """
-    factor = rate_factor(options["type"], ratio)
-    changed = {name: options[name] * factor for name in RATES if name in options}
+    own, others = (rate_factor(kind, ratio) for kind in (options["type"], options.get("others", options["type"])))
+    factors = {name: own if name == "learning_rate" else others for name in RATES}
+    changed = {name: options[name] * factors[name] for name in RATES if name in options}
     if "betas" in options:
         mean, square = options["betas"]
         changed["betas"] = (mean, square**ratio)
-    if "weight_decay" in options:
-        changed["weight_decay"] = options["weight_decay"] * ratio / factor
+    for name, rate in DECAYS.items():
+        if name in options:
+            changed[name] = options[name] * ratio / factors[rate]
     return {**options, **changed}

@@ -27,7 +27,7 @@ from trueweight.spec.evaluate import EvaluateSpec
 from trueweight.spec.gates import GateSpec
 from trueweight.spec.start import StartSpec
 from trueweight.spec.tune import TuneSpec
-from trueweight.spec.units import Bytes, Duration, Share, share_of
+from trueweight.spec.units import Bytes, Duration, Share, UpToAll, share_of
 
 __all__ = [
     "BudgetSpec", "BundleSpec", "CardSpec", "FromDate", "MemberSpec", "ModelSpec", "RunSpec", "ScheduleSpec",
@@ -201,8 +201,9 @@ class ScheduleSpec(Spec):
     warmup: Share = 0.02
     """Share of all steps spent raising the rate from zero."""
 
-    decay: Share = 0.5
-    """Share of all steps spent lowering it to zero."""
+    decay: UpToAll = 0.5
+    """Share of all steps spent lowering it to zero. With 1, and ``warmup: 0``, it falls from the first step on; then no
+    plateau ends the run early."""
 
     @classmethod
     def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:

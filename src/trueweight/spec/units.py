@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 __all__ = [
-    "Bytes", "Duration", "Share", "describe_bytes", "describe_seconds", "parse_bytes", "parse_duration",
+    "Bytes", "Duration", "Share", "UpToAll", "describe_bytes", "describe_seconds", "parse_bytes", "parse_duration",
     "share_of",
 ]  # fmt: skip
 
@@ -95,3 +95,6 @@ Bytes = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=int |
 
 Share = Annotated[float, BeforeValidator(_parse_share, json_schema_input_type=float | str), Field(ge=0, lt=1)]
 """A share of the whole, from 0 to just under 1; ``1%`` is 0.01."""
+
+UpToAll = Annotated[float, BeforeValidator(_parse_share, json_schema_input_type=float | str), Field(ge=0, le=1)]
+"""A share of the whole, which may be all of it."""

@@ -32,8 +32,8 @@ class Fused:
     """An optimiser with ``torch.optim``'s interface and state names. Weights must stay where they lie in memory.
 
     Args:
-        groups: Each with ``params`` and ``weight_decay``.
-        learning_rate: Peak step size; becomes each group's ``lr``.
+        groups: Each with ``params`` and ``weight_decay``, and ``lr`` where it has one of its own.
+        learning_rate: Peak step size; becomes the ``lr`` of all other groups.
         slots: Names of what is remembered per weight.
         kernels: Change weights and memory; "fused" is used until :meth:`use`.
         method: Its name, for the record.
@@ -53,7 +53,7 @@ class Fused:
         decoupled: bool = False,
     ) -> None:
         given = {"lr": learning_rate, METHOD: method}
-        self.param_groups = [{**group, "params": list(group["params"]), **given} for group in groups]
+        self.param_groups = [{**given, **group, "params": list(group["params"])} for group in groups]
         self._weights: list[nn.Parameter] = [p for group in self.param_groups for p in group["params"]]
         self.kernels, self._update = kernels, kernels["fused"]
         self._slots, self._decoupled = tuple(slots), decoupled

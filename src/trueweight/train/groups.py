@@ -16,7 +16,11 @@ _HEADS = "heads."
 
 
 def decay_groups(
-    network: nn.Module, weight_decay: float, *, without: Sequence[nn.Parameter] = ()
+    network: nn.Module,
+    weight_decay: float,
+    *,
+    without: Sequence[nn.Parameter] = (),
+    vectors: Mapping[str, float] | None = None,
 ) -> list[dict[str, Any]]:
     """Parameter groups for an optimiser: matrices decay; biases, norms, scalars and embedding tables do not.
 
@@ -24,7 +28,13 @@ def decay_groups(
         network: Whose trainable parameters are grouped.
         weight_decay: For the group that decays.
         without: Parameters that another optimiser takes.
+        vectors: ``lr`` and ``weight_decay`` of biases, norms and scalars, as a group of their own, the last. None: they
+            are as embedding tables.
     """
+    if vectors is not None:
+        thin = [p for p in network.parameters() if p.requires_grad and p.ndim < 2]
+        rest = decay_groups(network, weight_decay, without=[*without, *thin])
+        return [*rest, {"params": thin, **vectors}] if thin else rest
     taken = {id(p) for p in without}
     tables = {id(p) for p in _table_weights(network)}
     left = [p for p in network.parameters() if p.requires_grad and id(p) not in taken]

@@ -46,8 +46,15 @@ def orthogonal(stack_SOI: Tensor, iterations: int) -> Tensor:
     return (x_SMN.mT if tall else x_SMN).to(stack_SOI.dtype)
 
 
-def muon_update(momentum: float, *, nesterov: bool, iterations: int) -> Kernels:
-    """Muon; slot ``MOMENTUM``. Weights of more than two axes are matrices of their first axis by all others."""
+def muon_update(momentum: float, *, nesterov: bool, iterations: int, normalized: bool = False) -> Kernels:
+    """Muon; slot ``MOMENTUM``. Weights of more than two axes are matrices of their first axis by all others.
+
+    Args:
+        momentum: Share of the running gradient that is kept.
+        nesterov: Whether to look ahead.
+        iterations: Of Newton-Schulz.
+        normalized: Whether rows have a mean square sum of 1 before each step; then no step is larger for its shape.
+    """
 
     def fused(
         weights: list[Tensor], gradients: list[Tensor], memory: list[list[Tensor]], rate: float, decay: float
@@ -57,15 +64,26 @@ def muon_update(momentum: float, *, nesterov: bool, iterations: int) -> Kernels:
         pushes = torch._foreach_lerp(gradients, running, momentum) if nesterov else running
         if decay:
             torch._foreach_mul_(weights, 1 - rate * decay)
+        if normalized and rate:  # at a rate of zero nothing moves
+            _normalize(weights)
         for places in _alike(weights):
             stack_SOI = torch.stack([pushes[place].flatten(1) for place in places])
             rows, columns = stack_SOI.shape[1:]
             steps = orthogonal(stack_SOI, iterations).unbind()
             moved = [weights[place] for place in places]
             shaped = [step.view(weight.shape) for step, weight in zip(steps, moved, strict=True)]
-            torch._foreach_add_(moved, shaped, alpha=-rate * max(1.0, rows / columns) ** 0.5)
+            factor = 1.0 if normalized else max(1.0, rows / columns) ** 0.5
+            torch._foreach_add_(moved, shaped, alpha=-rate * factor)
 
     return {"fused": fused}
+
+
+def _normalize(weights: list[Tensor]) -> None:
+    """Give each a Frobenius norm of sqrt(rows); one of zeros stays."""
+    sizes = list(torch._foreach_norm(weights))
+    torch._foreach_clamp_min_(sizes, _TINY)
+    torch._foreach_div_(sizes, [len(weight) ** 0.5 for weight in weights])
+    torch._foreach_div_(weights, sizes)
 
 
 def _alike(weights: Sequence[Tensor]) -> list[list[int]]:

@@ -114,7 +114,8 @@ class MemberPlan:
     optimizer: str = "fused"
     """How it goes through the weights: in one kernel, or one operation at a time."""
     rate: float = 1.0
-    """Factor on all learning rates: the root of the ratio of the batch size to the usual one."""
+    """Factor on all learning rates: the root of the ratio of the batch size to the usual one. SGD takes its
+    square."""
     tokens: int = 0
     """Of each step, where texts are learnt to be written. 0: every step has ``batch_size`` rows."""
     packed: bool = False

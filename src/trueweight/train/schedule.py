@@ -39,7 +39,7 @@ class Schedule:
 
     @classmethod
     def of(cls, steps: int, *, warmup: float, decay: float) -> "Schedule":
-        """A schedule from shares of the run: ``warmup`` and ``decay`` in [0, 1), their sum at most 1."""
+        """A schedule from shares of the run: ``warmup`` in [0, 1), ``decay`` in [0, 1], their sum at most 1."""
         rising = min(math.ceil(warmup * steps), steps)
         return cls(steps, rising, min(round(decay * steps), steps - rising))
 

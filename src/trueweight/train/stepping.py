@@ -17,7 +17,7 @@ from trueweight.data.feed import Feed
 from trueweight.errors import TrainError
 from trueweight.files import cache_dir, private_dir
 from trueweight.spec.run import TrainSpec
-from trueweight.train.fused import Fused
+from trueweight.train.fused import METHOD, Fused
 from trueweight.train.job import OptimizerPart
 from trueweight.train.loop import Backward, Optimizer
 from trueweight.train.plan import MemberPlan
@@ -166,7 +166,8 @@ def optimizer_for(spec: TrainSpec, network: nn.Module, plan: MemberPlan, train: 
     optimizer = part.build(network, steps=plan.steps, seen=seen)
     if plan.rate != 1.0:
         for group in optimizer.param_groups:
-            group["lr"] *= plan.rate
+            # The plan's factor is the root of the ratio of rows; plain gradient descent takes the ratio itself.
+            group["lr"] *= plan.rate**2 if group.get(METHOD) == "sgd" else plan.rate
     if plan.optimizer != "fused":
         if not isinstance(optimizer, Fused) or plan.optimizer not in optimizer.kernels:
             problem = f"the plan of {plan.name} asks for {plan.optimizer}, which this optimiser has no choice of"

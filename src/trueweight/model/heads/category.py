@@ -62,6 +62,10 @@ class CategoryHead(PartSpec):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each label that is spread evenly over all classes while training by gradients."""
 
+    first_weights: Literal["usual", "small"] = "usual"
+    """Where training by gradients begins: weights of up to 1 / sqrt(width), or small ones with a spread of 1 / width,
+    which SGD at a high rate can take far. As the scaled head of airbench, arXiv:2404.00498."""
+
     loss_weight: Annotated[float, Field(ge=0)] = 1.0
     """Share of this target in the summed loss of all."""
 
@@ -142,6 +146,7 @@ class CategoryHead(PartSpec):
             gamma=self.gamma if self.loss == "focal" else 0.0,
             label_smoothing=self.label_smoothing,
             reader=_read,
+            small=self.first_weights == "small",
         )
 
 

@@ -1,21 +1,23 @@
 """The ``muon`` optimiser."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from trueweight.spec.base import PartSpec
+from trueweight.spec.base import Conflict, PartSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from trueweight.train.fused import Fused
     from trueweight.train.loop import Optimizer
 
 __all__ = ["Muon", "overhead"]
 
 _CPU_ITERATIONS, _ITERATIONS = 3, 5
+_SGD_RATE, _SGD_MOMENTUM = 0.05, 0.85
 
 DEAR = 0.2
 """Share of a layer's own work that making its step orthogonal may cost, where ``layers`` is auto."""
@@ -56,12 +58,20 @@ class Muon(PartSpec):
 
     U V^T is approximated by Newton-Schulz iterations, of all matrices of one shape at once. Filters of convolutions are
     matrices of one row for each output. Embedding tables, heads, recurrent weights and whatever is no matrix
-    are left to AdamW or NadamW; with ``layers: auto`` also layers that meet so few rows in a step that the iterations
-    would be dear: those whose work would grow by a fifth or more (on an accelerator only if narrower than 128),
-    unless the whole network's grows by less than 3 % for them.
+    are left to AdamW, NadamW or SGD; with ``layers: auto`` also layers that meet so few rows in a step that the
+    iterations would be dear: those whose work would grow by a fifth or more (on an accelerator only if narrower than
+    128), unless the whole network's grows by less than 3 % for them.
 
-    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; filters as matrices and three
-    iterations as in airbench, arXiv:2404.00498.
+    With ``normalized`` a matrix does not decay. Before each step it is brought to one size, and all take equal steps:
+
+        W = W * sqrt(rows) / |W|        W = W - learning_rate * U V^T
+
+    SGD moves the others by ``v = other_momentum * v + g + decay * w`` and ``w = w - rate * v``, or with ``nesterov`` by
+    ``w = w - rate * (g + decay * w + other_momentum * v)``. Gradients are those of a batch's mean: rates for sums are
+    to be multiplied with the rows of a batch.
+
+    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; filters as matrices, three
+    iterations, the normalised step and SGD for the others as in airbench, arXiv:2404.00498.
 
     Example:
         ``optimizer: {type: muon, learning_rate: 0.02}``
@@ -94,17 +104,43 @@ class Muon(PartSpec):
     nesterov: bool = True
     """Look ahead by one push of the gradient."""
 
+    normalized: bool = False
+    """Bring each hidden matrix to one size before each step, instead of letting it decay."""
+
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Pull towards zero, times the learning rate. Biases, norms and embedding tables are spared."""
 
-    others: Literal["adamw", "nadamw"] = "adamw"
+    others: Literal["adamw", "nadamw", "sgd"] = "adamw"
     """Who moves everything else."""
 
     other_learning_rate: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
-    """Peak step size for everything else. auto: 0.002."""
+    """Peak step size for everything else. auto: 0.002, of SGD 0.05."""
+
+    other_momentum: Annotated[float, Field(ge=0, lt=1)] = _SGD_MOMENTUM
+    """Of SGD for everything else: share of the velocity that is kept from one step to the next."""
+
+    other_weight_decay: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    """Pull towards zero of heads and other matrices, times their rate. auto: ``weight_decay``, of SGD 0."""
+
+    bias_learning_rate: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    """Peak step size for biases and norms of hidden layers. auto: ``other_learning_rate``."""
+
+    bias_weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Pull towards zero of biases and norms of hidden layers, times their rate."""
 
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     """Of AdamW or NadamW for everything else."""
+
+    @property
+    def usual(self) -> Mapping[str, float]:
+        """What auto stands for, where it is a number."""
+        return {**self.auto, "other_learning_rate": _SGD_RATE} if self.others == "sgd" else self.auto
+
+    @classmethod
+    def conflicts(cls, raw: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Momentum of SGD is SGD's alone."""
+        if "other_momentum" in raw and raw.get("others", "adamw") != "sgd" and raw["other_momentum"] != _SGD_MOMENTUM:
+            yield Conflict(("other_momentum",), "only SGD has it; say others: sgd, or betas for AdamW and NadamW")
 
     def build(
         self, network: "nn.Module", *, steps: int | None = None, seen: Mapping[str, float] | None = None,  # noqa: ARG002
@@ -116,8 +152,8 @@ class Muon(PartSpec):
             steps: Makes no difference here.
             seen: Rows that each weight meets in a step, by name. None: unknown, so that no layer is too dear.
         """
-        from trueweight.train.fused import Fused, adam_update, nadam_update
-        from trueweight.train.groups import Several, decay_groups
+        from trueweight.train.fused import Fused
+        from trueweight.train.groups import Several
         from trueweight.train.orthogonal import MOMENTUM, muon_update
 
         fast = any(p.device.type != "cpu" for p in network.parameters())
@@ -126,15 +162,34 @@ class Muon(PartSpec):
         parts: list[Optimizer] = []
         if matrices:
             rate = self.auto["learning_rate"] if self.learning_rate == "auto" else self.learning_rate
-            update = muon_update(self.momentum, nesterov=self.nesterov, iterations=iterations)
-            group = {"params": matrices, "weight_decay": self.weight_decay}
+            update = muon_update(
+                self.momentum, nesterov=self.nesterov, iterations=iterations, normalized=self.normalized
+            )
+            group = {"params": matrices, "weight_decay": 0.0 if self.normalized else self.weight_decay}
             parts.append(Fused([group], rate, (MOMENTUM,), update, self.type))
-        if rest := decay_groups(network, self.weight_decay, without=matrices):
-            rate = self.auto["other_learning_rate"] if self.other_learning_rate == "auto" else self.other_learning_rate
-            ahead = self.others == "nadamw"
-            other = nadam_update(self.betas, 1e-8, 4e-3) if ahead else adam_update(self.betas, 1e-8, decoupled=True)
-            parts.append(Fused(rest, rate, ("step", "exp_avg", "exp_avg_sq"), other, self.others, decoupled=ahead))
-        return Several(*parts)
+        return Several(*parts, *self._of_others(network, matrices))
+
+    def _of_others(self, network: "nn.Module", matrices: list["nn.Parameter"]) -> Iterator["Fused"]:
+        """Who moves all but the matrices, if there is anything else."""
+        from trueweight.train.fused import Fused, adam_update, nadam_update, sgd_update
+        from trueweight.train.groups import decay_groups
+
+        sgd, ahead = self.others == "sgd", self.others == "nadamw"
+        rate = self.usual["other_learning_rate"] if self.other_learning_rate == "auto" else self.other_learning_rate
+        usual_decay = 0.0 if sgd else self.weight_decay
+        decay = usual_decay if self.other_weight_decay == "auto" else self.other_weight_decay
+        thin = None
+        if self.bias_learning_rate != "auto" or self.bias_weight_decay:
+            own = rate if self.bias_learning_rate == "auto" else self.bias_learning_rate
+            thin = {"lr": own, "weight_decay": self.bias_weight_decay}
+        rest = decay_groups(network, decay, without=matrices, vectors=thin)
+        if rest and sgd:
+            push = self.other_momentum
+            update = sgd_update(push, nesterov=self.nesterov and push > 0)
+            yield Fused(rest, rate, ("momentum_buffer",) if push else (), update, self.others)
+        elif rest:
+            update = nadam_update(self.betas, 1e-8, 4e-3) if ahead else adam_update(self.betas, 1e-8, decoupled=True)
+            yield Fused(rest, rate, ("step", "exp_avg", "exp_avg_sq"), update, self.others, decoupled=ahead)
 
     def _taken(
         self, network: "nn.Module", seen: Mapping[str, float] | None, iterations: int, *, fast: bool
