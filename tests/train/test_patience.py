@@ -9,12 +9,15 @@ from trueweight.data.cells import ReadOptions
 from trueweight.data.roles import Role
 from trueweight.data.table import Table
 from trueweight.registry import registry
-from trueweight.train.patience import much_time
+from trueweight.spec.run import RunSpec
+from trueweight.train.patience import much_time, with_patience
+from trueweight.train.prepare import prepare
 
 
-def png(side: int) -> bytes:
+def png(side: int, number: int = 0) -> bytes:
     out = BytesIO()
-    Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(out, "PNG")
+    color = np.frombuffer(number.to_bytes(3, "big"), np.uint8)
+    Image.fromarray(np.tile(color, (side, side, 1))).save(out, "PNG")
     return out.getvalue()
 
 
@@ -33,8 +36,8 @@ def test_time_is_counted_by_pixel(side, much):
 
 def test_a_size_that_is_asked_for_counts():
     large = table(64)
-    assert much_time(role(size=32), large, ReadOptions(), 100)
-    assert not much_time(role(size=[64, 32]), large, ReadOptions(), 100)
+    assert much_time(role(size=32), large, ReadOptions(), 150)
+    assert not much_time(role(size=[64, 32]), large, ReadOptions(), 150)
 
 
 def test_few_pictures_no_clock_and_other_columns_have_none():
@@ -46,3 +49,56 @@ def test_few_pictures_no_clock_and_other_columns_have_none():
 
 def test_pictures_that_nobody_can_read_are_left_to_those_who_tell():
     assert not much_time(role(), Table.of({"photo": [b"no picture"] * 20_000}), ReadOptions(), 100)
+
+
+def asked(**changes: Any) -> RunSpec:
+    told = {"data": {"source": "x.parquet"}, "targets": {"y": {"type": "category"}}, "train": {"budget": {"time": 600}}}
+    return RunSpec.model_validate(told | changes)
+
+
+def test_a_patient_run_has_a_recipe_of_its_own():
+    spec, (column, target) = with_patience(asked(), [role(), role("y", "target")], ["photo"])
+    train: Any = spec.train
+    assert (train.batch_size, train.optimizer.others, train.optimizer.normalized) == (500, "sgd", True)
+    assert (train.lr_schedule.warmup, train.lr_schedule.decay, train.budget.time) == (0, 1, 600)
+    part: Any = column.part
+    assert (part.encoder.initializer, [one.type for one in part.augment]) == ("dirac", ["shift", "horizontal_flip"])
+    assert spec.targets["y"].model_dump()["label_smoothing"] == 0.2
+    assert target == role("y", "target")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train": {"batch_size": 64}},
+        {"train": {"optimizer": {"type": "adamw"}}},
+        {"train": {"lr_schedule": {"decay": 0.2}}},
+        {"model": {"encoder": {"type": "mlp"}}},
+        {"targets": {"y": {"type": "category", "label_smoothing": 0.0}}},
+        {"targets": {"y": {"type": "category"}, "z": {"type": "number"}}},
+        {"targets": {"y": {"type": "binary"}}},
+    ],
+    ids=str,
+)
+def test_who_asks_for_a_part_of_it_otherwise_gets_none_of_it(changes):
+    spec, roles = asked(**changes), [role()]
+    assert with_patience(spec, roles, ["photo"]) == (spec, roles)
+
+
+@pytest.mark.parametrize(
+    ("roles", "patient"),
+    [
+        ([role()], []),
+        ([role(), role("other")], ["photo"]),
+        ([role(encoder="cnn")], ["photo"]),
+        ([role(augment=[])], ["photo"]),
+    ],
+)
+def test_other_columns_do_too(roles, patient):
+    assert with_patience(asked(), roles, patient) == (asked(), roles)
+
+
+def test_many_small_pictures_and_much_time_get_it_on_their_way():
+    many = Table.of({"photo": [png(4, n) for n in range(20_000)], "y": ["a", "b", "c", "d"] * 5_000})
+    assert prepare(many, asked()).spec.train.batch_size == 500
+    assert prepare(many, asked(train={"budget": {"time": 1}})).spec.train.batch_size == "auto"

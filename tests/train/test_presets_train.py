@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from trueweight.api.request import make_request
+from trueweight.recipes.images import PATIENT
 from trueweight.recipes.tables import PRESETS
 from trueweight.train.build import fit
 from trueweight.train.prepare import prepare
@@ -61,3 +62,15 @@ def test_trains(kind: str, preset: str):
     assert [r.steps for r in fitted.members if r.name == "mlp"] == [3] * ("mlp" in wanted)
     answers = fitted.predictor.predict(ready.table)["y"]
     assert np.isfinite(answers.probability_NC).all()
+
+
+def test_the_recipe_for_patient_runs_trains():
+    frame = pd.DataFrame({"x": [picture(n) for n in range(ROWS)], "y": [f"class {n % 3}" for n in range(ROWS)]})
+    photo = {"type": "image", "encoder": PATIENT.encoder, "augment": PATIENT.augment}
+    told = {"features": {"x": photo}, "targets": {"y": {"type": "category", **PATIENT.head}}}
+    spec = {"data": {"source": "x.parquet"}, **told, "train": {**PATIENT.train, "budget": {"steps": 3}}}
+    request = make_request(frame, None, spec, {}, [], None)
+    ready = prepare(request.table, request.spec)
+    fitted = fit(ready, None, None)
+    assert [r.steps for r in fitted.members if r.name == "mlp"] == [3]
+    assert np.isfinite(fitted.predictor.predict(ready.table)["y"].probability_NC).all()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Effort", "Raw", "SenseRecipe"]
+__all__ = ["Effort", "Patient", "Raw", "SenseRecipe"]
 
 _NUMBERS = frozenset({"number", "vector"})
 
@@ -24,6 +24,18 @@ class Effort:
     """Most passes over the training rows."""
     optimizer: Raw | None = None
     """Other than that of the sense."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """What is chosen together for long runs on many rows, as plain data."""
+
+    encoder: Raw
+    augment: Sequence[Raw]
+    head: Raw
+    """Options of the target."""
+    train: Raw
+    """Options of ``train``."""
 
 
 @dataclass(frozen=True, slots=True)

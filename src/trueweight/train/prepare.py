@@ -40,7 +40,7 @@ from trueweight.recipes.writing import for_writing, with_letters, with_small_dec
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 from trueweight.train.broken import refuse_broken, without_any_file
-from trueweight.train.patience import much_time
+from trueweight.train.patience import much_time, with_patience
 from trueweight.train.whole_sounds import with_whole_sounds
 
 if TYPE_CHECKING:
@@ -112,7 +112,9 @@ def prepare(
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     spec = with_smoothing(with_text_read_off(spec, features, len(table)), features)
     spec = with_small_decoder(spec, features, little_time) if lent is None else spec
-    roles = [_sensed(role, spec, little_time, patient=much_time(role, table, options, little_time)) for role in roles]
+    patient = [role.name for role in roles if much_time(role, table, options, little_time)]
+    spec, roles = with_patience(spec, roles, patient)
+    roles = [_sensed(role, spec, little_time, patient=role.name in patient) for role in roles]
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
     refuse_broken(blank, table, spec.data.max_bad_rows)
