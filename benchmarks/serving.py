@@ -40,8 +40,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(system: str, task: str, python: Path, folder: Path, model: Path) -> Iterator[tuple[int, str, str]]:
-    """A server that runs: port, path, key."""
+def serving(
+    system: str, task: str, python: Path, folder: Path, model: Path, body: Path
+) -> Iterator[tuple[int, str, str]]:  # fmt: skip
+    """A server that answers what is in the body: port, path, key."""
     port, words = free_port(), folder / f"{system}.txt"
     own = os.environ | {"TRUEWEIGHT_STATE": str(folder / "state"), "OMP_NUM_THREADS": str(os.cpu_count() or 1)}
     (folder / "state").mkdir(mode=0o700, exist_ok=True)
@@ -58,7 +60,9 @@ def serving(system: str, task: str, python: Path, folder: Path, model: Path) -> 
         try:
             _await(port, process, words)
             found = re.search(r"tw_\S+", words.read_text())
-            yield port, path, found[0] if found else ""
+            key = found[0] if found else ""
+            _await_answer(port, path, key, body, process, words)
+            yield port, path, key
         finally:
             os.killpg(process.pid, 15)
             try:
@@ -78,6 +82,22 @@ def _await(port: int, process: subprocess.Popen[bytes], words: Path) -> None:
                 return
         time.sleep(0.1)
     raise RuntimeError(f"it did not listen in two minutes: {words.read_text()[-400:]}")
+
+
+def _await_answer(
+    port: int, path: str, key: str, body: Path, process: subprocess.Popen[bytes], words: Path
+) -> None:  # fmt: skip
+    """Some listen before there is a model behind the door."""
+    command = [sys.executable, str(HERE / "serving_load.py"), str(port), path, "1", "0.01", str(body), key]
+    end, told = time.monotonic() + 120, ""
+    while time.monotonic() < end and process.poll() is None:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        found = json.loads(done.stdout) if done.returncode == 0 else {"requests": 0, "bad": 1}
+        if found["requests"] and not found["bad"]:
+            return
+        told = done.stderr[-200:]
+        time.sleep(0.5)
+    raise RuntimeError(f"it gave no right answer: {told} {words.read_text()[-400:]}")
 
 
 def measured(port: int, path: str, key: str, body: Path, seconds: float) -> dict[str, dict[str, float]]:
@@ -175,7 +195,7 @@ def _one(
     body.write_text(json.dumps({"rows": [row]} if system == "bentoml" else row))
     entry: dict[str, Any] = {}
     try:
-        with serving(system, task, asked.python, folder, model) as (port, path, secret):
+        with serving(system, task, asked.python, folder, model, body) as (port, path, secret):
             entry["clients"] = measured(port, path, secret, body, asked.seconds)
         for clients, one in entry["clients"].items():
             if not one["requests"]:

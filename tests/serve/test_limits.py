@@ -57,7 +57,7 @@ def test_it_does_not_matter_where_a_packed_body_is_cut_on_its_way(step: int) -> 
     ("body", "headers", "status", "said"),
     [
         (b"x" * 3000, {}, 413, "longer than 2,000 bytes"),
-        (gzip.compress(b" " * 10**7), {"content_encoding": "gzip"}, 413, "longer than"),
+        (gzip.compress(b" " * 10**7, mtime=0), {"content_encoding": "gzip"}, 413, "longer than"),
         (b"no gzip", {"content_encoding": "gzip"}, 400, "not gzip"),
         (b"{}", {"content_encoding": "br"}, 415, "'br' is not read"),
         (b"{", {}, 400, "not JSON"),
