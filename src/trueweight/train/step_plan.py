@@ -57,8 +57,8 @@ and in its first, in which kernels are prepared."""
 _CHEAP = 0.1
 """Seconds of a step that may be spent on any way."""
 _LOADED = 2.0
-"""Seconds of its first step that may be spent on any way where an accelerator loads and looks for its kernels then: on an
-H200 a network's first step in bfloat16 took 0.106 s, 14 steps of the plain way, and the way was dropped for it."""
+"""Seconds of its first step that may be spent on any way where an accelerator loads and looks for its kernels then: on
+an H200 a network's first step in bfloat16 took 0.106 s, 14 steps of the plain way, and the way was dropped for it."""
 
 
 @dataclass(frozen=True, slots=True)
