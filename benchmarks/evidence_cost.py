@@ -11,7 +11,6 @@ written from them.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from benchmarks.kept import machine
 from benchmarks.senses import identity
 from pyarrow import parquet
 
@@ -132,7 +132,7 @@ def run(task: Task, data: Path, seed: int) -> Run:
     return {
         "task": task.name, "seed": seed, "idle": idle, **_cost(entries), "flags": _flags(entries),
         "coverage": _coverage(entries), "identity": identity(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        "machine": machine(),
         "date": datetime.now(UTC).date().isoformat(),
     }  # fmt: skip
 

@@ -12,7 +12,6 @@ import argparse
 import io
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evidence_cost import TASKS, Task
+from benchmarks.kept import machine
 from benchmarks.senses import identity
 from PIL import Image
 from playwright import sync_api
@@ -71,7 +71,7 @@ def run(task: Task, data: Path, browser: Any, budget: str) -> list[dict[str, Any
             found.append({
                 "data": task.name, "language": language, "bytes": page.stat().st_size, "seconds": round(seconds, 1),
                 "wrong": wrong, "identity": identity(), "date": datetime.now(UTC).date().isoformat(),
-                "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+                "machine": machine(),
             })  # fmt: skip
             if language == "en":
                 _picture(browser, page, PICTURES / f"report-{task.name.split()[0]}.png")

@@ -11,7 +11,6 @@ so that the harness can be stopped and run again.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from benchmarks.kept import machine
 from pyarrow import parquet
 
 from trueweight.files import write_atomic
@@ -187,7 +187,7 @@ def run(task: Task, data: Path, seed: int, alone: str | None = None) -> dict[str
             "task": task.name, "alone": alone, "seed": seed, "rows": len(truth),
             "accuracy": float((answers == truth).mean()),
             "chance": float(truth.value_counts(normalize=True).max()), "seconds": round(seconds, 1), "weights": weights,
-            "identity": identity(), "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+            "identity": identity(), "machine": machine(),
             "date": datetime.now(UTC).date().isoformat(),
         }  # fmt: skip
 

@@ -129,10 +129,10 @@ def render(entries: Sequence[Entry]) -> str:
     if not entries:
         return f"{TITLE}\n\n{ABOUT}\n\nNot measured yet: `make bench NAME=serving`.\n"
     lines, newest = [], {(e["task"], e["system"], e["turn"], e["machine"]): e for e in entries}
-    for task in dict.fromkeys(e["task"] for e in newest.values()):
-        mine = [e for e in newest.values() if e["task"] == task]
-        said = {(e["date"], e["machine"]) for e in mine}
-        lines += [f"## {TASKS[task].said}", "", "; ".join(f"{date}, {cores}" for date, cores in sorted(said)), ""]
+    for task, cores in dict.fromkeys((e["task"], e["machine"]) for e in newest.values()):
+        mine = [e for e in newest.values() if (e["task"], e["machine"]) == (task, cores)]
+        days = ", ".join(sorted({e["date"] for e in mine}))
+        lines += [f"## {TASKS[task].said}: {cores}", "", days, ""]
         lines += ["| clients | system | requests a second | p50, ms | p99, ms | rate | versions |", "|" + "---|" * 7]
         systems = dict.fromkeys(e["system"] for e in mine)
         for clients in map(str, CLIENTS):

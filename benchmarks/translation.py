@@ -278,13 +278,18 @@ def _difference(entry: Entry, all_of: Sequence[Entry]) -> str:
     mine = [
         other for other in all_of
         if other["system"] == "ours" and other["task"] == entry["task"] and "counts" in other
-        and (entry["system"] in UNTRAINED or other["minutes"] == entry["minutes"])
+        and (entry["system"] in UNTRAINED or all(other[name] == entry[name] for name in ("minutes", "machine")))
     ]  # fmt: skip
     if entry["system"] == "ours" or not mine:
         return ""
-    best = max(mine, key=lambda other: other["minutes"])
+    best = _longest(mine)
     value, low, high = gained(best["counts"], entry["counts"], TASKS[entry["task"]])
     return f"{value:+.3f} ({low:+.3f} … {high:+.3f})"
+
+
+def _longest(entries: Sequence[Entry]) -> Entry:
+    """The run of most minutes; of several machines' the last one."""
+    return max(reversed(entries), key=lambda entry: float(entry["minutes"]))
 
 
 def _samples(entries: Sequence[Entry]) -> Iterator[str]:
@@ -292,7 +297,7 @@ def _samples(entries: Sequence[Entry]) -> Iterator[str]:
     for task in TASKS:
         mine = [e for e in entries if e["task"] == task and e["system"] == "ours" and "samples" in e]
         if mine:
-            best = max(mine, key=lambda entry: entry["minutes"])
+            best = _longest(mine)
             yield f"What ours wrote for {task} after {best['minutes']:g} minutes, below what was asked for:"
             yield ""
             for meant, said in best["samples"]:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import platform
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -9,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks import race, rank_peers, ranks
-from benchmarks.kept import Kept
+from benchmarks import race, rank_peers, ranks, serving
+from benchmarks.kept import Entry, Kept, machine
 from benchmarks.race_tasks import Task, truth
 from benchmarks.rank_sets import SETS, Set
 
@@ -123,3 +125,26 @@ def test_numbers_and_several_classes_of_ours(tmp_path):
     ranks.own_answers(asked, written).to_csv(tmp_path / "answers.csv", index=False)
     found = ranks.scored(asked, tmp_path, pd.Series(["c", "b", "a"]), pd.Series(["b"]))
     assert found["score"] == pytest.approx(-math.log(0.25))
+
+
+def test_two_makers_of_processors_are_two_machines() -> None:
+    cores, processor, system = machine().split(", ")
+    assert cores == f"{os.cpu_count()} cores"
+    assert processor
+    assert system == platform.system()
+    told = Path("/proc/cpuinfo")
+    if told.exists() and "model name" in told.read_text():
+        assert f": {processor}\n" in told.read_text()
+
+
+def test_servers_are_compared_on_one_machine() -> None:
+    def entry(system: str, cores: str, requests: int) -> Entry:
+        one = {"requests": requests, "seconds": 1.0, "p50": 1.0, "p99": 2.0, "bad": 0}
+        return {
+            "task": "table", "system": system, "turn": 0, "machine": cores, "date": "2026-01-02", "pins": "1",
+            "clients": {"1": one},
+        }  # fmt: skip
+
+    told = serving.render([entry("trueweight", "a", 100), entry("ray", "a", 10), entry("ray", "b", 50)])
+    assert "| 1 | ray | 10 | 1.00 | 2.00 | 10.00 | 1 |" in told
+    assert "| 1 | ray | 50 | 1.00 | 2.00 |  | 1 |" in told

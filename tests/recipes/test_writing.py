@@ -5,6 +5,7 @@ from trueweight.recipes.resolve import resolve
 from trueweight.recipes.writing import (
     HURRIED,
     LABEL_SMOOTHING,
+    MUON,
     RATE,
     STEP_ROWS,
     STEP_TOKENS,
@@ -96,11 +97,26 @@ def test_smoothing_that_is_asked_for_or_cannot_be_stays(wish: dict[str, object])
     assert with_smoothing(asked, {"asked": "text"}) == asked
 
 
-@pytest.mark.parametrize(("decoder", "rate"), [("transformer", RATE), ("lstm", 3e-3)])
-def test_transformers_learn_to_write_in_small_steps(decoder: str, rate: float):
+@pytest.mark.parametrize(
+    ("decoder", "rows", "found"),
+    [
+        ("transformer", 50_000, ("adamw", RATE)), ("lstm", 50_000, ("adamw", 3e-3)),
+        ("transformer", 500, ("muon", 0.02)), ("lstm", 500, ("adamw", 3e-3)),
+    ],
+)  # fmt: skip
+def test_who_moves_what_writes(decoder: str, rows: int, found: tuple[str, float]):
     asked = parse_spec(PAIR | {"targets": {"answer": {"type": "text", "decoder": {"type": decoder}}}})
-    facts = Facts(50_000, {"asked": "text"}, {"answer": "text"})
+    facts = Facts(rows, {"asked": "text"}, {"answer": "text"})
     optimizer = resolve(asked, facts).train.optimizer
-    assert optimizer is not None and optimizer.model_dump()["learning_rate"] == rate
+    assert optimizer is not None
+    assert (optimizer.type, optimizer.model_dump()["learning_rate"]) == found
     named = asked.model_copy(update={"train": asked.train.model_copy(update={"optimizer": optimizer})})
     assert resolve(named, facts).train.optimizer == optimizer
+
+
+@pytest.mark.parametrize("rows", [500, 50_000])
+def test_language_models_are_moved_by_muon_however_little_time_there_is(rows: int):
+    asked = parse_spec({key: value for key, value in PAIR.items() if key != "features"})
+    optimizer = resolve(asked, Facts(rows, {}, {"answer": "text"})).train.optimizer
+    assert optimizer is not None
+    assert optimizer.model_dump().items() >= MUON.items()

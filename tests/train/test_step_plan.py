@@ -16,7 +16,7 @@ from trueweight.train.job import fit_member
 from trueweight.train.pace import Pace
 from trueweight.train.plan import MemberPlan, Trial
 from trueweight.train.probe import decide_plan
-from trueweight.train.step_plan import StepChoice, choose
+from trueweight.train.step_plan import StepChoice, choose, is_hopeless
 from trueweight.train.step_ways import candidates
 from trueweight.train.watch import Stopwatch
 
@@ -235,3 +235,14 @@ def test_a_larger_batch_must_make_a_row_a_tenth_cheaper(
     choice = choose(job, plain, PACE, 0.0)
     assert choice.changes.get("batch_size", 32) == (64 if taken else 32)
     assert named(choice)["batch 64"].reason == ("" if taken else "less than 10% faster")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "device", "first", "hopeless"),
+    [
+        (0.09, "cpu", True, False), (0.13, "cpu", True, True), (0.13, "cuda", True, False), (2.1, "cuda", True, True),
+        (0.13, "cuda", False, True), (0.13, "cpu", False, True), (0.09, "cpu", False, False),
+    ],
+)  # fmt: skip
+def test_a_first_step_may_prepare_kernels(seconds: float, device: str, first: bool, hopeless: bool) -> None:
+    assert is_hopeless(seconds, 0.01, device, first=first) is hopeless

@@ -16,6 +16,8 @@ __all__ = ["showing_progress"]
 
 SECONDS_BETWEEN_FRAMES = 0.1
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_TO_TELL = 0.5
+"""Of a pace."""
 
 
 @contextmanager
@@ -33,18 +35,18 @@ class _Lines:
     """A plain line for work that takes long, every ten seconds."""
 
     def __init__(self) -> None:
-        self.began: dict[str, float] = {}
+        self.began: dict[str, tuple[float, float]] = {}
         self.told = time.monotonic()
 
     def __call__(self, event: Progress) -> None:
         now = time.monotonic()
-        began = self.began.setdefault(event.task, now)
+        began, first = self.began.setdefault(event.task, (now, event.done))
         if now - self.told < SECONDS_BETWEEN_LINES:
             return
         self.told = now
         from trueweight.spec.units import describe_seconds  # pydantic: not wanted for --help
 
-        note(f"{event.task}: {amount(event)} after {describe_seconds(now - began)}{_left(event, now - began)}")
+        note(f"{event.task}: {amount(event)} after {describe_seconds(now - began)}{left(event, first, now - began)}")
 
 
 def amount(event: Progress) -> str:
@@ -54,12 +56,19 @@ def amount(event: Progress) -> str:
     return f"{words}, {event.note}" if event.note else words
 
 
-def _left(event: Progress, seconds: float) -> str:
-    if not event.total or event.done <= 0 or event.finished:
+def left(event: Progress, first: float, seconds: float) -> str:
+    """How long the rest will take, at the pace so far; nothing where it is too early to tell.
+
+    Args:
+        event: Where the work stands.
+        first: Where it stood when it was first seen: what is taken up again has much behind it.
+        seconds: Since then.
+    """
+    if not event.total or event.done <= first or event.finished or seconds < SECONDS_TO_TELL:
         return ""
     from trueweight.spec.units import describe_seconds
 
-    return f", {describe_seconds(seconds * (event.total - event.done) / event.done)} left"
+    return f", {describe_seconds(seconds * (event.total - event.done) / (event.done - first))} left"
 
 
 def pace(per_second: float, unit: str) -> str:
@@ -77,7 +86,7 @@ def _drawing() -> Iterator[Listener]:
     times = TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
     tasks: dict[str, TaskID] = {}
     drawn: dict[str, float] = {}
-    began: dict[str, float] = {}
+    began: dict[str, tuple[float, float]] = {}
 
     def update(event: Progress) -> None:
         now = time.monotonic()
@@ -85,10 +94,11 @@ def _drawing() -> Iterator[Listener]:
             return
         drawn[event.task] = now
         if event.task not in tasks:
-            began[event.task] = now
+            began[event.task] = now, event.done
             tasks[event.task] = bars.add_task(event.task, total=event.total, amount="", rate="")
-        seconds = now - began[event.task]
-        rate = pace(event.done / seconds, event.unit) if seconds > 0.5 else ""
+        start, first = began[event.task]
+        seconds = now - start
+        rate = pace((event.done - first) / seconds, event.unit) if seconds > SECONDS_TO_TELL else ""
         bars.update(
             tasks[event.task], completed=event.done, total=event.total, amount=amount(event), rate=rate,
             visible=not event.finished,
