@@ -92,10 +92,17 @@ class Feed:
         for start in range(0, len(self), size):
             yield self.gather(self.rows[start : start + size])
 
-    def chunks(self, most_rows: int, most_items: int) -> Iterator[tuple[Tensor, Batch]]:
-        """All cases, in batches of at most so many rows and so many numbers, padding included; with their positions.
+    def chunks(
+        self, most_rows: int, most_items: int, most_steps: int | None = None
+    ) -> Iterator[tuple[Tensor, Batch]]:  # fmt: skip
+        """All cases, in batches of at most so many rows, numbers and steps, padding included; with their positions.
 
         Rows of different lengths come shortest first, so that little is padded.
+
+        Args:
+            most_rows: Of a batch.
+            most_items: Numbers of a batch.
+            most_steps: Places of all rows of a batch, where rows have them: tokens, frames, moments. None: any.
         """
         lengths, fixed = self.lengths(), self._fixed_items()
         if lengths is None:
@@ -111,7 +118,8 @@ class Feed:
         while start < len(order):
             end = start + 1
             while end < len(order) and end - start < most_rows:
-                if (end - start + 1) * (fixed + width * sorted_lengths[end]) > most_items:
+                rows, steps = end - start + 1, sorted_lengths[end]
+                if rows * (fixed + width * steps) > most_items or (most_steps and rows * steps > most_steps):
                     break
                 end += 1
             yield order[start:end], self.batch(order[start:end])
