@@ -23,6 +23,9 @@ WINDOW = 128
 """Batches whose rows are sorted by length together: enough for little padding, few enough to stay mixed. Of lengths
 spread like those of speech and texts, cut where 99 % end, 64 left up to 6 % to padding, 128 up to 4 %."""
 
+STEPPED = {"frame", "token"}
+"""Arrays whose items are read one after the other, each as a row of every layer; not so words that are only counted."""
+
 
 def stored(arrays: FieldArrays) -> Stored:
     """Arrays as tensors that share their memory."""
@@ -102,7 +105,7 @@ class Feed:
         Args:
             most_rows: Of a batch.
             most_items: Numbers of a batch.
-            most_steps: Places of all rows of a batch, where rows have them: tokens, frames, moments. None: any.
+            most_steps: Tokens and frames of a batch; words that are only counted are none. None: any.
         """
         lengths, fixed = self.lengths(), self._fixed_items()
         if lengths is None:
@@ -113,6 +116,8 @@ class Feed:
             for place in torch.split(torch.arange(len(self)), size):
                 yield place, self.batch(place)
             return
+        groups = *self.inputs.values(), *self.targets.values()
+        most_steps = most_steps if any(STEPPED & tensors.keys() for tensors in groups) else None
         order = torch.argsort(lengths, stable=True)
         width, start, sorted_lengths = self._width(), 0, lengths[order].tolist()
         while start < len(order):

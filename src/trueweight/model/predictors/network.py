@@ -48,10 +48,10 @@ CHUNK_ITEMS = 2**20
 """Numbers that are read at once, padding included: what a network makes of pictures is much larger than they are."""
 
 CHUNK_STEPS = 2**13
-"""Tokens, frames or moments that a network reads at once, padding included: each becomes hundreds of numbers in every
-layer. A transformer 128 wide judged 1,000 descriptions (118 tokens each) in 17.0 s of one thread and 3.0 GB without this
-bound, in 6.3, 5.6, 5.2 and 4.8 s with 2^14 to 2^11 steps, and wrote an answer to each in 19.4, then 6.8, 7.2, 7.9 and 8.3 s;
-0.9 GB with this many."""
+"""Tokens, frames and moments that a network reads at once, padding included: each becomes hundreds of numbers in
+every layer. A transformer 128 wide judged 1,000 descriptions of 118 tokens in 17.0 s of one thread and 3.0 GB without
+this bound, in 6.3, 5.6, 5.2 and 4.8 s with 2^14 to 2^11 steps; it wrote an answer to each in 19.4 s, then in 6.8, 7.2,
+7.9 and 8.3; 0.9 GB with as many as here."""
 
 CHUNK_PLACES = 2**22
 """Numbers of the encodings at once: linear models of texts have tens of thousands a row."""
