@@ -75,17 +75,27 @@ def test_the_share_that_is_foretold_is_the_one_that_comes():
     assert padding_share(torch.zeros(0, dtype=torch.int64), 8) == 0
 
 
-def test_chunks_for_answers_hold_no_more_than_allowed():
+@pytest.mark.parametrize("most_steps", [None, 60_000])
+def test_chunks_for_answers_hold_no_more_than_allowed(most_steps):
     lengths = lengths_of("one to 100,000", 300)
     packed = Packed(torch.zeros(int(lengths.sum()), 2), torch.from_numpy(starts_of(lengths.numpy())))
     feed = Feed(torch.arange(300), {"sound": {"frame": packed}}, {})
     seen = []
-    for place, batch in feed.chunks(64, 200_000):
+    for place, batch in feed.chunks(64, 200_000, most_steps):
         frame = batch.inputs["sound"]["frame"]
         assert frame.numel() <= 200_000 or len(place) == 1
+        assert most_steps is None or frame.numel() <= 2 * most_steps or len(place) == 1
         assert len(place) <= 64 and torch.equal(batch.inputs["sound"]["frame.length"], lengths[place])
         seen.append(place)
     assert torch.equal(torch.cat(seen).sort().values, torch.arange(300))
+
+
+def test_words_that_are_only_counted_are_no_steps():
+    packed = Packed(torch.zeros(3000, 1), torch.arange(0, 3001, 100))
+    rows = torch.arange(30)
+    of = {name: Feed(rows, {"text": {name: packed}}, {}) for name in ("bag", "token")}
+    assert [len(place) for place, _ in of["bag"].chunks(64, 10**6, 500)] == [30]
+    assert [len(place) for place, _ in of["token"].chunks(64, 10**6, 500)] == [5] * 6
 
 
 @pytest.mark.parametrize(("rows", "size"), [(330, 8), (5_000, 128), (100_000, 256)])

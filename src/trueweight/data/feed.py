@@ -23,6 +23,9 @@ WINDOW = 128
 """Batches whose rows are sorted by length together: enough for little padding, few enough to stay mixed. Of lengths
 spread like those of speech and texts, cut where 99 % end, 64 left up to 6 % to padding, 128 up to 4 %."""
 
+STEPPED = {"frame", "token"}
+"""Arrays whose items are read one after the other, each as a row of every layer; not so words that are only counted."""
+
 
 def stored(arrays: FieldArrays) -> Stored:
     """Arrays as tensors that share their memory."""
@@ -92,10 +95,17 @@ class Feed:
         for start in range(0, len(self), size):
             yield self.gather(self.rows[start : start + size])
 
-    def chunks(self, most_rows: int, most_items: int) -> Iterator[tuple[Tensor, Batch]]:
-        """All cases, in batches of at most so many rows and so many numbers, padding included; with their positions.
+    def chunks(
+        self, most_rows: int, most_items: int, most_steps: int | None = None
+    ) -> Iterator[tuple[Tensor, Batch]]:  # fmt: skip
+        """All cases, in batches of at most so many rows, numbers and steps, padding included; with their positions.
 
         Rows of different lengths come shortest first, so that little is padded.
+
+        Args:
+            most_rows: Of a batch.
+            most_items: Numbers of a batch.
+            most_steps: Tokens and frames of a batch; words that are only counted are none. None: any.
         """
         lengths, fixed = self.lengths(), self._fixed_items()
         if lengths is None:
@@ -106,12 +116,15 @@ class Feed:
             for place in torch.split(torch.arange(len(self)), size):
                 yield place, self.batch(place)
             return
+        groups = *self.inputs.values(), *self.targets.values()
+        most_steps = most_steps if any(STEPPED & tensors.keys() for tensors in groups) else None
         order = torch.argsort(lengths, stable=True)
         width, start, sorted_lengths = self._width(), 0, lengths[order].tolist()
         while start < len(order):
             end = start + 1
             while end < len(order) and end - start < most_rows:
-                if (end - start + 1) * (fixed + width * sorted_lengths[end]) > most_items:
+                rows, steps = end - start + 1, sorted_lengths[end]
+                if rows * (fixed + width * steps) > most_items or (most_steps and rows * steps > most_steps):
                     break
                 end += 1
             yield order[start:end], self.batch(order[start:end])
