@@ -11,7 +11,6 @@ import argparse
 import io
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from benchmarks.kept import machine
 from pyarrow import parquet
 
 from trueweight.files import write_atomic
@@ -111,7 +111,7 @@ def measure(task: str, folder: Path, budget: str) -> dict[str, object]:
     return {
         "task": task, "file_gb": round(path.stat().st_size / 1e9, 2), "budget": budget, "seconds": round(seconds, 1),
         "anonymous_gb": round(most / 1e9, 3), "within": most <= LIMIT_GB * 1e9, metric: score,
-        "date": datetime.now(UTC).date().isoformat(), "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "date": datetime.now(UTC).date().isoformat(), "machine": machine(),
     }  # fmt: skip
 
 

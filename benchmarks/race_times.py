@@ -14,8 +14,15 @@ OURS = ("trueweight", "default")
 
 
 def newest(entries: Sequence[Entry]) -> list[Entry]:
-    """Of each system on each task, the runs of the version that was measured last, on the machine of that run; and of
-    equal runs the later one."""
+    """Of each system on each task, the runs of the version that was measured last, and of equal runs the later one. Of
+    each task only what one machine gave: that of our last run beside which a rival ran, or of the last run at all."""
+    ran = {(e["task"], e["machine"]) for e in entries if (e["who"], e["variant"]) != OURS}
+    place = {e["task"]: e["machine"] for e in entries}
+    place |= {
+        e["task"]: e["machine"] for e in entries
+        if (e["who"], e["variant"]) == OURS and (e["task"], e["machine"]) in ran
+    }  # fmt: skip
+    entries = [e for e in entries if e["machine"] == place[e["task"]]]
     last = {(e["task"], e["who"], e["variant"]): (e["identity"], e["machine"], e["threads"]) for e in entries}
     kept = {}
     for e in entries:

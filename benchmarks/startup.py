@@ -11,7 +11,6 @@ import argparse
 import io
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from benchmarks.kept import machine
 from pyarrow import csv, parquet
 
 from trueweight.files import write_atomic
@@ -97,7 +97,7 @@ def measure(task: str, path: Path, target: str, folder: Path) -> dict[str, objec
     return {
         "task": task, "first_run": round(sum(before.values()), 2), "second_run": round(total, 2),
         "within": total <= LIMIT_SECONDS, "stages": stages, "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "machine": machine(),
     }  # fmt: skip
 
 

@@ -11,7 +11,6 @@ lose stay.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from benchmarks.kept import machine
 from scipy import stats
 from sklearn.metrics import roc_auc_score, root_mean_squared_error
 
@@ -157,11 +157,6 @@ def identity(system: str) -> str:
     else:
         name = version({"logistic": "scikit-learn"}.get(system, system))
     return f"{name}, torch {version('torch')}" if system == "trueweight" else name
-
-
-def machine() -> str:
-    """Cores and architecture; no host name."""
-    return f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
 
 
 def runs(task: Task, data: Path, splits: int, known: set[tuple[object, ...]]) -> Iterator[dict[str, object]]:

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from benchmarks.throughput_fresh import machine, section
+from benchmarks.kept import machine
+from benchmarks.throughput_fresh import section
 from benchmarks.throughput_nets import NETS, RATE, ByHand, Rows, seconds_by_hand
 from PIL import Image
 from torch import Tensor, nn

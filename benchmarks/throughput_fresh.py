@@ -9,8 +9,6 @@ taken up again where it ended; asking for more rounds adds to those that are the
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -22,6 +20,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from benchmarks.kept import machine
+
 from trueweight.files import write_atomic
 
 HERE = Path(__file__).parent
@@ -32,11 +32,6 @@ WRAPPERS = ("lightning", "skorch", "transformers", "keras-torch", "keras-jax")
 SYSTEMS = ("ours", "hand", *WRAPPERS)
 LIMIT = 300
 """Seconds that one process may take before it counts as failed."""
-
-
-def machine() -> str:
-    """In words."""
-    return f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
 
 
 def _here(network: str, seconds: float) -> dict[str, Any]:

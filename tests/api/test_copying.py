@@ -9,6 +9,7 @@ import pytest
 
 import trueweight
 from trueweight.bundle.bundle import Bundle
+from trueweight.data.feed import Feed
 from trueweight.data.reading import column_part
 from trueweight.errors import SpecError
 from trueweight.nn.encoding import Form
@@ -70,6 +71,25 @@ def test_names_that_were_never_seen_are_written(copier: Bundle):
     assert exact(copier) >= 0.9
     assert exact(copier, beams=3) >= 0.9
     assert exact(trueweight.load(copier.path)) == exact(copier)
+
+
+def test_answers_are_the_same_however_many_steps_are_read_at_once(copier: Bundle, monkeypatch: pytest.MonkeyPatch):
+    said = [" ".join(rows()["said"][row : row + 1 + row % 3]) for row in range(24)]  # of unlike lengths
+    whole = copier.predict({"said": said})
+    seen: list[int] = []
+    chunks = Feed.chunks
+
+    def counted(feed: Feed, *most: Any) -> Any:
+        for place, batch in chunks(feed, *most):
+            seen.append(len(place))
+            yield place, batch
+
+    monkeypatch.setattr("trueweight.model.predictors.network.CHUNK_STEPS", 40)
+    monkeypatch.setattr(Feed, "chunks", counted)
+    few = copier.predict({"said": said})
+    assert sum(seen) == 24 and max(seen) <= 4
+    assert list(few["who"]) == list(whole["who"])
+    np.testing.assert_allclose(few["who.logp"], whole["who.logp"], rtol=1e-4, atol=1e-5)
 
 
 def test_without_copying_they_are_not_and_nothing_of_it_is_there(tmp_path: Path):

@@ -79,6 +79,13 @@ def test_older_versions_do_not_count():
     assert newest(entries) == KERAS[:2]
 
 
+def test_only_what_one_machine_gave_is_compared():
+    elsewhere = [{**run, "machine": "another"} for run in [ours(1, 1.0, 0.99), rival("skorch", [(2.0, 0.99)])]]
+    assert newest([*KERAS, *OWN, elsewhere[0]]) == newest([*KERAS, *OWN])  # no rival ran there
+    assert newest([*KERAS, *OWN, *elsewhere]) == elsewhere
+    assert newest([*OWN, elsewhere[0]]) == [elsewhere[0]]
+
+
 def test_a_promise_is_held_against_the_fastest_that_it_speaks_of():
     entries = [*KERAS, *OWN, rival("skorch", [(30.0, 0.92)]), rival("skorch", [(1.0, 0.95)], variant="expert")]
     verdict = judged(entries, FASHION, Promise(1 / 4, "default"))

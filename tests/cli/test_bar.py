@@ -2,7 +2,7 @@
 
 import pytest
 
-from trueweight.cli.bar import left
+from trueweight.cli.bar import _Lines, left
 from trueweight.progress import Progress
 
 
@@ -22,3 +22,15 @@ def test_the_rest_takes_as_long_as_what_was_done(done: float, first: float, seco
 
 def test_an_end_that_nobody_knows() -> None:
     assert left(Progress("reading", 10, None), 0, 5) == ""
+
+
+def test_work_that_begins_anew_is_told_from_there(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = iter([0.0, 0.0, 20.0, 40.0])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("trueweight.cli.bar.time.monotonic", lambda: next(clock))
+        lines = _Lines()
+        for done in (50, 10, 20):
+            lines(Progress("training", done, 100))
+    assert [line.partition(" after ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "0.0 s", "20 s, 2 min 40 s left",
+    ]  # fmt: skip

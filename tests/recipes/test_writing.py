@@ -106,7 +106,7 @@ def test_smoothing_that_is_asked_for_or_cannot_be_stays(wish: dict[str, object])
 )  # fmt: skip
 def test_who_moves_what_writes(decoder: str, rows: int, found: tuple[str, float]):
     asked = parse_spec(PAIR | {"targets": {"answer": {"type": "text", "decoder": {"type": decoder}}}})
-    facts = Facts(rows, {"asked": "text"}, {"answer": "text"})
+    facts = Facts(rows, {"asked": "text"}, {"answer": "text"}, rows / 60)
     optimizer = resolve(asked, facts).train.optimizer
     assert optimizer is not None
     assert (optimizer.type, optimizer.model_dump()["learning_rate"]) == found
@@ -114,9 +114,25 @@ def test_who_moves_what_writes(decoder: str, rows: int, found: tuple[str, float]
     assert resolve(named, facts).train.optimizer == optimizer
 
 
-@pytest.mark.parametrize("rows", [500, 50_000])
-def test_language_models_are_moved_by_muon_however_little_time_there_is(rows: int):
+@pytest.mark.parametrize("hurry", [8.0, 800.0])
+def test_language_models_are_moved_by_muon_however_little_time_there_is(hurry: float):
     asked = parse_spec({key: value for key, value in PAIR.items() if key != "features"})
-    optimizer = resolve(asked, Facts(rows, {}, {"answer": "text"})).train.optimizer
+    optimizer = resolve(asked, Facts(5_000, {}, {"answer": "text"}, hurry)).train.optimizer
     assert optimizer is not None
     assert optimizer.model_dump().items() >= MUON.items()
+
+
+@pytest.mark.parametrize(
+    ("features", "changes"),
+    [
+        ({"asked": "number"}, {}), ({"asked": "text", "photo": "image"}, {}),
+        ({"asked": "text"}, {"model": {"start_from": "older.bundle"}}), ({}, {"model": {"start_from": "older.bundle"}}),
+        ({"asked": "text"}, {"targets": {"answer": {"type": "text"}, "other": {"type": "text", "decoder": "lstm"}}}),
+    ],
+    ids=["numbers", "pictures too", "weights taken over", "a language model's taken over", "an LSTM too"],
+)  # fmt: skip
+def test_what_was_not_measured_is_moved_by_adamw(features: dict[str, str], changes: dict[str, object]):
+    asked = parse_spec({"features": features, "targets": PAIR["targets"]} | changes)
+    optimizer = resolve(asked, Facts(5_000, features, dict.fromkeys(asked.targets, "text"), 8.0)).train.optimizer
+    assert optimizer is not None
+    assert (optimizer.type, optimizer.model_dump()["learning_rate"] <= RATE) == ("adamw", True)

@@ -396,6 +396,17 @@ def test_hidden_matrices_are_neither_tables_nor_heads():
     assert found["body.0.weight"] is network.body[0].weight
 
 
+def test_layers_of_a_decoder_that_writes_are_hidden_and_what_reads_them_off_is_not():
+    decoder = nn.Module()
+    decoder.embedding, decoder.head = nn.Embedding(9, 4), nn.Linear(4, 9)
+    decoder.blocks = nn.ModuleList([nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 4))])
+    writes, tells, network = nn.Module(), nn.Linear(4, 2), nn.Module()
+    writes.decoder = decoder
+    network.heads = nn.ModuleDict({"t0": writes, "t1": tells})
+    found = {f"heads.t0.decoder.blocks.0.{place}.weight" for place in (0, 2)}
+    assert set(hidden_matrices(network)) == moved_by_muon(network, layers="all") == found
+
+
 def test_weights_without_a_gradient_stay():
     network = Small()
     before = network.body[0].weight.detach().clone()

@@ -17,7 +17,7 @@ __all__ = ["showing_progress"]
 SECONDS_BETWEEN_FRAMES = 0.1
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_TO_TELL = 0.5
-"""Of a pace."""
+"""Of work before its pace is told."""
 
 
 @contextmanager
@@ -41,6 +41,8 @@ class _Lines:
     def __call__(self, event: Progress) -> None:
         now = time.monotonic()
         began, first = self.began.setdefault(event.task, (now, event.done))
+        if event.done < first:  # begun anew
+            began, first = self.began[event.task] = now, event.done
         if now - self.told < SECONDS_BETWEEN_LINES:
             return
         self.told = now
@@ -97,6 +99,8 @@ def _drawing() -> Iterator[Listener]:
             began[event.task] = now, event.done
             tasks[event.task] = bars.add_task(event.task, total=event.total, amount="", rate="")
         start, first = began[event.task]
+        if event.done < first:  # begun anew
+            start, first = began[event.task] = now, event.done
         seconds = now - start
         rate = pace((event.done - first) / seconds, event.unit) if seconds > SECONDS_TO_TELL else ""
         bars.update(

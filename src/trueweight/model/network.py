@@ -19,6 +19,8 @@ from trueweight.model.protocols import Encoder, Fusion, Head
 from trueweight.model.target import HeadType
 from trueweight.model.tying import tie_tables
 from trueweight.nn.answers import LINEAR
+from trueweight.nn.attention import SelfAttention
+from trueweight.nn.decoder import CachedAttention
 from trueweight.nn.decoding import Decoding
 from trueweight.nn.encoding import Ahead, Encoding, Foreseeing, Form, Tensors
 from trueweight.nn.entries import Entries
@@ -31,6 +33,8 @@ from trueweight.nn.turns import asks_turns, with_turns, without_turns
 from trueweight.spec.base import PartSpec
 
 __all__ = ["Network", "build_network"]
+
+ATTENTION = SelfAttention, CachedAttention
 
 
 class Network(nn.Module):
@@ -61,6 +65,8 @@ class Network(nn.Module):
         self.loss_weights = {name: (loss_weights or {}).get(name, 1.0) for name in heads}
         self.augments = nn.ModuleDict()
         self.augmented = False
+        self.attends = any(isinstance(module, ATTENTION) for module in self.modules())
+        """Whether any layer lets the places of a row look at each other."""
         self._turning: frozenset[str] = frozenset()
         self._resting: tuple[nn.Module, ...] = ()
         self._first: tuple[Mapping[str, Tensor | None], str] | None = None

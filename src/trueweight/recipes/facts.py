@@ -16,3 +16,5 @@ class Facts:
     """Feature column to its type."""
     targets: Mapping[str, str]
     """Target column to its head's type."""
+    hurry: float = 0.0
+    """Rows for each second of the budget: how little time there is for each. 0 where no clock ends the run."""

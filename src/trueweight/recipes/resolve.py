@@ -7,7 +7,7 @@ from typing import Any
 from trueweight.errors import SpecError
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.optimizers import optimizer_of
-from trueweight.recipes.senses import SENSES, encoder_part, hurry, passes, preset_for, require_fitting
+from trueweight.recipes.senses import SENSES, encoder_part, passes, preset_for, require_fitting
 from trueweight.recipes.speech import SPEECH, SPEECH_METRICS, is_speech
 from trueweight.recipes.tables import LANGUAGE_METRICS, METRICS, REALMLP, ROWS_PER_SECOND, Preset
 from trueweight.recipes.taken_over import gently
@@ -59,7 +59,7 @@ def resolve(spec: RunSpec, facts: Facts) -> RunSpec:
     split = _split(spec.split, facts)
     seen = preset.epochs if writes(facts.targets) else passes(facts.features.values(), facts.rows, preset.epochs)
     train = _train(spec.train, preset, seen)
-    usual = gently(spec, optimizer_for(spec, facts.features, preset.optimizer, hurry(spec, facts.rows)))
+    usual = gently(spec, optimizer_for(spec, facts, preset.optimizer))
     train = train.model_copy(update={"optimizer": optimizer_of(spec.train, usual, split, facts.rows)})
     model = _model(spec, preset, facts, train.budget.time or preset.seconds)
     return spec.model_copy(

@@ -1,5 +1,6 @@
 """Which weights decay, which are matrices, who moves which, and several optimisers as one."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,8 @@ __all__ = ["Several", "decay_groups", "hidden_matrices", "told"]
 
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
 _FILTERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_HEADS = "heads."
+_HEADS = re.compile(r"heads\.(?!\w+\.decoder\.blocks\.)")
+"""Names of what answers. Layers of a decoder that writes are hidden like those of any network."""
 
 
 def decay_groups(
@@ -50,13 +52,14 @@ def hidden_matrices(network: nn.Module) -> dict[str, nn.Parameter]:
     """Weights of dense layers and filters of convolutions between inputs and heads, by name: matrices with one row for
     each output.
 
-    Nothing below ``heads``; no embedding tables, no factors, and no recurrent weights, which hold the matrices of
-    several gates. Filters of grouped convolutions belong to several small matrices and are left out too.
+    Nothing below ``heads`` but the layers of decoders; no embedding tables, no factors, and no recurrent weights, which
+    hold the matrices of several gates. Filters of grouped convolutions belong to several small matrices and are left
+    out too.
     """
     matrices = {
         id(module.weight)
         for name, module in network.named_modules()
-        if not name.startswith(_HEADS)
+        if not _HEADS.match(name)
         and (isinstance(module, nn.Linear) or (isinstance(module, _FILTERS) and module.groups == 1))
     } - {id(p) for p in _table_weights(network)}
     return {name: p for name, p in network.named_parameters() if id(p) in matrices and p.requires_grad}

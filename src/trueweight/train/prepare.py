@@ -121,7 +121,7 @@ def prepare(
     weight_N = row_weights(table, blank)
     cases, prints, repeats = _cases(table, blank, spec, weight_N)
     cases = with_whole_sounds(cases, blank)
-    resolved = _resolved(spec, roles, len(cases), table.provenance)
+    resolved = _resolved(spec, roles, len(cases), table.provenance, little_time)
     group = group_codes(table, resolved.split.group, options)
     split = _split(cases, blank, resolved, prints, group, labels)
     min_group = resolved.bundle.min_group
@@ -214,10 +214,10 @@ def _cases(table: Table, blank: Signature, spec: RunSpec, weight_N: np.ndarray |
     return Cases(table, rows.astype(np.int64), tuple(notes)), prints, int(repeated.sum())
 
 
-def _resolved(spec: RunSpec, roles: Sequence[Role], rows: int, origin: Provenance) -> RunSpec:
+def _resolved(spec: RunSpec, roles: Sequence[Role], rows: int, origin: Provenance, hurry: float) -> RunSpec:
     """The spec with columns and recipe filled in."""
     features = {r.name: r.part.type for r in roles if r.role == "feature"}
-    facts = Facts(rows, features, {name: part.type for name, part in spec.targets.items()})
+    facts = Facts(rows, features, {name: part.type for name, part in spec.targets.items()}, hurry)
     columns = {r.name: _with_reason(r) for r in roles if r.role in ("feature", "ignored")}
     changes: dict[str, object] = {"features": columns, "other_features": "ignore"}
     if origin.series is not None:  # so that later tables are put together in the same way

@@ -280,6 +280,9 @@ class _Search:
                 reason = f"slower: a step took {times:.0f} times as long"
                 return Trial(name=candidate.name, seconds=warm[-1], ratio=ratio, reason=reason)
             warm += runner.block(1) if len(warm) == 1 else []
+        if plan.device != "cpu" and _ROUNDS * self.count * (warm[-1] + expected) > self._left():
+            reason = f"out of time: its first steps took {sum(warm):.1f} s, most of it to load kernels"
+            return Trial(name=candidate.name, status="not_run", reason=reason)
         ours, theirs, wins = list[float](), list[float](), 0
         for _ in range(_ROUNDS):
             a, b = self.best.block(self.count), runner.block(self.count)

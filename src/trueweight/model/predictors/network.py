@@ -48,10 +48,10 @@ CHUNK_ITEMS = 2**20
 """Numbers that are read at once, padding included: what a network makes of pictures is much larger than they are."""
 
 CHUNK_STEPS = 2**13
-"""Tokens, frames and moments that a network reads at once, padding included: each becomes hundreds of numbers in
+"""Tokens and frames that a network with attention reads at once, padding included: each becomes hundreds of numbers in
 every layer. A transformer 128 wide judged 1,000 descriptions of 118 tokens in 17.0 s of one thread and 3.0 GB without
 this bound, in 6.3, 5.6, 5.2 and 4.8 s with 2^14 to 2^11 steps; it wrote an answer to each in 19.4 s, then in 6.8, 7.2,
-7.9 and 8.3; 0.9 GB with as many as here."""
+7.9 and 8.3; 0.9 GB with as many as here. Recurrent layers want many rows; convolutions were not measured."""
 
 CHUNK_PLACES = 2**22
 """Numbers of the encodings at once: linear models of texts have tens of thousands a row."""
@@ -306,7 +306,7 @@ class NetworkPredictor:
             parts: list[Mapping[str, Tensors]] = []
             cpu = torch.device("cpu")
             places: list[torch.Tensor] = []
-            steps = None if self.solving or self.network.sparse else CHUNK_STEPS
+            steps = CHUNK_STEPS if self.network.attends else None
             chunks = feed.chunks(self._rows_at_once(), CHUNK_ITEMS, steps)
             for place, batch in chunks if len(feed) else _nothing(feed):
                 may_stop()
