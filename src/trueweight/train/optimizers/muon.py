@@ -58,9 +58,9 @@ class Muon(PartSpec):
 
     U V^T is approximated by Newton-Schulz iterations, of all matrices of one shape at once. Filters of convolutions are
     matrices of one row for each output. Embedding tables, heads but for the layers of decoders, recurrent weights and
-    whatever is no matrix are left to AdamW, NadamW or SGD; with ``layers: auto`` also layers that meet so few rows in a step that the
-    iterations would be dear: those whose work would grow by a fifth or more (on an accelerator only if narrower than
-    128), unless the whole network's grows by less than 3 % for them.
+    whatever is no matrix are left to AdamW, NadamW or SGD; with ``layers: auto`` also layers that meet so few rows in a
+    step that the iterations would be dear: those whose work would grow by a fifth or more (on an accelerator only if
+    narrower than 128), unless the whole network's grows by less than 3 % for them.
 
     With ``normalized`` a matrix does not decay. Before each step it is brought to one size, and all take equal steps:
 
