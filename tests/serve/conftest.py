@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import logging
 import struct
 import wave
 from collections.abc import Callable, Iterator
@@ -37,6 +38,14 @@ SPEC = {
     "model": {"members": [{"name": "line", "encoder": "linear", "fusion": "concat", "fitter": "solve"}]},
     "evaluate": {"interval": {"n_resamples": 100}, "checks": []},
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _heard_again() -> Iterator[None]:
+    """What a worker does to its logs is for its process; other tests want to hear of warnings."""
+    before = logging.getLogger("trueweight.bundle").level
+    yield
+    logging.getLogger("trueweight.bundle").setLevel(before)
 
 
 def png(colour: tuple[int, int, int]) -> str:

@@ -226,8 +226,7 @@ def run(wish: Wish, app: Application | str, listener: socket.socket) -> None:
         ssl_certfile=wish.certificate, ssl_keyfile=wish.private_key, timeout_keep_alive=30, reset_contextvars=False,
         timeout_worker_healthcheck=_READY_SECONDS, http=OneWriteProtocol,
     )  # fmt: skip
-    with _stopped_quietly():
-        quiet()
+    with _stopped_quietly(), _hushed():
         if isinstance(app, str):
             from uvicorn.supervisors import Multiprocess
 
@@ -287,6 +286,18 @@ def quiet() -> None:
     for answers that break off, of which the application has said so."""
     logging.getLogger("trueweight.bundle").setLevel(logging.ERROR)
     logging.getLogger("uvicorn.error").addFilter(_not_broken_off)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """:func:`quiet` until the server has stopped: whoever serves from Python goes on to hear of both."""
+    before = logging.getLogger("trueweight.bundle").level
+    quiet()
+    try:
+        yield
+    finally:
+        logging.getLogger("trueweight.bundle").setLevel(before)
+        logging.getLogger("uvicorn.error").removeFilter(_not_broken_off)
 
 
 def _not_broken_off(record: logging.LogRecord) -> bool:
