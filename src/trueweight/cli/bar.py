@@ -40,15 +40,21 @@ class _Lines:
 
     def __call__(self, event: Progress) -> None:
         now = time.monotonic()
-        began, first = self.began.setdefault(event.task, (now, event.done))
-        if event.done < first:  # begun anew
-            began, first = self.began[event.task] = now, event.done
+        began, first = _since(self.began, event, now)
         if now - self.told < SECONDS_BETWEEN_LINES:
             return
         self.told = now
         from trueweight.spec.units import describe_seconds  # pydantic: not wanted for --help
 
         note(f"{event.task}: {amount(event)} after {describe_seconds(now - began)}{left(event, first, now - began)}")
+
+
+def _since(began: dict[str, tuple[float, float]], event: Progress, now: float) -> tuple[float, float]:
+    """(when, where) the work was first seen; work that stands behind that was begun anew."""
+    start, first = began.setdefault(event.task, (now, event.done))
+    if event.done < first:
+        start, first = began[event.task] = now, event.done
+    return start, first
 
 
 def amount(event: Progress) -> str:
@@ -96,11 +102,8 @@ def _drawing() -> Iterator[Listener]:
             return
         drawn[event.task] = now
         if event.task not in tasks:
-            began[event.task] = now, event.done
             tasks[event.task] = bars.add_task(event.task, total=event.total, amount="", rate="")
-        start, first = began[event.task]
-        if event.done < first:  # begun anew
-            start, first = began[event.task] = now, event.done
+        start, first = _since(began, event, now)
         seconds = now - start
         rate = pace((event.done - first) / seconds, event.unit) if seconds > SECONDS_TO_TELL else ""
         bars.update(
