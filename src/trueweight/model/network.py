@@ -5,6 +5,7 @@ Shape suffixes:
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -202,22 +203,12 @@ class Network(nn.Module):
             share: Of each target, where the batch is a piece of a larger one; see ``train.accumulate``.
         """
         batch, mix = self._changed(batch) if self.training and self.augmented else (batch, None)
-        z = self.encode(batch)
-        kind = z.tokens_BLD.device.type
-        if not torch.is_autocast_enabled(kind):
-            return self._loss(z, batch, mix, rng, share)
-        with torch.autocast(kind, enabled=False):  # encoders may compute in half precision, losses never
-            return self._loss(z.with_tokens(z.tokens_BLD.float()), batch, mix, rng, share)
+        return self._loss(self.encode(batch), batch, mix, rng, share)
 
     def _loss(self, z: Encoding, batch: Batch, mix: Mix | None, rng: Generator, share: Tensors | None) -> Tensor:
-        weight_R = batch.weight_B
         total: Tensor | None = None
         for name, module in zip(self.targets, self.heads.values(), strict=True):
-            head, y = cast(Head, module), batch.targets[name]
-            if mix is None:
-                mean = head.loss(z, y, weight_R, rng)
-            else:
-                mean = mix.loss(partial(head.loss, z, rng=rng), y, weight_R)
+            mean = self._mean(cast(Head, module), z, batch.targets[name], batch.weight_B, mix, rng)
             if (factor := self.loss_weights[name]) != 1:
                 mean = mean * factor
             if share is not None:
@@ -225,6 +216,20 @@ class Network(nn.Module):
             total = mean if total is None else total + mean
         assert total is not None  # a network has targets
         return total if batch.share is None else total * batch.share
+
+    def _mean(
+        self, head: Head, z: Encoding, y: Tensors, weight_R: Tensor | None, mix: Mix | None, rng: Generator
+    ) -> Tensor:
+        """The mean loss of a head. Networks may compute in half precision, losses never: a head that has a network of
+        its own sees to that itself."""
+        kind = z.tokens_BLD.device.type
+        exact = torch.is_autocast_enabled(kind) and not getattr(head, "halves", False)
+        with torch.autocast(kind, enabled=False) if exact else nullcontext():
+            if exact:
+                z = z.with_tokens(z.tokens_BLD.float())
+            if mix is None:
+                return head.loss(z, y, weight_R, rng)
+            return mix.loss(partial(head.loss, z, rng=rng), y, weight_R)
 
     def answer(
         self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors], *, sparsely: bool = False

@@ -57,7 +57,8 @@ class Fusion(Protocol):
 
 class Head(Protocol):
     """Owns its loss and its answer. ``y`` are the target's tensors, among them ``present`` (R,) bool unless all rows
-    have the target."""
+    have the target. A loss is computed in single precision, whatever the plan: one that has a network of its own, which
+    need not be, says ``halves = True``, and takes logits back to it itself."""
 
     row_wise: bool
     """False for in-batch losses: private training refuses them."""

@@ -161,7 +161,7 @@ def _sensed(role: Role, spec: RunSpec, little_time: float, *, patient: bool) -> 
         part = with_defaults(kept_whole(role.part), spec.model.preset, little_time, recipe=SPEECH)
         return replace(role, part=part)
     decoders = {part.model_dump()["decoder"]["type"] for part in spec.targets.values() if part.type == "text"}
-    recipe = for_writing(kind, {name: part.type for name, part in spec.targets.items()}, decoders)
+    recipe = for_writing(kind, {name: part.type for name, part in spec.targets.items()}, decoders, little_time)
     own = role.part if recipe is None else with_letters(role.part)
     return replace(role, part=with_defaults(own, spec.model.preset, little_time, patient=patient, recipe=recipe))
 
