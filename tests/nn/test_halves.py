@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,14 @@ from trueweight.data.feed import Feed
 from trueweight.data.packed import Packed
 from trueweight.data.packing import Packing
 from trueweight.data.ragged import Ragged
-from trueweight.nn.attention import mixed
+from trueweight.nn.attention import attend
 from trueweight.nn.copying import Copying
 from trueweight.nn.decoder import DecoderWishes, TransformerDecoder
 from trueweight.nn.decoder_lstm import LstmDecoder
 from trueweight.nn.encoding import Encoding, Form
 from trueweight.nn.generate import Choice
 from trueweight.nn.masked import Masked
+from trueweight.nn.positions import rotation, waves
 from trueweight.nn.stems import TokenStem
 from trueweight.nn.texts import Texts
 from trueweight.nn.transformer import Transformer, Wishes, in_a_row
@@ -106,6 +108,40 @@ def test_products_are_in_half_precision_and_losses_are_not(kind: str) -> None:
     assert float((rounded - exact).norm() / exact.norm()) < 3e-2  # 8 bits of fraction
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"norm": "post", "normalization": "layer", "positions": "sinusoidal", "qk_norm": False},
+        {"positions": "learned", "qk_norm": False},
+        {"key_value_heads": 2, "activation": "swiglu", "biases": False, "tied": False},
+    ],
+    ids=["original", "learned places", "llama"],
+)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_every_kind_of_decoder_can(changes: dict[str, Any], dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    head = texts(None)
+    head.decoder = TransformerDecoder(VOCABULARY, None, replace(WISHES, **changes))
+    _, loss_of = language()
+    plain = loss_of(head)
+    with torch.autocast("cpu", dtype):
+        half = loss_of(head)
+    (half * 1024).backward()
+    assert half.detach() == pytest.approx(float(plain.detach()), rel=5e-3)
+    assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("like", [torch.bfloat16, torch.float16, torch.float32], ids=str)
+def test_places_far_away_are_told_apart_in_half_precision(like: torch.dtype) -> None:
+    x = torch.zeros(1, 600, 8, dtype=like)
+    exact = torch.zeros(1, 600, 8, dtype=torch.float64)
+    for found, meant in zip(
+        (waves(600, 8, x), *rotation(600, 8, x)), (waves(600, 8, exact), *rotation(600, 8, exact)), strict=True
+    ):
+        assert found.dtype == like
+        torch.testing.assert_close(found.double(), meant, atol=1e-4 if like == torch.float32 else 4e-3, rtol=0)
+
+
 def test_a_recurrent_decoder_keeps_single_precision() -> None:
     decoder = LstmDecoder(VOCABULARY, None, width=8, layers=1, dropout=0.0, tied=True)
     head = Texts(
@@ -118,7 +154,7 @@ def test_a_recurrent_decoder_keeps_single_precision() -> None:
 def test_attention_on_a_cpu_is_in_single_precision() -> None:
     q, k, v = (torch.randn(3, 2, 5, 8).bfloat16() for _ in range(3))
     with torch.autocast("cpu", torch.bfloat16):
-        found = mixed(q, k, v, causal=True)
+        found = attend(q, k, v, causal=True)
     assert found.dtype == torch.float32
-    assert torch.equal(found, mixed(q.float(), k.float(), v.float(), causal=True))
-    assert mixed(q, k, v).dtype == torch.bfloat16  # of networks that are half precision throughout
+    assert torch.equal(found, attend(q.float(), k.float(), v.float(), causal=True))
+    assert attend(q, k, v).dtype == torch.bfloat16  # of networks that are half precision throughout

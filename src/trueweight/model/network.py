@@ -206,9 +206,17 @@ class Network(nn.Module):
         return self._loss(self.encode(batch), batch, mix, rng, share)
 
     def _loss(self, z: Encoding, batch: Batch, mix: Mix | None, rng: Generator, share: Tensors | None) -> Tensor:
+        kind, weight_R = z.tokens_BLD.device.type, batch.weight_B
+        halved = torch.is_autocast_enabled(kind)
+        exact_z = z.with_tokens(z.tokens_BLD.float()) if halved else z
         total: Tensor | None = None
         for name, module in zip(self.targets, self.heads.values(), strict=True):
-            mean = self._mean(cast(Head, module), z, batch.targets[name], batch.weight_B, mix, rng)
+            head, y = cast(Head, module), batch.targets[name]
+            # Networks may compute in half precision, losses never: a head that has a network sees to that itself.
+            exact = halved and not getattr(head, "halves", False)
+            loss_of = partial(head.loss, exact_z if exact else z, rng=rng)
+            with torch.autocast(kind, enabled=False) if exact else nullcontext():
+                mean = loss_of(y, weight_R) if mix is None else mix.loss(loss_of, y, weight_R)
             if (factor := self.loss_weights[name]) != 1:
                 mean = mean * factor
             if share is not None:
@@ -216,20 +224,6 @@ class Network(nn.Module):
             total = mean if total is None else total + mean
         assert total is not None  # a network has targets
         return total if batch.share is None else total * batch.share
-
-    def _mean(
-        self, head: Head, z: Encoding, y: Tensors, weight_R: Tensor | None, mix: Mix | None, rng: Generator
-    ) -> Tensor:
-        """The mean loss of a head. Networks may compute in half precision, losses never: a head that has a network of
-        its own sees to that itself."""
-        kind = z.tokens_BLD.device.type
-        exact = torch.is_autocast_enabled(kind) and not getattr(head, "halves", False)
-        with torch.autocast(kind, enabled=False) if exact else nullcontext():
-            if exact:
-                z = z.with_tokens(z.tokens_BLD.float())
-            if mix is None:
-                return head.loss(z, y, weight_R, rng)
-            return mix.loss(partial(head.loss, z, rng=rng), y, weight_R)
 
     def answer(
         self, batch: Batch, how: Decoding, noise: Mapping[str, Tensors], *, sparsely: bool = False

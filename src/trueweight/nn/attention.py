@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from trueweight.nn.positions import rotated
+from trueweight.nn.precision import normed
 
-__all__ = ["SelfAttention", "attended", "mixed", "single"]
+__all__ = ["SelfAttention", "attend", "attended"]
 
 
 def attended(mask_BL: Tensor | None) -> Tensor | None:
@@ -20,13 +21,7 @@ def attended(mask_BL: Tensor | None) -> Tensor | None:
     return (mask_BL | ~mask_BL.any(1, keepdim=True))[:, None, None, :]
 
 
-def single(x: Tensor) -> Tensor:
-    """In single precision where a plan computes in half: losses, and norms, whose weights are single and which have no
-    kernel for both."""
-    return x.float() if torch.is_autocast_enabled(x.device.type) else x
-
-
-def mixed(
+def attend(
     q_BHTK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, mask: Tensor | None = None, *, causal: bool = False,
     dropout: float = 0.0,
 ) -> Tensor:  # fmt: skip
@@ -42,11 +37,11 @@ def mixed(
         causal: Whether a query sees no key behind its own place.
         dropout: Share of links that are dropped.
     """
-    attend = nn.functional.scaled_dot_product_attention
+    kernel = nn.functional.scaled_dot_product_attention
     if q_BHTK.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
-        return attend(q_BHTK, k_BHLK, v_BHLK, mask, dropout, is_causal=causal)
+        return kernel(q_BHTK, k_BHLK, v_BHLK, mask, dropout, is_causal=causal)
     with torch.autocast("cpu", enabled=False):
-        return attend(q_BHTK.float(), k_BHLK.float(), v_BHLK.float(), mask, dropout, is_causal=causal)
+        return kernel(q_BHTK.float(), k_BHLK.float(), v_BHLK.float(), mask, dropout, is_causal=causal)
 
 
 class SelfAttention(nn.Module):
@@ -90,11 +85,10 @@ class SelfAttention(nn.Module):
         """
         split_BL3HK = self.qkv(x_BLD).unflatten(2, (3, self.heads, -1))
         q_BHLK, k_BHLK, v_BHLK = split_BL3HK.permute(2, 0, 3, 1, 4).unbind(0)
-        if not isinstance(self.norm_q, nn.Identity):
-            q_BHLK, k_BHLK = self.norm_q(single(q_BHLK)), self.norm_k(single(k_BHLK))
+        q_BHLK, k_BHLK = normed(self.norm_q, q_BHLK), normed(self.norm_k, k_BHLK)
         if turn is not None:
             q_BHLK, k_BHLK = rotated(q_BHLK, turn), rotated(k_BHLK, turn)
-        mixed_BHLK = mixed(
+        mixed_BHLK = attend(
             q_BHLK, k_BHLK, v_BHLK, self._mask(real_B11L, x_BLD), causal=self.causal and real_B11L is None,
             dropout=self.dropout if self.training else 0.0,
         )  # fmt: skip

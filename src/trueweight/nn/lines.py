@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trueweight.nn.attention import mixed
+from trueweight.nn.attention import attend
 
 __all__ = ["Lines", "turned", "turns_of"]
 
@@ -80,7 +80,7 @@ class Lines:
 
 
 def _mixed(q_gHtK: Tensor, k_gHtK: Tensor, v_gHtK: Tensor) -> Tensor:
-    mixed_gHtK = mixed(q_gHtK, k_gHtK, v_gHtK, causal=True)
+    mixed_gHtK = attend(q_gHtK, k_gHtK, v_gHtK, causal=True)
     return mixed_gHtK.transpose(1, 2).flatten(0, 1)
 
 
