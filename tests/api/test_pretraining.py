@@ -96,6 +96,19 @@ def body(module: nn.Module) -> TokenBody:
     return found
 
 
+def test_gaps_of_texts_that_are_read_some_at_a_time_are_filled_alike(
+    filler: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch of texts is as wide as its longest."""
+    notes = {"note": [*sentences(2, 30), "red fox"]}
+    whole = filler.predict(notes)
+    monkeypatch.setattr("trueweight.model.predictors.network.CHUNK_STEPS", 24)
+    few = filler.predict(notes)
+    assert few.keys() == whole.keys()
+    assert list(few["note"]) == list(whole["note"])
+    assert all(list(few[f"note.{name}"]) == list(whole[f"note.{name}"]) for name in ("hidden", "right"))
+
+
 def test_a_classifier_begins_with_what_filled_the_gaps_bit_for_bit(
     filler: Bundle, begun: list[nn.Module], tmp_path: Path
 ) -> None:

@@ -64,6 +64,28 @@ def test_missing_labels_mask_their_own_target_only(mixed):
     torch.testing.assert_close(network(without, rng), network(batch, rng) - fraud)
 
 
+def test_losses_leave_half_precision_but_for_heads_with_a_network_of_their_own(mixed, monkeypatch):
+    network, batch = mixed.network(MLP), next(iter(mixed.feed().batches(300)))
+    seen = {}
+    for name in network.targets:
+        head = network.head(name)
+
+        def loss(z, y, weight, rng, name=name, plain=head.loss):
+            seen[name] = torch.is_autocast_enabled("cpu"), z.tokens_BLD.dtype
+            return plain(z, y, weight, rng)
+
+        monkeypatch.setattr(head, "loss", loss)
+    own, *others = network.targets
+    network.head(own).halves = True
+    with torch.autocast("cpu", torch.bfloat16):
+        network(batch, torch.Generator()).backward()
+    assert seen[own] == (True, torch.bfloat16)
+    assert others
+    assert all(seen[name] == (False, torch.float32) for name in others)
+    network(batch, torch.Generator())
+    assert all(told == (False, torch.float32) for told in seen.values())
+
+
 @pytest.mark.parametrize("members", [1, 3])
 def test_training_lowers_the_loss_of_every_target(mixed, members):
     network, batch = mixed.network({**MLP, "members": members}), next(iter(mixed.feed().batches(300)))

@@ -3,15 +3,20 @@ import pytest
 from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve
 from trueweight.recipes.writing import (
+    BEAMS,
     HURRIED,
     LABEL_SMOOTHING,
     MUON,
     RATE,
+    READ,
+    READ_IN_TURN,
+    SENTENCE,
     STEP_ROWS,
     STEP_TOKENS,
     for_writing,
     step_rows,
-    with_small_decoder,
+    with_beams,
+    with_quick_decoder,
     with_smoothing,
 )  # fmt: skip
 from trueweight.spec.load import parse_spec
@@ -57,16 +62,38 @@ def test_what_writes_in_turn_has_a_reader_that_reads_in_turn():
 @pytest.mark.parametrize("kind", ["transformer", "lstm"])
 def test_nothing_is_dropped_where_rows_are_seen_seldom(kind: str):
     asked = parse_spec(PAIR | {"targets": {"answer": {"type": "text", "decoder": {"type": kind}}}})
-    decoder = with_small_decoder(asked, {"asked": "text"}, HURRIED).targets["answer"].model_dump()["decoder"]
+    decoder = with_quick_decoder(asked, {"asked": "text"}, HURRIED).targets["answer"].model_dump()["decoder"]
     assert decoder["dropout"] == 0.0
-    assert with_small_decoder(asked, {"asked": "text"}, HURRIED / 2) == asked
-    assert with_small_decoder(asked, {}, HURRIED) == asked
+    assert with_quick_decoder(asked, {"asked": "text"}, HURRIED / 2) == asked
+    assert with_quick_decoder(asked, {}, HURRIED) == asked
+
+
+def test_texts_that_are_seen_seldom_are_read_and_written_without_dropping_anything():
+    asked = parse_spec(PAIR)
+    usual = asked.targets["answer"].model_dump()["decoder"]
+    whole = with_quick_decoder(asked, {"asked": "text"}, HURRIED / 2, seldom=True)
+    assert whole.targets["answer"].model_dump()["decoder"] == usual | {"dropout": 0.0}
+    recipe = for_writing("text", {"answer": "text"}, seldom=True)
+    assert recipe is not None
+    assert recipe.encoder == [{**READ.encoder[0], "dropout": 0.0}]
+    in_turn = for_writing("text", {"answer": "text"}, {"lstm"}, seldom=True)
+    assert in_turn is READ_IN_TURN
+
+
+def test_sentences_that_are_written_from_texts_are_followed_by_beams():
+    asked, features = parse_spec(PAIR), {"asked": "text"}
+    assert with_beams(asked, features, {"answer": SENTENCE}).targets["answer"].model_dump()["beams"] == BEAMS
+    assert with_beams(asked, features, {"answer": SENTENCE - 1}) == asked
+    assert with_beams(asked, {"asked": "text", "kind": "category"}, {"answer": SENTENCE}) == asked
+    assert with_beams(asked, {}, {"answer": SENTENCE}) == asked
+    told = parse_spec(PAIR | {"targets": {"answer": {"type": "text", "beams": 1}}})
+    assert with_beams(told, features, {"answer": SENTENCE}) == told
 
 
 def test_what_is_said_of_a_decoder_stays_where_time_is_short():
     said = {"type": "transformer", "heads": 3, "width": 96, "dropout": 0.2}
     asked = parse_spec(PAIR | {"targets": {"answer": {"type": "text", "decoder": said}}})
-    decoder = with_small_decoder(asked, {"asked": "text"}, HURRIED).targets["answer"].model_dump()["decoder"]
+    decoder = with_quick_decoder(asked, {"asked": "text"}, HURRIED).targets["answer"].model_dump()["decoder"]
     assert said.items() <= decoder.items()
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -8,9 +9,10 @@ from PIL import Image
 from trueweight.data.cells import ReadOptions
 from trueweight.data.roles import Role
 from trueweight.data.table import Table
+from trueweight.recipes.writing import SELDOM
 from trueweight.registry import registry
 from trueweight.spec.run import RunSpec
-from trueweight.train.patience import much_time, with_patience
+from trueweight.train.patience import much_time, seldom_seen, with_patience
 from trueweight.train.prepare import prepare
 
 
@@ -49,6 +51,54 @@ def test_few_pictures_no_clock_and_other_columns_have_none():
 
 def test_pictures_that_nobody_can_read_are_left_to_those_who_tell():
     assert not much_time(role(), Table.of({"photo": [b"no picture"] * 20_000}), ReadOptions(), 100)
+
+
+def text(name: str, kind: str) -> Role:
+    part = registry("column" if kind == "feature" else "head")["text"]
+    return Role(name, kind, part.model_validate({"type": "text"}), "asked for")
+
+
+def texts(letters: int) -> Table:
+    return Table.of({"asked": ["a" * letters] * 80, "said": ["b" * 10] * 80, "kind": ["c" * 500] * 80})
+
+
+PAIR = [text("asked", "feature"), text("said", "target")]
+
+
+@pytest.mark.parametrize(("letters", "seldom"), [(70, False), (90, True)])
+def test_texts_are_seen_seldom_by_their_letters_each_second(letters: int, seldom: bool):
+    assert seldom_seen(PAIR, texts(letters), SELDOM / 90) == seldom
+
+
+def test_only_texts_of_texts_are_seen_seldom():
+    long = texts(500)
+    assert not seldom_seen(PAIR, long, 0)
+    assert not seldom_seen(PAIR[1:], long, SELDOM)
+    kind = Role("kind", "feature", registry("column")["category"].model_validate({"type": "category"}), "asked for")
+    assert not seldom_seen([*PAIR, kind], long, SELDOM)
+    assert seldom_seen([*PAIR, replace(kind, role="ignored")], long, SELDOM)
+
+
+@pytest.mark.parametrize(("seconds", "dropped"), [(0.1, 0.0), (60.0, 0.1)])
+def test_texts_that_are_seen_seldom_are_learnt_without_dropping(seconds: float, dropped: float):
+    spec = RunSpec.model_validate({
+        "data": {"source": "x.csv"}, "features": {"asked": "text"}, "targets": {"said": {"type": "text"}},
+        "other_features": "ignore", "train": {"budget": {"time": seconds}}, "split": {"method": "random"},
+    })  # fmt: skip
+    rows = Table.of({"asked": [f"{'word ' * 30}{n}" for n in range(80)], "said": [f"word {n}" for n in range(80)]})
+    resolved = prepare(rows, spec).spec
+    parts = resolved.features["asked"].model_dump()["encoder"], resolved.targets["said"].model_dump()["decoder"]
+    assert [part["dropout"] for part in parts] == [dropped, dropped]
+
+
+@pytest.mark.parametrize(("words", "beams"), [(2, 1), (12, 4)])
+def test_sentences_are_followed_by_beams(words: int, beams: int):
+    spec = RunSpec.model_validate({
+        "data": {"source": "x.csv"}, "features": {"asked": "text"}, "targets": {"said": {"type": "text"}},
+        "train": {"budget": {"steps": 3}}, "split": {"method": "random"},
+    })  # fmt: skip
+    rows = Table.of({"asked": [f"a {n}" for n in range(80)], "said": [f"{'words ' * words}{n}" for n in range(80)]})
+    assert prepare(rows, spec).spec.targets["said"].model_dump()["beams"] == beams
 
 
 def asked(**changes: Any) -> RunSpec:

@@ -5,6 +5,7 @@ Shape suffixes:
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -202,22 +203,20 @@ class Network(nn.Module):
             share: Of each target, where the batch is a piece of a larger one; see ``train.accumulate``.
         """
         batch, mix = self._changed(batch) if self.training and self.augmented else (batch, None)
-        z = self.encode(batch)
-        kind = z.tokens_BLD.device.type
-        if not torch.is_autocast_enabled(kind):
-            return self._loss(z, batch, mix, rng, share)
-        with torch.autocast(kind, enabled=False):  # encoders may compute in half precision, losses never
-            return self._loss(z.with_tokens(z.tokens_BLD.float()), batch, mix, rng, share)
+        return self._loss(self.encode(batch), batch, mix, rng, share)
 
     def _loss(self, z: Encoding, batch: Batch, mix: Mix | None, rng: Generator, share: Tensors | None) -> Tensor:
-        weight_R = batch.weight_B
+        kind, weight_R = z.tokens_BLD.device.type, batch.weight_B
+        halved = torch.is_autocast_enabled(kind)
+        exact_z = z.with_tokens(z.tokens_BLD.float()) if halved else z
         total: Tensor | None = None
         for name, module in zip(self.targets, self.heads.values(), strict=True):
             head, y = cast(Head, module), batch.targets[name]
-            if mix is None:
-                mean = head.loss(z, y, weight_R, rng)
-            else:
-                mean = mix.loss(partial(head.loss, z, rng=rng), y, weight_R)
+            # Networks may compute in half precision, losses never: a head that has a network sees to that itself.
+            exact = halved and not getattr(head, "halves", False)
+            loss_of = partial(head.loss, exact_z if exact else z, rng=rng)
+            with torch.autocast(kind, enabled=False) if exact else nullcontext():
+                mean = loss_of(y, weight_R) if mix is None else mix.loss(loss_of, y, weight_R)
             if (factor := self.loss_weights[name]) != 1:
                 mean = mean * factor
             if share is not None:

@@ -57,7 +57,8 @@ class Fusion(Protocol):
 
 class Head(Protocol):
     """Owns its loss and its answer. ``y`` are the target's tensors, among them ``present`` (R,) bool unless all rows
-    have the target."""
+    have the target. Losses are computed in single precision, whatever the plan. A head that has a network of its own
+    may say ``halves = True``: it is then called within autocast, and takes its logits back to float32 itself."""
 
     row_wise: bool
     """False for in-batch losses: private training refuses them."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from trueweight.nn.encoding import Encoding, Tensors
 from trueweight.nn.generate import BEGIN, END
 from trueweight.nn.places import Places
+from trueweight.nn.precision import in_float32
 
 __all__ = ["Copying", "CopyingWriter"]
 
@@ -121,7 +122,7 @@ class Copying(nn.Module):
             memory: Of :meth:`read`.
         """
         found = self._pointed(state_BTD, before_BT, earlier(before_BT), memory).among(real_BT)
-        own_MV, after_M = logits(state_BTD[real_BT]).log_softmax(1), after_BT[real_BT]
+        own_MV, after_M = in_float32(logits(state_BTD[real_BT])).log_softmax(1), after_BT[real_BT]
         own_M = found.own + own_MV.gather(1, after_M.unsqueeze(1)).squeeze(1)
         there_ML = (memory["copy.code"].unsqueeze(1) == after_BT.unsqueeze(2))[real_BT]
         copied_M = _log_sum(found.score_L.masked_fill(~there_ML, _NOWHERE))
@@ -129,8 +130,8 @@ class Copying(nn.Module):
 
     def _pointed(self, state_BTD: Tensor, token_BT: Tensor, earlier_BT: Tensor, memory: Tensors) -> _Pointed:
         key_BLC, code_BL, real_BL = memory["copy.key"], memory["copy.code"], memory["copy.real"]
-        score_BTL = self.q(state_BTD) @ key_BLC.transpose(1, 2) * key_BLC.shape[2] ** -0.5
-        own_BT, once_BT, twice_BT = self.odds(state_BTD).unbind(2)
+        score_BTL = in_float32(self.q(state_BTD) * key_BLC.shape[2] ** -0.5 @ key_BLC.transpose(1, 2))
+        own_BT, once_BT, twice_BT = in_float32(self.odds(state_BTD)).unbind(2)
         last_BL = nn.functional.pad(code_BL, (1, 0), value=BEGIN)[:, :-1]
         follows_BTL = last_BL.unsqueeze(1) == token_BT.unsqueeze(2)
         goes_on_BTL = follows_BTL & (earlier(last_BL).unsqueeze(1) == earlier_BT.unsqueeze(2))

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from trueweight.nn.attention import attended
+from trueweight.nn.attention import attend, attended
 from trueweight.nn.decoder_steps import FusedSteps, can_be_fused
 from trueweight.nn.dropout import Dropout
 from trueweight.nn.encoding import Encoding, Tensors
 from trueweight.nn.lines import Lines, turned, turns_of
 from trueweight.nn.places import Places
 from trueweight.nn.positions import BASE, Learned, rotated, rotation, rotation_at, waves, waves_at
+from trueweight.nn.precision import normed
 from trueweight.nn.transformer import FeedForward, norm_of
 
 __all__ = ["DecoderWishes", "TransformerDecoder"]
@@ -74,9 +75,9 @@ class CachedAttention(nn.Module):
 
     def project(self, x_BTD: Tensor, turn: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, K), keys and values (B, G, T, K)."""
-        q_BHTK = self.norm_q(self.q(x_BTD).unflatten(2, (self.heads, -1)).transpose(1, 2))
+        q_BHTK = normed(self.norm_q, self.q(x_BTD).unflatten(2, (self.heads, -1)).transpose(1, 2))
         k_BGTK, v_BGTK = self.kv(x_BTD).unflatten(2, (2, self.groups, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        k_BGTK = self.norm_k(k_BGTK)
+        k_BGTK = normed(self.norm_k, k_BGTK)
         if turn is not None:
             q_BHTK, k_BGTK = rotated(q_BHTK, turn), rotated(k_BGTK, turn)
         return q_BHTK, k_BGTK, v_BGTK
@@ -86,14 +87,14 @@ class CachedAttention(nn.Module):
         q_BHTK, k_BGTK, v_BGTK = self.project(x_BTD, turn)
         shared = self.heads // self.groups
         k_BHTK, v_BHTK = (t if shared == 1 else t.repeat_interleave(shared, 1) for t in (k_BGTK, v_BGTK))
-        mixed_BHTK = nn.functional.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True)
+        mixed_BHTK = attend(q_BHTK, k_BHTK, v_BHTK, causal=True)
         return self.out(mixed_BHTK.transpose(1, 2).flatten(2)), k_BGTK, v_BGTK
 
     def within(self, x_1MD: Tensor, turns: tuple[Tensor, Tensor] | None, lines: Lines) -> Tensor:
         """Tokens of texts that lie end to end, each text by itself; ``turns`` of ``lines.turns_of``."""
-        q_MHK = self.norm_q(self.q(x_1MD)[0].unflatten(1, (self.heads, -1)))
+        q_MHK = normed(self.norm_q, self.q(x_1MD)[0].unflatten(1, (self.heads, -1)))
         k_MGK, v_MGK = self.kv(x_1MD)[0].unflatten(1, (2, self.groups, -1)).unbind(1)
-        k_MGK = self.norm_k(k_MGK)
+        k_MGK = normed(self.norm_k, k_MGK)
         if turns is not None:
             cos_MHK, sin_MHK = turns
             q_MHK = turned(q_MHK, turns)
@@ -137,7 +138,7 @@ class CrossAttention(nn.Module):
     def forward(self, x_BTD: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, real_B11L: Tensor) -> Tensor:
         """Attend."""
         q_BHTK = self.q(x_BTD).unflatten(2, (self.heads, -1)).transpose(1, 2)
-        mixed_BHTK = nn.functional.scaled_dot_product_attention(q_BHTK, k_BHLK, v_BHLK, real_B11L)
+        mixed_BHTK = attend(q_BHTK, k_BHLK, v_BHLK, real_B11L)
         mixed_BTD: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
         return mixed_BTD
 
@@ -201,6 +202,7 @@ class TransformerDecoder(nn.Module):
     """
 
     packs = True
+    halves = True
 
     def __init__(self, vocabulary: int, memory_width: int | None, wishes: DecoderWishes) -> None:
         super().__init__()

@@ -38,6 +38,7 @@ class LstmDecoder(nn.Module):
     """
 
     packs = False  # its state would go on from one text into the next
+    halves = False  # what that would gain was not measured
 
     def __init__(
         self, vocabulary: int, memory_width: int | None, *, width: int, layers: int, dropout: float, tied: bool

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from trueweight.nn.attention import attend
 
 __all__ = ["Lines", "turned", "turns_of"]
 
@@ -78,7 +80,7 @@ class Lines:
 
 
 def _mixed(q_gHtK: Tensor, k_gHtK: Tensor, v_gHtK: Tensor) -> Tensor:
-    mixed_gHtK = nn.functional.scaled_dot_product_attention(q_gHtK, k_gHtK, v_gHtK, is_causal=True)
+    mixed_gHtK = attend(q_gHtK, k_gHtK, v_gHtK, causal=True)
     return mixed_gHtK.transpose(1, 2).flatten(0, 1)
 
 

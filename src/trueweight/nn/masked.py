@@ -15,6 +15,7 @@ from trueweight.nn.decoding import Context, Decoding
 from trueweight.nn.encoding import Encoding, Tensors
 from trueweight.nn.generate import gumbel
 from trueweight.nn.losses import mean_over_rows
+from trueweight.nn.precision import in_float32
 from trueweight.nn.stems import TokenStem
 from trueweight.seeds import row_hashes, stream_seed
 
@@ -78,6 +79,7 @@ class Masked(nn.Module):
 
     row_wise = True
     asks_targets = True
+    halves = True
     continues = True  # what it is asked about is the text itself
 
     def __init__(
@@ -110,7 +112,7 @@ class Masked(nn.Module):
         hidden_RT = hidden_RT if present_R is None else hidden_RT & present_R.unsqueeze(1)
         given_RT = with_gaps(token_RT, hidden_RT, uniform_3RT[1:], self.vocabulary)
         logit_MV = self._guesses(given_RT, length_R, hidden_RT)
-        loss_M = nn.functional.cross_entropy(logit_MV, token_RT[hidden_RT], reduction="none")
+        loss_M = nn.functional.cross_entropy(in_float32(logit_MV), token_RT[hidden_RT], reduction="none")
         loss_R = loss_M.new_zeros(len(token_RT)).index_add(0, hidden_RT.nonzero()[:, 0], loss_M)
         return mean_over_rows(loss_R.unsqueeze(1) / (self.share * self.usual_tokens), present_R, weight_R)
 

@@ -30,14 +30,14 @@ def waves(count: int, width: int, like: Tensor) -> Tensor:
 def waves_at(place_L: Tensor, width: int, like: Tensor) -> Tensor:
     """:func:`waves` of some places, (L, D)."""
     angle_LK = _angles(place_L, width // 2, like)
-    return nn.functional.pad(torch.cat([angle_LK.sin(), angle_LK.cos()], dim=1), (0, width % 2))
+    return nn.functional.pad(torch.cat([angle_LK.sin(), angle_LK.cos()], dim=1), (0, width % 2)).to(like.dtype)
 
 
 def _angles(place_L: Tensor, half: int, like: Tensor, base: float = BASE) -> Tensor:
-    """(L, half) float."""
-    place_L = place_L.to(like.dtype)
-    speed_K = base ** (-torch.arange(half, device=like.device, dtype=like.dtype) / max(half, 1))
-    return place_L.unsqueeze(1) * speed_K
+    """(L, half), at least in single precision: in bfloat16 places beyond 256 would be one another."""
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    speed_K = base ** (-torch.arange(half, device=like.device, dtype=dtype) / max(half, 1))
+    return place_L.to(dtype).unsqueeze(1) * speed_K
 
 
 class Sinusoidal(nn.Module):
@@ -88,7 +88,7 @@ def rotation(count: int, width: int, like: Tensor, base: float = BASE) -> tuple[
 def rotation_at(place_L: Tensor, width: int, like: Tensor, base: float = BASE) -> tuple[Tensor, Tensor]:
     """:func:`rotation` of some places."""
     angle_LK = _angles(place_L, width // 2, like, base)
-    return angle_LK.cos(), angle_LK.sin()
+    return angle_LK.cos().to(like.dtype), angle_LK.sin().to(like.dtype)
 
 
 def rotated(x_BHLK: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:

@@ -23,6 +23,7 @@ from trueweight.nn.decoding import Context, Decoding
 from trueweight.nn.encoding import Encoding, Tensors
 from trueweight.nn.generate import BEGIN, END, Choice, Writer
 from trueweight.nn.losses import mean_over_rows
+from trueweight.nn.precision import in_float32
 from trueweight.nn.slots import Row, write
 from trueweight.nn.spelling import Alphabet, Spelling
 from trueweight.seeds import row_hashes, stream_seed
@@ -54,6 +55,9 @@ class TextDecoder(Writer, Protocol):
 
     packs: bool
     """Whether :meth:`states_packed` is there."""
+
+    halves: bool
+    """Whether it may compute in half precision."""
 
     def states_packed(self, token_M: Tensor, place_M: Tensor, count_P: Tensor) -> Tensor:
         """The same of texts that lie end to end, (M, D)."""
@@ -124,6 +128,11 @@ class Texts(nn.Module):
         """Whether rows may lie end to end when they are learnt from: a language model whose decoder can."""
         return not self.reads and self._decoder().packs
 
+    @property
+    def halves(self) -> bool:
+        """See ``model.protocols.Head``."""
+        return self._decoder().halves
+
     def writer(self) -> Writer:
         """What writes: the decoder, with what copies where there is such a thing."""
         return self._decoder() if self.copying is None else CopyingWriter(self.decoder, self.copying)
@@ -152,7 +161,7 @@ class Texts(nn.Module):
         """Of each real token, (M,): only they are turned into logits, which cost most where vocabularies are large."""
         logits, smoothing = self._decoder().logits, self.label_smoothing
         if self.copying is None:
-            logit_MV, after_M = logits(state_RTD[real_RT]), after_RT[real_RT]
+            logit_MV, after_M = in_float32(logits(state_RTD[real_RT])), after_RT[real_RT]
             return nn.functional.cross_entropy(logit_MV, after_M, reduction="none", label_smoothing=smoothing)
         # Smoothed is the vocabulary alone: over the mixture, it would ask the pointer to point at nothing.
         logp_M, mean_M = self.copying.log_p_of(state_RTD, logits, before_RT, after_RT, real_RT, memory)
@@ -160,7 +169,7 @@ class Texts(nn.Module):
 
     def _loss_packed(self, y: Tensors, weight_P: Tensor | None) -> Tensor:
         writer, after_M = self._decoder(), y["after"]
-        logit_MV = writer.logits(writer.states_packed(y["before"], y["place"], y["count"]))
+        logit_MV = in_float32(writer.logits(writer.states_packed(y["before"], y["place"], y["count"])))
         if weight_P is None:
             return nn.functional.cross_entropy(logit_MV, after_M, label_smoothing=self.label_smoothing)
         loss_M = nn.functional.cross_entropy(logit_MV, after_M, reduction="none", label_smoothing=self.label_smoothing)

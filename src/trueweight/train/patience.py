@@ -1,4 +1,4 @@
-"""Whether there is much time for each of many pictures, and the recipe for it."""
+"""Whether there is much time for each of many pictures, and the recipe for it; and little for each letter."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,13 +13,14 @@ from trueweight.data.roles import Role
 from trueweight.data.table import Table
 from trueweight.recipes.images import PATIENT
 from trueweight.recipes.senses import SENSES
+from trueweight.recipes.writing import SELDOM
 from trueweight.spec.base import part_from
 from trueweight.spec.run import RunSpec
 
-__all__ = ["much_time", "with_patience"]
+__all__ = ["letters_of", "much_time", "seldom_seen", "with_patience"]
 
 _LOOKED_AT = 64
-"""First rows whose pictures tell how large all are, before all are looked at."""
+"""First rows whose pictures and texts tell how large all are."""
 
 
 def much_time(role: Role, table: Table, options: ReadOptions, hurry: float) -> bool:
@@ -42,6 +43,28 @@ def much_time(role: Role, table: Table, options: ReadOptions, hurry: float) -> b
     if not len(sides_N2):
         return False
     return SENSES["image"].patient_with(len(table), hurry, float(np.median(sides_N2.clip(max=LARGEST).prod(1))))
+
+
+def seldom_seen(roles: Sequence[Role], table: Table, hurry: float) -> bool:
+    """Whether nothing but texts is read to write texts, and there is little time for each letter.
+
+    Args:
+        roles: Of all columns.
+        table: All rows.
+        hurry: Rows for each second of the budget; 0 where no clock ends the run.
+    """
+    used = [role for role in roles if role.role in ("feature", "target") and role.name in table.names]
+    if not hurry or {role.part.type for role in used} != {"text"} or all(role.role == "target" for role in used):
+        return False
+    return hurry * sum(letters_of(used, table).values()) >= SELDOM
+
+
+def letters_of(roles: Sequence[Role], table: Table) -> dict[str, float]:
+    """Letters of a cell, on average, of each column that is read or written as a text."""
+    head = table.head(_LOOKED_AT)
+    texts = [role.name for role in roles if role.part.type == "text" and role.name in table.names]
+    cells = {name: [str(cell) for cell in head.column(name).to_pylist() if cell is not None] for name in texts}
+    return {name: sum(map(len, found)) / max(len(head), 1) for name, found in cells.items()}
 
 
 def with_patience(spec: RunSpec, roles: Sequence[Role], patient: Sequence[str]) -> tuple[RunSpec, list[Role]]:

@@ -36,11 +36,11 @@ from trueweight.recipes.facts import Facts
 from trueweight.recipes.resolve import resolve, with_quantiles
 from trueweight.recipes.senses import hurry, with_defaults
 from trueweight.recipes.speech import SPEECH, is_speech, kept_whole, with_text_read_off
-from trueweight.recipes.writing import for_writing, with_letters, with_small_decoder, with_smoothing
+from trueweight.recipes.writing import for_writing, with_beams, with_letters, with_quick_decoder, with_smoothing
 from trueweight.registry import registry
 from trueweight.spec.run import FromDate, RunSpec, SplitSpec
 from trueweight.train.broken import refuse_broken, without_any_file
-from trueweight.train.patience import much_time, with_patience
+from trueweight.train.patience import letters_of, much_time, seldom_seen, with_patience
 from trueweight.train.whole_sounds import with_whole_sounds
 
 if TYPE_CHECKING:
@@ -111,10 +111,12 @@ def prepare(
     spec, roles, borrowed = (spec, roles, dict[str, Spelling]()) if lent is None else _adopted(spec, roles, lent)
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     spec = with_smoothing(with_text_read_off(spec, features, len(table)), features)
-    spec = with_small_decoder(spec, features, little_time) if lent is None else spec
+    spec = with_beams(spec, features, letters_of(roles, table))
+    seldom = lent is None and seldom_seen(roles, table, little_time)
+    spec = with_quick_decoder(spec, features, little_time, seldom=seldom) if lent is None else spec
     patient = [role.name for role in roles if much_time(role, table, options, little_time)]
     spec, roles = with_patience(spec, roles, patient)
-    roles = [_sensed(role, spec, little_time, patient=role.name in patient) for role in roles]
+    roles = [_sensed(role, spec, little_time, patient=role.name in patient, seldom=seldom) for role in roles]
     blank = blank_signature(table, roles, options, np.arange(len(table)))
     _require_readable(blank, table)
     refuse_broken(blank, table, spec.data.max_bad_rows)
@@ -150,7 +152,7 @@ def _adopted(
     return spec, changed, spellings_of(changed, lent)
 
 
-def _sensed(role: Role, spec: RunSpec, little_time: float, *, patient: bool) -> Role:
+def _sensed(role: Role, spec: RunSpec, little_time: float, *, patient: bool, seldom: bool) -> Role:
     """With the recipe's encoder, where the column needs one of its own and names none; targets as the spec has them."""
     if role.role == "target":
         return replace(role, part=spec.targets[role.name])
@@ -161,7 +163,7 @@ def _sensed(role: Role, spec: RunSpec, little_time: float, *, patient: bool) -> 
         part = with_defaults(kept_whole(role.part), spec.model.preset, little_time, recipe=SPEECH)
         return replace(role, part=part)
     decoders = {part.model_dump()["decoder"]["type"] for part in spec.targets.values() if part.type == "text"}
-    recipe = for_writing(kind, {name: part.type for name, part in spec.targets.items()}, decoders)
+    recipe = for_writing(kind, {name: part.type for name, part in spec.targets.items()}, decoders, seldom=seldom)
     own = role.part if recipe is None else with_letters(role.part)
     return replace(role, part=with_defaults(own, spec.model.preset, little_time, patient=patient, recipe=recipe))
 

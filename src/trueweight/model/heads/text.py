@@ -112,7 +112,8 @@ class TextHead(PartSpec):
     training rows say at least a tenth of their words again, beyond what they share with other rows' texts."""
 
     beams: Annotated[int, Field(ge=1)] = 1
-    """Texts that are followed side by side when answers are written; 1 takes the likeliest token each time."""
+    """Texts that are followed side by side when answers are written; 1 takes the likeliest token each time, and can be
+    streamed. Left out, sentences that are written from texts get four; see ``docs/recipes.md``."""
 
     length_penalty: Annotated[float, Field(ge=0)] = 1.0
     """Of beams: log probabilities are divided by ``((5 + length) / 6) ** length_penalty``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -21,6 +22,7 @@ from trueweight.spec.base import PartSpec, part_from
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from trueweight.data.batch import Batch
     from trueweight.data.column import FieldArrays
@@ -393,10 +395,23 @@ def _nothing(feed: Feed) -> Iterator[tuple[torch.Tensor, Batch]]:
 
 def _joined(parts: Sequence[Mapping[str, Tensors]]) -> dict[str, Tensors]:
     """Outputs of several batches, one after the other."""
+    return {
+        name: {key: _end_to_end([part[name][key] for part in parts]) for key in out} for name, out in parts[0].items()
+    }
+
+
+def _end_to_end(parts: Sequence[Tensor]) -> Tensor:
+    """One behind the other; zeros behind what a batch of longer texts has more of."""
     import torch
 
-    first = parts[0]
-    return {name: {key: torch.cat([part[name][key] for part in parts]) for key in out} for name, out in first.items()}
+    sizes = {part.shape[1:] for part in parts}
+    if len(sizes) == 1:
+        return torch.cat(list(parts))
+    most = [max(lengths) for lengths in zip(*sizes, strict=True)]
+    joined = parts[0].new_zeros(sum(map(len, parts)), *most)
+    for part, place in zip(parts, accumulate(map(len, parts), initial=0), strict=False):
+        joined[(slice(place, place + len(part)), *map(slice, part.shape[1:]))] = part
+    return joined
 
 
 def _on(device: torch.device, tensors: Tensors) -> Tensors:
