@@ -12,7 +12,7 @@ from trueweight.data.table import Table
 from trueweight.recipes.writing import SELDOM
 from trueweight.registry import registry
 from trueweight.spec.run import RunSpec
-from trueweight.train.patience import much_time, seldom_seen, with_patience
+from trueweight.train.patience import letters_of, much_time, seldom_seen, with_patience
 from trueweight.train.prepare import prepare
 
 
@@ -67,16 +67,20 @@ PAIR = [text("asked", "feature"), text("said", "target")]
 
 @pytest.mark.parametrize(("letters", "seldom"), [(70, False), (90, True)])
 def test_texts_are_seen_seldom_by_their_letters_each_second(letters: int, seldom: bool):
-    assert seldom_seen(PAIR, texts(letters), SELDOM / 90) == seldom
+    assert seldom_seen(PAIR, letters_of(PAIR, texts(letters)), SELDOM / 90) == seldom
 
 
 def test_only_texts_of_texts_are_seen_seldom():
-    long = texts(500)
-    assert not seldom_seen(PAIR, long, 0)
-    assert not seldom_seen(PAIR[1:], long, SELDOM)
     kind = Role("kind", "feature", registry("column")["category"].model_validate({"type": "category"}), "asked for")
-    assert not seldom_seen([*PAIR, kind], long, SELDOM)
-    assert seldom_seen([*PAIR, replace(kind, role="ignored")], long, SELDOM)
+
+    def seldom(roles: list[Role], hurry: float = SELDOM) -> bool:
+        return seldom_seen(roles, letters_of(roles, texts(500)), hurry)
+
+    assert not seldom(PAIR, 0)
+    assert not seldom(PAIR[1:])
+    assert not seldom([*PAIR, kind])
+    assert seldom([*PAIR, replace(kind, role="ignored")])
+    assert letters_of([*PAIR, kind], texts(500)) == {"asked": 500.0, "said": 10.0}
 
 
 @pytest.mark.parametrize(("seconds", "dropped"), [(0.1, 0.0), (60.0, 0.1)])

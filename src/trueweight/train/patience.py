@@ -1,6 +1,6 @@
 """Whether there is much time for each of many pictures, and the recipe for it; and little for each letter."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,26 +45,28 @@ def much_time(role: Role, table: Table, options: ReadOptions, hurry: float) -> b
     return SENSES["image"].patient_with(len(table), hurry, float(np.median(sides_N2.clip(max=LARGEST).prod(1))))
 
 
-def seldom_seen(roles: Sequence[Role], table: Table, hurry: float) -> bool:
+def letters_of(roles: Sequence[Role], table: Table) -> dict[str, float]:
+    """Letters of a cell, on average, of each column that is read or written as a text."""
+    head = table.head(_LOOKED_AT)
+    texts = [role.name for role in _used(roles) if role.part.type == "text" and role.name in table.names]
+    cells = {name: [str(cell) for cell in head.column(name).to_pylist() if cell is not None] for name in texts}
+    return {name: sum(map(len, found)) / max(len(head), 1) for name, found in cells.items()}
+
+
+def seldom_seen(roles: Sequence[Role], letters: Mapping[str, float], hurry: float) -> bool:
     """Whether nothing but texts is read to write texts, and there is little time for each letter.
 
     Args:
         roles: Of all columns.
-        table: All rows.
+        letters: Of :func:`letters_of`.
         hurry: Rows for each second of the budget; 0 where no clock ends the run.
     """
-    used = [role for role in roles if role.role in ("feature", "target") and role.name in table.names]
-    if not hurry or {role.part.type for role in used} != {"text"} or all(role.role == "target" for role in used):
-        return False
-    return hurry * sum(letters_of(used, table).values()) >= SELDOM
+    kinds = {(role.role, role.part.type) for role in _used(roles)}
+    return kinds == {("feature", "text"), ("target", "text")} and hurry * sum(letters.values()) >= SELDOM
 
 
-def letters_of(roles: Sequence[Role], table: Table) -> dict[str, float]:
-    """Letters of a cell, on average, of each column that is read or written as a text."""
-    head = table.head(_LOOKED_AT)
-    texts = [role.name for role in roles if role.part.type == "text" and role.name in table.names]
-    cells = {name: [str(cell) for cell in head.column(name).to_pylist() if cell is not None] for name in texts}
-    return {name: sum(map(len, found)) / max(len(head), 1) for name, found in cells.items()}
+def _used(roles: Sequence[Role]) -> list[Role]:
+    return [role for role in roles if role.role in ("feature", "target")]
 
 
 def with_patience(spec: RunSpec, roles: Sequence[Role], patient: Sequence[str]) -> tuple[RunSpec, list[Role]]:

@@ -111,8 +111,9 @@ def prepare(
     spec, roles, borrowed = (spec, roles, dict[str, Spelling]()) if lent is None else _adopted(spec, roles, lent)
     features = {role.name: role.part.type for role in roles if role.role == "feature"}
     spec = with_smoothing(with_text_read_off(spec, features, len(table)), features)
-    spec = with_beams(spec, features, letters_of(roles, table))
-    seldom = lent is None and seldom_seen(roles, table, little_time)
+    letters = letters_of(roles, table)
+    spec = with_beams(spec, features, letters)
+    seldom = lent is None and seldom_seen(roles, letters, little_time)
     spec = with_quick_decoder(spec, features, little_time, seldom=seldom) if lent is None else spec
     patient = [role.name for role in roles if much_time(role, table, options, little_time)]
     spec, roles = with_patience(spec, roles, patient)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -16,13 +15,13 @@ from trueweight.data.reading import cells_of, column_part, encoded_of, field_fro
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
+from trueweight.model.predictors.outputs import joined, on_device
 from trueweight.model.protocols import GREEDY, Context, Decoding, Predictor, State, Way
 from trueweight.progress import may_stop
 from trueweight.spec.base import PartSpec, part_from
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from trueweight.data.batch import Batch
     from trueweight.data.column import FieldArrays
@@ -111,7 +110,7 @@ class NetworkPredictor:
         for some in slices(table, rows):
             parts.append(self._outputs(self.reading(self.feed(some, forced=how.forced)), how, seed, start))
             start += len(some)
-        return self.read(_joined(parts), np.arange(len(table)))
+        return self.read(joined(parts), np.arange(len(table)))
 
     @cached_property
     def _sensed(self) -> tuple[str, ...]:
@@ -178,7 +177,9 @@ class NetworkPredictor:
         device = self._awake()
         with torch.inference_mode():
             _, batch = next(iter(self.reading(self.feed(table)).chunks(1, CHUNK_ITEMS)))
-            noise = {name: _on(device, some) for name, some in self.network.noise(batch.rows + before, seed).items()}
+            noise = {
+                name: on_device(device, some) for name, some in self.network.noise(batch.rows + before, seed).items()
+            }
             steps, text = self.network.stream(to_device(batch, device), how, noise, target)
         while True:
             with torch.inference_mode():  # not while somebody else's code runs between two pieces
@@ -214,7 +215,7 @@ class NetworkPredictor:
             place, batch = found
             with torch.inference_mode():  # not while somebody else's code runs in between
                 drawn = self.network.noise(batch.rows + before, seed)
-                noise = {name: _on(device, some) for name, some in drawn.items()}
+                noise = {name: on_device(device, some) for name, some in drawn.items()}
                 begun = self.network.begin(to_device(batch, device), how, noise, target)
             yield (place + before).tolist(), begun
 
@@ -239,7 +240,7 @@ class NetworkPredictor:
         for place, batch in self.reading(self.feed(table)).chunks(max(1, len(table)), CHUNK_ITEMS):
             some = [wishes[row] for row in place.tolist()]
             with torch.inference_mode():
-                noise = {target: _on(device, self._noise_of(target, some))}
+                noise = {target: on_device(device, self._noise_of(target, some))}
                 begun = self.network.begin_each(to_device(batch, device), [how for _, _, how in some], noise, target)
             yield place.tolist(), *begun
 
@@ -312,16 +313,16 @@ class NetworkPredictor:
                 may_stop()
                 places.append(place)
                 drawn = self.network.noise(batch.rows + before if before else batch.rows, seed)
-                noise = {name: _on(device, tensors) for name, tensors in drawn.items()}
+                noise = {name: on_device(device, tensors) for name, tensors in drawn.items()}
                 found = run(batch if device == cpu else to_device(batch, device), how, noise)
-                parts.append(found if device == cpu else {name: _on(cpu, out) for name, out in found.items()})
+                parts.append(found if device == cpu else {name: on_device(cpu, out) for name, out in found.items()})
         finally:
             if training:
                 self.network.train()
         if len(parts) == 1 and feed.lengths() is None:
             return dict(parts[0])  # all at once and in their order
         back = torch.argsort(torch.cat(places))  # to the order asked
-        return {name: {key: t[back] for key, t in out.items()} for name, out in _joined(parts).items()}
+        return {name: {key: t[back] for key, t in out.items()} for name, out in joined(parts).items()}
 
     def _rows_at_once(self) -> int:
         form = self.network.form
@@ -391,28 +392,3 @@ def _nothing(feed: Feed) -> Iterator[tuple[torch.Tensor, Batch]]:
     """The batch of no rows, of which heads tell what they would answer."""
     nobody = feed.rows[:0]
     yield nobody, feed.batch(nobody)
-
-
-def _joined(parts: Sequence[Mapping[str, Tensors]]) -> dict[str, Tensors]:
-    """Outputs of several batches, one after the other."""
-    return {
-        name: {key: _end_to_end([part[name][key] for part in parts]) for key in out} for name, out in parts[0].items()
-    }
-
-
-def _end_to_end(parts: Sequence[Tensor]) -> Tensor:
-    """One behind the other; zeros behind what a batch of longer texts has more of."""
-    import torch
-
-    sizes = {part.shape[1:] for part in parts}
-    if len(sizes) == 1:
-        return torch.cat(list(parts))
-    most = [max(lengths) for lengths in zip(*sizes, strict=True)]
-    joined = parts[0].new_zeros(sum(map(len, parts)), *most)
-    for part, place in zip(parts, accumulate(map(len, parts), initial=0), strict=False):
-        joined[(slice(place, place + len(part)), *map(slice, part.shape[1:]))] = part
-    return joined
-
-
-def _on(device: torch.device, tensors: Tensors) -> Tensors:
-    return {name: t.to(device) for name, t in tensors.items()}
