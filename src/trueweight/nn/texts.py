@@ -348,7 +348,7 @@ class Texts(nn.Module):
         before_RT, after_RT, real_RT = _shifted(y)
         size = max(1, _AT_ONCE * 64 // (before_RT.shape[1] * max(64, self.writer().vocabulary)))
         bytes_V = torch.tensor([len(piece) for piece in self.alphabet], device=before_RT.device)
-        found = [torch.zeros(0, dtype=torch.float64)]
+        found = [torch.zeros(0, dtype=torch.float64, device=before_RT.device)]
         for start in range(0, len(before_RT), size):
             some = slice(start, start + size)
             logp_RT = self._logp_of(before_RT[some], after_RT[some], {name: t[some] for name, t in memory.items()})
