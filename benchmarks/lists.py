@@ -2,7 +2,7 @@
 
 CALIBRATION = (
     "german-credit", "bikes", "diabetes", "wine", "breast_cancer", "digits", "clothing-reviews", "zh-reviews",
-    "cifar10", "emoji", "stamps-photos", "GunPoint", "household-power",
+    "cifar10", "emoji", "stamps-photos", "GunPoint", "household-power", "docstrings",
 )  # fmt: skip
 """Defaults may be chosen on these."""
 

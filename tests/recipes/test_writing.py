@@ -7,9 +7,11 @@ from trueweight.recipes.writing import (
     HURRIED,
     LABEL_SMOOTHING,
     MUON,
+    PAIR_TOKENS,
     RATE,
     READ,
     READ_IN_TURN,
+    SELDOM_READ,
     SENTENCE,
     STEP_ROWS,
     STEP_TOKENS,
@@ -75,7 +77,7 @@ def test_texts_that_are_seen_seldom_are_read_and_written_without_dropping_anythi
     assert whole.targets["answer"].model_dump()["decoder"] == usual | {"dropout": 0.0}
     recipe = for_writing("text", {"answer": "text"}, seldom=True)
     assert recipe is not None
-    assert recipe.encoder == [{**READ.encoder[0], "dropout": 0.0}]
+    assert recipe.encoder == [{**READ.encoder[0], **SELDOM_READ}]
     in_turn = for_writing("text", {"answer": "text"}, {"lstm"}, seldom=True)
     assert in_turn is READ_IN_TURN
 
@@ -97,12 +99,14 @@ def test_what_is_said_of_a_decoder_stays_where_time_is_short():
     assert said.items() <= decoder.items()
 
 
+@pytest.mark.parametrize(("reads", "most"), [(False, STEP_TOKENS), (True, PAIR_TOKENS)])
 @pytest.mark.parametrize("tokens", [1.0, 11.0, 100.0, 700.0, 1e6])
-def test_steps_have_few_rows_and_no_more_tokens_than_said(tokens: float):
-    rows = step_rows(tokens, 256)
+def test_steps_have_few_rows_and_no_more_tokens_than_said(tokens: float, reads: bool, most: int):
+    rows = step_rows(tokens, 256, reads=reads)
     assert 4 <= rows <= STEP_ROWS and rows & (rows - 1) == 0
-    assert rows * tokens <= STEP_TOKENS or rows == 4
-    assert step_rows(tokens, 3) == 3
+    assert rows * tokens <= most or rows == 4
+    assert 2 * rows * tokens > most or rows == STEP_ROWS
+    assert step_rows(tokens, 3, reads=reads) == 3
 
 
 def test_several_columns_are_joined_as_tokens():

@@ -39,10 +39,15 @@ def test_pictures_are_looked_at_sparingly_in_short_runs():
 
 @pytest.mark.parametrize(
     ("kind", "target", "looks"),
-    [(torch.float16, "value", 3), (torch.float32, "value", 10), (torch.float16, "token", 10)],
-    ids=["sounds", "series", "speech"],
+    [
+        (torch.float16, "value", 3),
+        (torch.float32, "value", 10),
+        (torch.float16, "token", 10),
+        (torch.float32, "token", 3),
+    ],
+    ids=["sounds", "series", "speech", "texts"],
 )
-def test_sounds_are_looked_at_sparingly_unless_texts_are_told(make_job, monkeypatch, kind, target, looks):
+def test_sounds_and_texts_are_looked_at_sparingly_but_not_speech(make_job, monkeypatch, kind, target, looks):
     rows = 200
     monkeypatch.setattr(probe, "_measure", lambda *_: (0.01, 0.01))
     start = torch.arange(rows + 1) * 5
