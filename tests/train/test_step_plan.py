@@ -246,3 +246,26 @@ def test_a_larger_batch_must_make_a_row_a_tenth_cheaper(
 )  # fmt: skip
 def test_a_first_step_may_prepare_kernels(seconds: float, device: str, first: bool, hopeless: bool) -> None:
     assert is_hopeless(seconds, 0.01, device, first=first) is hopeless
+
+
+@pytest.mark.parametrize(("seconds", "rows"), [(0.05, 512), (0.3, 128)])
+def test_fewer_pictures_stand_for_many_where_steps_are_long(
+    make_job, sleepy, plain: MemberPlan, seconds: float, rows: int
+):
+    class Sized(sleepy):
+        def forward(self, batch: Batch, rng: Generator) -> Tensor:
+            sizes.append(len(batch.rows))
+            return super().forward(batch, rng)
+
+    sizes: list[int] = []
+    network = Sized()
+    network.conv = nn.Conv2d(1, 1, 1)
+    job = make_job(train={"budget": {"time": 60}}, network=network)
+    pace = replace(PACE, batch_size=512, seconds_per_step=seconds)
+    choice = choose(job, replace(plain, batch_size=512), pace, 0.0)
+    found = named(choice)
+    assert set(sizes) == {min(rows, len(job.train))}
+    assert ("rows" in found["plain"].reason) == (rows < 512)
+    assert "batch_size" not in choice.changes
+    if rows < 512:
+        assert choice.changes["dtype"] == "bfloat16"  # the faster way is found by them

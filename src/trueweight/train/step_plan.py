@@ -8,7 +8,7 @@ networks of pictures into a tenth.
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -54,6 +54,11 @@ _OVERHEAD = 0.02
 _HOPELESS, _HOPELESS_SECOND, _HOPELESS_FIRST = 1.5, 4.0, 12.0
 """Times as long as the best way takes, from which on a way is not looked at further: in a round, in its second step,
 and in its first, in which kernels are prepared."""
+_LONG, _FEW_ROWS = 0.1, 64
+"""Seconds of a step of pictures from which on fewer rows stand for it, down to so many, where there is no time to try
+every way with all of them. With 500 pictures a step, 1.5 s, a tenth of four minutes was spent after one way."""
+_WHOLE = ("batch", "compile")
+"""What is only compared with all rows."""
 _CHEAP = 0.1
 """Seconds of a step that may be spent on any way."""
 _LOADED = 2.0
@@ -212,18 +217,23 @@ class _Search:
     """
 
     def __init__(self, job: Job, plain: MemberPlan, pace: Pace, allowed: float, run: float) -> None:
-        self.job, self.plain, self.pace, self.allowed, self.run = job, plain, pace, allowed, run
         self._begun = perf_counter()
+        self.todo = list(candidates(job, plain))
+        whole, plain = plain.batch_size, _lighter(job, plain, self.todo, pace.seconds_per_step, allowed)
+        self.job, self.plain, self.pace, self.allowed, self.run = job, plain, pace, allowed, run
         self.best, self.ratio = Runner(job, plain), 1.0
         times = self.best.block(_COMPARED)
         self.step = min(usual(times), pace.seconds_per_step)
         self.reference = list(self.best.losses)
-        self.todo = list(candidates(job, plain))
+        fewer = ""
+        if plain.batch_size < whole:
+            fewer = f"compared in steps of {plain.batch_size} rows: there is no time to try every way with {whole}"
+            self.todo = [_refused(way, fewer) if way.axis in _WHOLE else way for way in self.todo]
         ways = max(1, sum(not candidate.refused for candidate in self.todo))
         per_way = (allowed - sum(times)) / ways - _OVERHEAD
         self.count = min(max(int(per_way / (2 * _ROUNDS * self.step)), _FEWEST), _MOST)
         self.taken: dict[str, str] = {}
-        self.trials = [Trial(name="plain", seconds=usual(times), ratio=1.0, difference=0.0, agrees=True)]
+        self.trials = [Trial(name="plain", seconds=usual(times), ratio=1.0, difference=0.0, agrees=True, reason=fewer)]
 
     def found(self) -> StepChoice:
         """Try them all."""
@@ -315,6 +325,22 @@ class _Search:
         usual_size = sum(abs(plain) for _, plain in pairs) / len(pairs)
         difference = max(abs(ours - plain) / max(abs(plain), usual_size, 1e-12) for ours, plain in pairs)
         return difference, difference <= TOLERANCE[runner.plan.dtype]
+
+
+def _lighter(job: Job, plain: MemberPlan, ways: Sequence[Candidate], per_step: float, allowed: float) -> MemberPlan:
+    """The plan, or one of fewer rows where pictures take too long to try every way with all of them: convolutions are
+    as quick or slow for a part of a batch, which the steps of small networks are not."""
+    if not pictured(job) or per_step < _LONG:
+        return plain
+    tried = sum(not way.refused and way.axis not in _WHOLE for way in ways)
+    seconds, rows = (_COMPARED + tried * (2 + 2 * _ROUNDS * _FEWEST)) * per_step, plain.batch_size
+    while rows >= 2 * _FEW_ROWS and seconds * rows / plain.batch_size > allowed:
+        rows //= 2
+    return replace(plain, batch_size=rows)
+
+
+def _refused(way: Candidate, reason: str) -> Candidate:
+    return way if way.refused else replace(way, refused=reason)
 
 
 def is_hopeless(seconds: float, expected: float, device: str, *, first: bool) -> bool:
