@@ -269,3 +269,17 @@ def test_fewer_pictures_stand_for_many_where_steps_are_long(
     assert "batch_size" not in choice.changes
     if rows < 512:
         assert choice.changes["dtype"] == "bfloat16"  # the faster way is found by them
+
+
+@pytest.mark.parametrize(
+    ("able", "refused"),
+    [
+        ({"architecture": "x86_64", "avx512_fp16": False, "amx_fp16": False}, True),
+        ({"architecture": "x86_64", "avx512_fp16": True, "amx_fp16": False}, False),
+        ({"architecture": "aarch64"}, False),
+    ],
+)
+def test_float16_needs_instructions_of_its_own(make_job, plain: MemberPlan, monkeypatch, able: dict, refused: bool):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    names = {c.name: c.refused for c in candidates(make_job(), plain)}
+    assert names["float16"].startswith("this processor has no") == refused

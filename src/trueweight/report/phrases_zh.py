@@ -242,6 +242,7 @@ PHRASES: Mapping[str, str] = {
     "train.batch_size was asked for": "train.batch_size 已指定",
     "out of time: it would take about {cost} s, and {left} s are left for measuring": "时间不够：约需 {cost} 秒，测量只剩 {left} 秒",
     "compared in steps of {rows} rows: there is no time to try every way with {whole}": "以每步 {rows} 行比较：没有时间用 {whole} 行逐一测试",
+    "this processor has no instructions for float16, and takes some 20 times as long without": "此处理器没有 float16 指令，没有它们约慢 20 倍",
     "the run is too short: {share} of about {run} s, of which {spent} s are gone": "运行太短：约 {run} 秒的 {share}，其中 {spent} 秒已用去",
     "weight of {name}": "{name} 的权重",
     "weights taken over": "沿用的权重",

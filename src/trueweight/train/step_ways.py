@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from trueweight.data.feed import padding_share
@@ -58,7 +59,7 @@ def candidates(job: Job, plain: MemberPlan) -> Iterator[Candidate]:
         count //= 2
         yield Candidate("threads", f"{count} thread{'s' * (count > 1)}", {"threads": count})
     yield Candidate("optimizer", "foreach", {"optimizer": "foreach"}, _why_no_foreach(job, plain))
-    yield Candidate("dtype", "float16", {"dtype": "float16"})
+    yield Candidate("dtype", "float16", {"dtype": "float16"}, _why_no_float16(plain.device))
     yield Candidate("compile", "compiled", {"compile": True}, _why_not_compiled(job, plain))
 
 
@@ -67,6 +68,12 @@ def of_rows(job: Job, plain: MemberPlan, size: int) -> Candidate:
     changes: dict[str, Any] = {"batch_size": size, "rate": math.sqrt(size / plain.batch_size)}
     changes |= {"tokens": round(plain.tokens * size / plain.batch_size)} if plain.tokens else {}
     return Candidate("batch", f"batch {size}", changes, why_no_batch(job, plain, size))
+
+
+def _why_no_float16(device: str) -> str:
+    known = torch.cpu.get_capabilities() if device == "cpu" else {}
+    able = known.get("architecture") != "x86_64" or known.get("avx512_fp16") or known.get("amx_fp16")
+    return "" if able else "this processor has no instructions for float16, and takes some 20 times as long without"
 
 
 def _why_no_foreach(job: Job, plain: MemberPlan) -> str:
