@@ -4,7 +4,8 @@
 
 Nothing is run or imported: files are parsed. A row is ``source`` (the docstring behind its first paragraph, its first
 900 characters), ``target`` (the first paragraph, 15 to 120 characters of ASCII) and ``part``; no source comes twice.
-What is found depends on the versions that are installed, and so do the numbers.
+What is found depends on the versions that are installed, and so do the numbers. Docstrings of one package resemble each
+other, and may lie on both sides of the split.
 """
 
 import argparse
@@ -26,7 +27,7 @@ def pairs(folder: Path) -> Iterator[tuple[str, str]]:
         try:
             with warnings.catch_warnings(action="ignore"):
                 tree = ast.parse(file.read_text(encoding="utf-8"))
-        except (SyntaxError, UnicodeDecodeError):  # tests of parsers hold such files
+        except (SyntaxError, ValueError, RecursionError):  # tests of parsers hold such files
             continue
         for node in ast.walk(tree):
             if isinstance(node, DOCUMENTED) and (text := ast.get_docstring(node)):

@@ -1,7 +1,8 @@
 """A device that is not there: its tensors live on the CPU and will not meet others, as those of an accelerator.
 
 Inside :class:`Elsewhere`, ``torch.device("meta")`` stands for the accelerator, because nothing has to be started for
-it. Everything is computed, so that code whose way depends on values can be followed to its end.
+it. Everything is computed, so that code whose way depends on values can be followed to its end. Unlike accelerators it
+takes generators of the CPU.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,12 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 DEVICE = torch.device("meta")
 
-_MEET = ("_to_copy", "copy_", "index", "index_put", "index_put_", "_index_put_impl_")
-"""Operations that take tensors of two devices, on accelerators as well."""
+_MOVE = ("_to_copy", "copy_")
+"""Operations from one device to the other."""
+_INDEX = ("index", "index_put", "index_put_", "_index_put_impl_")
+"""Those whose indices may be of the CPU."""
+_LISTS = ("cat", "stack")
+"""Those that take not even single numbers of another device."""
 
 
 class Far(Tensor):
@@ -51,7 +56,7 @@ class Far(Tensor):
 
 
 class Elsewhere(TorchDispatchMode):
-    """While it is on, operations on tensors of two devices fail, but for single numbers of the CPU."""
+    """While it is on, operations on tensors of two devices fail, but for single numbers and indices of the CPU."""
 
     def __enter__(self) -> Self:
         self._real = torch.autocast, torch.is_autocast_enabled
@@ -105,11 +110,15 @@ def _halved(kind: str) -> bool:
 
 def _done(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
-    far = any(isinstance(t, Far) for t in tensors)
     name = func.overloadpacket.__name__
-    strangers = [t for t in tensors if not isinstance(t, Far) and t.dim()]
+    bound = (args[:1], args[2:]) if name in _INDEX and isinstance(args[0], Far) else (args, kwargs)
+    strangers = [
+        t for t in tree_leaves(bound)
+        if isinstance(t, Tensor) and not isinstance(t, Far) and (t.dim() or name in _LISTS)
+    ]  # fmt: skip
     assert not any(t.device == DEVICE for t in strangers), f"{func} of a tensor that was made behind our back"
-    if far and strangers and name not in _MEET:
+    far = any(isinstance(t, Far) for t in tensors)
+    if far and strangers and name not in _MOVE:
         raise RuntimeError(f"{func} of tensors on two devices: one of the CPU has the shape {[*strangers[0].shape]}")
     device = kwargs.get("device")
     goes = far if device is None else torch.device(device).type == DEVICE.type

@@ -94,6 +94,37 @@ def test_validation_rows_decide_between_the_average_and_the_weights(make_job):
     assert results[1].averaged != results[-1].averaged  # what one likes best, the other likes least
 
 
+@pytest.mark.parametrize("better", ["last", "best"])
+def test_what_is_written_decides_between_the_best_score_and_the_end(make_job, digest, tmp_path, better: str):
+    """The score is best half way; writing is asked twice, of the last weights first."""
+    looks, asked = count(1), []
+
+    def writing(network):
+        asked.append(digest(network))
+        return -0.5 if (len(asked) == 1) == (better == "last") else -0.4
+
+    def score(_):
+        return abs(next(looks) - 5.0)  # two looks each time: the third is the best
+
+    job = make_job(score=score, writing=writing, folder=tmp_path, plan={"steps": 42, "validate_every": 7})
+    found = fit(job)
+    assert len(asked) == 2 and asked[0] != asked[1]
+    assert digest(job.network) == asked[0 if better == "last" else 1]
+    assert (found.best_step, found.averaged) == ((42, False) if better == "last" else (21, False))
+    best, last = ("0.400", "0.500") if better == "last" else ("0.500", "0.400")
+    told = f"chrF of texts written for validation rows: {best} by step 21, {last} by the last one"
+    assert found.facts["written"] == told
+    again = make_job(score=score, writing=writing, folder=tmp_path, plan={"steps": 42, "validate_every": 7})
+    assert fit(again).facts["written"] == told  # it is not asked again
+    assert len(asked) == 2 and digest(again.network) == digest(job.network)
+
+
+def test_nothing_is_written_where_the_end_is_the_best(make_job):
+    looks = count()
+    job = make_job(score=lambda _: -next(looks), writing=lambda _: pytest.fail("asked"), plan={"steps": 14})
+    assert fit(job).facts["written"] == ""
+
+
 def test_same_seed_same_weights_other_seed_others(fitted):
     (one, a), (_, b), (_, c) = fitted(plan={}), fitted(plan={}), fitted(plan={}, seed=4)
     assert a == b != c

@@ -43,11 +43,11 @@ def test_pictures_are_looked_at_sparingly_in_short_runs():
         (torch.float16, "value", 3),
         (torch.float32, "value", 10),
         (torch.float16, "token", 10),
-        (torch.float32, "token", 3),
+        (torch.float32, "token", 10),
     ],
-    ids=["sounds", "series", "speech", "texts"],
+    ids=["sounds", "series", "speech", "masked texts beside a series"],
 )
-def test_sounds_and_texts_are_looked_at_sparingly_but_not_speech(make_job, monkeypatch, kind, target, looks):
+def test_sounds_are_looked_at_sparingly_unless_texts_are_told(make_job, monkeypatch, kind, target, looks):
     rows = 200
     monkeypatch.setattr(probe, "_measure", lambda *_: (0.01, 0.01))
     start = torch.arange(rows + 1) * 5
@@ -58,6 +58,21 @@ def test_sounds_and_texts_are_looked_at_sparingly_but_not_speech(make_job, monke
     targets = {"y": {"value": torch.zeros(rows, 1), target: torch.zeros(rows, 1), "present": torch.ones(rows).bool()}}
     plan = decide_plan(replace(make_job(), train=Feed(torch.arange(rows), inputs, targets)), Stopwatch())
     assert (plan.steps, plan.steps // plan.validate_every) == (60, looks)
+
+
+@pytest.mark.parametrize(("reads", "looks"), [("token", 2), ("number", 5), (None, 5)])
+def test_texts_that_are_written_from_texts_are_looked_at_sparingly(
+    make_job, monkeypatch, reads: str | None, looks: int
+):
+    rows = 200
+    monkeypatch.setattr(probe, "_measure", lambda *_: (0.01, 0.01))
+    token = Packed(torch.ones(rows * 2, 1, dtype=torch.int32), torch.arange(rows + 1) * 2)
+    inputs = {"table": {"number": torch.zeros(rows, 3)}} | ({} if reads is None else {"column": {reads: token}})
+    whole = torch.ones(rows, dtype=torch.bool)
+    targets = {"y": {"value": torch.zeros(rows, 1), "token": token, "whole": whole, "present": whole}}
+    train = {"budget": {"steps": 60}, "batch_size": 10}
+    plan = decide_plan(replace(make_job(train=train), train=Feed(torch.arange(rows), inputs, targets)), Stopwatch())
+    assert plan.steps // plan.validate_every == looks
 
 
 @pytest.mark.parametrize(("seconds", "size"), [(1.0, 128), (60.0, 256)])

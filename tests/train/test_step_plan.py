@@ -16,7 +16,7 @@ from trueweight.train.job import fit_member
 from trueweight.train.pace import Pace
 from trueweight.train.plan import MemberPlan, Trial
 from trueweight.train.probe import decide_plan
-from trueweight.train.step_plan import StepChoice, choose, is_hopeless
+from trueweight.train.step_plan import StepChoice, choose, is_hopeless, rows_to_compare
 from trueweight.train.step_ways import candidates
 from trueweight.train.watch import Stopwatch
 
@@ -248,9 +248,23 @@ def test_a_first_step_may_prepare_kernels(seconds: float, device: str, first: bo
     assert is_hopeless(seconds, 0.01, device, first=first) is hopeless
 
 
-@pytest.mark.parametrize(("seconds", "rows"), [(0.05, 512), (0.3, 128)])
+@pytest.mark.parametrize(
+    ("rows", "ways", "per_step", "allowed", "few"),
+    [
+        (512, 4, 0.5, 23.1, 512),  # 6 steps of the plain way, and 10 for each other
+        (512, 4, 0.5, 22.9, 256),
+        (512, 4, 1.5, 10.0, 64),
+        (512, 4, 0.09, 2.0, 512),  # a short step tells little of itself by fewer rows
+        (128, 4, 9.0, 1.0, 64),
+        (127, 4, 9.0, 1.0, 127),
+    ],
+)
+def test_rows_to_compare_by(rows: int, ways: int, per_step: float, allowed: float, few: int):
+    assert rows_to_compare(rows, ways, per_step, allowed) == few
+
+
 def test_fewer_pictures_stand_for_many_where_steps_are_long(
-    make_job, sleepy, plain: MemberPlan, seconds: float, rows: int
+    make_job, sleepy, plain: MemberPlan, tmp_path: Path, monkeypatch
 ):
     class Sized(sleepy):
         def forward(self, batch: Batch, rng: Generator) -> Tensor:
@@ -259,16 +273,18 @@ def test_fewer_pictures_stand_for_many_where_steps_are_long(
 
     sizes: list[int] = []
     network = Sized()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64"})
+    job = make_job(train={"budget": {"time": 60}}, network=network, pace=tmp_path / "pace.json")
+    wide, pace = replace(plain, batch_size=128, threads=1), replace(PACE, batch_size=128, seconds_per_step=0.6)
+    assert named(choose(job, wide, pace, 0.0)).keys() == {"all"}  # no pictures: too few steps to compare
     network.conv = nn.Conv2d(1, 1, 1)
-    job = make_job(train={"budget": {"time": 60}}, network=network)
-    pace = replace(PACE, batch_size=512, seconds_per_step=seconds)
-    choice = choose(job, replace(plain, batch_size=512), pace, 0.0)
+    choice = choose(job, wide, pace, 0.0)
     found = named(choice)
-    assert set(sizes) == {min(rows, len(job.train))}
-    assert ("rows" in found["plain"].reason) == (rows < 512)
-    assert "batch_size" not in choice.changes
-    if rows < 512:
-        assert choice.changes["dtype"] == "bfloat16"  # the faster way is found by them
+    assert set(sizes) == {64}
+    assert found["plain"].reason == "compared in steps of 64 rows: there is no time to try every way with 128"
+    assert found["compiled"].status == found["foreach"].status == "not_run"
+    assert choice.changes == {"dtype": "bfloat16"}  # the quicker way is found by them
+    assert choice.outgrown(3 * choice.allowed)  # a longer run tries the others
 
 
 @pytest.mark.parametrize(
@@ -277,9 +293,11 @@ def test_fewer_pictures_stand_for_many_where_steps_are_long(
         ({"architecture": "x86_64", "avx512_fp16": False, "amx_fp16": False}, True),
         ({"architecture": "x86_64", "avx512_fp16": True, "amx_fp16": False}, False),
         ({"architecture": "aarch64"}, False),
+        ({}, False),
     ],
 )
 def test_float16_needs_instructions_of_its_own(make_job, plain: MemberPlan, monkeypatch, able: dict, refused: bool):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     names = {c.name: c.refused for c in candidates(make_job(), plain)}
     assert names["float16"].startswith("this processor has no") == refused
+    assert not {c.name: c.refused for c in candidates(make_job(), replace(plain, device="cuda"))}["float16"]

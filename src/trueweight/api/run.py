@@ -237,7 +237,7 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
 
 def _trial_entry(start: str, member: str, trial: Trial) -> Entry:
     """One way to take a step that the step plan tried, or why it did not."""
-    told = "; ".join(filter(None, ("chosen" if trial.chosen else "", trial.reason)))
+    told = "; ".join(filter(None, ("chosen" * trial.chosen, trial.reason)))
     method = None
     if trial.status == "measured":
         facts = {"time of a row to plain": trial.ratio, "difference of losses": trial.difference,

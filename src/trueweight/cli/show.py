@@ -124,7 +124,7 @@ def _trial_lines(member: Mapping[str, Any]) -> Iterator[str]:
             rows.append((trial["name"], "", "", trial["status"].replace("_", " ")))
         else:
             rows.append((trial["name"], f"{1000 * trial['seconds']:.3g}", f"{trial['ratio']:.2f}", agrees))
-    told = ["", *("chosen" if trial["chosen"] else trial["reason"] for trial in trials)]
+    told = ["", *("; ".join(filter(None, ("chosen" * trial["chosen"], trial["reason"]))) for trial in trials)]
     yield f"Step plan of {member['name']}:"
     yield from (f"{line}   {why}".rstrip() for line, why in zip(aligned(rows, first="  "), told, strict=True))
 

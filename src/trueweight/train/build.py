@@ -235,6 +235,7 @@ def _report(place: int, name: str, result: FitResult, weights: Shares) -> Member
     trials = () if result.plan is None else result.plan.trials
     moved: Mapping[str, Sequence[str]] = result.facts.get("optimizer", {})
     kept = f"{'averaged weights' if result.averaged else 'weights'} of step {result.best_step}" if moved else ""
+    kept = "; ".join(filter(None, (kept, result.facts.get("written", ""))))
     return MemberReport(
         name, result.seconds, result.first_step, result.steps, shares, events, result.history, trials, kept,
         _moved(moved),

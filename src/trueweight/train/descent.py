@@ -9,6 +9,7 @@ import gc
 import logging
 import math
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -352,11 +353,36 @@ class Descent:
         if self.best is None:
             hint = "look for infinite or huge numbers in the validation rows' features and targets"
             raise TrainError(f"no validation score of {self.job.name} was finite", where="train", hint=hint)
-        result = {"steps": self.step, "stopped": stopped}
+        result: dict[str, Any] = {"steps": self.step, "stopped": stopped}
+        if stopped == "finished" and (written := self._weigh_the_end()):
+            result["written"] = written
         if self.saved and stopped == "finished":
             self.saved.save(self.checkpoint(result))
         self._remember_pace()
         return self.reported(result)
+
+    def _weigh_the_end(self) -> str:
+        """Where texts are written: the weights as they ended are kept instead of those of the best score, if they write
+        better. A text that is surer of itself has a worse log loss for every word that others would say otherwise, and
+        may be the better text all the same. Gives what was found; "" if there was nothing to weigh."""
+        last = self.history[-1] if self.history else None
+        if self.job.writing is None or last is None or last.step != self.step or self.best_look[0] == self.step:
+            return ""
+        looks = ((last.score, False), (last.averaged, True))
+        score, averaged = min((math.inf if one is None else one, averaged) for one, averaged in looks)
+        if not math.isfinite(score):
+            return ""
+        assert self.best is not None  # it was better
+        self.job.network.eval()
+        with torch.no_grad():
+            with self.state.averaged() if averaged else nullcontext():
+                ended, at_the_end = self.job.writing(self.job.network), self.state.weights()
+            load_weights(self.job.network, self.best)
+            before = self.job.writing(self.job.network)
+        facts = f"{-before:.3f} by step {self.best_look[0]}, {-ended:.3f} by the last one"
+        if ended < before:
+            self.best_look, self.best = (self.step, score, averaged), at_the_end
+        return f"chrF of texts written for validation rows: {facts}"
 
     def _remember_pace(self) -> None:
         """Tell the next run of the same how long steps and looks really took."""
@@ -376,7 +402,7 @@ class Descent:
         return FitResult(
             steps=result["steps"], best_step=step, best_score=score, averaged=averaged, history=tuple(self.history),
             stopped=result["stopped"], events=tuple(self.events), seconds=self.watch.seconds(), plan=self.plan,
-            facts={"optimizer": told(self.state.optimizer, self.job.network)},
+            facts={"optimizer": told(self.state.optimizer, self.job.network), "written": result.get("written", "")},
         )  # fmt: skip
 
 

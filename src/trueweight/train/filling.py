@@ -11,7 +11,7 @@ from trueweight.nn.texts import Texts
 from trueweight.train.job import Job
 from trueweight.train.plan import MemberPlan
 
-__all__ = ["Filling", "filling", "refuse_foreign", "steps_of_epoch", "writes_from_tokens"]
+__all__ = ["Filling", "filling", "reads_tokens", "refuse_foreign", "steps_of_epoch", "writes_from_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,11 @@ def writes_from_tokens(feed: Feed) -> bool:
     more than tokens do."""
     writes = any({"token", "whole"} <= stored.keys() for stored in feed.targets.values())
     return writes and not any({"frame", "pixel"} & stored.keys() for stored in feed.inputs.values())
+
+
+def reads_tokens(feed: Feed) -> bool:
+    """Whether any column is read as tokens."""
+    return any("token" in stored for stored in feed.inputs.values())
 
 
 def _packs(job: Job) -> bool:

@@ -46,6 +46,9 @@ class Job:
     seed: int
     """The run's seed. Each member's random streams depend on its name too."""
     score: Score
+    writing: Score | None = None
+    """How badly a network writes texts of validation rows. It takes long, and so is asked at the end alone: of the
+    weights of the best score and of the last ones. None: of nobody."""
     folder: Path | None = None
     """The run's folder, for checkpoints. If it holds any of this member, the fit goes on from there.
     None: kept in memory only."""

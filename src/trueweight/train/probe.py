@@ -15,7 +15,7 @@ from trueweight.recipes.scaling import batch_size_for
 from trueweight.recipes.writing import step_rows
 from trueweight.spec.run import TrainSpec
 from trueweight.spec.units import describe_bytes
-from trueweight.train.filling import filling, steps_of_epoch
+from trueweight.train.filling import filling, reads_tokens, steps_of_epoch, writes_from_tokens
 from trueweight.train.job import Job
 from trueweight.train.loop import quiet
 from trueweight.train.memory import needed
@@ -45,7 +45,7 @@ _MARGIN = 0.97
 _LOOK_SHARE = 0.25
 _SPARING = (2, 0.1)
 """Fewest looks, and the share as above, of networks that read pictures, or sounds for anything but texts, or write
-texts without hearing anything: a short run of them is better at its end than anywhere before, and each look takes the
+texts from texts: a short run of them is better at its end than anywhere before, and each look takes the
 time of many steps from it. On made-up commands 9 of 10 runs of 60 and 200 steps were best at the last of their ten
 looks. Runs of one to three passes that learnt titles of clothing reviews were best at the last of their twenty, or the
 one before; two of seven passes about the middle, which the eleven looks that they are left with still find."""
@@ -134,8 +134,9 @@ def _pictured(feed: Feed) -> bool:
 
 def _sparing(feed: Feed) -> bool:
     """Whether looks are few; see :data:`_SPARING`."""
-    writes = any("token" in stored for stored in feed.targets.values())
-    return _pictured(feed) or _heard(feed) != writes
+    if _heard(feed):
+        return not any("token" in stored for stored in feed.targets.values())
+    return _pictured(feed) or (writes_from_tokens(feed) and reads_tokens(feed))
 
 
 def _heard(feed: Feed) -> bool:
@@ -149,7 +150,7 @@ def few_tokens(feed: Feed, size: int) -> int:
     writes = any({"token", "whole"} <= stored.keys() for stored in feed.targets.values())
     hears = any("frame" in stored for stored in feed.inputs.values())
     lengths = feed.lengths() if writes and not hears else None
-    return size if lengths is None else step_rows(float(lengths.double().mean()), size, reads=bool(feed.inputs))
+    return size if lengths is None else step_rows(float(lengths.double().mean()), size, reads=reads_tokens(feed))
 
 
 def little_padded(feed: Feed, size: int) -> int:

@@ -29,7 +29,7 @@ from trueweight.train.plan import MemberPlan, Trial
 from trueweight.train.step_ways import Candidate, candidates, of_rows, pictured, why_no_batch
 from trueweight.train.stepping import fewer_threads, optimizer_for, stepping
 
-__all__ = ["Runner", "StepChoice", "choose", "is_hopeless", "seconds_to_look"]
+__all__ = ["Runner", "StepChoice", "choose", "is_hopeless", "rows_to_compare", "seconds_to_look"]
 
 SHARE, PICTURED = 0.05, 0.1
 """Of the run, at most, for all of the step plan, the probe of its pace included: a way that is faster by less would not
@@ -55,10 +55,12 @@ _HOPELESS, _HOPELESS_SECOND, _HOPELESS_FIRST = 1.5, 4.0, 12.0
 """Times as long as the best way takes, from which on a way is not looked at further: in a round, in its second step,
 and in its first, in which kernels are prepared."""
 _LONG, _FEW_ROWS = 0.1, 64
-"""Seconds of a step of pictures from which on fewer rows stand for it, down to so many, where there is no time to try
-every way with all of them. With 500 pictures a step, 1.5 s, a tenth of four minutes was spent after one way."""
-_WHOLE = ("batch", "compile")
-"""What is only compared with all rows."""
+"""Seconds of a step of pictures on a CPU from which on fewer rows stand for it, down to so many, where there is no time
+to try every way with all of them: convolutions take most of it, and are as quick or slow for a part of a batch. With
+500 pictures a step, 1.5 s, a tenth of four minutes was spent before any way had been tried. In steps of 125, bfloat16
+took 0.66 of the time of float32; the run's own steps then took 1.0 s, and 1.7 without it."""
+_WHOLE = ("batch", "optimizer", "compile")
+"""What is only compared with all rows: what an optimiser does is the same for fewer."""
 _CHEAP = 0.1
 """Seconds of a step that may be spent on any way."""
 _LOADED = 2.0
@@ -179,12 +181,14 @@ def choose(job: Job, plain: MemberPlan, pace: Pace, spent: float) -> StepChoice:
     known = StepChoice.recalled(job.pace, plain)
     if known is not None and not known.outgrown(allowed) and not _too_large(job, plain, known):
         return known
-    if allowed < _LEAST or allowed < 2 * _COMPARED * pace.seconds_per_step:
+    ways, few, remark = _to_compare(job, plain, pace, allowed)
+    per_step = pace.seconds_per_step * few.batch_size / plain.batch_size
+    if allowed < _LEAST or allowed < 2 * _COMPARED * per_step:
         return _untried(f"the run is too short: {share:.0%} of about {run:.1f} s, of which {gone:.1f} s are gone")
     if job.spec.budget.memory is not None and 3 * plain.memory_bytes > job.spec.budget.memory:
         return _untried("the copies to measure on would not fit into train.budget.memory")
     with quiet(torch.device(plain.device)):
-        found = _Search(job, plain, pace, allowed, run).found()
+        found = _Search(job, few, ways, replace(pace, seconds_per_step=per_step), allowed, run, remark).found()
     found.remember(job.pace)
     return found
 
@@ -210,30 +214,30 @@ class _Search:
 
     Args:
         job: What is to be fitted.
-        plain: Its plan otherwise.
-        pace: Of the plain way.
+        plain: Its plan otherwise, maybe with fewer rows.
+        ways: The candidates.
+        pace: Of that plan.
         allowed: Seconds for all of it.
         run: Seconds that the run will take, about.
+        remark: On how they are compared.
     """
 
-    def __init__(self, job: Job, plain: MemberPlan, pace: Pace, allowed: float, run: float) -> None:
-        self._begun = perf_counter()
-        self.todo = list(candidates(job, plain))
-        whole, plain = plain.batch_size, _lighter(job, plain, self.todo, pace.seconds_per_step, allowed)
+    def __init__(
+        self, job: Job, plain: MemberPlan, ways: Sequence[Candidate], pace: Pace, allowed: float, run: float,
+        remark: str,
+    ) -> None:  # fmt: skip
         self.job, self.plain, self.pace, self.allowed, self.run = job, plain, pace, allowed, run
+        self._begun = perf_counter()
         self.best, self.ratio = Runner(job, plain), 1.0
         times = self.best.block(_COMPARED)
         self.step = min(usual(times), pace.seconds_per_step)
         self.reference = list(self.best.losses)
-        fewer = ""
-        if plain.batch_size < whole:
-            fewer = f"compared in steps of {plain.batch_size} rows: there is no time to try every way with {whole}"
-            self.todo = [_refused(way, fewer) if way.axis in _WHOLE else way for way in self.todo]
-        ways = max(1, sum(not candidate.refused for candidate in self.todo))
-        per_way = (allowed - sum(times)) / ways - _OVERHEAD
+        self.todo = list(ways)
+        tried = max(1, sum(way.tried for way in self.todo))
+        per_way = (allowed - sum(times)) / tried - _OVERHEAD
         self.count = min(max(int(per_way / (2 * _ROUNDS * self.step)), _FEWEST), _MOST)
         self.taken: dict[str, str] = {}
-        self.trials = [Trial(name="plain", seconds=usual(times), ratio=1.0, difference=0.0, agrees=True, reason=fewer)]
+        self.trials = [Trial(name="plain", seconds=usual(times), ratio=1.0, difference=0.0, agrees=True, reason=remark)]
 
     def found(self) -> StepChoice:
         """Try them all."""
@@ -266,6 +270,8 @@ class _Search:
         name = candidate.name
         if candidate.refused:
             return Trial(name=name, status="not_applicable", reason=candidate.refused)
+        if candidate.postponed:
+            return Trial(name=name, status="not_run", reason=candidate.postponed)
         rows, usual_rows = self.best.plan.batch_size, self.plain.batch_size
         growth, step = candidate.changes.get("batch_size", rows) / rows, self.step * self.ratio * rows / usual_rows
         cost = _OVERHEAD + ((2 + _ROUNDS * self.count) * growth + _ROUNDS * self.count) * step
@@ -327,20 +333,34 @@ class _Search:
         return difference, difference <= TOLERANCE[runner.plan.dtype]
 
 
-def _lighter(job: Job, plain: MemberPlan, ways: Sequence[Candidate], per_step: float, allowed: float) -> MemberPlan:
-    """The plan, or one of fewer rows where pictures take too long to try every way with all of them: convolutions are
-    as quick or slow for a part of a batch, which the steps of small networks are not."""
-    if not pictured(job) or per_step < _LONG:
-        return plain
-    tried = sum(not way.refused and way.axis not in _WHOLE for way in ways)
-    seconds, rows = (_COMPARED + tried * (2 + 2 * _ROUNDS * _FEWEST)) * per_step, plain.batch_size
-    while rows >= 2 * _FEW_ROWS and seconds * rows / plain.batch_size > allowed:
-        rows //= 2
-    return replace(plain, batch_size=rows)
+def _to_compare(
+    job: Job, plain: MemberPlan, pace: Pace, allowed: float
+) -> tuple[list[Candidate], MemberPlan, str]:  # fmt: skip
+    """Ways to take a step, the plan by which they are compared, maybe with fewer rows, and a remark on that."""
+    ways, rows = list(candidates(job, plain)), plain.batch_size
+    if pictured(job) and plain.device == "cpu":
+        tried = sum(way.tried and way.axis not in _WHOLE for way in ways)
+        rows = rows_to_compare(rows, tried, pace.seconds_per_step, allowed)
+    if rows == plain.batch_size:
+        return ways, plain, ""
+    remark = f"compared in steps of {rows} rows: there is no time to try every way with {plain.batch_size}"
+    ways = [replace(way, postponed=remark) if way.axis in _WHOLE else way for way in ways]
+    return ways, replace(plain, batch_size=rows), remark
 
 
-def _refused(way: Candidate, reason: str) -> Candidate:
-    return way if way.refused else replace(way, refused=reason)
+def rows_to_compare(rows: int, ways: int, per_step: float, allowed: float) -> int:
+    """Rows of steps by which ways are compared: all, or so many that there is time to try every way.
+
+    Args:
+        rows: Of a step of the run.
+        ways: That are tried beside the plain one.
+        per_step: Seconds of a step of the run.
+        allowed: Seconds for all.
+    """
+    seconds, few = (_COMPARED + ways * (2 + 2 * _ROUNDS * _FEWEST)) * per_step, rows
+    while per_step >= _LONG and few >= 2 * _FEW_ROWS and seconds * few / rows > allowed:
+        few //= 2
+    return few
 
 
 def is_hopeless(seconds: float, expected: float, device: str, *, first: bool) -> bool:
