@@ -1,5 +1,6 @@
 """A whole fit: it learns, keeps its best, and takes the course that seed and plan fix, whatever happens around it."""
 
+import math
 import os
 import signal
 from contextlib import suppress
@@ -94,35 +95,56 @@ def test_validation_rows_decide_between_the_average_and_the_weights(make_job):
     assert results[1].averaged != results[-1].averaged  # what one likes best, the other likes least
 
 
-@pytest.mark.parametrize("better", ["last", "best"])
-def test_what_is_written_decides_between_the_best_score_and_the_end(make_job, digest, tmp_path, better: str):
-    """The score is best half way; writing is asked twice, of the last weights first."""
-    looks, asked = count(1), []
+@pytest.mark.parametrize(("better", "which"), [("last", 0), ("last", 1), ("best", 0)])
+def test_what_is_written_decides_between_the_best_score_and_the_end(
+    make_job, digest, tmp_path, better: str, which: int
+):
+    """The score is best half way, of the last look the weights' or their average's; the last ones write first."""
+    looks, asked, plan = count(), [], {"steps": 42, "validate_every": 7, "seconds": 600.0}
 
-    def writing(network):
+    def written(network):
         asked.append(digest(network))
         return -0.5 if (len(asked) == 1) == (better == "last") else -0.4
 
-    def score(_):
-        return abs(next(looks) - 5.0)  # two looks each time: the third is the best
+    def writing(seconds):
+        assert seconds == 600.0  # the plan's, whatever there is now
+        return written
 
-    job = make_job(score=score, writing=writing, folder=tmp_path, plan={"steps": 42, "validate_every": 7})
+    def score(_):
+        look, second = divmod(next(looks), 2)
+        return abs(look - 2.0) + (0.1 if second == 1 - which else 0.0)
+
+    job = make_job(score=score, writing=writing, folder=tmp_path, plan=plan, seconds=1.0)
     found = fit(job)
     assert len(asked) == 2 and asked[0] != asked[1]
     assert digest(job.network) == asked[0 if better == "last" else 1]
-    assert (found.best_step, found.averaged) == ((42, False) if better == "last" else (21, False))
+    assert (found.best_step, found.averaged) == ((42 if better == "last" else 21), which == 1)
     best, last = ("0.400", "0.500") if better == "last" else ("0.500", "0.400")
     told = f"chrF of texts written for validation rows: {best} by step 21, {last} by the last one"
     assert found.facts["written"] == told
-    again = make_job(score=score, writing=writing, folder=tmp_path, plan={"steps": 42, "validate_every": 7})
+    again = make_job(score=score, writing=writing, folder=tmp_path, plan=plan)
     assert fit(again).facts["written"] == told  # it is not asked again
     assert len(asked) == 2 and digest(again.network) == digest(job.network)
+
+
+@pytest.mark.parametrize("said", [None, math.nan], ids=["too few rows", "no text says anything"])
+def test_the_best_score_decides_where_nothing_is_written(make_job, said):
+    looks = count()
+    writing = (lambda _: None) if said is None else (lambda _: lambda _: said)
+    found = fit(make_job(score=lambda _: float(next(looks)), writing=writing, plan={"steps": 14}))
+    assert (found.best_step, found.facts["written"]) == (7, "")
 
 
 def test_nothing_is_written_where_the_end_is_the_best(make_job):
     looks = count()
     job = make_job(score=lambda _: -next(looks), writing=lambda _: pytest.fail("asked"), plan={"steps": 14})
     assert fit(job).facts["written"] == ""
+
+
+def test_nothing_is_written_after_ctrl_c(make_job):
+    looks = count()
+    job = make_job(score=lambda _: float(next(looks)), writing=lambda _: pytest.fail("asked"), backward=pressing({9}))
+    assert fit(job).stopped == "interrupted"
 
 
 def test_same_seed_same_weights_other_seed_others(fitted):

@@ -212,7 +212,11 @@ def _fit_entries(fitted: Fitted) -> list[Entry]:
         first = round(member.first_step, 3)
         entries.append(reading(f"{start}/first_step", f"seconds to the first step of {member.name}", first, "s"))
         entries.append(reading(f"{start}/steps", f"steps of {member.name}", member.steps, "steps"))
-        told = (("weights", "weights kept of", member.kept), ("optimizer", "optimiser of", member.optimizer))
+        told = (
+            ("weights", "weights kept of", member.kept),
+            ("written", "texts written by", member.written),
+            ("optimizer", "optimiser of", member.optimizer),
+        )
         entries += [reading(f"{start}/{key}", f"{what} {member.name}", text, None) for key, what, text in told if text]
         for target, weight in member.weights.items():
             entries.append(reading(f"{start}/weight/{target}", f"weight of {member.name}", weight, "share"))

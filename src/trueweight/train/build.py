@@ -50,6 +50,8 @@ class MemberReport:
     """Which of the weights that validation rows judged are the best ones; empty where they were solved."""
     optimizer: str = ""
     """Who moved the weights; empty where they were solved."""
+    written: str = ""
+    """What came of weighing the best weights against the last ones by what they write; empty where they were not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +237,9 @@ def _report(place: int, name: str, result: FitResult, weights: Shares) -> Member
     trials = () if result.plan is None else result.plan.trials
     moved: Mapping[str, Sequence[str]] = result.facts.get("optimizer", {})
     kept = f"{'averaged weights' if result.averaged else 'weights'} of step {result.best_step}" if moved else ""
-    kept = "; ".join(filter(None, (kept, result.facts.get("written", ""))))
     return MemberReport(
         name, result.seconds, result.first_step, result.steps, shares, events, result.history, trials, kept,
-        _moved(moved),
+        _moved(moved), result.facts.get("written", ""),
     )  # fmt: skip
 
 

@@ -354,19 +354,20 @@ class Descent:
             hint = "look for infinite or huge numbers in the validation rows' features and targets"
             raise TrainError(f"no validation score of {self.job.name} was finite", where="train", hint=hint)
         result: dict[str, Any] = {"steps": self.step, "stopped": stopped}
+        self._remember_pace()
         if stopped == "finished" and (written := self._weigh_the_end()):
             result["written"] = written
         if self.saved and stopped == "finished":
             self.saved.save(self.checkpoint(result))
-        self._remember_pace()
         return self.reported(result)
 
     def _weigh_the_end(self) -> str:
-        """Where texts are written: the weights as they ended are kept instead of those of the best score, if they write
-        better. A text that is surer of itself has a worse log loss for every word that others would say otherwise, and
-        may be the better text all the same. Gives what was found; "" if there was nothing to weigh."""
+        """Keep the weights as they ended instead of those of the best score, where texts are written and these write
+        better; see :mod:`~trueweight.train.written`. Gives what was found; "" if there was nothing to weigh."""
         last = self.history[-1] if self.history else None
         if self.job.writing is None or last is None or last.step != self.step or self.best_look[0] == self.step:
+            return ""
+        if (writing := self.job.writing(self.plan.seconds)) is None:
             return ""
         looks = ((last.score, False), (last.averaged, True))
         score, averaged = min((math.inf if one is None else one, averaged) for one, averaged in looks)
@@ -376,9 +377,11 @@ class Descent:
         self.job.network.eval()
         with torch.no_grad():
             with self.state.averaged() if averaged else nullcontext():
-                ended, at_the_end = self.job.writing(self.job.network), self.state.weights()
+                ended, at_the_end = writing(self.job.network), self.state.weights()
             load_weights(self.job.network, self.best)
-            before = self.job.writing(self.job.network)
+            before = writing(self.job.network)
+        if not (math.isfinite(ended) and math.isfinite(before)):
+            return ""
         facts = f"{-before:.3f} by step {self.best_look[0]}, {-ended:.3f} by the last one"
         if ended < before:
             self.best_look, self.best = (self.step, score, averaged), at_the_end

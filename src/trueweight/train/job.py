@@ -15,13 +15,18 @@ from trueweight.train.loop import Backward, Optimizer, Step, plain_backward
 from trueweight.train.plan import Event, MemberPlan
 from trueweight.train.watch import Stopwatch, interrupts
 
-__all__ = ["FitResult", "FitterPart", "Job", "Look", "OptimizerPart", "Score", "fit_member"]
+__all__ = ["FitResult", "FitterPart", "Job", "Look", "OptimizerPart", "Score", "Writing", "fit_member"]
 
 _LOG = logging.getLogger("trueweight.train")
 
 Score = Callable[[nn.Module], float]
 """How good a network is on the validation rows; lower is better. It is called with the network in evaluation
 mode, without gradients, and on the plan's device: move batches there with ``loop.to_device``."""
+
+
+Writing = Callable[[float | None], Score | None]
+"""For a fit of so many seconds, or without limit: how badly a network writes texts of validation rows, which takes
+long. None where there is no time for it, or there are too few rows."""
 
 
 def _unheard(_: Any) -> None:
@@ -46,9 +51,8 @@ class Job:
     seed: int
     """The run's seed. Each member's random streams depend on its name too."""
     score: Score
-    writing: Score | None = None
-    """How badly a network writes texts of validation rows. It takes long, and so is asked at the end alone: of the
-    weights of the best score and of the last ones. None: of nobody."""
+    writing: Writing | None = None
+    """Asked at the end alone, of the weights of the best score and of the last ones. None: nothing is written."""
     folder: Path | None = None
     """The run's folder, for checkpoints. If it holds any of this member, the fit goes on from there.
     None: kept in memory only."""

@@ -4,19 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from torch import nn
 
 from trueweight.data.feed import Feed
-from trueweight.metrics.registry import metric
 from trueweight.metrics.select import greedy_blend
 from trueweight.metrics.truth import Truth
 from trueweight.model.network import Network
 from trueweight.model.predictors.network import NetworkPredictor
 from trueweight.model.protocols import FORCED
-from trueweight.nn.decoding import Decoding
 from trueweight.nn.lora import merge
 from trueweight.seeds import stream
 from trueweight.spec.run import MemberSpec
@@ -31,6 +29,7 @@ from trueweight.train.prepare import Prepared
 from trueweight.train.probe import decide_plan, hurried
 from trueweight.train.selection import blend_loss, ends_loss, selection_score
 from trueweight.train.watch import Stopwatch
+from trueweight.train.written import writing_of
 
 __all__ = ["PICTURE_SHARE", "Fits", "Work", "fit_member_of", "fit_members", "sees_pictures", "solves", "weights_of"]
 
@@ -42,13 +41,6 @@ good to compare with, and no more."""
 LOOKED_AT = 512
 """Rows whose texts are scored again and again while a network is fitted. A choice: some ten thousand tokens. All 1,500
 of one set of summaries took 7 seconds each time, so that a budget of 30 left one step."""
-
-
-WRITTEN_A_SECOND, FEWEST_WRITTEN = 0.5, 128
-"""Rows whose texts are written at the end of a fit, twice, for each second that it may take, and how many there must
-be. 500 short descriptions of packages took some 10 seconds of two cores, a hundredth of 20 minutes. Of 1,500 titles of
-clothing reviews, after seven passes of 5,000 rows, ROUGE-L was 0.130 by the weights of the best log loss and 0.112 by
-the last ones; of 500 descriptions, after five passes of 27,000, it was 0.438 and 0.452."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +208,7 @@ def _job(work: Work, member: MemberSpec, leaf: NetworkPredictor, seconds: float 
     return Job(
         name=member.name, network=leaf.network, train=train, validation=validation,
         spec=ready.spec.train, seed=ready.spec.seed, score=_scorer(work, leaf, validation, looked_at),
-        writing=_writing(work, leaf, looked_at, seconds),
+        writing=writing_of(leaf, ready, looked_at, work.feed, work.truths),
         folder=work.folder, seconds=seconds, plan=work.known_plan(member.name),
         on_plan=_recorder(work.folder), backward=backward_in(ready.spec.train.accumulate),
         pace=_pace(work, member, validation, hurried(train, seconds or ready.spec.train.budget.time)),
@@ -262,28 +254,6 @@ def _scorer(work: Work, leaf: NetworkPredictor, feed: Feed, rows: np.ndarray) ->
         return selection_score(work.ready.spec, work.ready.signature, asked.predict_feed(feed, how=FORCED), truths)
 
     return score
-
-
-def _writing(
-    work: Work, leaf: NetworkPredictor, looked_at: np.ndarray, seconds: float | None
-) -> Callable[[nn.Module], float] | None:  # fmt: skip
-    """How badly a network writes texts from what it reads; None where none are written, or too few for it to mean
-    much, or where somebody says what to choose by."""
-    spec, limit = work.ready.spec, work.ready.spec.train.budget.time if seconds is None else seconds
-    count = len(looked_at) if limit is None else min(len(looked_at), int(limit * WRITTEN_A_SECOND))
-    decoders = [cast(Any, part).decoder.type for part in spec.targets.values() if part.type == "text"]
-    if not decoders or "ctc" in decoders or not leaf.encoders or count < FEWEST_WRITTEN:
-        return None
-    if len(decoders) < len(spec.targets) or spec.train.selection_metric is not None:
-        return None
-    rows = looked_at[np.linspace(0, len(looked_at) - 1, min(count, LOOKED_AT)).round().astype(int)]
-    feed, truths = leaf.reading(work.feed(rows)), {name: work.truth_of(name, rows) for name in work.truths}
-
-    def writing(network: nn.Module) -> float:
-        told = replace(leaf, network=cast(Network, network)).predict_feed(feed, how=Decoding(beams=1))
-        return -float(np.mean([metric("chrf").compute(answer, truths[name]) for name, answer in told.items()]))
-
-    return writing
 
 
 def weights_of(work: Work, answers: Sequence[Answers], rows: np.ndarray) -> Shares:

@@ -59,8 +59,8 @@ _LONG, _FEW_ROWS = 0.1, 64
 to try every way with all of them: convolutions take most of it, and are as quick or slow for a part of a batch. With
 500 pictures a step, 1.5 s, a tenth of four minutes was spent before any way had been tried. In steps of 125, bfloat16
 took 0.66 of the time of float32; the run's own steps then took 1.0 s, and 1.7 without it."""
-_WHOLE = ("batch", "optimizer", "compile")
-"""What is only compared with all rows: what an optimiser does is the same for fewer."""
+_WHOLE = ("batch", "threads", "optimizer", "compile")
+"""What is only compared with all rows: an optimiser does the same for fewer, and threads gain less by them."""
 _CHEAP = 0.1
 """Seconds of a step that may be spent on any way."""
 _LOADED = 2.0
@@ -181,14 +181,18 @@ def choose(job: Job, plain: MemberPlan, pace: Pace, spent: float) -> StepChoice:
     known = StepChoice.recalled(job.pace, plain)
     if known is not None and not known.outgrown(allowed) and not _too_large(job, plain, known):
         return known
-    ways, few, remark = _to_compare(job, plain, pace, allowed)
-    per_step = pace.seconds_per_step * few.batch_size / plain.batch_size
-    if allowed < _LEAST or allowed < 2 * _COMPARED * per_step:
-        return _untried(f"the run is too short: {share:.0%} of about {run:.1f} s, of which {gone:.1f} s are gone")
+    short = f"the run is too short: {share:.0%} of about {run:.1f} s, of which {gone:.1f} s are gone"
+    if allowed < _LEAST:
+        return _untried(short)
     if job.spec.budget.memory is not None and 3 * plain.memory_bytes > job.spec.budget.memory:
         return _untried("the copies to measure on would not fit into train.budget.memory")
+    begun = perf_counter()
+    ways, few, remark = _to_compare(job, plain, pace, allowed)
+    per_step = pace.seconds_per_step * few.batch_size / plain.batch_size
+    if allowed < 2 * _COMPARED * per_step:
+        return _untried(short)
     with quiet(torch.device(plain.device)):
-        found = _Search(job, few, ways, replace(pace, seconds_per_step=per_step), allowed, run, remark).found()
+        found = _Search(job, few, ways, replace(pace, seconds_per_step=per_step), allowed, run, remark, begun).found()
     found.remember(job.pace)
     return found
 
@@ -220,14 +224,15 @@ class _Search:
         allowed: Seconds for all of it.
         run: Seconds that the run will take, about.
         remark: On how they are compared.
+        begun: When all of it began, by ``perf_counter``.
     """
 
     def __init__(
         self, job: Job, plain: MemberPlan, ways: Sequence[Candidate], pace: Pace, allowed: float, run: float,
-        remark: str,
+        remark: str, begun: float,
     ) -> None:  # fmt: skip
         self.job, self.plain, self.pace, self.allowed, self.run = job, plain, pace, allowed, run
-        self._begun = perf_counter()
+        self._begun = begun
         self.best, self.ratio = Runner(job, plain), 1.0
         times = self.best.block(_COMPARED)
         self.step = min(usual(times), pace.seconds_per_step)
@@ -358,7 +363,7 @@ def rows_to_compare(rows: int, ways: int, per_step: float, allowed: float) -> in
         allowed: Seconds for all.
     """
     seconds, few = (_COMPARED + ways * (2 + 2 * _ROUNDS * _FEWEST)) * per_step, rows
-    while per_step >= _LONG and few >= 2 * _FEW_ROWS and seconds * few / rows > allowed:
+    while per_step * few / rows >= _LONG and few >= 2 * _FEW_ROWS and seconds * few / rows > allowed:
         few //= 2
     return few
 
