@@ -45,16 +45,16 @@ SYSTEMS = ("ours", "t5", "copy", "nearest", "first")
 UNTRAINED = ("copy", "nearest", "first")
 JUDGED = 500
 USEFUL = (
-    "**What would make them useful.** Nobody should rely on these translations. They begin in the right "
-    "words of the domain and lose their way where a sentence is longer than the set phrases that many "
-    "texts share, and names come out wrong. Some 27,000 pairs are less than a hundredth of what the "
-    "original transformer learnt from (Vaswani et al. 2017, sections 5.1 and 5.2: 4.5 million pairs of "
-    "English and German, 36 million of English and French, 3.5 days on eight GPUs for its best results), "
-    "and 20 minutes of two cores a tiny part of its time. So: some hundred thousand pairs of your own "
-    "domain and hours on a GPU, or weights of another maker to begin with (`start_from` a folder), and a "
-    "person who reads what is sent out. Summaries of one line come closer: about a tenth of all test rows "
-    "is written exactly as people did, because packages of one family are described alike; the rest "
-    "mostly names the right kind of thing and may get its details wrong."
+    "**What would make them useful.** Nobody should rely on these translations. Set phrases that many "
+    "texts share come out right; sentences of their own are left unfinished, lose words or wander off, "
+    "and nothing in them says so. Some 27,000 pairs are less than a hundredth of what the original "
+    "transformer learnt from (Vaswani et al. 2017, sections 5.1 and 5.2: 4.5 million pairs of English and "
+    "German, 36 million of English and French, 3.5 days on eight GPUs for its best results), and 20 "
+    "minutes of two cores a tiny part of its time. So: some hundred thousand pairs of your own domain and "
+    "hours on a GPU, or weights of another maker to begin with (`start_from` a folder), and a person who "
+    "reads what is sent out. Summaries of one line come closer: about a tenth of all test rows is written "
+    "exactly as people did, because packages of one family are described alike; the rest mostly names the "
+    "right kind of thing and may get its details wrong."
 )
 """What is written beside the table, in plain words."""
 
