@@ -9,7 +9,6 @@ import gc
 import logging
 import math
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -35,6 +34,7 @@ from trueweight.train.schedule import Cooldown, Schedule
 from trueweight.train.state import FitState, load_weights, shapes, within
 from trueweight.train.stepping import Stepping, fewer_threads, optimizer_for, stepping
 from trueweight.train.watch import Stopwatch, Ticker
+from trueweight.train.weighing import weighed
 
 __all__ = ["Descent", "descend"]
 
@@ -367,25 +367,15 @@ class Descent:
         last = self.history[-1] if self.history else None
         if self.job.writing is None or last is None or last.step != self.step or self.best_look[0] == self.step:
             return ""
-        if (writing := self.job.writing(self.plan.seconds)) is None:
+        assert self.best is not None  # finish has seen to it
+        writing = self.job.writing(self.plan.seconds)
+        found = None if writing is None else weighed(self.state, self.best, last, writing)
+        if found is None:
             return ""
-        looks = ((last.score, False), (last.averaged, True))
-        score, averaged = min((math.inf if one is None else one, averaged) for one, averaged in looks)
-        if not math.isfinite(score):
-            return ""
-        assert self.best is not None  # it was better
-        self.job.network.eval()
-        with torch.no_grad():
-            with self.state.averaged() if averaged else nullcontext():
-                ended, at_the_end = writing(self.job.network), self.state.weights()
-            load_weights(self.job.network, self.best)
-            before = writing(self.job.network)
-        if not (math.isfinite(ended) and math.isfinite(before)):
-            return ""
-        facts = f"{-before:.3f} by step {self.best_look[0]}, {-ended:.3f} by the last one"
-        if ended < before:
-            self.best_look, self.best = (self.step, score, averaged), at_the_end
-        return f"chrF of texts written for validation rows: {facts}"
+        said = found.told(self.best_look[0])
+        if found.last < found.best:
+            self.best_look, self.best = (self.step, found.score, found.averaged), dict(found.weights)
+        return said
 
     def _remember_pace(self) -> None:
         """Tell the next run of the same how long steps and looks really took."""
