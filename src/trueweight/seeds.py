@@ -40,9 +40,11 @@ def row_hashes(seed: int, rows: np.ndarray) -> np.ndarray:
     """
     with np.errstate(over="ignore"):
         start = np.uint64(seed & 0xFFFFFFFFFFFFFFFF) * np.uint64(0x9E3779B97F4A7C15)
-        z = rows.astype(np.uint64) + start + np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = np.asarray(rows).astype(np.uint64)  # a copy, changed in place: memory costs more here than arithmetic
+        z += start + np.uint64(0x9E3779B97F4A7C15)
         # Twice, because row numbers that differ in one bit only must still come out unrelated.
-        z = (z ^ (z >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
-        return np.asarray(z ^ (z >> np.uint64(29)))
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 0xBF58476D1CE4E5B9)):
+            z ^= z >> np.uint64(shift)
+            z *= np.uint64(factor)
+        z ^= z >> np.uint64(29)
+        return z

@@ -35,7 +35,7 @@ def learnt(cells, part, min_group=10):
 
 def buckets(text: str, **options) -> set[int]:
     options = {"word_grams": 2, "pieces": (2, 4)} | options
-    return {int(k) for _, _, key, _ in ngram_counts(pa.array([text]), **options) for k in key}
+    return {int(bucket) for found in ngram_counts(pa.array([text]), **options) for bucket in found.bucket_G}
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
@@ -132,11 +132,13 @@ def test_ngrams_are_those_found_one_by_one(monkeypatch: pytest.MonkeyPatch):
     number: dict[tuple[str, ...], int] = {}
     texts = pa.array(ROWS)
     found = ngram_counts(texts, word_grams=2, pieces=(2, 4))
-    parts = [(first, *np.divmod(key, BUCKETS), count) for first, _, key, count in found]
     ours = [dict[int, int]() for _ in ROWS]
-    for first, row_G, bucket_G, count_G in parts:
-        for row, bucket, count in zip(row_G.tolist(), bucket_G.tolist(), count_G.tolist(), strict=True):
-            ours[first + row][bucket] = count
+    for some in found:
+        assert (np.diff(some.text_G * BUCKETS + some.bucket_G) > 0).all()  # each n-gram of a text once, in order
+        for row, bucket, count in zip(
+            some.text_G.tolist(), some.bucket_G.tolist(), some.count_G.tolist(), strict=True
+        ):
+            ours[row][bucket] = count
     for text, found in zip(ROWS, ours, strict=True):
         expected = spelled(text)
         assert sorted(found.values()) == sorted(expected.values())

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 
-from trueweight.data.parse_ngrams import BUCKETS, ngram_counts
+from trueweight.data.parse_ngrams import ngram_counts
 from trueweight.model.text_index import PIECES, TextIndex
 
 WORDS = ["red", "blue", "house", "tree", "mouse", "house mouse", "the", "a", "redder", "日本", "jardin"]
@@ -19,8 +19,8 @@ def some(count: int, seed: int) -> list[str]:
 def grams(text: str) -> Counter[int]:
     found: Counter[int] = Counter()
     texts = pa.array([text.lower()], pa.large_string())
-    for _, _, key_G, count_G in ngram_counts(texts, word_grams=2, pieces=PIECES):
-        found.update(dict(zip((key_G % BUCKETS).tolist(), count_G.tolist(), strict=True)))
+    for some in ngram_counts(texts, word_grams=2, pieces=PIECES):
+        found.update(dict(zip(some.bucket_G.tolist(), some.count_G.tolist(), strict=True)))
     return found
 
 

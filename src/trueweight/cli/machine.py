@@ -1,5 +1,6 @@
 """Settings of the process that only a program, never a library, may make."""
 
+import gc
 import os
 import sys
 import threading
@@ -50,7 +51,8 @@ def prepare_torch() -> None:
 
     Denormal numbers are up to a hundred times slower, and no weight of use is that small.
     """
-    import torch
+    with _uncollected():
+        import torch
 
     if not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(physical_cores())
@@ -82,10 +84,29 @@ few milliseconds, and would wait as long again each time."""
 
 def _import_torch(usual: float) -> None:
     try:
-        with suppress(Exception):  # whoever needs torch will hear of it
+        with suppress(Exception), _uncollected():  # whoever needs torch will hear of it
             import torch  # noqa: F401
     finally:
         sys.setswitchinterval(usual)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No cycles are looked for while modules are imported, nor later among what they hold, which is there to stay.
+
+    Looking among the half a million things that torch makes takes a tenth of its import, and as long again each time
+    that all there is is looked through.
+    """
+    collecting = gc.isenabled() and "torch" not in sys.modules
+    if not collecting:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class _NoPandas:

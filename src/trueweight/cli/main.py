@@ -1,6 +1,7 @@
 """The command line: one group, one error handler."""
 
 import errno
+import gc
 import logging
 import os
 import sys
@@ -116,6 +117,7 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output()
+    gc.freeze()  # the process ends: looking for cycles among all that torch holds would take half a second
     sys.exit(code)
 
 

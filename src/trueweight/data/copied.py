@@ -139,9 +139,7 @@ def shares(sources: pa.StringArray, targets: pa.StringArray) -> tuple[float, flo
 
 def _words(texts: pa.StringArray) -> np.ndarray:
     """Row times ``BUCKETS`` plus the word's hash, once for each word of a row."""
-    parts = [
-        key_G + first * BUCKETS for first, _, key_G, _ in ngram_counts(texts, word_grams=1, pieces=None)
-    ]  # fmt: skip
+    parts = [found.text_G * BUCKETS + found.bucket_G for found in ngram_counts(texts, word_grams=1, pieces=None)]
     return np.concatenate([np.zeros(0, np.int64), *parts])
 
 

@@ -45,6 +45,12 @@ _UNSPACED = r"\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Thai}|\p{Lao}|\p{Khmer}|\p{My
 _ID_WORDS = {
     "id", "ids", "nr", "no", "num", "number", "index", "idx", "key", "uuid", "guid", "row", "rowid", "rownames",
 }  # fmt: skip
+_SOME = 1000
+"""Rows from everywhere that show whether a column may be one of numbers, or of dates."""
+
+_READ = 5000
+"""Different texts whose words are counted."""
+
 _CLASSES = 20
 """Most whole numbers that a target is taken to name classes by."""
 
@@ -110,10 +116,14 @@ def _worth_reading(array: pa.Array, options: ReadOptions) -> bool:
     """Whether a thousand rows from everywhere hold numbers enough for the column to be one of numbers."""
     if pa.types.is_temporal(array.type) or pa.types.is_boolean(array.type) or not len(array):
         return False
-    some = array.take(pa.array(np.linspace(0, len(array) - 1, min(len(array), 1000)).astype(np.int64)))
-    cells = read_numbers(some, options)
+    cells = read_numbers(array.take(_spread(len(array), _SOME)), options)
     readable = int((~cells.missing_N).sum())
     return readable >= cells.notes.get("not a number", 0)
+
+
+def _spread(count: int, most: int) -> pa.Array:
+    """So many places at most, from everywhere among ``count``."""
+    return pa.array(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
 def _marked(array: pa.Array, values: np.ndarray, strays: int, options: ReadOptions) -> bool:
@@ -258,6 +268,9 @@ def _date(look: _Look) -> Guess | None:
         return Guess("date", f"all {look.given:,} values are dates")
     if not is_text(kind) or look.numbers is not None:
         return None
+    some = read_dates(look.raw.take(_spread(len(look.raw), _SOME)), look.options)
+    if 2 * some.notes.get("not a date", 0) > len(some.micros_N):
+        return None  # reading long texts to the last one takes a while
     dates = read_dates(look.raw, look.options)
     strays = dates.notes.get("not a date", 0)
     if strays == look.given or not _few(strays, look.given):
@@ -299,7 +312,9 @@ def _text(look: _Look) -> Guess:
 
 
 def _words(texts: pa.Array, counts: np.ndarray) -> float:
-    """Mean words of a cell."""
+    """Mean words of a cell, those of many texts by a sample of them."""
+    some = _spread(len(texts), _READ)
+    texts, counts = texts.take(some), counts[np.asarray(some)]
     if not counts.sum():
         return 0.0
     words = runs_of_signs(texts).astype(np.float64)

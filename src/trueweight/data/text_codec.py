@@ -14,7 +14,7 @@ import numpy as np
 from trueweight.data.bpe import Vocabulary, framed_of, vocabulary_from, vocabulary_of, vocabulary_to_json
 from trueweight.data.cells import Cells, TextCells
 from trueweight.data.column import FieldArrays, Sense
-from trueweight.data.parse_ngrams import BUCKETS, PIECES, ngram_counts
+from trueweight.data.parse_ngrams import BUCKETS, PIECES, Counts, from_ngrams
 from trueweight.data.ragged import Ragged, starts_of
 
 __all__ = ["TextCodec"]
@@ -87,22 +87,23 @@ class TextCodec:
         # "Introduction to Information Retrieval", section 6.4, as scikit-learn spells them.
         idf_K = np.log((1 + self.documents) / (1 + self.rows_K)) + 1
         is_piece_K = self.bucket_K >= PIECES
-        lengths, codes, weights = [], [], []
-        for first, end, key_G, count_G in ngram_counts(
-            cells.text_N, word_grams=self.word_ngrams, pieces=self.char_ngrams
-        ):
-            row_G, bucket_G = np.divmod(key_G, BUCKETS)
-            code_G = _places(self.bucket_K, bucket_G)
+
+        def weighed(counts: Counts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            code_G = _places(self.bucket_K, counts.bucket_G)
             known_G = code_G >= 0
-            row_G, code_G = row_G[known_G], code_G[known_G]
-            weight_G = (1 + np.log(count_G[known_G])) * idf_K[code_G]
+            row_G, code_G = counts.text_G[known_G] - counts.first, code_G[known_G]
+            count_G = counts.count_G[known_G]
+            often = 1 + np.log(np.arange(1, 1 + int(count_G.max(initial=1))))  # few counts differ, and most are 1
+            weight_G = often[count_G - 1] * idf_K[code_G]
             weight_G *= _shares(row_G, is_piece_K[code_G], weight_G)
             kept_G = _greatest(row_G, weight_G, self.max_ngrams)
             row_G, code_G, weight_G = row_G[kept_G], code_G[kept_G], weight_G[kept_G]
             weight_G /= np.sqrt(np.bincount(row_G, weight_G**2))[row_G]
-            lengths.append(np.bincount(row_G, minlength=end - first))
-            codes.append(code_G.astype(np.int32))
-            weights.append(weight_G.astype(np.float32))
+            length_N = np.bincount(row_G, minlength=counts.end - counts.first)
+            return length_N, code_G.astype(np.int32), weight_G.astype(np.float32)
+
+        found = from_ngrams(cells.text_N, weighed, word_grams=self.word_ngrams, pieces=self.char_ngrams)
+        lengths, codes, weights = zip(*found, strict=True) if len(cells) else ((), (), ())
         start_N1 = starts_of(np.concatenate([np.zeros(0, np.int64), *lengths]))
         code = np.concatenate([np.zeros(0, np.int32), *codes])[:, None]
         weight = np.concatenate([np.zeros(0, np.float32), *weights])[:, None]
@@ -183,20 +184,12 @@ def _greatest(row_G: np.ndarray, weight_G: np.ndarray, most: int) -> np.ndarray:
     length_N = np.bincount(row_G) if len(row_G) else np.zeros(0, np.int64)
     if not len(length_N) or int(length_N.max()) <= most:
         return np.arange(len(row_G))
-    # Row, falling weight and place in one number: sorting numbers is much faster than sorting places by them. Rows that
-    # are cut are so long that they are few, which leaves the weight all its bits but the last ones.
-    long_G = np.flatnonzero(length_N[row_G] > most)
-    rows = np.cumsum(length_N > most) - 1
-    place_bits = np.uint64(len(long_G).bit_length())
-    row_bits = np.uint64(int(rows[-1] + 1).bit_length())
-    weight_bits = np.uint64(min(32, 64 - int(place_bits) - int(row_bits)))
-    falling_G = (np.uint64(2**32 - 1) - weight_G[long_G].astype(np.float32).view(np.uint32)) >> (32 - weight_bits)
-    key_G = (rows[row_G[long_G]].astype(np.uint64) << weight_bits) | falling_G
-    key_G = (key_G << place_bits) | np.arange(len(long_G), dtype=np.uint64)
-    key_G.sort()
-    order = long_G[(key_G & ((np.uint64(1) << place_bits) - np.uint64(1))).astype(np.int64)]
-    length_L = length_N[length_N > most]
-    rank = np.arange(len(order)) - np.repeat(starts_of(length_L)[:-1], length_L)
-    kept_G = length_N[row_G] <= most
-    kept_G[order[rank < most]] = True
+    # Falling weight and place in one number: of numbers that all differ, those below the cut are found without sorting.
+    kept_G = np.ones(len(row_G), bool)
+    falling_G = np.uint64(2**32 - 1) - weight_G.astype(np.float32).view(np.uint32)
+    start_N1 = starts_of(length_N)
+    for row in np.flatnonzero(length_N > most):
+        start, end = start_N1[row], start_N1[row + 1]
+        key = (falling_G[start:end] << np.uint64(32)) | np.arange(end - start, dtype=np.uint64)
+        kept_G[start:end] = key <= np.partition(key, most - 1)[most - 1]
     return np.flatnonzero(kept_G)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from trueweight.data.parse_ngrams import BUCKETS, ngram_counts
+from trueweight.data.parse_ngrams import ngram_counts
 from trueweight.data.text_codec import TextCodec
 from trueweight.explain.record import Part
 
@@ -32,10 +32,9 @@ def ngram_parts(column: str, codec: TextCodec, text: str, code_T: np.ndarray) ->
     known = list({**singles, **pairs}.items())
     by_bucket: dict[int, Part] = {}
     texts = pa.array([label for label, _ in known], pa.large_string())
-    for first, _, key_G, _ in ngram_counts(texts, word_grams=codec.word_ngrams, pieces=codec.char_ngrams):
-        row_G, bucket_G = np.divmod(key_G, BUCKETS)
-        for row, bucket in zip(row_G.tolist(), bucket_G.tolist(), strict=True):
-            by_bucket.setdefault(bucket, known[first + row][1])
+    for some in ngram_counts(texts, word_grams=codec.word_ngrams, pieces=codec.char_ngrams):
+        for row, bucket in zip(some.text_G.tolist(), some.bucket_G.tolist(), strict=True):
+            by_bucket.setdefault(bucket, known[row][1])
     found = np.empty(len(code_T), object)
     for place, bucket in enumerate(codec.bucket_K[code_T].tolist()):
         found[place] = by_bucket.get(bucket, Part(column))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from trueweight.data.parse_ngrams import BUCKETS, ngram_counts
+from trueweight.data.parse_ngrams import ngram_counts
 
 __all__ = ["TextIndex"]
 
@@ -84,6 +84,5 @@ def _ngrams(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _parts(texts: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     known = pa.array([text.lower() for text in texts], pa.large_string())
-    for first, _, key_G, count_G in ngram_counts(known, word_grams=2, pieces=PIECES):
-        row_G, bucket_G = np.divmod(key_G, BUCKETS)
-        yield row_G + first, bucket_G, count_G
+    for found in ngram_counts(known, word_grams=2, pieces=PIECES):
+        yield found.text_G, found.bucket_G.astype(np.int64), found.count_G

@@ -140,8 +140,8 @@ class TextColumn(PartSpec):
 
     def _bag_facts(self, texts: pa.Array, min_group: int) -> dict[str, Any]:
         rows_B = np.zeros(BUCKETS, np.int32)
-        for _, _, key_G, _ in ngram_counts(texts, word_grams=self.word_ngrams, pieces=self.char_ngrams):
-            np.add.at(rows_B, key_G % BUCKETS, np.int32(1))
+        for found in ngram_counts(texts, word_grams=self.word_ngrams, pieces=self.char_ngrams):
+            np.add.at(rows_B, found.bucket_G, np.int32(1))
         kept = self._kept(rows_B, min_group)
         facts = {"documents": len(texts), "buckets": kept.tolist(), "rows": rows_B[kept].tolist()}
         return facts | {"weight": self._mean_weight(facts, texts.slice(0, _WEIGHT_ROWS))}
