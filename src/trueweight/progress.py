@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from time import perf_counter
 
-__all__ = ["Progress", "StoppedError", "advance", "listen", "may_stop", "stopping"]
+__all__ = ["Progress", "StoppedError", "Ticker", "advance", "listen", "may_stop", "stopping"]
+
+_TICK = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,29 @@ def listen(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _LISTENER.reset(token)
+
+
+class Ticker:
+    """Reports progress of one task, at most five times a second.
+
+    Args:
+        task: See :class:`Progress`.
+        unit: See :class:`Progress`.
+        quiet: Seconds before anything is reported: work that may be over by then is nobody's concern.
+    """
+
+    def __init__(self, task: str, unit: str = "rows", *, quiet: float = 0.0) -> None:
+        self._task, self._unit = task, unit
+        self._next = perf_counter() + quiet if quiet else 0.0
+        self._loud = not quiet
+        self.note = ""
+
+    def show(self, done: int, total: int) -> None:
+        """Report, unless it is too early to do so again. The end is always reported where anything was."""
+        now = perf_counter()
+        if now >= self._next or (self._loud and done >= total):
+            self._next, self._loud = now + _TICK, True
+            advance(self._task, done, total, unit=self._unit, note=self.note)
 
 
 class StoppedError(BaseException):

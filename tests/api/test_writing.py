@@ -14,7 +14,9 @@ from trueweight import api
 from trueweight.bundle.bundle import Bundle
 from trueweight.cli.main import cli
 from trueweight.errors import SpecError
+from trueweight.model.predictors import network
 from trueweight.nn.decoding import Decoding, decoding
+from trueweight.progress import Progress, listen
 
 WORDS = ("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")
 DECODER = {"type": "transformer", "width": 16, "layers": 1, "heads": 2, "dropout": 0.0}
@@ -57,6 +59,19 @@ def translator(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     text = {"type": "text", "encoder": {"type": "gru", "hidden_size": 16}}
     target = {"words": {"type": "text", "decoder": {"type": "lstm", "width": 16}, "max_tokens": 16}}
     return trained(tmp_path_factory.mktemp("translator"), {"features": {"digits": text}, "targets": target})
+
+
+def test_writing_that_takes_a_while_is_told_of(translator: Bundle, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(network, "_QUIET", 0.0)
+    monkeypatch.setattr(network, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(network, "SLICE_MEDIA", 6)
+    heard: list[Progress] = []
+    with listen(heard.append):
+        api.predict(translator, {"digits": ["1", "23", "4"] * 4})
+    told = [(event.done, event.total) for event in heard if event.task == "writing words"]
+    assert told[0] == (4, 12)
+    assert told[-1] == (12, 12)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
 @pytest.fixture(params=["speaker", "translator"])

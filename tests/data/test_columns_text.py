@@ -135,9 +135,7 @@ def test_ngrams_are_those_found_one_by_one(monkeypatch: pytest.MonkeyPatch):
     ours = [dict[int, int]() for _ in ROWS]
     for some in found:
         assert (np.diff(some.text_G * BUCKETS + some.bucket_G) > 0).all()  # each n-gram of a text once, in order
-        for row, bucket, count in zip(
-            some.text_G.tolist(), some.bucket_G.tolist(), some.count_G.tolist(), strict=True
-        ):
+        for row, bucket, count in zip(some.text_G.tolist(), some.bucket_G.tolist(), some.count_G.tolist(), strict=True):
             ours[row][bucket] = count
     for text, found in zip(ROWS, ours, strict=True):
         expected = spelled(text)

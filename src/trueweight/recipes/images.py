@@ -60,7 +60,8 @@ _HEAD, _BIAS = 0.67 * _ROWS / _WIDTH**2, 0.053 * _ROWS
 # the resolution (0.807, 0.582 with all): alternating mirrors and whitening's bias 0.796, 0.610; head and biases by
 # AdamW 0.790, 0.626; stages as ours 0.797, 0.598; norms as ours 0.801, 0.598; Muon as ours 0.803, 0.586; smoothing
 # 0.808, 0.561, kept for longer runs. None of them did as much in our recipe alone. A whole run of ours with a budget of
-# 240 seconds was right in 0.874 of 10,000 others, where the recipe before needed 540.
+# 240 seconds was right in 0.874 of 10,000 others, where the recipe before needed 540. On slower
+# cores, where that was 1.6 passes, 0.847, and 0.841 in another run of as many; the recipe before 0.838 and 0.836.
 #
 # More time gives little more: on an H200, after 8 and 16 passes of 46,000 rows 0.887 and 0.899 of 10,000 others.
 # There were also 42,000 rows, 8,000 others judging, 12 passes, seed 0, one change each (accuracy, calibrated log

@@ -20,6 +20,7 @@ from trueweight.errors import TrainError
 from trueweight.files import canonical_json, digest_bytes
 from trueweight.nn.resizing import sized_steps, tell
 from trueweight.nn.turns import asks_turns
+from trueweight.progress import Ticker
 from trueweight.train.checkpoint import Checkpoint, Checkpoints
 from trueweight.train.filling import refuse_foreign
 from trueweight.train.foresight import foreseen
@@ -33,7 +34,7 @@ from trueweight.train.probe import decide_plan
 from trueweight.train.schedule import Cooldown, Schedule
 from trueweight.train.state import FitState, load_weights, shapes, within
 from trueweight.train.stepping import Stepping, fewer_threads, optimizer_for, stepping
-from trueweight.train.watch import Stopwatch, Ticker
+from trueweight.train.watch import Stopwatch
 from trueweight.train.weighing import weighed
 
 __all__ = ["Descent", "descend"]

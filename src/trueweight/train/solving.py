@@ -15,10 +15,11 @@ from trueweight.errors import TrainError
 from trueweight.model.protocols import Again, Enough, Solving
 from trueweight.nn.encoding import Encoding, Form, Tensors
 from trueweight.nn.entries import Entries
+from trueweight.progress import Ticker
 from trueweight.train.job import FitResult, Job, Look
 from trueweight.train.loop import Step
 from trueweight.train.plan import Event, MemberPlan
-from trueweight.train.watch import Stopwatch, Ticker
+from trueweight.train.watch import Stopwatch
 
 __all__ = ["Manner", "Solvable", "solve"]
 

@@ -7,11 +7,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from types import FrameType
 
-from trueweight.progress import advance
-
-__all__ = ["Interrupts", "Stopwatch", "Ticker", "interrupts"]
-
-_TICK = 0.2
+__all__ = ["Interrupts", "Stopwatch", "interrupts"]
 
 
 class Stopwatch:
@@ -24,22 +20,6 @@ class Stopwatch:
     def seconds(self) -> float:
         """Seconds so far."""
         return self.before + perf_counter() - self._start
-
-
-class Ticker:
-    """Reports progress of one task, at most five times a second."""
-
-    def __init__(self, task: str, unit: str) -> None:
-        self._task, self._unit = task, unit
-        self._next = 0.0
-        self.note = ""
-
-    def show(self, done: int, total: int) -> None:
-        """Report, unless it is too early to do so again. The end is always reported."""
-        now = perf_counter()
-        if now >= self._next or done >= total:
-            self._next = now + _TICK
-            advance(self._task, done, total, unit=self._unit, note=self.note)
 
 
 class Interrupts:

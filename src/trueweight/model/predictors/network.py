@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +17,7 @@ from trueweight.data.table import Table
 from trueweight.errors import VerifyError
 from trueweight.model.predictors.outputs import joined, on_device
 from trueweight.model.protocols import GREEDY, Context, Decoding, Predictor, State, Way
-from trueweight.progress import may_stop
+from trueweight.progress import Ticker, may_stop
 from trueweight.spec.base import PartSpec, part_from
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ in 17.0 s and 3.0 GB without. Recurrent layers want many rows instead, and convo
 
 CHUNK_PLACES = 2**22
 """Numbers of the encodings at once: linear models of texts have tens of thousands a row."""
+
+
+_QUIET = 2.0
+"""Seconds of answering before anybody is told how far it has come."""
 
 
 def learnt_targets(signature: Signature) -> dict[str, tuple[HeadType, Mapping[str, Any]]]:
@@ -106,9 +110,10 @@ class NetworkPredictor:
         rows = SLICE_MEDIA if self._sensed else max(1024, SLICE_CELLS // max(1, len(self.signature.columns)))
         if len(table) <= rows:
             return self.predict_feed(self.feed(table, forced=how.forced), how=how, seed=seed)
-        parts, start = [], 0
+        parts, start, told = [], 0, self._telling(how)
         for some in slices(table, rows):
-            parts.append(self._outputs(self.reading(self.feed(some, forced=how.forced)), how, seed, start))
+            feed = self.reading(self.feed(some, forced=how.forced))
+            parts.append(self._outputs(feed, how, seed, start, lambda done: told.show(done, len(table))))
             start += len(some)
         return self.read(joined(parts), np.arange(len(table)))
 
@@ -283,9 +288,18 @@ class NetworkPredictor:
 
     def predict_feed(self, feed: Feed, *, how: Decoding = GREEDY, seed: int = 0) -> Mapping[str, Prediction]:
         """Answers for rows that are encoded already: the one path that all predictions of this leaf take."""
-        return self.read(self._outputs(self.reading(feed), how, seed, 0), np.asarray(feed.rows.numpy()))
+        told = self._telling(how)
+        outputs = self._outputs(self.reading(feed), how, seed, 0, lambda done: told.show(done, len(feed)))
+        return self.read(outputs, np.asarray(feed.rows.numpy()))
 
-    def _outputs(self, feed: Feed, how: Decoding, seed: int, before: int) -> dict[str, Tensors]:
+    def _telling(self, how: Decoding) -> Ticker:
+        """Who is told how far answering has come, where it takes a while."""
+        texts = [] if how.forced else [facts.name for facts in self.signature.targets() if facts.type == "text"]
+        return Ticker(f"writing {' and '.join(texts)}" if texts else "answering", quiet=_QUIET)
+
+    def _outputs(
+        self, feed: Feed, how: Decoding, seed: int, before: int, told: Callable[[int], None]
+    ) -> dict[str, Tensors]:
         """What the heads give for the rows of a feed, in its order, on the CPU.
 
         Args:
@@ -293,6 +307,7 @@ class NetworkPredictor:
             how: See ``predict``.
             seed: See ``predict``.
             before: Rows that were answered before these: what is drawn for a row depends on its place in the table.
+            told: Hears how many rows are answered, those before included.
         """
         import torch
 
@@ -308,6 +323,7 @@ class NetworkPredictor:
             parts: list[Mapping[str, Tensors]] = []
             cpu = torch.device("cpu")
             places: list[torch.Tensor] = []
+            answered = before
             chunks = feed.chunks(self._rows_at_once(), CHUNK_ITEMS, CHUNK_STEPS if self.network.attends else None)
             for place, batch in chunks if len(feed) else _nothing(feed):
                 may_stop()
@@ -316,6 +332,8 @@ class NetworkPredictor:
                 noise = {name: on_device(device, tensors) for name, tensors in drawn.items()}
                 found = run(batch if device == cpu else to_device(batch, device), how, noise)
                 parts.append(found if device == cpu else {name: on_device(cpu, out) for name, out in found.items()})
+                answered += len(place)
+                told(answered)
         finally:
             if training:
                 self.network.train()
