@@ -290,6 +290,13 @@ def card(raw: Mapping[str, Any]) -> Any:
     return model_card(ready.spec, ready.signature, Evidence(()))
 
 
+def judged(raw: Mapping[str, Any]) -> Any:
+    """Rows to judge by."""
+    from trueweight.evaluate.judging import judged_cases
+
+    return judged_cases(prepared(raw), "test").tolist()
+
+
 def scores(raw: Mapping[str, Any]) -> Any:
     """Scores with their intervals."""
     from trueweight.evaluate.judging import Training, judging_of
@@ -931,6 +938,8 @@ CHANGES: dict[str, Change] = {
                                                features={"note": "text"}),
     "evaluate.robustness.text_attack.words": on_words("words", 1, 3),
     "evaluate.robustness.text_attack.changes": on_words("changes", ["delete"], ["swap"]),
+    "evaluate.written_rows": change("evaluate/written_rows", None, 10, judged,
+                                    targets={"note": {"type": "text", "decoder": {"type": "lstm", "width": 8}}}),
     "evaluate.learning_curve": change("evaluate/learning_curve", False, True, scores,
                                       features={"note": {"type": "text"}}),
     "evaluate.baselines": change("evaluate/baselines", ["constant"], ["gbdt"], baselines),

@@ -13,6 +13,7 @@ import trueweight
 from trueweight import api
 from trueweight.bundle.bundle import Bundle
 from trueweight.errors import TrueweightError
+from trueweight.evidence.ledger import LEDGER
 from trueweight.files import read_json
 
 WORDS = ("nix", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")
@@ -266,6 +267,21 @@ def test_gates_judge_texts(bundle: Bundle, source: Path, tmp_path: Path) -> None
     (tmp_path / "policy.yaml").write_text(json.dumps({"gates": [wish]}))
     outcome = bundle.evidence.find(f"verdict/words/{rival}").value
     assert api.gate(bundle, tmp_path / "policy.yaml").passed == ("Yes" in outcome)
+
+
+def test_of_many_rows_a_sample_is_written_and_the_bundle_says_so(tmp_path: Path) -> None:
+    written(tmp_path, rows(40)).rename(tmp_path / "test.csv")
+    source = written(tmp_path, rows(120))
+    split = {"method": "files", "test_source": "test.csv"}
+    asked = spec(reads=True, evaluate={"checks": [], "written_rows": 10}, split=split, data={"source": "rows.csv"})
+    bundle = api.train(spec=asked, base=tmp_path, out=tmp_path / "run")
+    assert bundle.evidence.find("quality/words/chrf/test").n == 10
+    assert str(bundle.evidence.find("data/note/judged").value).startswith("10 of 40 test rows are judged")
+    assert api.verify(bundle.path, data=source, recompute=True).reproduced
+    api.evaluate(bundle, tmp_path / "test.csv")
+    looks = [json.loads(line)["digest"] for line in (tmp_path / LEDGER).read_text().splitlines()]
+    assert len(looks) == 3  # training, verifying, and all rows of the file: one set of test rows
+    assert len(set(looks)) == 1
 
 
 # --- Bad input -------------------------------------------------------------------------------------------------------

@@ -34,3 +34,13 @@ def test_work_that_begins_anew_is_told_from_there(capsys: pytest.CaptureFixture[
     assert [line.partition(" after ")[2] for line in capsys.readouterr().err.splitlines()] == [
         "0.0 s", "20 s, 2 min 40 s left",
     ]  # fmt: skip
+
+
+def test_work_of_the_same_name_that_follows_has_a_pace_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = iter([0.0, 0.0, 20.0, 25.0, 60.0, 80.0])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("trueweight.cli.bar.time.monotonic", lambda: next(clock))
+        lines = _Lines()
+        for done in (20, 60, 100, 21, 61):
+            lines(Progress("writing words", done, 100))
+    assert capsys.readouterr().err.splitlines()[-1].endswith("after 20 s, 20 s left")

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from trueweight.data import parse_ngrams
+from trueweight.data import parse_ngrams, text_codec
 from trueweight.data.bpe import FIRST, learn_merges, token_rows, tokens_of, vocabulary_of
 from trueweight.data.cells import ReadOptions
 from trueweight.data.columns.text import TextColumn
@@ -193,6 +193,26 @@ def test_a_foreign_word_in_a_long_text_has_a_small_share():
     share = float((weight_T[is_piece_T] ** 2).sum())
     # Its pieces are 6 (" o", "ok", "k ", " ok", "ok ", " ok ") beside all words, pairs and threes.
     assert share == pytest.approx(6 / (6 + (~is_piece_T).sum()), rel=1e-5)  # float32
+
+
+def test_neither_chunks_nor_threads_nor_the_table_show(monkeypatch: pytest.MonkeyPatch):
+    part, cells = TextColumn(max_ngrams=20), read(ROWS * 4)
+    codec = part.codec("t", learnt(cells, part))
+    whole = codec.encode(cells)
+    monkeypatch.setattr(parse_ngrams, "CHUNK", 300)
+    for most in (1, 2**60):
+        monkeypatch.setattr(text_codec, "MANY", most)
+        some = codec.encode(cells)
+        for name in ("bag", "weight"):
+            assert some[name].start_N1.tolist() == whole[name].start_N1.tolist()
+            assert some[name].value_MC.tobytes() == whole[name].value_MC.tobytes()
+
+
+def test_of_equal_weights_the_first_are_kept():
+    row_G = np.repeat([0, 1, 3], [6, 2, 5])
+    weight_G = np.array([1.0, 3, 1, 1, 3, 1, 5, 5, 2, 2, 2, 2, 2])
+    kept = text_codec._greatest(row_G, weight_G, 3)
+    assert kept.tolist() == [0, 1, 4, 6, 7, 8, 9, 10]
 
 
 def test_the_greatest_weights_stay():

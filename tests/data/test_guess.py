@@ -7,8 +7,10 @@ import pyarrow as pa
 import pytest
 from sklearn.datasets import load_diabetes, load_wine
 
+from trueweight.data import guess
 from trueweight.data.cells import ReadOptions
 from trueweight.data.guess import guess_feature, guess_target
+from trueweight.data.parse_dates import read_dates
 from trueweight.errors import DataError
 from trueweight.registry import registry
 from trueweight.spec.data import MISSING_MARKERS
@@ -26,6 +28,26 @@ def feature(values, name="x"):
     return guess_feature(
         name, pa.chunked_array([values if isinstance(values, pa.Array) else pa.array(values)]), OPTIONS
     )
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_frequent_text_counts_as_often_as_it_is_there(first: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(guess, "_READ", 100)  # of 2,000 cells
+    notes, often = [f"my note number {i}" for i in range(1800)], ["OK"] * 200
+    found = feature([*often, *notes] if first else [*notes, *often])
+    assert (found.type, found.why) == ("text", "free text of about 4 words")
+
+
+def test_a_text_column_with_gaps_is_not_read_for_dates_to_the_end(monkeypatch: pytest.MonkeyPatch):
+    lengths = []
+
+    def noted(raw, options, **more):
+        lengths.append(len(raw))
+        return read_dates(raw, options, **more)
+
+    monkeypatch.setattr(guess, "read_dates", noted)
+    assert feature(["" if i % 5 < 3 else f"it was a note of some words {i}" for i in range(5000)]).type == "text"
+    assert lengths == [1000]
 
 
 def target(values, name="y"):

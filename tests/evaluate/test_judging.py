@@ -1,12 +1,14 @@
 """A check that fails loses neither the model nor anything that a bundle may not hold."""
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from trueweight.errors import DataError
-from trueweight.evaluate.judging import Judging, further
+from trueweight.evaluate.judging import Judging, further, judged_cases
 
 SECRET = "Zyxwille"
 
@@ -55,3 +57,32 @@ def test_checks_that_were_not_asked_for_do_not_run(people: Any, judge: Any) -> N
     asked = judge(people(), evaluate={"checks": ["drift"]})
     found = further(asked, {"drift": lambda _: [], "slices": broken})
     assert [entry.id for entry in found] == ["cost/check/drift"]
+
+
+def ready(
+    *, reads: bool = True, decoder: str = "transformer", more: tuple[str, ...] = (), most: int | None = 10
+) -> Any:
+    """As little of a prepared run as says which rows are judged."""
+    text = SimpleNamespace(type="text", spec={"decoder": {"type": decoder}})
+    targets = [text, *(SimpleNamespace(type=kind, spec={}) for kind in more)]
+    columns = SimpleNamespace(targets=lambda: targets, features=lambda: [SimpleNamespace(type="text")] if reads else [])
+    split = SimpleNamespace(test=np.arange(100, 150), validation=np.arange(50, 90))
+    evaluate = SimpleNamespace(written_rows=most)
+    return SimpleNamespace(split=split, signature=columns, spec=SimpleNamespace(evaluate=evaluate))
+
+
+@pytest.mark.parametrize("role", ["test", "validation"])
+def test_of_what_is_written_a_sample_is_judged_always_the_same(role: str) -> None:
+    whole = getattr(ready().split, role)
+    cases = judged_cases(ready(), role)
+    assert len(cases) == 10
+    assert np.isin(cases, whole).all()
+    assert (np.diff(cases) > 0).all()
+    assert judged_cases(ready(more=("binary",)), role).tolist() == cases.tolist()
+
+
+@pytest.mark.parametrize(
+    "known", [{"reads": False}, {"decoder": "ctc"}, {"most": None}, {"most": 50}], ids=lambda known: str(known)
+)
+def test_everything_else_is_judged_by_all_rows(known: dict[str, Any]) -> None:
+    assert judged_cases(ready(**known), "test").tolist() == list(range(100, 150))

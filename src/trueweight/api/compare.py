@@ -70,10 +70,8 @@ def compare(a: Any, b: Any, data: Any, allow: Sequence[str]) -> Comparison:
         first, second = (_bundle(x, allow) for x in (a, b))
         rows = _shared(first, second, data)
         if not isinstance(rows, str):
-            table, cluster, where = rows
-            record_known_look(
-                first.path.resolve().parent.parent, digest_rows(table), by=f"{one.name}, {two.name}", purpose="diff"
-            )
+            table, cluster, where, digest = rows
+            record_known_look(first.path.resolve().parent.parent, digest, by=f"{one.name}, {two.name}", purpose="diff")
             lines, apart = _paired(first, second, table, cluster)
             costs = [line for line in unpaired if line.target is None]
             left = [line for line in unpaired if line.target in apart]
@@ -123,8 +121,9 @@ def _same_rows(a: Evidence, b: Evidence) -> str:
     return "they were measured on different rows"
 
 
-def _shared(a: Bundle, b: Bundle, data: Any) -> tuple[Table, np.ndarray | None, str] | str:
-    """Rows that neither was trained on, their groups, and words for them; or why there are none."""
+def _shared(a: Bundle, b: Bundle, data: Any) -> tuple[Table, np.ndarray | None, str, str] | str:
+    """Rows that neither was trained on, their groups, words for them, and what the ledger of looks knows them by; or
+    why there are none."""
     one, two = _judged_by(a.evidence), _judged_by(b.evidence)
     if one is not None and two is not None and one.digest == two.digest:
         try:
@@ -133,12 +132,12 @@ def _shared(a: Bundle, b: Bundle, data: Any) -> tuple[Table, np.ndarray | None, 
             pass  # not the file that they were trained from: later rows, then
         else:
             where = f"both were asked about the same {len(judged.table):,} {one.role} rows"
-            return judged.table, judged.cluster_N, where
+            return judged.table, judged.cluster_N, where, judged.whole
     reading = a.resolved.data.model_copy(update=_OWN)
     table = as_cases(read_table(data, reading), reading, single=list(a.resolved.targets))
     if _trained_on(table, a) or _trained_on(table, b):
         return "they were measured on different rows of this data, and each may have been trained on the other's"
-    return table, None, f"both were asked about all {len(table):,} rows of {table.label}"
+    return table, None, f"both were asked about all {len(table):,} rows of {table.label}", digest_rows(table)
 
 
 _OWN = {"source": None, "format": None, "delimiter": None, "encoding": None}

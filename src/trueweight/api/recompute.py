@@ -18,7 +18,7 @@ from trueweight.data.table import Table
 from trueweight.errors import DataError
 from trueweight.evaluate.baselines import OF_TEXTS, fit_baselines
 from trueweight.evaluate.data_facts import data_entries
-from trueweight.evaluate.judging import Judging, Training, judging_of
+from trueweight.evaluate.judging import Judging, Training, digest_of_role, judged_cases, judging_of
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask
 from trueweight.evaluate.tipping import Tipping, tipping
@@ -53,6 +53,8 @@ class JudgedRows:
     table: Table
     cluster_N: np.ndarray | None
     data: Data
+    whole: str
+    """Digest of all rows of their role, of which they may be a sample."""
 
 
 def judged_rows(bundle: Loaded, data: Any, media_dir: str | None = None) -> JudgedRows:
@@ -72,7 +74,7 @@ def judged_rows(bundle: Loaded, data: Any, media_dir: str | None = None) -> Judg
         spec = spec.model_copy(update={"data": spec.data.model_copy(update={"media_dir": media_dir})})
     table, labels = read_source(spec, source, base)
     ready = prepare(table, bundle.resolved, labels=labels)
-    rows = ready.split.test if claimed.role == "test" else ready.split.validation
+    rows = judged_cases(ready, claimed.role)
     judged = taken(ready.table, rows)
     digest = digest_rows(judged)
     if digest != claimed.digest:
@@ -82,7 +84,7 @@ def judged_rows(bundle: Loaded, data: Any, media_dir: str | None = None) -> Judg
             hint="give the very file the model was trained from",
         )
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
-    return JudgedRows(ready, rows, judged, cluster, Data(digest, claimed.role))
+    return JudgedRows(ready, rows, judged, cluster, claimed, digest_of_role(ready, claimed.role, claimed))
 
 
 def _measure_again(bundle: Loaded, data: Any, media_dir: str | None) -> Again:
@@ -94,7 +96,7 @@ def _measure_again(bundle: Loaded, data: Any, media_dir: str | None) -> Again:
     found = judged_rows(bundle, data, media_dir)
     ready, rows = found.ready, found.rows
     ledger = bundle.path.resolve().parent.parent
-    record_known_look(ledger, found.data.digest, by=bundle.manifest.name, purpose="verify")
+    record_known_look(ledger, found.whole, by=bundle.manifest.name, purpose="verify")
     least = bundle.resolved.bundle.min_group
     ask = Ask(bundle.resolved.evaluate, bundle.resolved.seed, found.data, min_group=least)
     plan = Plan.from_json(bundle.plan).replayed()

@@ -24,7 +24,7 @@ from trueweight.errors import SpecError
 from trueweight.evaluate.asked import require_labels, require_metrics
 from trueweight.evaluate.baselines import fit_baselines, kept, remembered_rows, require_baselines
 from trueweight.evaluate.data_facts import data_entries, reading
-from trueweight.evaluate.judging import Training, judging_of
+from trueweight.evaluate.judging import Training, digest_of_role, judged_cases, judging_of
 from trueweight.evaluate.measure import measure
 from trueweight.evaluate.quality import Ask, now
 from trueweight.evidence.ledger import record_look
@@ -167,9 +167,8 @@ def _baseline_entries(ready: Prepared, baselines: Mapping[str, Predictor]) -> li
 
 
 def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], the_run: Run, sealed: bool) -> _Judged:
-    rows, role = (
-        (ready.split.test, "test") if len(ready.split.test) and not sealed else (ready.split.validation, "validation")
-    )
+    role = "test" if len(ready.split.test) and not sealed else "validation"
+    rows = judged_cases(ready, role)
     forget_many(ready.table)
     table = taken(ready.table, rows)
     if len(rows) <= SLICE_MEDIA:  # more would be read and encoded bit by bit, so as not to fill memory
@@ -180,7 +179,10 @@ def _judge(ready: Prepared, fitted: Fitted, baselines: Mapping[str, Predictor], 
     cluster = None if ready.cluster_N is None else ready.cluster_N[rows]
     # Noted before looking, so that a look counts even if the process is killed in the middle of it. A resumed run
     # looks again, and says so: nobody can know what was seen the first time.
-    look = record_look(the_run.folder.parent, digest, by=ready.spec.name, purpose="train") if role == "test" else 0
+    look = 0
+    if role == "test":
+        whole = digest_of_role(ready, role, ask.data)
+        look = record_look(the_run.folder.parent, whole, by=ready.spec.name, purpose="train")
     judging = judging_of(fitted.predictor, table, ask, cluster, Training(ready, rows))
     entries = measure(judging, baselines, np.isin(rows, ready.twins))
     if role == "test":

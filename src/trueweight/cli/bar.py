@@ -54,6 +54,8 @@ def _since(began: dict[str, tuple[float, float]], event: Progress, now: float) -
     start, first = began.setdefault(event.task, (now, event.done))
     if event.done < first:
         start, first = began[event.task] = now, event.done
+    if event.finished:
+        del began[event.task]  # what follows under the same name is other work
     return start, first
 
 
@@ -106,10 +108,10 @@ def _drawing() -> Iterator[Listener]:
         start, first = _since(began, event, now)
         seconds = now - start
         rate = pace((event.done - first) / seconds, event.unit) if seconds > SECONDS_TO_TELL else ""
-        bars.update(
-            tasks[event.task], completed=event.done, total=event.total, amount=amount(event), rate=rate,
-            visible=not event.finished,
-        )  # fmt: skip
+        if event.finished:
+            bars.remove_task(tasks.pop(event.task))
+            return
+        bars.update(tasks[event.task], completed=event.done, total=event.total, amount=amount(event), rate=rate)
 
     with Bars(*words, *times, console=Console(stderr=True), transient=True, refresh_per_second=8) as bars:
         yield update

@@ -92,10 +92,9 @@ def _import_torch(usual: float) -> None:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """No cycles are looked for while modules are imported, nor later among what they hold, which is there to stay.
+    """No cycles are looked for while torch is imported, nor later among what it has made, which is there to stay.
 
-    Looking among the half a million things that torch makes takes a tenth of its import, and as long again each time
-    that all there is is looked through.
+    Going through its half a million things takes a tenth of the import, and as long again at every full collection.
     """
     collecting = gc.isenabled() and "torch" not in sys.modules
     if not collecting:

@@ -48,10 +48,10 @@ def train(sources: tuple[str, ...], targets: tuple[str, ...], as_json: bool, **o
     options["settings"] = list(options["settings"])
     is_spec = len(sources) == 1 and _is_spec(sources[0], targets)
     request = _spec_request(sources[0], targets) if is_spec else _data_request(sources, targets)
+    leave_pandas_out()  # before another thread imports: it changes who is asked for modules
     with torch_meanwhile(), showing_progress():
         from trueweight.api import train as start
 
-        leave_pandas_out()
         bundle = start(**request, **options, prepared=prepare_torch)
     evidence = bundle.evidence
     tell_training(bundle, evidence)

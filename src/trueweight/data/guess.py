@@ -49,7 +49,7 @@ _SOME = 1000
 """Rows from everywhere that show whether a column may be one of numbers, or of dates."""
 
 _READ = 5000
-"""Different texts whose words are counted."""
+"""Cells whose words are counted."""
 
 _CLASSES = 20
 """Most whole numbers that a target is taken to name classes by."""
@@ -269,7 +269,7 @@ def _date(look: _Look) -> Guess | None:
     if not is_text(kind) or look.numbers is not None:
         return None
     some = read_dates(look.raw.take(_spread(len(look.raw), _SOME)), look.options)
-    if 2 * some.notes.get("not a date", 0) > len(some.micros_N):
+    if some.notes.get("not a date", 0) > int((~some.missing_N).sum()):
         return None  # reading long texts to the last one takes a while
     dates = read_dates(look.raw, look.options)
     strays = dates.notes.get("not a date", 0)
@@ -299,9 +299,8 @@ def _several_targets(look: _Look) -> Guess | None:
 
 
 def _text(look: _Look) -> Guess:
-    counts = look.texts.row_counts()
     if look.given >= _TELLING:
-        words = _words(look.texts.texts, counts)
+        words = _words(look.texts)
         if look.distinct == look.given and words < _UNIQUE:
             return Guess("id", "unique in every row: an identifier, not learnt from")
         if words >= _SAYING and look.distinct > 0.5 * look.given:
@@ -311,15 +310,16 @@ def _text(look: _Look) -> Guess:
     return Guess("category", f"{look.distinct:,} distinct text{'s' if look.distinct != 1 else ''}")
 
 
-def _words(texts: pa.Array, counts: np.ndarray) -> float:
-    """Mean words of a cell, those of many texts by a sample of them."""
-    some = _spread(len(texts), _READ)
-    texts, counts = texts.take(some), counts[np.asarray(some)]
-    if not counts.sum():
+def _words(texts: Texts) -> float:
+    """Mean words of a cell that is given, where there are many of a sample of them."""
+    given = texts.index_N[texts.index_N >= 0]
+    if not len(given):
         return 0.0
-    words = runs_of_signs(texts).astype(np.float64)
-    foreign = np.flatnonzero(~np.asarray(pc.string_is_ascii(texts), bool))  # looking is slow, and most need no look
-    words[foreign] += np.asarray(pc.count_substring_regex(texts.take(pa.array(foreign)), _UNSPACED)) / 2
+    some, counts = np.unique(given[np.asarray(_spread(len(given), _READ))], return_counts=True)
+    read = texts.texts.take(pa.array(some))
+    words = runs_of_signs(read).astype(np.float64)
+    foreign = np.flatnonzero(~np.asarray(pc.string_is_ascii(read), bool))  # looking is slow, and most need no look
+    words[foreign] += np.asarray(pc.count_substring_regex(read.take(pa.array(foreign)), _UNSPACED)) / 2
     return float(np.average(words, weights=counts))
 
 

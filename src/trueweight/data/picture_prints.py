@@ -76,8 +76,8 @@ def _both_ways(value_NF: np.ndarray, matrix_LS: np.ndarray) -> np.ndarray:
     for start in range(0, len(value_NF), _AT_ONCE):
         some_NF = value_NF[start : start + _AT_ONCE]
         across_NSL = (some_NF.reshape(-1, SIDE) @ matrix_LS.T).reshape(-1, SIDE, side)
-        down_NLL = np.ascontiguousarray(across_NSL.transpose(0, 2, 1)) @ matrix_LS.T
-        found_NLL[start : start + _AT_ONCE] = down_NLL.transpose(0, 2, 1)
+        turned_MS = across_NSL.transpose(0, 2, 1).reshape(-1, SIDE)
+        found_NLL[start : start + _AT_ONCE] = (turned_MS @ matrix_LS.T).reshape(-1, side, side).transpose(0, 2, 1)
     return found_NLL
 
 

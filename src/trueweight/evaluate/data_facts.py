@@ -4,6 +4,7 @@ import numpy as np
 
 from trueweight.data.kinship import count_groups, in_order_of_time
 from trueweight.data.suspects import find_suspects
+from trueweight.evaluate.judging import judged_cases
 from trueweight.evaluate.quality import now
 from trueweight.evidence.record import Data, Entry, Method
 from trueweight.train.prepare import Prepared, group_codes
@@ -35,7 +36,7 @@ def data_entries(ready: Prepared, digest: str) -> list[Entry]:
     notes += [*_kin(ready), *ready.left_out]
     entries += [reading(f"data/note/{place}", "note", note, None, whole) for place, note in enumerate(notes, 1)]
     entries += _dirt(ready, whole)
-    twins = len(ready.twins)
+    twins = int(np.isin(ready.twins, judged_cases(ready, "test")).sum())
     entries.append(reading("honesty/twins", "test_rows_with_a_twin", twins, "rows", whole))
     return entries + _leaks(ready, whole)
 

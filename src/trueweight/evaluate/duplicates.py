@@ -40,7 +40,7 @@ def duplicates(judging: Judging) -> list[Entry]:
         why = "these rows came later: the training rows to hold them against are not here"
         return [unlooked("near_duplicates_flag", why, ask)]
     chosen = _in_order_of_hash(np.arange(len(judging.table)), JUDGED)
-    others = other_rows(training)
+    others = other_rows(training, ask.role)
     if not len(chosen) or not len(others):
         return [unlooked("near_duplicates_flag", "there are no rows to hold against each other", ask)]
     found = _looked(judging, training, chosen, others)
@@ -53,11 +53,12 @@ def duplicates(judging: Judging) -> list[Entry]:
     return [rows, raised, *(_without(judging, chosen[twin_N]) if twin_N.mean() >= MATTERS else [])]
 
 
-def other_rows(training: Training) -> np.ndarray:
-    """Cases that trained, selected or calibrated, and are not judged."""
+def other_rows(training: Training, role: str) -> np.ndarray:
+    """Cases that trained, selected or calibrated, and are not judged; nor others of the judged role, of which there may
+    be only a sample."""
     split = training.ready.split
     seen = np.concatenate([split.train, split.validation, split.calibration])
-    return np.setdiff1d(seen, training.rows)
+    return np.setdiff1d(seen, split.validation if role == "validation" else training.rows)
 
 
 def _in_order_of_hash(rows: np.ndarray, most: int) -> np.ndarray:

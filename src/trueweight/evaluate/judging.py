@@ -13,19 +13,31 @@ from typing import cast
 
 import numpy as np
 
+from trueweight.data.digest import digest_rows
+from trueweight.data.sample import BottomK
 from trueweight.data.table import Table
 from trueweight.errors import TrueweightError, fault_of
 from trueweight.evaluate.quality import Ask, now
 from trueweight.evaluate.truths import truths_of
 from trueweight.evidence.energy import EnergyMeter
-from trueweight.evidence.record import Entry
+from trueweight.evidence.record import Data, Entry
 from trueweight.metrics.prediction import Prediction
 from trueweight.metrics.text_prediction import TextPrediction
 from trueweight.metrics.truth import Truth
 from trueweight.model.protocols import FORCED, GREEDY, Decoding, Predictor
 from trueweight.train.prepare import Prepared
 
-__all__ = ["Check", "Judging", "Training", "answers_of", "further", "judging_of"]
+__all__ = [
+    "Check",
+    "Judging",
+    "Training",
+    "answers_of",
+    "digest_of_role",
+    "further",
+    "judged_cases",
+    "judging_of",
+    "told_of_sample",
+]
 
 _LOG = logging.getLogger("trueweight.evaluate")
 
@@ -61,6 +73,40 @@ class Judging:
 
 
 Check = Callable[[Judging], list[Entry]]
+
+
+def judged_cases(ready: Prepared, role: str) -> np.ndarray:
+    """Cases that a model is judged by, ascending: those of the role ("test" or "validation"), but only a sample of them
+    where texts are written token by token from what is read."""
+    rows, most = _cases_of(ready, role), ready.spec.evaluate.written_rows
+    targets = ready.signature.targets() if ready.signature.features() else []
+    writes = any(facts.type == "text" and facts.spec["decoder"]["type"] != "ctc" for facts in targets)
+    return BottomK.of(rows, k=most).rows if writes and most is not None and len(rows) > most else rows
+
+
+def _cases_of(ready: Prepared, role: str) -> np.ndarray:
+    return ready.split.test if role == "test" else ready.split.validation
+
+
+def digest_of_role(ready: Prepared, role: str, judged: Data) -> str:
+    """What the ledger of looks knows a role's rows by: all of them, however few are judged."""
+    whole = _cases_of(ready, role)
+    return judged.digest if len(judged_cases(ready, role)) == len(whole) else digest_rows(ready.table, whole)
+
+
+def told_of_sample(judging: Judging) -> list[Entry]:
+    """That only some of the rows are judged, where that is so."""
+    ask, training = judging.ask, judging.training
+    if training is None:
+        return []
+    whole = len(_cases_of(training.ready, ask.role))
+    if len(training.rows) == whole:
+        return []
+    note = (
+        f"{len(training.rows):,} of {whole:,} {ask.role} rows are judged, always the same ones: "
+        "raise evaluate.written_rows to judge more"
+    )
+    return [Entry(id="data/note/judged", axis="data", metric="note", value=note, data=ask.data, produced_at=now())]
 
 
 def judging_of(

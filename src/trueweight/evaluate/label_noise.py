@@ -20,6 +20,7 @@ from trueweight.metrics.leftover import leftover
 from trueweight.metrics.number_floor import ROWS, number_floor
 from trueweight.metrics.prediction import ClassPrediction, NumberPrediction, Prediction, SetPrediction
 from trueweight.metrics.truth import Truth
+from trueweight.model.protocols import FORCED
 from trueweight.seeds import row_hashes, stream, stream_seed
 from trueweight.train.selection import run_truths
 
@@ -228,7 +229,9 @@ def _by_the_model(judging: Judging) -> dict[str, _Held]:
     more = np.zeros(0, np.int64)
     if training is not None:
         more = np.setdiff1d(training.ready.split.validation, training.rows)[: max(0, CELLS - len(cases))]
-    late = judging.predictor.predict(training.ready.table.take(more)) if training is not None and len(more) else None
+    late = None
+    if training is not None and len(more):  # texts beside what is asked for need not be written
+        late = judging.predictor.predict(training.ready.table.take(more), how=FORCED)
     for target in targets:
         answer, truth, case_N = judging.answers[target], judging.truths[target], cases
         if late is not None and training is not None:

@@ -9,7 +9,7 @@ from trueweight.data.table import Table
 from trueweight.evaluate.baselines import OF_TEXTS
 from trueweight.evaluate.checks import CHECKS
 from trueweight.evaluate.cut_texts import cut_texts
-from trueweight.evaluate.judging import Judging, answers_of, further, judging_of
+from trueweight.evaluate.judging import Judging, answers_of, further, judging_of, told_of_sample
 from trueweight.evaluate.quality import Ask, quality
 from trueweight.evaluate.truths import require_known
 from trueweight.evaluate.verdict import comparisons
@@ -74,7 +74,8 @@ def measure(judging: Judging, baselines: Mapping[str, Predictor], twins_N: np.nd
         told = {target: t for target, t in truths.items() if name not in OF_TEXTS or _is_text(theirs[target])}
         entries += quality(theirs, told, ask, prefix=f"baseline/{name}")
         entries += comparisons(ours, theirs, told, ask, name)
-    return [*entries, *cut_texts(judging), *judging.cost, *further(judging, CHECKS)]
+    about = [*told_of_sample(judging), *cut_texts(judging), *judging.cost]
+    return [*entries, *about, *further(judging, CHECKS)]
 
 
 def _is_text(answer: Prediction) -> bool:

@@ -37,6 +37,7 @@ SENTENCES: Mapping[str, str] = {
     # texts that are written
     "a language model is not asked to write what it would be told": "不会让语言模型写出已经告诉它的文本",
     "only their first {most} tokens are learnt from, scored and written: max_tokens keeps more": "只学习、评分和写出它们的前 {most} 个词元：max_tokens 可保留更多",
+    "{count} of {all} {role} rows are judged, always the same ones: raise evaluate.written_rows to judge more": "评判 {all} 行{role}数据中的 {count} 行，总是相同的行：调大 evaluate.written_rows 可评判更多",
     "only their first {most} tokens are read: max_tokens keeps more": "只读取它们的前 {most} 个词元：max_tokens 可保留更多",
     "texts are scored over all rows of a part, which the search does not do: name parts in evaluate.slices": "文本按一部分的所有行一起评分，而搜索不这样做：请在 evaluate.slices 中指定部分",
     "a text has no probability that could be off, nor a set or an interval around it: each is one of too many": "文本没有可能偏离的概率，也没有集合或区间：每个文本都只是太多可能之一",

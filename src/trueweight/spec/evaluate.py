@@ -86,6 +86,11 @@ class EvaluateSpec(Spec):
     energy: EnergySpec = Field(default_factory=EnergySpec)
     """How energy is told."""
 
+    written_rows: Annotated[int, Field(ge=10)] | None = 1000
+    """Most rows that are judged where a model writes texts from what it reads: each text is written token by token, and
+    again by every check of robustness. They are a sample of the test rows (of the validation rows where no test rows
+    are opened), always the same. Null: all of them, however long that takes."""
+
     learning_curve: bool = False
     """Fit the linear model again on parts of the training rows, however long that takes: what more rows would bring,
     and which labels look wrong. False does so only where it takes a moment."""
