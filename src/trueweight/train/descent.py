@@ -26,6 +26,7 @@ from trueweight.train.filling import refuse_foreign
 from trueweight.train.foresight import foreseen
 from trueweight.train.groups import told
 from trueweight.train.guard import CHECK_EVERY, MAX_HALVINGS, Guard
+from trueweight.train.heap import Holes
 from trueweight.train.job import FitResult, Job, Look
 from trueweight.train.loop import GradientRule, Step, Streams, batches_from, clip_to, quiet, train_steps
 from trueweight.train.pace import Pace
@@ -125,6 +126,7 @@ class Descent:
         shape = job.spec.lr_schedule
         self.schedule = Schedule.of(plan.steps, warmup=shape.warmup, decay=shape.decay)
         self.guard = Guard()
+        self.holes = Holes()
         self.ticker = Ticker(f"training {job.name}", "steps")
         self.saved = Checkpoints(job.folder, job.name) if job.folder else None
         self.step = 0
@@ -203,6 +205,7 @@ class Descent:
         self._mind_the_clock(number)
         if self.saved and number % self.plan.checkpoint_every == 0 and number < self.schedule.total:
             self.saved.save(self.checkpoint())
+        self.holes.give_back()
         self.ticker.show(number, self.schedule.total)
 
     def look(self) -> None:
