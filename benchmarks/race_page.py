@@ -47,7 +47,7 @@ def render(entries: Sequence[Entry]) -> str:
 
 def _task(task: Task, entries: Sequence[Entry], target: float) -> Iterator[str]:
     whose = f"what {' and '.join(task.references)} (default) ends with" if task.references else "fixed beforehand"
-    yield f"\n## {task.name}\n\nTarget: {target:.4f}, {whose}."
+    yield f"\n## {task.name}\n\nTarget: {target:.4f}, {whose}.{' ' * bool(task.told)}{task.told}"
     yield _COLUMNS
     cold = time_of(entries, task, *OURS, target)
     warm = time_of(entries, task, *OURS, target, cold=False)
