@@ -96,8 +96,7 @@ def _uncollected() -> Iterator[None]:
 
     Going through its half a million things takes a tenth of the import, and as long again at every full collection.
     """
-    collecting = gc.isenabled() and "torch" not in sys.modules
-    if not collecting:
+    if "torch" in sys.modules or not gc.isenabled():
         yield
         return
     gc.disable()

@@ -7,7 +7,7 @@ Shape suffixes:
     N  texts that are kept    G  n-grams of all of them, or of some that are asked about    K  distinct n-grams
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,13 +76,9 @@ class TextIndex:
 
 def _ngrams(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Text, n-gram and count, by text."""
-    parts = list(_parts(texts))
+    known = pa.array([text.lower() for text in texts], pa.large_string())
+    found = ngram_counts(known, word_grams=2, pieces=PIECES)
+    parts = [(some.text_G, some.bucket_G, some.count_G) for some in found]
     empty = np.zeros(0, np.int64)
     row, bucket, count = (np.concatenate([empty, *(part[place] for part in parts)]) for place in range(3))
     return row, bucket, count
-
-
-def _parts(texts: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    known = pa.array([text.lower() for text in texts], pa.large_string())
-    for found in ngram_counts(known, word_grams=2, pieces=PIECES):
-        yield found.text_G, found.bucket_G.astype(np.int64), found.count_G

@@ -38,10 +38,12 @@ class Holes:
     def give_back(self) -> bool:
         """Give them back to the system where they are large and more than what is used, and nobody has looked for a
         while; says whether that was so."""
-        now, library = perf_counter(), _library()
-        if now < self._next or library is None:
+        now = perf_counter()
+        if now < self._next:
             return False
         self._next = now + SECONDS
+        if (library := _library()) is None:
+            return False
         told, trim = library
         info = told()
         if info.fordblks <= max(LEAST, info.uordblks):
