@@ -1,5 +1,7 @@
 """Short steps are taken on one thread, long ones on all, and how many there are is as before afterwards."""
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -11,7 +13,7 @@ from trueweight.nn import slots, threads
 from trueweight.nn.decoder import DecoderWishes, TransformerDecoder
 from trueweight.nn.generate import Choice
 from trueweight.nn.slots import write
-from trueweight.nn.threads import one_thread, work_of
+from trueweight.nn.threads import one_thread, side_by_side, threads_at_hand, work_of
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +60,52 @@ def test_texts_are_written_on_as_many_as_their_steps_are_worth(
         list(write(decoder, {}, [torch.arange(2, 5)] * 2, torch.arange(2), Choice(steps=4)))
     assert set(seen) == {expected}
     assert torch.get_num_threads() == 3
+
+
+def test_threads_at_hand_are_those_there_were_before_one() -> None:
+    assert threads_at_hand() == 3
+    with one_thread(when=True), one_thread(when=True):
+        assert threads_at_hand() == 3
+    torch.set_num_threads(1)
+    with one_thread(when=True):
+        assert threads_at_hand() == 1
+
+
+def test_side_by_side_is_map_in_order_and_on_several_threads() -> None:
+    met = threading.Barrier(3)
+
+    def job(k: int) -> tuple[int, int]:
+        if k < 3:
+            met.wait(10)  # none of the first three ends before all have begun
+        return k * k, threading.get_ident()
+
+    found = side_by_side(job, range(20))
+    assert [square for square, _ in found] == [k * k for k in range(20)]
+    assert len({thread for _, thread in found}) == 3
+    assert side_by_side(job, []) == []
+
+
+def test_a_single_thread_needs_no_others() -> None:
+    torch.set_num_threads(1)
+    assert set(side_by_side(lambda _: threading.get_ident(), range(5))) == {threading.get_ident()}
+
+
+def test_what_goes_wrong_side_by_side_is_heard_of() -> None:
+    def job(k: int) -> int:
+        if k == 7:
+            raise ValueError(k)
+        return k
+
+    with pytest.raises(ValueError, match="7"):
+        side_by_side(job, range(20))
+    assert side_by_side(job, range(5)) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    side_by_side(float, range(9))
+    child = os.fork()
+    if not child:  # pragma: no cover  # counted in the parent only
+        os._exit(0 if side_by_side(float, range(9)) == [float(k) for k in range(9)] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

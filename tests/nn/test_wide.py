@@ -73,6 +73,7 @@ def test_ridge_takes_the_way_of_wide_rows_by_itself(texts):
 @pytest.mark.parametrize("classes", [2, 3])
 def test_logistic_with_equal_penalties_is_that_of_scikit_learn(texts, classes: int, monkeypatch):
     monkeypatch.setattr(logistic, "penalty_shares", lambda _: logistic._alike(PLACES + 2))
+    monkeypatch.setattr(logistic, "CLOSE_WIDE", 1e-6)
     x, answer, weight = texts
     label = np.digitize(answer, np.quantile(answer, np.linspace(0, 1, classes + 1)[1:-1]))
     train = design(x, np.eye(classes)[label], weight)
@@ -87,7 +88,8 @@ def test_logistic_with_equal_penalties_is_that_of_scikit_learn(texts, classes: i
         assert (ours.argmax(1) == label).mean() > 0.9
 
 
-def test_logistic_is_that_of_places_multiplied_by_the_root_of_their_ratio(texts):
+def test_logistic_is_that_of_places_multiplied_by_the_root_of_their_ratio(texts, monkeypatch):
+    monkeypatch.setattr(logistic, "CLOSE_WIDE", 1e-6)
     x, answer, weight = texts
     label = (answer > 0).astype(float)
     train = design(x, label[:, None], weight)
@@ -110,6 +112,28 @@ def test_each_class_has_penalties_of_its_own(texts):
     slope = x.T @ (error * share[:, None]) + 0.01 * penalty_shares(train)[:-1].numpy() * found.numpy()
     np.testing.assert_allclose(slope, 0, atol=1e-3)
     assert np.abs(x.T @ ((hot.mean(0) - hot) * share[:, None])).max() > 0.02  # where it began
+
+
+def test_every_point_is_as_close_to_the_minimum_as_is_said(texts, monkeypatch):
+    x, answer, weight = texts
+    hot = np.eye(3)[np.digitize(answer, np.quantile(answer, [1 / 3, 2 / 3]))]
+    train, nobody = design(x, hot, weight), design(x[:0], hot[:0], weight[:0])
+    strengths = (1.0, 0.1, 0.03, 0.01, 3e-3)
+    z, share = torch.from_numpy(x).double(), torch.from_numpy(weight / weight.sum()).double()
+
+    def objectives() -> np.ndarray:
+        found = []
+        for strength, _, weight_PC, bias_C in logistic_path(train, nobody, "softmax", strengths):
+            loss = torch.nn.functional.cross_entropy(z @ weight_PC + bias_C, torch.from_numpy(hot), reduction="none")
+            penalty = (penalty_shares(train)[:-1] * weight_PC.square()).sum()
+            found.append(float(loss @ share + strength / 2 * penalty))
+        return np.array(found)
+
+    ours, close = objectives(), logistic.CLOSE_WIDE
+    monkeypatch.setattr(logistic, "CLOSE_WIDE", 1e-10)
+    least = objectives()
+    assert (ours >= least - 1e-9).all()
+    assert (ours - least < close / 2).all()
 
 
 @pytest.mark.parametrize("kind", ["ridge", "logistic"])

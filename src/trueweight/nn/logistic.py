@@ -4,7 +4,8 @@ Shape suffixes in this file:
     R  rows of one chunk    P  places of the encoding    Q  P + 1, the intercept last    C  classes or labels
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,14 +51,18 @@ CLOSE = 1e-8
 """Newton's decrement, twice the distance of the objective from its minimum, at which a step is the last. That step
 leaves about a hundredth of it, or nothing if it is exact."""
 
-CLOSE_WIDE = 1e-4
-"""The same for wide problems: their products are computed in float32, and the last step leaves about a millionth, which
-validation does not see."""
+CLOSE_WIDE = 1e-3
+"""The same for wide problems, for which steps cost more and validation sees less of them. Of the whole path, 1e-4 took
+155, 129 and 341 products with the Hessian on reviews in 5, 2 and 18 classes, 1e-3 took 90, 89 and 154, and the losses
+on validation were the same to 0.0002, 0.0001 and 0.0008; neighbours on the path differ by 0.005 to 0.5."""
 
 CLOSE_FEW = 1e-6
 """The same for narrow problems, which have as many places as rows. Of 416 sounds in 52 classes, whose 641 places are
 looked at as 415, with products in float32 the whole path took 1.19 processor seconds instead of 4.75, and the losses on
 validation were the same to 2 in 10,000."""
+
+FARTHEST = 2.0
+"""Most of the way between the last two points of a path that is gone on straight."""
 
 ROUGH = 0.1
 """How far steps by conjugate gradients may be from Newton's, as a share of the gradient."""
@@ -100,21 +105,35 @@ def _path(
 ) -> Iterator[Fit]:  # fmt: skip
     problem, places, classes, chunk = _looked_at(train, link, few=few)
     whole, wide = problem.whole, chunk.x.wide
-    weight_QC = torch.zeros(places + 1, classes, dtype=torch.float64)
-    best, worse = float("inf"), 0
+    points = [(math.inf, torch.zeros(places + 1, classes, dtype=torch.float64))]
+    best, worse = math.inf, 0
     with few_threads(chunk.x):
         share_QC = penalty_shares(train) if wide else _alike(places)
     for strength in strengths or (WIDE_STRENGTHS if wide else STRENGTHS):
         penalty_QC = strength * share_QC
         with few_threads(chunk.x):
-            evaluate = _whole(problem, penalty_QC[:, 0]) if whole else _by_products(problem, penalty_QC, weight_QC)
-            weight_QC = _newton(evaluate, weight_QC, problem.close)
+            start_QC = _onward(points, strength)
+            evaluate = _whole(problem, penalty_QC[:, 0]) if whole else _by_products(problem, penalty_QC, start_QC)
+            weight_QC = _newton(evaluate, start_QC, problem.close)
             loss = _mean_loss(validation, weight_QC, link)
+        points = [points[-1], (strength, weight_QC)]
         worse = worse + 1 if loss > best else 0
         best = min(best, loss)
         yield strength, loss, weight_QC[:-1], weight_QC[-1]
         if worse == 2 or (wide and loss > HOPELESS * best):
             return
+
+
+def _onward(points: Sequence[tuple[float, Tensor]], strength: float) -> Tensor:
+    """Where to look for the next point: straight on from the last two, by the logarithm of the strength. Solving
+    reviews in 5, 2 and 18 classes took 83, 60 and 104 products with the Hessian so, 90, 89 and 154 from the last."""
+    last, weight_QC = points[-1]
+    if len(points) == 1:
+        return weight_QC
+    before, weight_before_QC = points[-2]
+    # From the beginning, where the strength is infinite, no way is known: the share is 0 then.
+    share = (math.log(strength) - math.log(last)) / (math.log(last) - math.log(before))
+    return weight_QC + min(share, FARTHEST) * (weight_QC - weight_before_QC)
 
 
 def _alike(places: int) -> Tensor:

@@ -1,14 +1,21 @@
 """One thread for what is so short that several would wait for each other longer than they compute."""
 
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-__all__ = ["SHORT", "one_thread", "work_of"]
+__all__ = ["SHORT", "one_thread", "side_by_side", "threads_at_hand", "work_of"]
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 SHORT = 100_000_000
 """Multiplications of a step that writes, below which it is short. On two cores with nothing else to do, two threads
@@ -47,6 +54,42 @@ def one_thread(*, when: bool) -> Iterator[None]:
         with _NARROWED.lock:
             _NARROWED.callers -= 1
             torch.set_num_threads(_NARROWED.before)
+
+
+def threads_at_hand() -> int:
+    """How many threads this process may compute on, of which some may be left idle at the moment by
+    :func:`one_thread`."""
+    with _NARROWED.lock:
+        return _NARROWED.before if _NARROWED.callers else torch.get_num_threads()
+
+
+def side_by_side(job: Callable[[S], T], things: Sequence[S]) -> list[T]:
+    """``map`` on as many threads as are at hand, this one among them.
+
+    Args:
+        job: What is done with each. Must let go of the interpreter to be of use, and not call this itself.
+        things: Any number.
+    """
+    others = min(threads_at_hand(), len(things)) - 1
+    if others < 1:
+        return [job(thing) for thing in things]
+    found: dict[int, T] = {}
+    rest = iter(range(len(things)))
+
+    def work() -> None:
+        for k in rest:
+            found[k] = job(things[k])
+
+    begun = [_pool(os.getpid()).submit(work) for _ in range(others)]
+    work()
+    for other in begun:
+        other.result()
+    return [found[k] for k in range(len(things))]
+
+
+@lru_cache(1)
+def _pool(process: int) -> ThreadPoolExecutor:  # noqa: ARG001  # a process that was forked has none of these threads
+    return ThreadPoolExecutor(os.cpu_count(), "side by side")
 
 
 def work_of(writer: object) -> int:
