@@ -15,6 +15,7 @@ import pyarrow as pa
 from trueweight.data.reading import cells_of
 from trueweight.data.signature import ColumnFacts
 from trueweight.data.table import Table
+from trueweight.data.threads import threads_ahead
 from trueweight.evaluate.corrupt import Family, Suite
 from trueweight.evaluate.corrupt_dates import DATES
 from trueweight.evaluate.corrupt_pictures import PICTURES
@@ -115,13 +116,19 @@ def changed_copies(judging: Judging, table: Table) -> tuple[Table, list[Changed]
             loaded.append((family, found))
             plain |= {name: family.write(cells) for name, cells in found.items()}
     clean = _with(table.select([facts.name for facts in _usable(judging, table)]), plain)
-    copies = [
-        Changed(family, suite, severity, _changed(judging, clean, family, suite, severity, found))
+    asked = [
+        (family, found, suite, severity)
         for family, found in loaded
         for suite in family.suites
         for severity in (1, 2, 3)
     ]
-    return clean, copies
+
+    def changed(one: tuple[Family, dict[str, Any], Suite, int]) -> Changed:
+        family, found, suite, severity = one
+        return Changed(family, suite, severity, _changed(judging, clean, family, suite, severity, found))
+
+    # Each draws from a stream of its own; what changes sounds and pictures mostly lets go of the interpreter.
+    return clean, list(threads_ahead(changed, asked))
 
 
 def _changed(
