@@ -84,7 +84,7 @@ def test_answers_are_the_same_however_many_steps_are_read_at_once(copier: Bundle
             seen.append(len(place))
             yield place, batch
 
-    monkeypatch.setattr("trueweight.model.predictors.network.CHUNK_STEPS", 40)
+    monkeypatch.setattr("trueweight.model.predictors.portions.CHUNK_STEPS", 40)
     monkeypatch.setattr(Feed, "chunks", counted)
     few = copier.predict({"said": said})
     assert sum(seen) == 24 and max(seen) <= 4

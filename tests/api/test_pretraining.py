@@ -102,7 +102,7 @@ def test_gaps_of_texts_that_are_read_some_at_a_time_are_filled_alike(
     """Each batch of texts is as wide as its longest."""
     notes = {"note": [*sentences(2, 30), "red fox"]}
     whole = filler.predict(notes)
-    monkeypatch.setattr("trueweight.model.predictors.network.CHUNK_STEPS", 24)
+    monkeypatch.setattr("trueweight.model.predictors.portions.CHUNK_STEPS", 24)
     few = filler.predict(notes)
     assert few.keys() == whole.keys()
     assert list(few["note"]) == list(whole["note"])

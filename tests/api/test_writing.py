@@ -14,7 +14,7 @@ from trueweight import api
 from trueweight.bundle.bundle import Bundle
 from trueweight.cli.main import cli
 from trueweight.errors import SpecError
-from trueweight.model.predictors import network
+from trueweight.model.predictors import network, portions
 from trueweight.nn.decoding import Decoding, decoding
 from trueweight.progress import Progress, listen
 
@@ -63,8 +63,8 @@ def translator(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 def test_writing_that_takes_a_while_is_told_of(translator: Bundle, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(network, "_QUIET", 0.0)
-    monkeypatch.setattr(network, "CHUNK_ROWS", 4)
-    monkeypatch.setattr(network, "SLICE_MEDIA", 6)
+    monkeypatch.setattr(portions, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(portions, "SLICE_MEDIA", 6)
     heard: list[Progress] = []
     with listen(heard.append):
         api.predict(translator, {"digits": ["1", "23", "4"] * 4})

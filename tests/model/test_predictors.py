@@ -68,7 +68,7 @@ def test_answers_do_not_depend_on_batch_mates(mixed):
 def test_chunks_do_not_change_answers(mixed, monkeypatch):
     predictor = mixed.predictor(MLP)
     whole = predictor.predict(mixed.table)
-    monkeypatch.setattr("trueweight.model.predictors.network.CHUNK_ROWS", 34)
+    monkeypatch.setattr("trueweight.model.predictors.portions.CHUNK_ROWS", 34)
     for name, answer in predictor.predict(mixed.table).items():
         np.testing.assert_allclose(answer.scores(), whole[name].scores(), rtol=1e-5, atol=1e-6)
 
@@ -235,11 +235,11 @@ def test_how_far_a_blend_goes_is_told_by_the_labels(make_problem):
 
 
 def test_a_large_table_is_answered_in_slices(mixed, monkeypatch):
-    from trueweight.model.predictors import network
+    from trueweight.model.predictors import portions
 
     predictor = mixed.predictor(MLP)
     whole = predictor.predict(mixed.table)
-    monkeypatch.setattr(network, "SLICE_CELLS", 1)
+    monkeypatch.setattr(portions, "SLICE_CELLS", 1)
     long = Table(pa.concat_tables([mixed.table.data] * 8))
     sliced = predictor.predict(long)
     count = len(mixed.table)

@@ -32,7 +32,7 @@ from trueweight.evidence.meters import Meter, Stages
 from trueweight.evidence.record import Curve, Data, Entry, Evidence, Method
 from trueweight.files import disk_errors, read_json, safe_name, write_atomic
 from trueweight.metrics.curves import thinned
-from trueweight.model.predictors.network import SLICE_MEDIA
+from trueweight.model.predictors.portions import SLICE_MEDIA
 from trueweight.model.protocols import Predictor
 from trueweight.recipes.resolve import linear_member
 from trueweight.spec.load import dump_resolved, dump_spec

@@ -20,7 +20,8 @@ from trueweight.data.levels import level_numbers
 from trueweight.data.reading import cells_of
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
-from trueweight.model.predictors.network import CHUNK_ITEMS, CHUNK_PLACES, CHUNK_ROWS, NetworkPredictor
+from trueweight.model.predictors.network import NetworkPredictor
+from trueweight.model.predictors.portions import CHUNK_ITEMS, CHUNK_PLACES, CHUNK_ROWS
 from trueweight.model.protocols import Encoder
 from trueweight.nn.pooling import pooled
 from trueweight.recipes.resolve import linear_member

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from trueweight.data.batch import Batch
 from trueweight.errors import TrainError
-from trueweight.files import canonical_json, digest_bytes
 from trueweight.nn.resizing import sized_steps, tell
 from trueweight.nn.turns import asks_turns
 from trueweight.progress import Ticker
@@ -29,11 +28,12 @@ from trueweight.train.guard import CHECK_EVERY, MAX_HALVINGS, Guard
 from trueweight.train.heap import Holes
 from trueweight.train.job import FitResult, Job, Look
 from trueweight.train.loop import GradientRule, Step, Streams, batches_from, clip_to, quiet, train_steps
+from trueweight.train.origin import check_origin, origin, refuse_empty, warn_of_threads
 from trueweight.train.pace import Pace
 from trueweight.train.plan import Event, MemberPlan
 from trueweight.train.probe import decide_plan
 from trueweight.train.schedule import Cooldown, Schedule
-from trueweight.train.state import FitState, load_weights, shapes, within
+from trueweight.train.state import FitState, load_weights, within
 from trueweight.train.stepping import Stepping, fewer_threads, optimizer_for, stepping
 from trueweight.train.watch import Stopwatch
 from trueweight.train.weighing import weighed
@@ -58,13 +58,13 @@ def descend(job: Job) -> Generator[Step, None, FitResult]:
             or they belong to another run.
     """
     watch = Stopwatch()
-    _refuse_empty(job)
+    refuse_empty(job)
     found = Checkpoints(job.folder, job.name).load() if job.folder else None
     plan = job.plan or (MemberPlan.from_json(found.facts["plan"]) if found else decide_plan(job, watch))
-    _warn_of_threads(plan)
+    warn_of_threads(plan)
     refuse_foreign(job, plan)
     if found:
-        _check_origin(found, job, plan)
+        check_origin(found, job, plan)
     job.on_plan(plan)
     job.network.to(plan.device)
     with fewer_threads(plan.threads), stepping(job.network, plan, job.backward) as taken:
@@ -77,37 +77,6 @@ def descend(job: Job) -> Generator[Step, None, FitResult]:
         with quiet(torch.device(plan.device)):
             stopped = yield from descent.run()
         return descent.finish(stopped)
-
-
-def _refuse_empty(job: Job) -> None:
-    if not len(job.train):
-        raise TrainError(f"there are no rows to fit {job.name} on", where="split", hint="make the training part larger")
-    if not any(p.requires_grad for p in job.network.parameters()):
-        hint = "fit it with 'solve'"
-        raise TrainError(f"{job.name} has no weights that gradients could change", where="model", hint=hint)
-
-
-def _warn_of_threads(plan: MemberPlan) -> None:
-    if plan.threads > (here := torch.get_num_threads()):
-        text = "%s was planned with %d threads and runs with %d: weights may differ in the last digits"
-        _LOG.warning(text, plan.name, plan.threads, here)
-
-
-def _origin(job: Job, plan: MemberPlan) -> str:
-    """What must be equal for a checkpoint to fit a job."""
-    chosen = {"accumulate", "optimizer", "lr_schedule", "max_grad_norm", "early_stopping"}
-    spec = job.spec.model_dump(mode="json", include=chosen)
-    facts = [job.name, job.seed, len(job.train), len(job.validation), plan.steps, plan.batch_size, plan.validate_every]
-    facts += [plan.dtype, plan.layout, plan.compile, plan.optimizer, plan.rate]
-    facts += [plan.tokens, plan.packed] if plan.tokens else []  # runs from before there were any go on
-    return digest_bytes(canonical_json([facts, spec, shapes(job.network)]).encode())
-
-
-def _check_origin(found: Checkpoint, job: Job, plan: MemberPlan) -> None:
-    if found.facts["origin"] != _origin(job, plan):
-        hint = "resume with the same spec, data, seed and plan, or choose another folder with --out"
-        where = str(job.folder)
-        raise TrainError(f"the checkpoint of {job.name} at step {found.step} is of another run", where=where, hint=hint)
 
 
 class Descent:
@@ -322,7 +291,7 @@ class Descent:
             tensors |= {f"now/{name}": t for name, t in self.state.tensors().items()}
             tensors |= {f"good/{name}": t for name, t in self.good.items()}
         facts = {
-            "origin": _origin(self.job, self.plan),
+            "origin": origin(self.job, self.plan),
             "plan": self.plan.to_json(),
             "seconds": self.watch.seconds(),
             "halvings": self.halvings,

@@ -15,6 +15,7 @@ from trueweight.data.reading import cells_of, column_part, encoded_of, field_fro
 from trueweight.data.signature import ColumnFacts, Signature
 from trueweight.data.table import Table
 from trueweight.errors import VerifyError
+from trueweight.model.predictors import portions
 from trueweight.model.predictors.outputs import joined, on_device
 from trueweight.model.protocols import GREEDY, Context, Decoding, Predictor, State, Way
 from trueweight.progress import Ticker, may_stop
@@ -35,27 +36,6 @@ if TYPE_CHECKING:
     from trueweight.nn.texts import Begun
 
 __all__ = ["NetworkPredictor", "learnt_targets"]
-
-CHUNK_ROWS = 4096
-"""Rows times members that are answered at once."""
-
-SLICE_CELLS = 2**24
-"""Cells of a table that are read and encoded at once."""
-
-SLICE_MEDIA = 2**14
-"""Rows of a table with pictures, sounds, texts or series that are read and decoded at once."""
-
-CHUNK_ITEMS = 2**20
-"""Numbers that are read at once, padding included: what a network makes of pictures is much larger than they are."""
-
-CHUNK_STEPS = 2**13
-"""Tokens and frames that a network with attention reads at once, padding included: each becomes hundreds of numbers in
-every layer. A transformer 128 wide judged 1,000 descriptions of 118 tokens in 5.6 s of one thread and 0.9 GB with this,
-in 17.0 s and 3.0 GB without. Recurrent layers want many rows instead, and convolutions were not measured."""
-
-CHUNK_PLACES = 2**22
-"""Numbers of the encodings at once: linear models of texts have tens of thousands a row."""
-
 
 _QUIET = 2.0
 """Seconds of answering before anybody is told how far it has come."""
@@ -107,7 +87,7 @@ class NetworkPredictor:
         return in_seconds(self, found)
 
     def _answers(self, table: Table, how: Decoding, seed: int) -> Mapping[str, Prediction]:
-        rows = SLICE_MEDIA if self._sensed else max(1024, SLICE_CELLS // max(1, len(self.signature.columns)))
+        rows = portions.slice_rows(len(self.signature.columns), sensed=bool(self._sensed))
         if len(table) <= rows:
             return self.predict_feed(self.feed(table, forced=how.forced), how=how, seed=seed)
         parts, start, told = [], 0, self._telling(how)
@@ -181,7 +161,7 @@ class NetworkPredictor:
 
         device = self._awake()
         with torch.inference_mode():
-            _, batch = next(iter(self.reading(self.feed(table)).chunks(1, CHUNK_ITEMS)))
+            _, batch = next(iter(self.reading(self.feed(table)).chunks(1, portions.CHUNK_ITEMS)))
             noise = {
                 name: on_device(device, some) for name, some in self.network.noise(batch.rows + before, seed).items()
             }
@@ -215,7 +195,7 @@ class NetworkPredictor:
         from trueweight.data.batch import to_device
 
         device = self._awake()
-        chunks = self.reading(self.feed(table)).chunks(max(1, len(table)), CHUNK_ITEMS)
+        chunks = self.reading(self.feed(table)).chunks(max(1, len(table)), portions.CHUNK_ITEMS)
         while (found := next(chunks, None)) is not None:
             place, batch = found
             with torch.inference_mode():  # not while somebody else's code runs in between
@@ -242,7 +222,7 @@ class NetworkPredictor:
         from trueweight.data.batch import to_device
 
         device = self._awake()
-        for place, batch in self.reading(self.feed(table)).chunks(max(1, len(table)), CHUNK_ITEMS):
+        for place, batch in self.reading(self.feed(table)).chunks(max(1, len(table)), portions.CHUNK_ITEMS):
             some = [wishes[row] for row in place.tolist()]
             with torch.inference_mode():
                 noise = {target: on_device(device, self._noise_of(target, some))}
@@ -324,7 +304,8 @@ class NetworkPredictor:
             cpu = torch.device("cpu")
             places: list[torch.Tensor] = []
             answered = before
-            chunks = feed.chunks(self._rows_at_once(), CHUNK_ITEMS, CHUNK_STEPS if self.network.attends else None)
+            steps = portions.CHUNK_STEPS if self.network.attends else None
+            chunks = feed.chunks(portions.chunk_rows(self.network), portions.CHUNK_ITEMS, steps)
             for place, batch in chunks if len(feed) else _nothing(feed):
                 may_stop()
                 places.append(place)
@@ -341,11 +322,6 @@ class NetworkPredictor:
             return dict(parts[0])  # all at once and in their order
         back = torch.argsort(torch.cat(places))  # to the order asked
         return {name: {key: t[back] for key, t in out.items()} for name, out in joined(parts).items()}
-
-    def _rows_at_once(self) -> int:
-        form = self.network.form
-        width = 1 if self.network.sparse else max(1, form.width)
-        return max(1, min(CHUNK_ROWS // form.members, CHUNK_PLACES // width))
 
     def read(self, outputs: Mapping[str, Tensors], rows: np.ndarray) -> Mapping[str, Prediction]:
         """What the heads gave, in the targets' own units; ``rows`` are the cases' numbers."""
