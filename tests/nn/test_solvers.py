@@ -152,6 +152,24 @@ def test_rows_too_large_for_a_first_pass_are_kept_by_the_second(problem, monkeyp
     assert all(torch.equal(torch.cat(first), torch.cat(other)) for other in more)
 
 
+@pytest.mark.parametrize(("together", "read"), [(64, 2), (1000, 1)])
+def test_looking_at_the_first_chunk_is_a_pass_if_it_is_the_only_one(
+    problem, together: int, read: int, monkeypatch: pytest.MonkeyPatch
+):
+    x, logits, _, _ = problem
+    rows, passes = design(x, logits), []
+
+    def again() -> Iterator[Any]:
+        passes.append(1)
+        return whole()
+
+    whole, rows.again = rows.again, again
+    monkeypatch.setattr("trueweight.nn.design.ROWS", together)
+    next(iter(rows))
+    assert torch.equal(torch.cat([chunk.x.dense_RD for chunk in rows]), torch.from_numpy(x))
+    assert len(passes) == read
+
+
 @pytest.mark.parametrize("size", [1.0, 1e3, 1e6])
 def test_collinear_columns_do_not_lead_up(size: float):
     """Equal columns and their sums, large: in float32 their Hessian has negative eigenvalues."""

@@ -95,13 +95,14 @@ def hashes_of(value_NF: np.ndarray) -> np.ndarray:
 
 def nearest(one_N: np.ndarray, other_T: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Of each hash the ``count`` nearest others, by bits that differ: which they are and how many bits, (N, count)."""
-    found, bits = [], []
-    for some in np.array_split(one_N, -(-len(one_N) // _RUN) or 1):
+
+    def looked_up(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         bits_NT = np.bitwise_count(some[:, None] ^ other_T[None, :])
         at = np.argpartition(bits_NT, min(count, len(other_T)) - 1, axis=1)[:, :count]
-        found.append(at)
-        bits.append(np.take_along_axis(bits_NT, at, axis=1))
-    return np.concatenate(found), np.concatenate(bits)
+        return at, np.take_along_axis(bits_NT, at, axis=1)
+
+    places, bits = zip(*in_threads(looked_up, np.array_split(one_N, -(-len(one_N) // _RUN) or 1)), strict=True)
+    return np.concatenate(places), np.concatenate(bits)
 
 
 def unit(value_NF: np.ndarray) -> np.ndarray:

@@ -88,12 +88,14 @@ class Design:
         kept: list[Chunk] | None = [] if self._bytes is None or self._bytes <= KEEP_BYTES else None
         most = FIRST_BYTES if self._bytes is None else KEEP_BYTES
         size = 0
-        for chunk in _joined(self._read()):
+        for chunk, last in _joined(self._read()):
             size += chunk.x.bytes
             if size > most:
                 kept = None
             if kept is not None:
                 kept.append(chunk)
+            if last:  # already now: who only looks at the first chunk, which may be all there is, has passed over it
+                self._kept, self._bytes = kept, size
             yield chunk
         self._kept, self._bytes = kept, size
 
@@ -117,16 +119,17 @@ class Design:
         return Chunk(Rows.of(x, self._columns or Columns.of(x)), y_RO.double(), row_weight_R)
 
 
-def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """The same rows in chunks of about :data:`ROWS`, so that small batches cost no more than large ones."""
+def _joined(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bool]]:
+    """The same rows in chunks of about :data:`ROWS`, so that small batches cost no more than large ones; and whether a
+    chunk is known to be the last."""
     group: list[Chunk] = []
     for chunk in chunks:
         group.append(chunk)
         if sum(map(len, group)) >= (SPARSE_ROWS if _mostly_sparse(chunk.x) else ROWS):
-            yield _cat(group)
+            yield _cat(group), False
             group = []
     if group:
-        yield _cat(group)
+        yield _cat(group), True
 
 
 def _mostly_sparse(x: Rows) -> bool:
