@@ -103,6 +103,16 @@ def test_columns_that_fill_up_later_are_still_right():
     np.testing.assert_allclose(coefficients.numpy()[:, 0], theirs.coef_.ravel(), atol=1e-8)
 
 
+def test_columns_that_are_half_full_make_nothing_wide():
+    rng = np.random.default_rng(0)
+    x = (rng.random((80, 5000)) < 0.3).astype(np.float32)
+    assert not Columns.of(torch.from_numpy(x)).wide
+    x[:, :4000] *= rng.random((80, 4000)) < 0.1  # beside as many that are nearly empty, they are stored like those
+    columns = Columns.of(torch.from_numpy(x))
+    assert columns.wide
+    assert len(columns.sparse_S) == 5000
+
+
 def test_few_columns_stay_dense():
     assert not len(Columns.of(torch.eye(100)).sparse_S)
 

@@ -1,6 +1,7 @@
 """Short steps are taken on one thread, long ones on all, and how many there are is as before afterwards."""
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -107,5 +108,10 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
     side_by_side(float, range(9))
     child = os.fork()
     if not child:  # pragma: no cover  # counted in the parent only
-        os._exit(0 if side_by_side(float, range(9)) == [float(k) for k in range(9)] else 1)
+        code = 1
+        try:
+            signal.alarm(20)
+            code = 0 if side_by_side(float, range(9)) == [float(k) for k in range(9)] else 1
+        finally:
+            os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -132,6 +132,8 @@ def _onward(points: Sequence[tuple[float, Tensor]], strength: float) -> Tensor:
         return weight_QC
     before, weight_before_QC = points[-2]
     # From the beginning, where the strength is infinite, no way is known: the share is 0 then.
+    if not before > last > strength > 0:
+        return weight_QC
     share = (math.log(strength) - math.log(last)) / (math.log(last) - math.log(before))
     return weight_QC + min(share, FARTHEST) * (weight_QC - weight_before_QC)
 

@@ -75,10 +75,12 @@ class Columns:
             count_P = torch.bincount(x.place_N, minlength=x.width)
         else:
             count_P = torch.from_numpy(np.count_nonzero(x.numpy(), axis=0))
-        width = len(count_P)
-        is_sparse_P = count_P <= (EMPTY_WIDE if width >= WIDE else EMPTY) * max(len(x), 1)
+        share_P = count_P / max(len(x), 1)
+        is_sparse_P = share_P <= EMPTY
         if int(is_sparse_P.sum()) < WORTHWHILE:
             is_sparse_P = torch.zeros_like(is_sparse_P)
+        elif len(count_P) >= WIDE:
+            is_sparse_P = share_P <= EMPTY_WIDE
         return cls((~is_sparse_P).nonzero()[:, 0], is_sparse_P.nonzero()[:, 0])
 
     def numbers(self, chosen: Tensor) -> Tensor:

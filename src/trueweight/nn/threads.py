@@ -1,4 +1,5 @@
-"""One thread for what is so short that several would wait for each other longer than they compute."""
+"""How many threads compute: one for what is so short that several would wait for each other, or several side by
+side."""
 
 import os
 import threading
@@ -77,19 +78,26 @@ def side_by_side(job: Callable[[S], T], things: Sequence[S]) -> list[T]:
     rest = iter(range(len(things)))
 
     def work() -> None:
+        torch.get_num_threads()  # a new thread takes the process's number over when it first asks for it
         for k in rest:
             found[k] = job(things[k])
 
-    begun = [_pool(os.getpid()).submit(work) for _ in range(others)]
-    work()
-    for other in begun:
-        other.result()
+    with one_thread(when=True):  # of the library's: these are threads enough
+        begun = [_pool(os.getpid()).submit(work) for _ in range(others)]
+        try:
+            work()
+        finally:
+            for _ in rest:  # where something went wrong, nobody begins another
+                pass
+            for other in begun:
+                if not other.cancel():  # it may not have begun at all, where others compute side by side too
+                    other.result()
     return [found[k] for k in range(len(things))]
 
 
 @lru_cache(1)
 def _pool(process: int) -> ThreadPoolExecutor:  # noqa: ARG001  # a process that was forked has none of these threads
-    return ThreadPoolExecutor(os.cpu_count(), "side by side")
+    return ThreadPoolExecutor(max(2, os.cpu_count() or 1), "side by side")
 
 
 def work_of(writer: object) -> int:

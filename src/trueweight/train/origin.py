@@ -20,7 +20,7 @@ def refuse_empty(job: Job) -> None:
     """Refuse a job that has nothing to fit, or nothing to fit it on.
 
     Raises:
-        TrainError: So it is.
+        TrainError: There are no rows, or no weights that gradients change.
     """
     if not len(job.train):
         raise TrainError(f"there are no rows to fit {job.name} on", where="split", hint="make the training part larger")
