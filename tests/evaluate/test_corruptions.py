@@ -84,6 +84,16 @@ def test_every_suite_of_every_family_changes_its_own_columns_only() -> None:
         assert changed or copy.key == "texts-capitals-1", copy.key  # n-grams are read in small letters
 
 
+def test_changed_copies_are_the_same_whoever_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    judging = mixed()
+    table = judging.table.take(some_rows(judging))
+    _, together = changed_copies(judging, table)
+    monkeypatch.setattr("trueweight.evaluate.changed_rows.AT_ONCE", 1)
+    _, alone = changed_copies(judging, table)
+    assert [copy.key for copy in together] == [copy.key for copy in alone]
+    assert all(one.table.data.equals(other.table.data) for one, other in zip(together, alone, strict=True))
+
+
 def test_changed_cells_are_still_cells_of_their_type() -> None:
     judging = mixed()
     _, copies = changed_copies(judging, judging.table.take(some_rows(judging)))

@@ -9,6 +9,7 @@ import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 
+from trueweight.nn import logistic
 from trueweight.nn.design import Design
 from trueweight.nn.encoding import Encoding
 from trueweight.nn.logistic import logistic_path
@@ -24,6 +25,18 @@ def design(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None, *, ba
             yield Encoding(torch.from_numpy(x[cut]).unsqueeze(1)), target, rows
 
     return Design(again, lambda tensors: (tensors["y"], None))
+
+
+def counted(rows: Design) -> tuple[Design, list[int]]:
+    """The same rows, and a list that grows with every pass over them."""
+    passes: list[int] = []
+
+    def again() -> Iterator[Any]:
+        passes.append(1)
+        return whole()
+
+    whole, rows.again = rows.again, again
+    return rows, passes
 
 
 @pytest.fixture
@@ -128,6 +141,28 @@ def test_separable_classes_end_in_finite_weights():
         assert torch.isfinite(intercept).all()
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.3, 50.0])
+def test_going_straight_on_along_a_path_takes_no_more_steps(noise: float, monkeypatch: pytest.MonkeyPatch):
+    """Whether classes can be told apart at all, nearly, or not: weights then grow without end, to an end, or hardly."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(400, 8))
+    y = (x[:, :1] + x[:, 1:2] + noise * rng.normal(size=(400, 1)) > 0).astype(float)
+    looked: list[int] = []
+
+    def watched(*given: Any) -> Any:
+        evaluate = whole(*given)
+        return lambda weight: (looked.append(1), evaluate(weight))[1]
+
+    whole = logistic._whole
+    monkeypatch.setattr(logistic, "_whole", watched)
+    onward = [loss for _, loss, _, _ in logistic_path(design(x[:200], y[:200]), design(x[200:], y[200:]), "sigmoid")]
+    points = len(looked)
+    monkeypatch.setattr(logistic, "_onward", lambda points, _: points[-1][1])
+    before = [loss for _, loss, _, _ in logistic_path(design(x[:200], y[:200]), design(x[200:], y[200:]), "sigmoid")]
+    assert points <= len(looked) - points
+    np.testing.assert_allclose(onward, before, rtol=1e-4)
+
+
 def test_rows_too_large_to_keep_are_read_again(problem, monkeypatch: pytest.MonkeyPatch):
     x, logits, _, _ = problem
     kept = next(iter(ridge_path(design(x, logits), design(x, logits), (0.1,))))
@@ -139,13 +174,7 @@ def test_rows_too_large_to_keep_are_read_again(problem, monkeypatch: pytest.Monk
 
 def test_rows_too_large_for_a_first_pass_are_kept_by_the_second(problem, monkeypatch: pytest.MonkeyPatch):
     x, logits, _, _ = problem
-    rows, passes = design(x, logits), []
-
-    def again() -> Iterator[Any]:
-        passes.append(1)
-        return whole()
-
-    whole, rows.again = rows.again, again
+    rows, passes = counted(design(x, logits))
     monkeypatch.setattr("trueweight.nn.design.FIRST_BYTES", 1000)
     first, *more = [[chunk.x.dense_RD for chunk in rows] for _ in range(4)]
     assert len(passes) == 2
@@ -157,13 +186,7 @@ def test_looking_at_the_first_chunk_is_a_pass_if_it_is_the_only_one(
     problem, together: int, read: int, monkeypatch: pytest.MonkeyPatch
 ):
     x, logits, _, _ = problem
-    rows, passes = design(x, logits), []
-
-    def again() -> Iterator[Any]:
-        passes.append(1)
-        return whole()
-
-    whole, rows.again = rows.again, again
+    rows, passes = counted(design(x, logits))
     monkeypatch.setattr("trueweight.nn.design.ROWS", together)
     next(iter(rows))
     assert torch.equal(torch.cat([chunk.x.dense_RD for chunk in rows]), torch.from_numpy(x))

@@ -118,7 +118,7 @@ def test_every_point_is_as_close_to_the_minimum_as_is_said(texts, monkeypatch):
     x, answer, weight = texts
     hot = np.eye(3)[np.digitize(answer, np.quantile(answer, [1 / 3, 2 / 3]))]
     train, nobody = design(x, hot, weight), design(x[:0], hot[:0], weight[:0])
-    strengths = (1.0, 0.1, 0.03, 0.01, 3e-3)
+    strengths = (1.0, 0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4)
     z, share = torch.from_numpy(x).double(), torch.from_numpy(weight / weight.sum()).double()
 
     def objectives() -> np.ndarray:

@@ -13,15 +13,16 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-def threads_ahead(job: Callable[[S], T], things: Iterable[S]) -> Iterator[T]:
+def threads_ahead(job: Callable[[S], T], things: Iterable[S], *, most: int = 16) -> Iterator[T]:
     """``map`` on as many threads as this process has cores, never more than that many results ahead of the one that is
     asked for: each may be large.
 
     Args:
         job: What is done with each.
         things: Any number.
+        most: Threads at most.
     """
-    count, rest = min(len(os.sched_getaffinity(0)), 16), iter(things)
+    count, rest = min(len(os.sched_getaffinity(0)), most), iter(things)
     some = list(islice(rest, 2))
     if count == 1 or len(some) < 2:
         yield from map(job, some)

@@ -47,6 +47,9 @@ COPIES = 10_000
 
 LEAST = 32
 
+AT_ONCE = 4
+"""Suites at most that change copies side by side: large pictures take some 150 MB meanwhile, each time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Changed:
@@ -128,7 +131,7 @@ def changed_copies(judging: Judging, table: Table) -> tuple[Table, list[Changed]
         return Changed(family, suite, severity, _changed(judging, clean, family, suite, severity, found))
 
     # Each draws from a stream of its own; what changes sounds and pictures mostly lets go of the interpreter.
-    return clean, list(threads_ahead(changed, asked))
+    return clean, list(threads_ahead(changed, asked, most=AT_ONCE))
 
 
 def _changed(

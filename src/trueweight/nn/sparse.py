@@ -6,7 +6,7 @@ Shape suffixes in this file:
 
 import warnings
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -55,19 +55,23 @@ class Sparse:
         """
         count, place, value = count_R.numpy(), place_N.numpy(), value_N.numpy()
         end = np.cumsum(count)
-        inner = np.searchsorted(end, np.arange(0, len(place), max(PIECE, columns)), side="right").tolist()
+        inner = np.searchsorted(end, np.arange(0, len(place), max(PIECE, 4 * columns)), side="right").tolist()
         blocks = list(pairwise(sorted({0, *inner, len(count)})))
         reach = [slice(int(end[first] - count[first]), int(end[last - 1])) for first, last in blocks]
         counts = side_by_side(lambda at: np.bincount(place[at], minlength=columns), reach)
         count_K = sum(counts, np.zeros(columns, dtype=np.int64))
-        starts = list(accumulate(counts, initial=np.cumsum(count_K) - count_K))
+        start_K = np.cumsum(count_K) - count_K
+        shifts = []
+        for count_here_K in counts:
+            # Where columns start for this block, less where they start within it.
+            shifts.append(start_K - np.cumsum(count_here_K) + count_here_K)
+            start_K = start_K + count_here_K
         owner_N, turned_N = np.empty_like(place), np.empty_like(value)
 
         def turn(k: int) -> None:
             (first, last), at = blocks[k], reach[k]
             order_M = _order(place[at])
-            # Where its column starts for this block, less where it starts within the block, plus where it is there.
-            to_M = (starts[k] - np.cumsum(counts[k]) + counts[k])[place[at][order_M]]
+            to_M = shifts[k][place[at][order_M]]
             to_M += np.arange(len(to_M))
             turned_N[to_M] = value[at][order_M]
             owner_N[to_M] = np.repeat(np.arange(first, last, dtype=np.int32), count[first:last])[order_M]
