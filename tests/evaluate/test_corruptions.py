@@ -91,7 +91,10 @@ def test_changed_copies_are_the_same_whoever_makes_them(monkeypatch: pytest.Monk
     monkeypatch.setattr("trueweight.evaluate.changed_rows.AT_ONCE", 1)
     _, alone = changed_copies(judging, table)
     assert [copy.key for copy in together] == [copy.key for copy in alone]
-    assert all(one.table.data.equals(other.table.data) for one, other in zip(together, alone, strict=True))
+    for one, other in zip(together, alone, strict=True):
+        assert repr(one.table.data.to_pylist()) == repr(other.table.data.to_pylist()), (
+            one.key
+        )  # gaps are NaN, not equal
 
 
 def test_changed_cells_are_still_cells_of_their_type() -> None:
