@@ -88,7 +88,7 @@ def test_changed_copies_are_the_same_whoever_makes_them(monkeypatch: pytest.Monk
     judging = mixed()
     table = judging.table.take(some_rows(judging))
     _, together = changed_copies(judging, table)
-    monkeypatch.setattr("trueweight.evaluate.changed_rows.AT_ONCE", 1)
+    monkeypatch.setitem(changed_copies.__globals__, "AT_ONCE", 1)
     _, alone = changed_copies(judging, table)
     assert [copy.key for copy in together] == [copy.key for copy in alone]
     for one, other in zip(together, alone, strict=True):
